@@ -1,0 +1,216 @@
+package secret
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/argon2"
+)
+
+// quick costs little, so that tests may hash often.
+var quick = WithParams(Params{Memory: 64, Time: 1, Threads: 1})
+
+// The vectors of the reference implementation (phc-winner-argon2, test.c).
+const (
+	vector64M = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
+	vector256 = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"
+	vectorP2  = "$argon2id$v=19$m=256,t=2,p=2$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc"
+)
+
+func TestVerifyVectors(t *testing.T) {
+	t.Parallel()
+	pw := NewPasswords(0)
+	for _, stored := range []string{vector64M, vector256, vectorP2} {
+		ok, rehash, err := pw.Verify(t.Context(), stored, "password")
+		if !ok || !rehash || err != nil {
+			t.Errorf("%s: %v, %v, %v; want true, true, nil", stored, ok, rehash, err)
+		}
+		if ok, _, err := pw.Verify(t.Context(), stored, "Password"); ok || err != nil {
+			t.Errorf("%s: another password gives %v, %v", stored, ok, err)
+		}
+	}
+	got := argon2.IDKey([]byte("password"), []byte("somesalt"), 2, 65536, 1, 32)
+	if hex.EncodeToString(got) != "09316115d5cf24ed5a15a31a3ba326e5cf32edc24702987c02b6566f61913cf7" {
+		t.Errorf("argon2id = %x", got)
+	}
+}
+
+func TestHashAtDefaultCost(t *testing.T) {
+	t.Parallel()
+	pw := NewPasswords(0)
+	stored, err := pw.Hash(t.Context(), "correct horse")
+	if err != nil || !strings.HasPrefix(stored, "$argon2id$v=19$m=19456,t=2,p=1$") {
+		t.Fatalf("Hash = %q, %v", stored, err)
+	}
+	if ok, rehash, err := pw.Verify(t.Context(), stored, "correct horse"); !ok || rehash || err != nil {
+		t.Errorf("Verify = %v, %v, %v; want true, false, nil", ok, rehash, err)
+	}
+	again, err := pw.Hash(t.Context(), "correct horse")
+	if err != nil || again == stored {
+		t.Errorf("the salt is the same twice (%v)", err)
+	}
+	if _, rehash, _ := NewPasswords(0, quick).Verify(t.Context(), stored, "correct horse"); !rehash {
+		t.Error("a hash of another cost is not to be hashed again")
+	}
+}
+
+func TestVerifyRefusesStoredStrings(t *testing.T) {
+	t.Parallel()
+	const salt, key = "c29tZXNhbHQ", "nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"
+	pw := NewPasswords(0, quick)
+	for name, stored := range map[string]string{
+		"text":                 "password",
+		"bcrypt":               "$2b$12$abcdefghijklmnopqrstuv",
+		"argon2i":              strings.Replace(vector256, "argon2id", "argon2i", 1),
+		"version 16":           strings.Replace(vector256, "v=19", "v=16", 1),
+		"no version":           strings.Replace(vector256, "v=19$", "", 1),
+		"4 GB":                 "$argon2id$v=19$m=4194304,t=2,p=1$" + salt + "$" + key,
+		"memory overflow":      "$argon2id$v=19$m=4294967552,t=2,p=1$" + salt + "$" + key,
+		"just over the bound":  "$argon2id$v=19$m=262145,t=2,p=1$" + salt + "$" + key,
+		"no memory":            "$argon2id$v=19$m=0,t=2,p=1$" + salt + "$" + key,
+		"less than 8 a thread": "$argon2id$v=19$m=15,t=2,p=2$" + salt + "$" + key,
+		"no passes":            "$argon2id$v=19$m=256,t=0,p=1$" + salt + "$" + key,
+		"many passes":          "$argon2id$v=19$m=256,t=17,p=1$" + salt + "$" + key,
+		"no threads":           "$argon2id$v=19$m=256,t=2,p=0$" + salt + "$" + key,
+		"many threads":         "$argon2id$v=19$m=256,t=2,p=17$" + salt + "$" + key,
+		"threads overflow":     "$argon2id$v=19$m=256,t=2,p=257$" + salt + "$" + key,
+		"negative":             "$argon2id$v=19$m=-256,t=2,p=1$" + salt + "$" + key,
+		"plus sign":            "$argon2id$v=19$m=+256,t=2,p=1$" + salt + "$" + key,
+		"leading zero":         "$argon2id$v=19$m=0256,t=2,p=1$" + salt + "$" + key,
+		"other order":          "$argon2id$v=19$t=2,m=256,p=1$" + salt + "$" + key,
+		"more parameters":      "$argon2id$v=19$m=256,t=2,p=1,data=$" + salt + "$" + key,
+		"short salt":           "$argon2id$v=19$m=256,t=2,p=1$c29tZQ$" + key,
+		"no hash":              "$argon2id$v=19$m=256,t=2,p=1$" + salt + "$",
+		"short hash":           "$argon2id$v=19$m=256,t=2,p=1$" + salt + "$" + key[:20],
+		"long hash":            "$argon2id$v=19$m=256,t=2,p=1$" + salt + "$" + strings.Repeat("A", 88),
+		"padded base64":        "$argon2id$v=19$m=256,t=2,p=1$" + salt + "==$" + key,
+		"stray base64 bits":    "$argon2id$v=19$m=256,t=2,p=1$" + salt + "$" + key[:42] + "5",
+		"trailing newline":     vector256 + "\n",
+		"long":                 vector256 + strings.Repeat("A", 1<<20),
+	} {
+		if ok, rehash, err := pw.Verify(t.Context(), stored, "password"); ok || rehash || !errors.Is(err, ErrPasswordHash) {
+			t.Errorf("%s: Verify = %v, %v, %v; want ErrPasswordHash", name, ok, rehash, err)
+		}
+	}
+	for _, password := range []string{"", "password"} {
+		if ok, rehash, err := pw.Verify(t.Context(), "", password); ok || rehash || err != nil {
+			t.Errorf("an empty stored hash gives %v, %v, %v", ok, rehash, err)
+		}
+	}
+}
+
+func TestPasswordsWaitForTheirTurn(t *testing.T) {
+	t.Parallel()
+	pw := NewPasswords(1, quick)
+	stored, err := pw.Hash(t.Context(), "correct horse")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pw.slots <- struct{}{} // the only slot is taken
+	ended, cancel := context.WithCancelCause(t.Context())
+	cancel(nil)
+	for name, call := range map[string]func() error{
+		"Hash":        func() error { _, err := pw.Hash(ended, "correct horse"); return err },
+		"Verify":      func() error { _, _, err := pw.Verify(ended, stored, "correct horse"); return err },
+		"Verify none": func() error { _, _, err := pw.Verify(ended, "", "correct horse"); return err },
+		"VerifyDummy": func() error { return pw.VerifyDummy(ended, "correct horse") },
+	} {
+		if err := call(); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v, want context.Canceled", name, err)
+		}
+	}
+	waiting, stop := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- pw.VerifyDummy(waiting, "x") }()
+	stop()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("a waiting call ends with %v", err)
+	}
+	<-pw.slots
+	if err := pw.VerifyDummy(t.Context(), "x"); err != nil || len(pw.slots) != 0 {
+		t.Errorf("with a free slot: %v, %d slots kept", err, len(pw.slots))
+	}
+	if err := pw.VerifyDummy(ended, "x"); !errors.Is(err, context.Canceled) {
+		t.Errorf("an ended context computes although a slot is free (%v)", err)
+	}
+}
+
+func TestCheckPassword(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		password string
+		want     error
+	}{
+		"eight":             {"12345678", nil},
+		"seven":             {"1234567", ErrPasswordTooShort},
+		"empty":             {"", ErrPasswordTooShort},
+		"1024":              {strings.Repeat("x", 1024), nil},
+		"1025":              {strings.Repeat("x", 1025), ErrPasswordTooLong},
+		"not UTF-8":         {"12345678\xff", ErrPasswordNotText},
+		"NUL":               {"1234\x005678", ErrPasswordNUL},
+		"eight bytes":       {"pä55wör", nil},
+		"other controls":    {"1234\t5678", nil},
+		"spaces at the end": {"  123456  ", nil},
+	} {
+		err := CheckPassword(tt.password)
+		if !errors.Is(err, tt.want) || (err == nil) != (tt.want == nil) {
+			t.Errorf("%s: %v, want %v", name, err, tt.want)
+		}
+		var fault *PasswordError
+		if err != nil && (!errors.As(err, &fault) || !strings.HasSuffix(fault.Message, ".")) {
+			t.Errorf("%s: %v is not a *PasswordError with a sentence", name, err)
+		}
+		if _, hashErr := NewPasswords(1, quick).Hash(t.Context(), tt.password); !errors.Is(hashErr, tt.want) {
+			t.Errorf("%s: Hash gives %v, want %v", name, hashErr, tt.want)
+		}
+	}
+}
+
+func TestNormalisationIsNotApplied(t *testing.T) {
+	t.Parallel()
+	pw := NewPasswords(1, quick)
+	stored, err := pw.Hash(t.Context(), "caf\u00e9-au-lait")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ok, _, err := pw.Verify(t.Context(), stored, "cafe\u0301-au-lait"); ok || err != nil {
+		t.Errorf("the decomposed form gives %v, %v", ok, err)
+	}
+}
+
+func TestWithParamsOutOfBounds(t *testing.T) {
+	t.Parallel()
+	defer func() {
+		if recover() == nil {
+			t.Error("no panic")
+		}
+	}()
+	NewPasswords(1, WithParams(Params{Memory: 1 << 22, Time: 1, Threads: 1}))
+}
+
+func FuzzParsePHC(f *testing.F) {
+	f.Add(vector64M)
+	f.Add(vectorP2)
+	f.Add("$argon2id$v=19$m=4194304,t=2,p=1$c29tZXNhbHQ$")
+	f.Fuzz(func(t *testing.T, s string) {
+		h, err := parsePHC(s)
+		if err != nil {
+			return
+		}
+		if h.String() != s || h.params.Memory > maxMemory || h.params.Time > maxTime || h.params.Threads > maxThreads {
+			t.Errorf("%q is accepted as %q", s, h)
+		}
+	})
+}
+
+func BenchmarkHash(b *testing.B) {
+	pw := NewPasswords(0)
+	for b.Loop() {
+		if err := pw.VerifyDummy(b.Context(), "correct horse"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
