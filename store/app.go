@@ -1,0 +1,92 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"xenoauth/internal/scope"
+)
+
+// App is a registered third-party application (OAuth: client).
+type App struct {
+	ID           string // the client id, app_…
+	AccountID    string // the account whose admins share the app
+	AccountName  string // read only
+	CreatedBy    string // user id; "" when the operator made it
+	Name         string
+	Description  string
+	Homepage     string    // https URL or ""
+	LogoURL      string    // https URL or ""
+	RedirectURIs []string  // in the order the developer gave, 1 to 10
+	Scopes       scope.Set // canonical scopes the app may ask for
+	Confidential bool      // has secrets; otherwise public
+	Expiring     bool      // tokens expire and come with a refresh token, although the app is confidential
+	PKCERequired bool      // an authorization request without code_challenge is refused
+	Version      int64     // counts changes; UpdateApp is refused when it is not the stored one
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
+	VerifiedAt   time.Time // an operator vouches for it
+	SuspendedAt  time.Time // reversible
+}
+
+// Apps is what may happen to apps. Deleted apps are ErrNotFound everywhere; suspended ones are returned.
+type Apps interface {
+	// CreateApp stores a with its redirect URIs and, for a confidential app, its first secret.
+	// ErrEnded: the account is not live. ErrConflict: the id is or was in use.
+	CreateApp(ctx context.Context, by Actor, a App, first *Secret) error
+	AppByID(ctx context.Context, id string) (App, error)
+	// AppsByUser lists the apps of all accounts of which the user is an admin, newest first.
+	AppsByUser(ctx context.Context, userID string) ([]App, error)
+	// ListApps lists all apps in the order of their ids.
+	ListApps(ctx context.Context, p Page) ([]App, error)
+	// UpdateApp replaces what a developer may edit: name, description, homepage, logo, redirect URIs, scopes, Expiring, PKCERequired.
+	// ErrConflict: a.Version is not the stored version, so somebody else changed the app meanwhile.
+	UpdateApp(ctx context.Context, by Actor, a App) error
+	SetAppSuspended(ctx context.Context, by Actor, id string, suspended bool) error
+	SetAppVerified(ctx context.Context, by Actor, id string, verified bool) error
+	// DeleteApp is final: every code and token of the app is dead when it returns. The client id is never used again.
+	DeleteApp(ctx context.Context, by Actor, id string) error
+	// CountInstallations tells how many live installations an app has: what stops working when it is deleted.
+	CountInstallations(ctx context.Context, appID string) (int, error)
+}
+
+// Secret is a client secret of an app or of a resource server, as a hash.
+type Secret struct {
+	ID         LookupID
+	ClientID   string // app_… or rs_…
+	Hash       []byte // SHA-256, 32 bytes
+	Hint       string // last characters, to tell secrets apart in a list
+	CreatedAt  time.Time
+	ExpiresAt  time.Time // zero: works until revoked
+	RevokedAt  time.Time
+	LastUsedAt time.Time // read only
+}
+
+// MaxSecrets is how many secrets of one client may be live at the same time.
+const MaxSecrets = 2
+
+// Secrets is what may happen to client secrets.
+type Secrets interface {
+	// SecretsByClient lists secrets that are neither revoked nor expired, newest first.
+	SecretsByClient(ctx context.Context, clientID string) ([]Secret, error)
+	// AddSecret stores another secret and, if othersUntil is not zero, lets the client's other live secrets expire then
+	// (an earlier expiry stays). ErrLimit: MaxSecrets are live already. ErrEnded: the client is not live or is public.
+	AddSecret(ctx context.Context, by Actor, s Secret, othersUntil time.Time) error
+	// RevokeSecret ends one secret of the client at once. ErrNotFound: no such live secret of this client.
+	RevokeSecret(ctx context.Context, by Actor, clientID string, id LookupID) error
+}
+
+// ResourceServer is an API of the platform that verifies tokens.
+type ResourceServer struct {
+	ID        string // the client id, rs_…
+	Name      string
+	CreatedAt time.Time
+}
+
+// Resources is what may happen to resource servers.
+type Resources interface {
+	CreateResource(ctx context.Context, by Actor, r ResourceServer, first Secret) error
+	ListResources(ctx context.Context) ([]ResourceServer, error)
+	ResourceByID(ctx context.Context, id string) (ResourceServer, error)
+	RemoveResource(ctx context.Context, by Actor, id string) error
+}

@@ -1,0 +1,135 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"xenoauth/internal/scope"
+)
+
+// Code is an authorization code (RFC 6749 §4.1.2).
+type Code struct {
+	ID             LookupID
+	Hash           []byte
+	AppID          string
+	UserID         string
+	AccountID      string
+	InstallationID string
+	RedirectURI    string // as the browser was sent to
+	RedirectSent   bool   // whether redirect_uri was a parameter at authorize
+	Scope          scope.Set
+	ScopeAsked     string
+	Challenge      string
+	Resource       string
+	CreatedAt      time.Time
+	ExpiresAt      time.Time
+	ConsumedAt     time.Time // read only
+	Tries          int       // read only: failed attempts by the right app with the right code
+	Ended          bool      // read only: app, installation, user, account or membership is no longer live
+}
+
+// MaxCodeTries is how many failed attempts by the right app kill a code (BATTERY.md P9).
+const MaxCodeTries = 5
+
+// Codes is what may happen to authorization codes.
+type Codes interface {
+	// CreateCode stores a code if its installation, app, user, account and membership are live; else ErrEnded.
+	CreateCode(ctx context.Context, c Code) error
+	// CodeByID returns a code in whatever state it is; consumed ones are kept for ten minutes at least.
+	CodeByID(ctx context.Context, id LookupID) (Code, error)
+	// FailCode counts a failed attempt.
+	FailCode(ctx context.Context, id LookupID) error
+	// Redeem consumes the code and creates what it grants, in one operation. Of any number of concurrent calls exactly one
+	// succeeds. ErrConsumed: used before. ErrEnded: expired, too many tries, or a root is no longer live. The code is then
+	// untouched. Of an installation's non-expiring tokens, the oldest above limit are revoked.
+	Redeem(ctx context.Context, id LookupID, g Grant, limit int) error
+	// EndCode revokes what a consumed code produced, with an audit event: the code was replayed (RFC 6749 §4.1.2).
+	EndCode(ctx context.Context, by Actor, id LookupID) error
+}
+
+// Token is an access token.
+type Token struct {
+	ID             LookupID
+	Hash           []byte
+	AppID          string
+	InstallationID string   // "" for a client-credentials token
+	Family         LookupID // zero if no refresh token belongs to it
+	Scope          scope.Set
+	Resource       string
+	CreatedAt      time.Time
+	ExpiresAt      time.Time // zero: never
+}
+
+// Refresh is one refresh token of a family: the chain that starts with a redeemed code and is rotated ever after.
+type Refresh struct {
+	ID          LookupID
+	Hash        []byte
+	Family      LookupID
+	CreatedAt   time.Time
+	ExpiresAt   time.Time
+	RotatedAt   time.Time // read only; zero: current
+	Sealed      []byte    // read only; the answer of its rotation, sealed under its own secret
+	SealedUntil time.Time // read only
+}
+
+// Family is what all refresh tokens of one chain share.
+type Family struct {
+	ID             LookupID
+	AppID          string
+	InstallationID string
+	Scope          scope.Set // the full grant; an access token may carry less
+	ScopeAsked     string
+	Resource       string
+	CreatedAt      time.Time
+	EndedAt        time.Time // read only; final
+	Ended          bool      // read only: EndedAt is set, or app, installation, user, account or membership is not live
+	AppScopes      scope.Set // read only: what the app may ask for today
+	UserID         string    // read only
+	AccountID      string    // read only
+}
+
+// Grant is what a redeemed code creates: a non-expiring token alone, or an expiring one with family and refresh token.
+type Grant struct {
+	Token   Token
+	Family  *Family
+	Refresh *Refresh
+}
+
+// TokenKind tells the tables of access tokens apart.
+type TokenKind int
+
+// The kinds of access tokens.
+const (
+	NonExpiring TokenKind = iota // credential letter a
+	Expiring                     // credential letter e
+)
+
+// Tokens is what may happen to access tokens.
+type Tokens interface {
+	// CreateClientToken stores a client-credentials token if the app is live, confidential and may still ask for the
+	// scopes; else ErrEnded.
+	CreateClientToken(ctx context.Context, t Token) error
+	// RevokeToken ends one access token of the app. Revoking again is no error. ErrNotFound: no such token.
+	RevokeToken(ctx context.Context, by Actor, kind TokenKind, id LookupID) error
+}
+
+// Rotation replaces a refresh token by its successor.
+type Rotation struct {
+	Old         LookupID
+	Next        Refresh
+	Token       Token
+	Sealed      []byte // the answer, readable only with the old token
+	SealedUntil time.Time
+}
+
+// Refreshes is what may happen to refresh tokens.
+type Refreshes interface {
+	// RefreshByID returns a refresh token, current or rotated, and its family.
+	RefreshByID(ctx context.Context, id LookupID) (Refresh, Family, error)
+	// Rotate makes the successor current and creates its access token, in one operation with one winner; it also ends
+	// the grace of the predecessor of Old. ErrConsumed: Old was rotated before. ErrEnded: expired, family ended, or a
+	// root is no longer live.
+	Rotate(ctx context.Context, r Rotation) error
+	// EndFamily ends all refresh and access tokens of a family. Ending again is no error.
+	EndFamily(ctx context.Context, by Actor, id LookupID, why string) error
+}

@@ -1,0 +1,89 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"xenoauth/internal/scope"
+)
+
+// Request is an authorization request that was validated and is waiting for a person: to log in, then to decide. What
+// the consent page shows and what Allow grants is this row, never the browser's word (BATTERY.md W3).
+type Request struct {
+	ID           LookupID
+	Hash         []byte // of the secret half of the request id
+	Session      []byte // id of the session that may decide; nil for a request that waits for a log-in, which nobody can decide
+	AppID        string
+	RedirectURI  string // validated; where the browser goes
+	RedirectSent bool   // whether redirect_uri was a parameter
+	Scope        scope.Set
+	ScopeAsked   string // the parameter as it was sent, "" if absent
+	State        string
+	Challenge    string // PKCE S256 code_challenge or ""
+	Resource     string // RFC 8707, space-separated, "" if absent
+	Prompt       string // the prompt parameter, "" if absent
+	Fault        string // protocol error that the app is told of once the browser has logged in; "" for a sound request
+	FaultDetail  string // its description
+	CreatedAt    time.Time
+	ExpiresAt    time.Time
+	DecidedAt    time.Time
+}
+
+// Requests keeps authorization requests between their pages. They are short-lived and used once.
+type Requests interface {
+	CreateRequest(ctx context.Context, r Request) error
+	// RequestByID returns the request whether or not it was decided or has expired: the caller says which page that is.
+	RequestByID(ctx context.Context, id LookupID) (Request, error)
+	// DenyRequest decides a request of this session against the app. ErrConflict: it belongs to another session or to
+	// none. ErrConsumed: decided before. ErrEnded: expired. ErrNotFound: no such request.
+	DenyRequest(ctx context.Context, by Actor, id LookupID, session []byte) error
+}
+
+// Installation is an app on an account, approved by a user. At most one is live for the three; a removed one never returns.
+type Installation struct {
+	ID        string // ins_…
+	UserID    string
+	AccountID string
+	AppID     string
+	Scopes    scope.Set // everything the user approved, over all consents
+	CreatedAt time.Time
+	UpdatedAt time.Time
+	RemovedAt time.Time
+}
+
+// InstalledApp is a live installation with what the installed-apps page says of it.
+type InstalledApp struct {
+	Installation
+	AppName     string
+	AppHomepage string
+	AppVerified bool
+	AccountName string
+	UserName    string // who installed it
+	UserEmail   string
+	Tokens      int       // valid access tokens and refresh families; the app is installed if there is one
+	LastUsedAt  time.Time // of any of its tokens
+}
+
+// Approval is a user's Allow: the decided request and what is granted by it.
+type Approval struct {
+	Request      LookupID
+	Session      []byte
+	Installation Installation // ID is used if there is no live one; Scopes are added to those of a live one
+	RedirectURI  string       // must still be registered for the app; a loopback URI is given as registered
+}
+
+// Installations is what may happen to installations.
+type Installations interface {
+	// Install decides the request and creates the installation, or adds the scopes to the live one, in one transaction;
+	// it returns the installation as it is now. Errors as DenyRequest for the request; ErrEnded: app suspended or
+	// deleted, redirect URI or a scope withdrawn from the app, user or account disabled, user no longer a member.
+	Install(ctx context.Context, by Actor, a Approval) (Installation, error)
+	// LiveInstallations returns the user's live installations of one app, over all accounts of which the user is a member.
+	LiveInstallations(ctx context.Context, userID, appID string) ([]Installation, error)
+	// InstalledApps lists what a person may see and remove: own installations, and all on accounts where the user is
+	// admin. Newest first.
+	InstalledApps(ctx context.Context, userID string) ([]InstalledApp, error)
+	// RemoveInstallation is final: codes and tokens of it are dead when it returns. userID must be its user or an admin
+	// of its account; "" is the operator. ErrNotFound: no such live installation, or not this user's to remove.
+	RemoveInstallation(ctx context.Context, by Actor, userID, id string) error
+}

@@ -1,0 +1,100 @@
+// Package store is the domain of Xenoauth and the contract of its storage: the types that every layer speaks of,
+// and small interfaces, embedded in Store, that say what may happen to them. It owns no SQL, no HTTP and no rule
+// about people; package sqlstore implements it and package storetest is its definition as tests.
+//
+// Rules that hold for every method:
+//   - A write that changes what somebody may do takes the Actor who does it and writes its audit event in the same
+//     transaction. There is no way to do one without the other.
+//   - A state change is one guarded statement (or one transaction) whose outcome is told apart by the sentinel
+//     errors below. Nothing is read, decided upon and then written.
+//   - Credentials arrive and are kept as hashes. No method takes or returns a secret.
+//   - Times are UTC with microsecond precision; the zero time.Time means "never" or "not set".
+//   - Trouble of the database itself is ErrUnavailable, whatever the method.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// LookupID is the public half of a credential and its primary key: 16 bytes, time-ordered (UUIDv7). The order serves
+// locality only and must not be relied upon.
+type LookupID = [16]byte
+
+// Sentinel errors. Implementations wrap them with what was tried; callers use errors.Is.
+var (
+	// ErrNotFound: there is no such row, or it was deleted.
+	ErrNotFound = errors.New("not found")
+	// ErrConflict: another row already holds a value that must be unique, or the row changed since it was read.
+	ErrConflict = errors.New("conflict")
+	// ErrConsumed: a single-use credential was used before (or a rotated one presented again).
+	ErrConsumed = errors.New("already used")
+	// ErrEnded: something that the write depends on (app, installation, user, account, membership, redirect URI,
+	// scope) is no longer live, so the write did not happen.
+	ErrEnded = errors.New("no longer live")
+	// ErrLimit: the write would exceed a documented bound, such as two live secrets an app.
+	ErrLimit = errors.New("limit reached")
+	// ErrInvalid: the database refused a value as malformed (bad encoding, too long). The edge should have.
+	ErrInvalid = errors.New("invalid value")
+	// ErrUnavailable: the database could not be asked or did not answer; the outcome of a write is unknown.
+	ErrUnavailable = errors.New("storage unavailable")
+)
+
+// ActorKind says what sort of party acts.
+type ActorKind string
+
+// The parties that act.
+const (
+	ActorUser     ActorKind = "user"     // a logged-in person; ID is the user id
+	ActorApp      ActorKind = "app"      // an authenticated app or resource server; ID is the client id
+	ActorOperator ActorKind = "operator" // the command line; ID is empty
+	ActorSystem   ActorKind = "system"   // the server itself; ID is empty
+)
+
+// Actor is who does something, for the audit trail.
+type Actor struct {
+	Kind ActorKind
+	ID   string
+	IP   string // the client address, if there is one
+}
+
+// Store is all of it. Callers take the small interface they need.
+type Store interface {
+	Users
+	Accounts
+	Apps
+	Secrets
+	Resources
+	Requests
+	Installations
+	Codes
+	Tokens
+	Refreshes
+	Credentials
+	Sessions
+	Usage
+	Audit
+	Keys
+
+	// Now is the database's time, as every replica sees it: its clock when last asked plus monotonic time since the
+	// question was sent, so that it never runs ahead of the database and expiry errs early by at most one round trip.
+	Now() time.Time
+	// Ping asks the database for a sign of life. It returns ErrUnavailable when there is none.
+	Ping(ctx context.Context) error
+	// Close releases everything. The Store must not be used afterwards.
+	Close() error
+}
+
+// Keys holds the server's own symmetric keys, one for each purpose, shared by all replicas.
+type Keys interface {
+	// EnsureKey returns the key kept under name, storing candidate first if there is none. When replicas race, all
+	// get the one that won.
+	EnsureKey(ctx context.Context, name string, candidate []byte) ([]byte, error)
+}
+
+// Page bounds a list: at most Limit rows (1 to 500; 0 means 100) after the row with id After ("" for the first).
+type Page struct {
+	After string
+	Limit int
+}
