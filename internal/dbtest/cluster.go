@@ -1,0 +1,242 @@
+// Package dbtest gives tests databases of their own: SQLite files, and databases of a throw-away Postgres cluster that it
+// starts itself. It owns nothing that outlives the process, however the process ends.
+package dbtest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"xenoauth/store/sqlstore"
+)
+
+// ErrNoPostgres: this machine has no Postgres server programs.
+var ErrNoPostgres = errors.New("no Postgres found: install the package postgresql (initdb and postgres in PATH or /usr/lib/postgresql/*/bin)")
+
+// Cluster is a running Postgres that nobody else knows of.
+type Cluster struct {
+	dir      string // data and socket
+	lifeline io.Closer
+	done     chan struct{}
+	count    atomic.Int64
+}
+
+// supervise runs Postgres until standard input ends, which happens when the process that started it has ended, in
+// whatever way; then it removes every trace.
+const supervise = `
+"$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
+	-c shared_buffers=32MB -c max_connections=300 -c max_wal_size=256MB -c autovacuum=off -c log_min_messages=warning >"$2/log" 2>&1 &
+child=$!
+read line
+kill -QUIT $child
+wait $child
+rm -rf "$2"
+`
+
+// Start makes and starts a cluster. Durability is off: a test that is about it needs a cluster of its own kind.
+// ErrNoPostgres if it is not installed.
+func Start(ctx context.Context) (_ *Cluster, err error) {
+	bin, err := findPostgres()
+	if err != nil {
+		return nil, err
+	}
+	attr, err := unprivileged()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := makeDir(attr)
+	if err != nil {
+		return nil, fmt.Errorf("make directory for Postgres: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(dir))
+		}
+	}()
+	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", filepath.Join(dir, "data"), "-U", "postgres",
+		"-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions")
+	initdb.SysProcAttr, initdb.Dir = attr, dir
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("initdb: %w: %s", err, bytes.TrimSpace(out))
+	}
+	server := exec.Command("/bin/sh", "-c", supervise, "sh", bin, dir)
+	server.SysProcAttr, server.Dir = attr, dir
+	lifeline, err := server.StdinPipe()
+	if err != nil {
+		return nil, fmt.Errorf("start Postgres: %w", err)
+	}
+	if err := server.Start(); err != nil {
+		return nil, fmt.Errorf("start Postgres: %w", err)
+	}
+	c := &Cluster{dir: dir, lifeline: lifeline, done: make(chan struct{})}
+	go func() {
+		_ = server.Wait()
+		close(c.done)
+	}()
+	if err := c.prepare(ctx); err != nil {
+		c.Stop()
+		return nil, err
+	}
+	return c, nil
+}
+
+// Stop ends Postgres and removes its files.
+func (c *Cluster) Stop() {
+	_ = c.lifeline.Close()
+	<-c.done
+}
+
+// NewDatabase returns the URL of a new, migrated, empty database.
+func (c *Cluster) NewDatabase(ctx context.Context) (string, error) {
+	name := fmt.Sprintf("test_%d", c.count.Add(1))
+	if err := c.admin(ctx, "CREATE DATABASE "+name+" TEMPLATE "+template); err != nil {
+		return "", err
+	}
+	return c.URL(name), nil
+}
+
+// DropDatabase removes a database, whoever is connected to it.
+func (c *Cluster) DropDatabase(ctx context.Context, databaseURL string) error {
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		return fmt.Errorf("drop database: %w", err)
+	}
+	return c.admin(ctx, "DROP DATABASE "+pgx.Identifier{u.Path[1:]}.Sanitize()+" WITH (FORCE)")
+}
+
+// URL is the address of a database of the cluster.
+func (c *Cluster) URL(name string) string {
+	q := url.Values{"host": {c.dir}, "user": {"postgres"}, "sslmode": {"disable"}}
+	return "postgres:///" + name + "?" + q.Encode()
+}
+
+const template = "xenoauth_template"
+
+// prepare waits for the server and migrates the database that all others are copies of.
+func (c *Cluster) prepare(ctx context.Context) error {
+	if err := c.wait(ctx); err != nil {
+		return err
+	}
+	if err := c.admin(ctx, "CREATE DATABASE "+template); err != nil {
+		return err
+	}
+	st, err := sqlstore.Open(ctx, c.URL(template), sqlstore.Options{MaxConns: 1})
+	if err != nil {
+		return err
+	}
+	_, err = st.Migrate(ctx)
+	return errors.Join(err, st.Close())
+}
+
+func (c *Cluster) wait(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		err := c.admin(ctx, "SELECT 1")
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-poll.C:
+		case <-c.done:
+			return errors.New("Postgres ended as soon as it was started")
+		case <-ctx.Done():
+			return fmt.Errorf("wait for Postgres: %w", err)
+		}
+	}
+}
+
+func (c *Cluster) admin(ctx context.Context, sql string) error {
+	conn, err := pgx.Connect(ctx, c.URL("postgres"))
+	if err != nil {
+		return fmt.Errorf("connect to Postgres: %w", err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	if _, err := conn.Exec(ctx, sql); err != nil {
+		return fmt.Errorf("%s: %w", sql, err)
+	}
+	return nil
+}
+
+// findPostgres returns the directory of the newest server programs.
+func findPostgres() (string, error) {
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+	if err != nil {
+		return "", err
+	}
+	newest := -1
+	dir := ""
+	for _, path := range found {
+		version, err := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(path))))
+		if err == nil && version > newest {
+			newest, dir = version, filepath.Dir(path)
+		}
+	}
+	if dir == "" {
+		path, err := exec.LookPath("initdb")
+		if err != nil {
+			return "", ErrNoPostgres
+		}
+		dir = filepath.Dir(path)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "postgres")); err != nil {
+		return "", ErrNoPostgres
+	}
+	return dir, nil
+}
+
+// unprivileged is how Postgres is started: it refuses to run as root, so that root lends it to the user postgres. It
+// gets a process group of its own, for a Ctrl-C at the terminal is not meant for it.
+func unprivileged() (*syscall.SysProcAttr, error) {
+	attr := &syscall.SysProcAttr{Setpgid: true}
+	if os.Getuid() != 0 {
+		return attr, nil
+	}
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		return nil, fmt.Errorf("%w: running as root, and there is no user postgres", ErrNoPostgres)
+	}
+	uid, err := strconv.ParseUint(u.Uid, 10, 32)
+	if err != nil {
+		return nil, fmt.Errorf("user postgres: %w", err)
+	}
+	gid, err := strconv.ParseUint(u.Gid, 10, 32)
+	if err != nil {
+		return nil, fmt.Errorf("user postgres: %w", err)
+	}
+	attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	return attr, nil
+}
+
+// makeDir makes the cluster's directory, where its user may write. A socket's path is limited to about 100 bytes.
+func makeDir(attr *syscall.SysProcAttr) (string, error) {
+	parent := os.TempDir()
+	if len(parent) > 60 || attr.Credential != nil {
+		parent = "/tmp" // where another user can get to
+	}
+	dir, err := os.MkdirTemp(parent, "xenoauth-pg-")
+	if err != nil {
+		return "", err
+	}
+	if attr.Credential != nil {
+		if err := os.Chown(dir, int(attr.Credential.Uid), int(attr.Credential.Gid)); err != nil {
+			return "", err
+		}
+	}
+	return dir, nil
+}

@@ -1,0 +1,145 @@
+package sqlstore
+
+import (
+	"context"
+
+	"xenoauth/internal/scope"
+	"xenoauth/store"
+)
+
+const (
+	insertAccount = `INSERT INTO accounts (id, name, plan, created_at) VALUES ($1, $2, $3, $4)`
+	insertMember  = `INSERT INTO members (account_id, user_id, role, joined_at) VALUES ($1, $2, $3, $4)`
+)
+
+// accountColumns are read by toAccount; the table is c.
+const accountColumns = `c.id, c.name, c.plan, c.created_at, c.disabled_at`
+
+func toAccount(a *store.Account) []any {
+	return []any{toText(&a.ID), toText(&a.Name), toText(&a.Plan), toTime(&a.CreatedAt), toTime(&a.DisabledAt)}
+}
+
+func readAccount(scan scanner) (a store.Account, err error) {
+	err = scan(toAccount(&a)...)
+	return a, err
+}
+
+const selectAccount = `SELECT ` + accountColumns + ` FROM accounts c WHERE c.deleted_at IS NULL AND c.id = $1`
+
+// AccountByID implements store.Accounts.
+func (s *Store) AccountByID(ctx context.Context, id string) (a store.Account, err error) {
+	defer tried(&err, "account %s", id)
+	err = s.read().row(ctx, selectAccount, []any{id}, toAccount(&a)...)
+	return a, err
+}
+
+const selectAccounts = `SELECT ` + accountColumns + ` FROM accounts c WHERE c.deleted_at IS NULL AND c.id > $1 ORDER BY c.id LIMIT $2`
+
+// ListAccounts implements store.Accounts.
+func (s *Store) ListAccounts(ctx context.Context, p store.Page) (list []store.Account, err error) {
+	defer tried(&err, "list accounts")
+	return collect(ctx, s.read(), readAccount, selectAccounts, p.After, limit(p.Limit))
+}
+
+const updatePlan = `UPDATE accounts SET plan = $2 WHERE id = $1 AND deleted_at IS NULL`
+
+// SetAccountPlan implements store.Accounts.
+func (s *Store) SetAccountPlan(ctx context.Context, by store.Actor, id, plan string) (err error) {
+	defer tried(&err, "set plan of account %s", id)
+	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+		if err := one(q.exec(ctx, updatePlan, id, plan)); err != nil {
+			return err
+		}
+		return s.record(ctx, q, by, store.Event{Kind: store.EventPlanChanged, AccountID: id, Detail: plan})
+	})
+}
+
+// selectMembers is completed by a condition on one end of the relation.
+const selectMembers = `SELECT m.account_id, c.name, m.user_id, u.email, u.name, m.role, m.joined_at
+FROM members m
+JOIN accounts c ON c.id = m.account_id AND c.deleted_at IS NULL
+JOIN users u ON u.id = m.user_id AND u.deleted_at IS NULL
+WHERE `
+
+const (
+	selectMembersByAccount = selectMembers + `m.account_id = $1 ORDER BY m.joined_at, m.user_id`
+	selectMembersByUser    = selectMembers + `m.user_id = $1 ORDER BY m.joined_at, m.account_id`
+)
+
+func readMember(scan scanner) (m store.Member, err error) {
+	err = scan(toText(&m.AccountID), toText(&m.AccountName), toText(&m.UserID), toText(&m.Email), toText(&m.UserName),
+		toRole(&m.Role), toTime(&m.JoinedAt))
+	return m, err
+}
+
+// MembersByAccount implements store.Accounts.
+func (s *Store) MembersByAccount(ctx context.Context, accountID string) (list []store.Member, err error) {
+	defer tried(&err, "members of account %s", accountID)
+	return collect(ctx, s.read(), readMember, selectMembersByAccount, accountID)
+}
+
+// MembersByUser implements store.Accounts.
+func (s *Store) MembersByUser(ctx context.Context, userID string) (list []store.Member, err error) {
+	defer tried(&err, "accounts of user %s", userID)
+	return collect(ctx, s.read(), readMember, selectMembersByUser, userID)
+}
+
+const joinAccount = `INSERT INTO members (account_id, user_id, role, joined_at)
+SELECT c.id, u.id, $3, $4
+FROM accounts c, users u
+WHERE c.id = $1 AND c.deleted_at IS NULL AND u.id = $2 AND u.deleted_at IS NULL`
+
+// AddMember implements store.Accounts.
+func (s *Store) AddMember(ctx context.Context, by store.Actor, accountID, userID string, role scope.Role) (err error) {
+	defer tried(&err, "add user %s to account %s", userID, accountID)
+	if err := checkRole(role); err != nil {
+		return err
+	}
+	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+		if err := one(q.exec(ctx, joinAccount, accountID, userID, string(role), s.micros())); err != nil {
+			return err
+		}
+		return s.record(ctx, q, by, memberEvent(store.EventMemberAdded, accountID, userID, role))
+	})
+}
+
+const updateRole = `UPDATE members SET role = $3 WHERE account_id = $1 AND user_id = $2`
+
+// SetMemberRole implements store.Accounts.
+func (s *Store) SetMemberRole(ctx context.Context, by store.Actor, accountID, userID string, role scope.Role) (err error) {
+	defer tried(&err, "set role of user %s in account %s", userID, accountID)
+	if err := checkRole(role); err != nil {
+		return err
+	}
+	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+		if err := one(q.exec(ctx, updateRole, accountID, userID, string(role))); err != nil {
+			return err
+		}
+		return s.record(ctx, q, by, memberEvent(store.EventMemberChanged, accountID, userID, role))
+	})
+}
+
+const deleteMember = `DELETE FROM members WHERE account_id = $1 AND user_id = $2`
+
+// RemoveMember implements store.Accounts.
+func (s *Store) RemoveMember(ctx context.Context, by store.Actor, accountID, userID string) (err error) {
+	defer tried(&err, "remove user %s from account %s", userID, accountID)
+	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+		if err := one(q.exec(ctx, deleteMember, accountID, userID)); err != nil {
+			return err
+		}
+		return s.record(ctx, q, by, memberEvent(store.EventMemberRemoved, accountID, userID, ""))
+	})
+}
+
+// checkRole keeps the one column whose words decide about permissions to the words there are.
+func checkRole(r scope.Role) error {
+	if r.Rank() == 0 {
+		return store.ErrInvalid
+	}
+	return nil
+}
+
+func memberEvent(kind, accountID, userID string, role scope.Role) store.Event {
+	return store.Event{Kind: kind, AccountID: accountID, Subject: userID, Detail: string(role)}
+}

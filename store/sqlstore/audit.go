@@ -1,0 +1,62 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"xenoauth/internal/secret"
+	"xenoauth/store"
+)
+
+const insertEvent = `INSERT INTO audit_events (id, at, kind, actor_kind, actor_id, actor_ip, account_id, app_id,
+installation_id, subject, detail)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
+
+// record writes an audit event in the transaction of what it records.
+func (s *Store) record(ctx context.Context, q querier, by store.Actor, e store.Event) error {
+	id := secret.NewID()
+	_, err := q.exec(ctx, insertEvent, id[:], s.micros(), e.Kind, string(by.Kind), by.ID, by.IP, e.AccountID, e.AppID,
+		e.InstallationID, e.Subject, e.Detail)
+	if err != nil {
+		return fmt.Errorf("record %s: %w", e.Kind, err)
+	}
+	return nil
+}
+
+// selectEvents is completed by the conditions that a filter has.
+const selectEvents = `SELECT id, at, kind, actor_kind, actor_id, actor_ip, account_id, app_id, installation_id, subject, detail
+FROM audit_events WHERE `
+
+// The account's and the app's conditions have an index each. A kind alone is looked for along the index on time, which
+// costs more the rarer the kind is.
+const (
+	eventsOfAccount = selectEvents + `account_id = $1 AND account_id <> '' AND ($2 = '' OR app_id = $2) AND ($3 = '' OR kind = $3) ORDER BY at DESC, id DESC LIMIT $4`
+	eventsOfApp     = selectEvents + `app_id = $1 AND app_id <> '' AND ($2 = '' OR kind = $2) ORDER BY at DESC, id DESC LIMIT $3`
+	eventsOfAll     = selectEvents + `($1 = '' OR kind = $1) ORDER BY at DESC, id DESC LIMIT $2`
+)
+
+func readEvent(scan scanner) (e store.Event, err error) {
+	var actor string
+	err = scan(toID(&e.ID), toTime(&e.At), &e.Kind, &actor, &e.By.ID, &e.By.IP, &e.AccountID, &e.AppID, &e.InstallationID,
+		&e.Subject, &e.Detail)
+	e.By.Kind = store.ActorKind(actor)
+	return e, err
+}
+
+// Events implements store.Audit.
+func (s *Store) Events(ctx context.Context, f store.EventFilter) (list []store.Event, err error) {
+	defer tried(&err, "list events")
+	n := limit(f.Limit)
+	switch {
+	case f.AccountID != "":
+		return collect(ctx, s.read(), readEvent, eventsOfAccount, f.AccountID, f.AppID, f.Kind, n)
+	case f.AppID != "":
+		return collect(ctx, s.read(), readEvent, eventsOfApp, f.AppID, f.Kind, n)
+	}
+	return collect(ctx, s.read(), readEvent, eventsOfAll, f.Kind, n)
+}
+
+// notFound says whether a statement had no row to give.
+func notFound(err error) bool { return errors.Is(err, sql.ErrNoRows) }

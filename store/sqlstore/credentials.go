@@ -1,0 +1,85 @@
+package sqlstore
+
+import (
+	"context"
+	"time"
+
+	"xenoauth/internal/secret"
+	"xenoauth/store"
+)
+
+// accessRoots reads what a token t hangs on, live or not, all of it by primary key.
+const accessRoots = appColumns + `, a.deleted_at, i.id, i.removed_at, ` + userColumns + `, u.deleted_at, ` + accountColumns + `, c.deleted_at, m.role `
+
+const accessJoins = `
+JOIN apps a ON a.id = t.app_id
+LEFT JOIN installations i ON i.id = t.installation_id
+LEFT JOIN users u ON u.id = i.user_id
+LEFT JOIN accounts c ON c.id = i.account_id
+LEFT JOIN members m ON m.account_id = i.account_id AND m.user_id = i.user_id
+WHERE t.id = $1`
+
+const (
+	selectAccess = `SELECT t.id, t.hash, t.app_id, t.installation_id, NULL, t.scope, t.resource, t.created_at, NULL, t.revoked_at, NULL, ` +
+		accessRoots + `FROM tokens t` + accessJoins
+	selectExpiringAccess = `SELECT t.id, t.hash, t.app_id, t.installation_id, t.family_id, t.scope, t.resource, t.created_at, t.expires_at, t.revoked_at, f.ended_at, ` +
+		accessRoots + `FROM expiring_tokens t LEFT JOIN families f ON f.id = t.family_id` + accessJoins
+)
+
+// AccessByID implements store.Credentials.
+func (s *Store) AccessByID(ctx context.Context, kind store.TokenKind, id store.LookupID) (a store.Access, err error) {
+	defer tried(&err, "look up token %s", secret.ID(id))
+	sql := selectAccess
+	if kind == store.Expiring {
+		sql = selectExpiringAccess
+	}
+	var familyEnded, appDeleted, removed, userDeleted, accountDeleted time.Time
+	var installation string
+	dest := []any{
+		toID(&a.ID), &a.Hash, &a.AppID, &a.InstallationID, toID(&a.Family), toScopes(&a.Scope), &a.Resource, toTime(&a.CreatedAt),
+		toTime(&a.ExpiresAt), toTime(&a.RevokedAt), toTime(&familyEnded),
+	}
+	dest = append(append(dest, toApp(&a.App)...), toTime(&appDeleted), toText(&installation), toTime(&removed))
+	dest = append(append(dest, toUser(&a.User)...), toTime(&userDeleted))
+	dest = append(append(dest, toAccount(&a.Account)...), toTime(&accountDeleted), toRole(&a.Role))
+	if err := s.read().row(ctx, sql, []any{id[:]}, dest...); err != nil {
+		return store.Access{}, err
+	}
+	if a.RevokedAt.IsZero() {
+		a.RevokedAt = familyEnded
+	}
+	a.User.Password = ""
+	a.AppLive = appDeleted.IsZero() && a.App.SuspendedAt.IsZero()
+	a.InstallationLive = installation != "" && removed.IsZero()
+	a.UserLive = a.User.ID != "" && userDeleted.IsZero() && a.User.DisabledAt.IsZero()
+	a.AccountLive = a.Account.ID != "" && accountDeleted.IsZero() && a.Account.DisabledAt.IsZero()
+	return a, nil
+}
+
+const (
+	// joinSecret finds the secret with the presented lookup id if it is this client's and live.
+	joinSecret = ` LEFT JOIN client_secrets s ON s.id = $2 AND s.client_id = $1 AND s.revoked_at IS NULL
+AND (s.expires_at IS NULL OR s.expires_at > $3) `
+	selectAppClient = `SELECT s.hash, ` + appColumns + ` FROM apps a` + joinSecret + `WHERE a.id = $1 AND a.deleted_at IS NULL`
+
+	selectResourceClient = `SELECT s.hash, ` + resourceColumns + ` FROM resource_servers r` + joinSecret + `WHERE r.id = $1 AND r.removed_at IS NULL`
+)
+
+// ClientByID implements store.Credentials.
+func (s *Store) ClientByID(ctx context.Context, clientID string, secretID store.LookupID) (c store.Client, err error) {
+	defer tried(&err, "look up client %s", clientID)
+	args := []any{clientID, secretID[:], s.micros()}
+	c.ID = clientID
+	if isResource(clientID) {
+		c.Resource, c.Live = &store.ResourceServer{}, true
+		err = s.read().row(ctx, selectResourceClient, args, &c.Secret, &c.Resource.ID, &c.Resource.Name, toTime(&c.Resource.CreatedAt))
+	} else {
+		c.App = &store.App{}
+		err = s.read().row(ctx, selectAppClient, args, append([]any{&c.Secret}, toApp(c.App)...)...)
+		c.Live = c.App.SuspendedAt.IsZero()
+	}
+	if err != nil {
+		return store.Client{}, err
+	}
+	return c, nil
+}

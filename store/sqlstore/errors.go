@@ -1,0 +1,139 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/puddle/v2"
+	moderncsqlite "modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"xenoauth/store"
+)
+
+// tried turns what a database said into the contract's errors and adds what was tried. It is deferred by every exported
+// method; the arguments must be no secrets.
+func tried(err *error, format string, args ...any) {
+	if *err != nil {
+		*err = fmt.Errorf(format+": %w", append(args, classify(*err))...)
+	}
+}
+
+var sentinels = []error{
+	store.ErrNotFound, store.ErrConflict, store.ErrConsumed, store.ErrEnded, store.ErrLimit, store.ErrInvalid, store.ErrUnavailable,
+}
+
+// classify is the one place that says what an error of a driver means. Its result never holds an address, a name or a
+// value out of a connection string or a row. What it does not know stays as it is: a fault of this package.
+func classify(err error) error {
+	for _, s := range sentinels {
+		if errors.Is(err, s) {
+			return err
+		}
+	}
+	var pg *pgconn.PgError
+	var lite *moderncsqlite.Error
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return store.ErrNotFound
+	case errors.As(err, &pg):
+		return classifyPostgres(pg, err)
+	case errors.As(err, &lite):
+		return classifySQLite(lite)
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, context.Canceled)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, context.DeadlineExceeded)
+	case isTransport(err):
+		return unavailable("the connection failed" + reason(err))
+	}
+	return err
+}
+
+// classifyPostgres goes by SQLSTATE. An error during connecting is trouble of the database whatever its code.
+func classifyPostgres(pg *pgconn.PgError, err error) error {
+	var connecting *pgconn.ConnectError
+	if errors.As(err, &connecting) {
+		return unavailable("Postgres refused the connection: " + pg.Message + " (SQLSTATE " + pg.Code + ")")
+	}
+	switch pg.Code {
+	case "23505", "23P01": // unique_violation, exclusion_violation
+		return fmt.Errorf("%w: %s", store.ErrConflict, pg.ConstraintName)
+	case "23503": // foreign_key_violation
+		return fmt.Errorf("%w: %s", store.ErrEnded, pg.ConstraintName)
+	case "23502", "23514", "22001", "22003", "22021", "22P02", "22P05": // not null, check, too long, out of range, encoding
+		return fmt.Errorf("%w: SQLSTATE %s", store.ErrInvalid, pg.Code)
+	case "25006", "25P03": // read_only_sql_transaction (a standby), idle_in_transaction_session_timeout
+		return unavailable("SQLSTATE " + pg.Code)
+	}
+	switch pg.Code[:min(2, len(pg.Code))] {
+	case "08", "40", "53", "55", "57", "58", "XX": // connection, rollback, resources, not in state, intervention, system, internal
+		return unavailable("SQLSTATE " + pg.Code)
+	case "54": // program limit: a value too long for its index
+		return fmt.Errorf("%w: SQLSTATE %s", store.ErrInvalid, pg.Code)
+	}
+	return fmt.Errorf("Postgres: %s (SQLSTATE %s)", pg.Message, pg.Code)
+}
+
+func classifySQLite(lite *moderncsqlite.Error) error {
+	switch lite.Code() {
+	case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_ROWID:
+		return fmt.Errorf("%w: %s", store.ErrConflict, lite)
+	case sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+		return fmt.Errorf("%w: %s", store.ErrEnded, lite)
+	case sqlite3.SQLITE_CONSTRAINT_NOTNULL, sqlite3.SQLITE_CONSTRAINT_CHECK, sqlite3.SQLITE_TOOBIG:
+		return fmt.Errorf("%w: %s", store.ErrInvalid, lite)
+	}
+	switch lite.Code() & 0xff {
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_INTERRUPT,
+		sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL,
+		sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOLFS, sqlite3.SQLITE_SCHEMA:
+		return unavailable(lite.Error())
+	}
+	return fmt.Errorf("SQLite: %w", lite)
+}
+
+func unavailable(why string) error { return fmt.Errorf("%w: %s", store.ErrUnavailable, why) }
+
+// isTransport says whether err is about the connection rather than about a statement.
+func isTransport(err error) bool {
+	var connecting *pgconn.ConnectError
+	var network net.Error
+	return errors.As(err, &connecting) || errors.As(err, &network) || pgconn.SafeToRetry(err) || pgconn.Timeout(err) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, sql.ErrTxDone) ||
+		errors.Is(err, puddle.ErrClosedPool) || err.Error() == "sql: database is closed" || err.Error() == "conn closed"
+}
+
+// reason says a little more about a failed connection without naming the other end.
+func reason(err error) string {
+	var dns *net.DNSError
+	var op *net.OpError
+	switch {
+	case errors.As(err, &dns):
+		return ": the host name cannot be resolved"
+	case errors.As(err, &op) && op.Err != nil:
+		return ": " + op.Err.Error()
+	case pgconn.Timeout(err):
+		return ": timed out"
+	}
+	return ""
+}
+
+// checkText refuses text that Postgres would refuse, for both databases and before anything is sent.
+func checkText(args []any) error {
+	for _, a := range args {
+		if s, ok := a.(string); ok && (strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s)) {
+			return fmt.Errorf("%w: text holds a NUL byte or is not UTF-8", store.ErrInvalid)
+		}
+	}
+	return nil
+}

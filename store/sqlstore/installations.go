@@ -1,0 +1,195 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+
+	"xenoauth/internal/scope"
+	"xenoauth/store"
+)
+
+// liveRoots finds an installation with everything it hangs on, if all of it is live. A condition on i follows.
+const liveRoots = `FROM installations i
+JOIN apps a ON a.id = i.app_id AND a.suspended_at IS NULL AND a.deleted_at IS NULL
+JOIN accounts c ON c.id = i.account_id AND c.disabled_at IS NULL AND c.deleted_at IS NULL
+JOIN users u ON u.id = i.user_id AND u.disabled_at IS NULL AND u.deleted_at IS NULL
+JOIN members m ON m.account_id = i.account_id AND m.user_id = i.user_id
+WHERE i.removed_at IS NULL`
+
+const installationColumns = `i.id, i.user_id, i.account_id, i.app_id, i.scopes, i.created_at, i.updated_at, i.removed_at`
+
+func toInstallation(i *store.Installation) []any {
+	return []any{
+		toText(&i.ID), toText(&i.UserID), toText(&i.AccountID), toText(&i.AppID), toScopes(&i.Scopes), toTime(&i.CreatedAt),
+		toTime(&i.UpdatedAt), toTime(&i.RemovedAt),
+	}
+}
+
+// selectInstallable reads what the app may ask for, if the app, the account, the user and the membership are live and
+// the redirect URI is registered. It is completed by the lock that keeps it so until the transaction ends.
+const selectInstallable = `SELECT a.scopes
+FROM apps a, accounts c, users u, members m
+WHERE a.id = $1 AND a.suspended_at IS NULL AND a.deleted_at IS NULL
+AND EXISTS (SELECT 1 FROM app_redirect_uris r WHERE r.app_id = a.id AND r.uri = $2)
+AND c.id = $3 AND c.disabled_at IS NULL AND c.deleted_at IS NULL
+AND u.id = $4 AND u.disabled_at IS NULL AND u.deleted_at IS NULL
+AND m.account_id = c.id AND m.user_id = u.id`
+
+// Install implements store.Installations.
+func (s *Store) Install(ctx context.Context, by store.Actor, a store.Approval) (i store.Installation, err error) {
+	defer tried(&err, "install app %s on account %s", a.Installation.AppID, a.Installation.AccountID)
+	err = s.db.transact(ctx, func(ctx context.Context, q querier) error {
+		now := s.Now()
+		appID, err := s.decide(ctx, q, a.Request, a.Session, now.UnixMicro())
+		if err != nil {
+			return err
+		}
+		i = a.Installation
+		if appID != i.AppID {
+			return fmt.Errorf("%w: the request is another app's", store.ErrConflict)
+		}
+		var allowed scope.Set
+		err = q.row(ctx, selectInstallable+s.dialect.shareLock, []any{i.AppID, a.RedirectURI, i.AccountID, i.UserID}, toScopes(&allowed))
+		if notFound(err) || err == nil && !allowed.Covers(i.Scopes) {
+			return store.ErrEnded
+		}
+		if err != nil {
+			return err
+		}
+		i.CreatedAt, i.UpdatedAt = now, now
+		kind, err := s.createOrWiden(ctx, q, &i)
+		if err != nil {
+			return err
+		}
+		return s.record(ctx, q, by, store.Event{
+			Kind: kind, AccountID: i.AccountID, AppID: i.AppID, InstallationID: i.ID, Detail: a.Installation.Scopes.String(),
+		})
+	})
+	if err != nil {
+		return store.Installation{}, err
+	}
+	return i, nil
+}
+
+const (
+	insertInstallation = `INSERT INTO installations (id, user_id, account_id, app_id, scopes, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (user_id, account_id, app_id) WHERE removed_at IS NULL DO NOTHING`
+	selectLive = `SELECT ` + installationColumns + ` FROM installations i
+WHERE i.user_id = $1 AND i.account_id = $2 AND i.app_id = $3 AND i.removed_at IS NULL`
+	updateScopes = `UPDATE installations SET scopes = $2, updated_at = $3 WHERE id = $1`
+)
+
+// createOrWiden makes i the live installation of its three, or adds its scopes to the one there is and sets i to that.
+// It returns what happened, as the kind of event.
+func (s *Store) createOrWiden(ctx context.Context, q querier, i *store.Installation) (string, error) {
+	// Another transaction may create the live one before our insert, or remove it before our look; then we look, or
+	// insert, again.
+	for range 3 {
+		n, err := q.exec(ctx, insertInstallation, i.ID, i.UserID, i.AccountID, i.AppID, i.Scopes.String(), at(i.CreatedAt), at(i.UpdatedAt))
+		if err != nil {
+			return "", err
+		}
+		if n == 1 {
+			return store.EventInstallationCreated, nil
+		}
+		var live store.Installation
+		err = q.row(ctx, selectLive+s.dialect.updateLock, []any{i.UserID, i.AccountID, i.AppID}, toInstallation(&live)...)
+		if notFound(err) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		return store.EventInstallationApproved, widen(ctx, q, i, live)
+	}
+	return "", fmt.Errorf("%w: the installation is created and removed all the time", store.ErrConflict)
+}
+
+func widen(ctx context.Context, q querier, i *store.Installation, live store.Installation) error {
+	union := live.Scopes.Union(i.Scopes)
+	if _, err := scope.ParseSet(union.String()); err != nil {
+		return fmt.Errorf("%w: all consents together: %w", store.ErrLimit, err)
+	}
+	updated := i.UpdatedAt
+	*i = live
+	if union.Equal(live.Scopes) {
+		return nil
+	}
+	i.Scopes, i.UpdatedAt = union, updated
+	_, err := q.exec(ctx, updateScopes, i.ID, union.String(), at(updated))
+	return err
+}
+
+const selectLiveInstallations = `SELECT ` + installationColumns + `
+FROM installations i
+JOIN apps a ON a.id = i.app_id AND a.deleted_at IS NULL
+JOIN accounts c ON c.id = i.account_id AND c.deleted_at IS NULL
+JOIN members m ON m.account_id = i.account_id AND m.user_id = i.user_id
+WHERE i.user_id = $1 AND i.app_id = $2 AND i.removed_at IS NULL
+ORDER BY i.created_at, i.id`
+
+// LiveInstallations implements store.Installations.
+func (s *Store) LiveInstallations(ctx context.Context, userID, appID string) (list []store.Installation, err error) {
+	defer tried(&err, "installations of app %s by user %s", appID, userID)
+	return collect(ctx, s.read(), func(scan scanner) (i store.Installation, err error) {
+		err = scan(toInstallation(&i)...)
+		return i, err
+	}, selectLiveInstallations, userID, appID)
+}
+
+// selectInstalledApps: a live token is one that was not revoked, or a family that can still be refreshed. Last used is
+// told by the tokens there are.
+const selectInstalledApps = `SELECT ` + installationColumns + `, a.name, a.homepage, a.verified_at, c.name, u.name, u.email,
+(SELECT COUNT(*) FROM tokens t WHERE t.installation_id = i.id AND t.revoked_at IS NULL)
++ (SELECT COUNT(*) FROM families f JOIN refresh_tokens r ON r.family_id = f.id AND r.rotated_at IS NULL
+	WHERE f.installation_id = i.id AND f.ended_at IS NULL AND r.expires_at > $2),
+(SELECT MAX(l.used_at) FROM tokens t JOIN last_used l ON l.id = t.id
+	WHERE t.installation_id = i.id AND t.revoked_at IS NULL),
+(SELECT MAX(l.used_at) FROM expiring_tokens t JOIN last_used l ON l.id = t.id
+	WHERE t.installation_id = i.id AND t.installation_id <> '')
+FROM installations i
+JOIN apps a ON a.id = i.app_id AND a.deleted_at IS NULL
+JOIN accounts c ON c.id = i.account_id AND c.deleted_at IS NULL
+JOIN users u ON u.id = i.user_id
+WHERE i.id IN (
+	SELECT o.id FROM installations o WHERE o.user_id = $1 AND o.removed_at IS NULL
+	UNION
+	SELECT o.id FROM members m JOIN installations o ON o.account_id = m.account_id AND o.removed_at IS NULL
+	WHERE m.user_id = $1 AND m.role = 'admin'
+)
+ORDER BY i.created_at DESC, i.id DESC`
+
+func readInstalledApp(scan scanner) (i store.InstalledApp, err error) {
+	verified, expiring := i.RemovedAt, i.RemovedAt
+	err = scan(append(toInstallation(&i.Installation), &i.AppName, &i.AppHomepage, toTime(&verified), &i.AccountName, &i.UserName,
+		&i.UserEmail, &i.Tokens, toTime(&i.LastUsedAt), toTime(&expiring))...)
+	i.AppVerified = !verified.IsZero()
+	if expiring.After(i.LastUsedAt) {
+		i.LastUsedAt = expiring
+	}
+	return i, err
+}
+
+// InstalledApps implements store.Installations.
+func (s *Store) InstalledApps(ctx context.Context, userID string) (list []store.InstalledApp, err error) {
+	defer tried(&err, "installed apps of user %s", userID)
+	return collect(ctx, s.read(), readInstalledApp, selectInstalledApps, userID, s.micros())
+}
+
+const removeInstallation = `UPDATE installations SET removed_at = $3, updated_at = $3
+WHERE id = $1 AND removed_at IS NULL AND ($2 = '' OR user_id = $2 OR EXISTS (
+	SELECT 1 FROM members m WHERE m.account_id = installations.account_id AND m.user_id = $2 AND m.role = 'admin'))
+RETURNING account_id, app_id`
+
+// RemoveInstallation implements store.Installations. Codes and tokens end with this one row.
+func (s *Store) RemoveInstallation(ctx context.Context, by store.Actor, userID, id string) (err error) {
+	defer tried(&err, "remove installation %s", id)
+	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+		e := store.Event{Kind: store.EventInstallationRemoved, InstallationID: id}
+		if err := q.row(ctx, removeInstallation, []any{id, userID, s.micros()}, &e.AccountID, &e.AppID); err != nil {
+			return err
+		}
+		return s.record(ctx, q, by, e)
+	})
+}

@@ -1,0 +1,139 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"xenoauth/store"
+)
+
+// Options are settings of Open. The zero value is good.
+type Options struct {
+	Log      *slog.Logger // nil: nothing is logged
+	MaxConns int          // connections to Postgres at most; 0 means 8 (more is slower, see PERFORMANCE.md)
+	Lock     bool         // SQLite: be the only one with a lock, as serve is; Open fails if another process holds it
+}
+
+const (
+	// opTimeout bounds every call from waiting for a connection to the last row, so that a dead or stalled database
+	// is an answer within three seconds.
+	opTimeout = 2500 * time.Millisecond
+	// acquireTimeout bounds the wait for a connection alone.
+	acquireTimeout = time.Second
+)
+
+// Store is store.Store over Postgres or SQLite. It is safe for concurrent use.
+type Store struct {
+	dialect dialect
+	db      database
+	clock   *clock
+	log     *slog.Logger
+}
+
+var _ store.Store = (*Store)(nil)
+
+// database is an open Postgres or SQLite.
+type database interface {
+	querier          // writes outside a transaction
+	reader() querier // reads, which may be repeated once after a lost connection
+	// transact runs fn in a transaction and commits unless it returns an error. fn may run again if the database
+	// aborted the transaction for a deadlock, so it must set its results anew each time.
+	transact(ctx context.Context, fn func(ctx context.Context, q querier) error) error
+	migrator(ctx context.Context) (*migrator, error)
+	close() error
+}
+
+// querier runs statements on a database or inside a transaction. Each call is complete when it returns.
+type querier interface {
+	// exec returns how many rows were changed.
+	exec(ctx context.Context, sql string, args ...any) (int64, error)
+	// row scans the first row into dest; without one it is sql.ErrNoRows.
+	row(ctx context.Context, sql string, args []any, dest ...any) error
+	// rows calls each for every row.
+	rows(ctx context.Context, sql string, args []any, each func(scan scanner) error) error
+}
+
+// scanner copies the columns of a row, as sql.Rows.Scan does.
+type scanner func(dest ...any) error
+
+// Open connects to the database behind a URL: sqlite:PATH (the file is made if there is none) or postgres://…, also
+// written postgresql://…. It does not migrate. No error holds the URL or its password. store.ErrUnavailable: the
+// database did not answer.
+func Open(ctx context.Context, databaseURL string, o Options) (*Store, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.MaxConns == 0 {
+		o.MaxConns = 8
+	}
+	scheme, rest, found := strings.Cut(databaseURL, ":")
+	if !found {
+		return nil, errScheme
+	}
+	s := &Store{log: o.Log}
+	var err error
+	switch scheme {
+	case "sqlite":
+		s.dialect = sqlite
+		s.db, err = openSQLite(ctx, rest, o)
+	case "postgres", "postgresql":
+		s.dialect = postgres
+		s.db, err = openPostgres(databaseURL, o)
+	default:
+		return nil, errScheme
+	}
+	if err != nil {
+		return nil, err
+	}
+	if s.clock, err = newClock(ctx, s.db.reader(), s.dialect.clock, s.log); err != nil {
+		return nil, errors.Join(fmt.Errorf("open database: %w", classify(err)), s.db.close())
+	}
+	return s, nil
+}
+
+var errScheme = errors.New("open database: the database URL must be sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/DATABASE")
+
+// Ping implements store.Store.
+func (s *Store) Ping(ctx context.Context) (err error) {
+	defer tried(&err, "ping database")
+	var n int64
+	return s.db.reader().row(ctx, s.dialect.ping, nil, &n)
+}
+
+// Close implements store.Store.
+func (s *Store) Close() error {
+	s.clock.close()
+	return s.db.close()
+}
+
+// read is where a method reads outside a transaction.
+func (s *Store) read() querier { return s.db.reader() }
+
+// collect reads all rows of a statement.
+func collect[T any](ctx context.Context, q querier, read func(scan scanner) (T, error), sql string, args ...any) ([]T, error) {
+	var list []T
+	err := q.rows(ctx, sql, args, func(scan scanner) error {
+		v, err := read(scan)
+		list = append(list, v)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
+}
+
+// limit is how many rows a page has.
+func limit(n int) int {
+	switch {
+	case n < 1:
+		return 100
+	case n > 500:
+		return 500
+	}
+	return n
+}

@@ -1,0 +1,223 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3/lock"
+)
+
+// maxAttempts is how often a transaction runs that Postgres aborts for a deadlock or a serialization failure.
+const maxAttempts = 3
+
+// postgresTimeouts are set for each connection unless the URL says otherwise. They make the server give up before the
+// client does, so that no statement outlives its caller.
+var postgresTimeouts = map[string]string{
+	"application_name":                    "xenoauth",
+	"statement_timeout":                   "2000",
+	"lock_timeout":                        "1500",
+	"idle_in_transaction_session_timeout": "5000",
+}
+
+// openPostgres makes a pool. It connects to nothing yet.
+func openPostgres(databaseURL string, o Options) (*postgresDB, error) {
+	config, err := pgxpool.ParseConfig(databaseURL)
+	if err != nil {
+		// The parser's error repeats parts of the URL.
+		return nil, errors.New("open database: the Postgres URL is malformed: want postgres://USER:PASSWORD@HOST:PORT/DATABASE, special characters percent-encoded")
+	}
+	conn := config.ConnConfig
+	if conn.DefaultQueryExecMode == pgx.QueryExecModeSimpleProtocol {
+		return nil, errors.New("open database: default_query_exec_mode=simple_protocol in the Postgres URL is not supported")
+	}
+	for name, value := range postgresTimeouts {
+		if _, set := conn.RuntimeParams[name]; !set {
+			conn.RuntimeParams[name] = value
+		}
+	}
+	conn.ConnectTimeout = min(conn.ConnectTimeout, 2*time.Second)
+	if conn.ConnectTimeout == 0 {
+		conn.ConnectTimeout = 2 * time.Second
+	}
+	if !strings.Contains(databaseURL, "pool_max_conns") {
+		config.MaxConns = int32(o.MaxConns)
+	}
+	pool, err := pgxpool.NewWithConfig(context.Background(), config)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", classify(err))
+	}
+	return &postgresDB{postgresPool{pool: pool}}, nil
+}
+
+// postgresDB is an open Postgres.
+type postgresDB struct{ postgresPool }
+
+func (d *postgresDB) reader() querier { return postgresPool{pool: d.pool, rereads: true} }
+
+func (d *postgresDB) close() error {
+	d.pool.Close()
+	return nil
+}
+
+func (d *postgresDB) transact(ctx context.Context, fn func(context.Context, querier) error) error {
+	return d.with(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
+		if err != nil {
+			return err
+		}
+		if err := fn(ctx, postgresTx{tx}); err != nil {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+			defer cancel()
+			_ = tx.Rollback(ctx) // a connection that cannot roll back is closed
+			return err
+		}
+		return tx.Commit(ctx)
+	})
+}
+
+// migrator is a connection of its own: a migration may run longer than any statement of the server.
+func (d *postgresDB) migrator(context.Context) (*migrator, error) {
+	config := d.pool.Config().ConnConfig.Copy()
+	config.RuntimeParams["statement_timeout"] = "0"
+	config.RuntimeParams["idle_in_transaction_session_timeout"] = "0"
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300), lock.WithUnlockTimeout(1, 10))
+	if err != nil {
+		return nil, fmt.Errorf("make migration lock: %w", err)
+	}
+	db := stdlib.OpenDB(*config)
+	return &migrator{db: db, locker: locker, release: db.Close}, nil
+}
+
+// postgresPool runs each statement on a connection of its own.
+type postgresPool struct {
+	pool    *pgxpool.Pool
+	rereads bool // a statement whose connection was lost runs once more: for reads only
+}
+
+// with runs fn on a connection, and again where that cannot do harm: after an abort, which left nothing behind, and for
+// reads after a lost connection.
+func (p postgresPool) with(ctx context.Context, fn func(context.Context, *pgxpool.Conn) error) error {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	rereads := p.rereads
+	for attempt := 1; ; attempt++ {
+		err := p.once(ctx, fn)
+		switch {
+		case err == nil, attempt == maxAttempts, ctx.Err() != nil:
+			return err
+		case aborted(err):
+		case rereads && lostConnection(err):
+			rereads = false
+		default:
+			return err
+		}
+	}
+}
+
+func (p postgresPool) once(ctx context.Context, fn func(context.Context, *pgxpool.Conn) error) error {
+	acquire, cancel := context.WithTimeout(ctx, acquireTimeout)
+	defer cancel()
+	conn, err := p.pool.Acquire(acquire)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	return fn(ctx, conn)
+}
+
+func (p postgresPool) exec(ctx context.Context, sql string, args ...any) (n int64, err error) {
+	err = p.with(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		n, err = pgExec(ctx, conn, sql, args)
+		return err
+	})
+	return n, err
+}
+
+func (p postgresPool) row(ctx context.Context, sql string, args []any, dest ...any) error {
+	return p.with(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		return pgRow(ctx, conn, sql, args, dest)
+	})
+}
+
+func (p postgresPool) rows(ctx context.Context, sql string, args []any, each func(scanner) error) error {
+	return p.with(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		return pgRows(ctx, conn, sql, args, each)
+	})
+}
+
+// postgresTx runs statements in a transaction.
+type postgresTx struct{ tx pgx.Tx }
+
+func (t postgresTx) exec(ctx context.Context, sql string, args ...any) (int64, error) {
+	return pgExec(ctx, t.tx, sql, args)
+}
+
+func (t postgresTx) row(ctx context.Context, sql string, args []any, dest ...any) error {
+	return pgRow(ctx, t.tx, sql, args, dest)
+}
+
+func (t postgresTx) rows(ctx context.Context, sql string, args []any, each func(scanner) error) error {
+	return pgRows(ctx, t.tx, sql, args, each)
+}
+
+// pgRunner is a connection or a transaction.
+type pgRunner interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+func pgExec(ctx context.Context, r pgRunner, sql string, args []any) (int64, error) {
+	if err := checkText(args); err != nil {
+		return 0, err
+	}
+	tag, err := r.Exec(ctx, sql, args...)
+	return tag.RowsAffected(), err
+}
+
+func pgRow(ctx context.Context, r pgRunner, sql string, args, dest []any) error {
+	if err := checkText(args); err != nil {
+		return err
+	}
+	return r.QueryRow(ctx, sql, args...).Scan(dest...)
+}
+
+func pgRows(ctx context.Context, r pgRunner, sql string, args []any, each func(scanner) error) error {
+	if err := checkText(args); err != nil {
+		return err
+	}
+	rows, err := r.Query(ctx, sql, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := each(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// aborted says whether Postgres rolled the work back by itself, so that it may run again.
+func aborted(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01")
+}
+
+// lostConnection says whether the connection broke, or the server ended it.
+func lostConnection(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return strings.HasPrefix(pg.Code, "57P") || strings.HasPrefix(pg.Code, "08")
+	}
+	return !errors.Is(err, sql.ErrNoRows) && isTransport(err)
+}

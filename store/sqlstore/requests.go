@@ -1,0 +1,75 @@
+package sqlstore
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"xenoauth/store"
+)
+
+const insertRequest = `INSERT INTO requests (id, hash, session, app_id, redirect_uri, redirect_sent, scope, scope_asked, state,
+challenge, resource, fault, fault_detail, created_at, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`
+
+// CreateRequest implements store.Requests.
+func (s *Store) CreateRequest(ctx context.Context, r store.Request) (err error) {
+	defer tried(&err, "create request of app %s", r.AppID)
+	_, err = s.db.exec(ctx, insertRequest, r.ID[:], r.Hash, r.Session, r.AppID, r.RedirectURI, flag(r.RedirectSent),
+		r.Scope.String(), r.ScopeAsked, r.State, r.Challenge, r.Resource, r.Fault, r.FaultDetail, at(r.CreatedAt), at(r.ExpiresAt))
+	return err
+}
+
+const selectRequest = `SELECT r.id, r.hash, r.session, r.app_id, r.redirect_uri, r.redirect_sent, r.scope, r.scope_asked,
+r.state, r.challenge, r.resource, r.fault, r.fault_detail, r.created_at, r.expires_at, r.decided_at
+FROM requests r WHERE r.id = $1`
+
+// RequestByID implements store.Requests.
+func (s *Store) RequestByID(ctx context.Context, id store.LookupID) (r store.Request, err error) {
+	defer tried(&err, "look up request")
+	return requestByID(ctx, s.read(), id)
+}
+
+func requestByID(ctx context.Context, q querier, id store.LookupID) (r store.Request, err error) {
+	err = q.row(ctx, selectRequest, []any{id[:]}, toID(&r.ID), &r.Hash, &r.Session, &r.AppID, &r.RedirectURI,
+		toBool(&r.RedirectSent), toScopes(&r.Scope), &r.ScopeAsked, &r.State, &r.Challenge, &r.Resource, &r.Fault, &r.FaultDetail,
+		toTime(&r.CreatedAt), toTime(&r.ExpiresAt), toTime(&r.DecidedAt))
+	return r, err
+}
+
+// decideRequest is the gate of every decision: of any number of them, one finds the row undecided.
+const decideRequest = `UPDATE requests SET decided_at = $3
+WHERE id = $1 AND session = $2 AND decided_at IS NULL AND expires_at > $3
+RETURNING app_id`
+
+// decide decides a request of the session and returns its app.
+func (s *Store) decide(ctx context.Context, q querier, id store.LookupID, session []byte, now int64) (appID string, err error) {
+	err = q.row(ctx, decideRequest, []any{id[:], session, now}, &appID)
+	if !notFound(err) {
+		return appID, err
+	}
+	r, err := requestByID(ctx, q, id)
+	switch {
+	case err != nil:
+		return "", err
+	case r.Session == nil || !bytes.Equal(r.Session, session):
+		return "", store.ErrConflict
+	case !r.DecidedAt.IsZero():
+		return "", store.ErrConsumed
+	case !r.ExpiresAt.After(time.UnixMicro(now)):
+		return "", store.ErrEnded
+	}
+	return "", store.ErrUnavailable // it was none of this when the gate looked
+}
+
+// DenyRequest implements store.Requests.
+func (s *Store) DenyRequest(ctx context.Context, by store.Actor, id store.LookupID, session []byte) (err error) {
+	defer tried(&err, "deny request")
+	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+		appID, err := s.decide(ctx, q, id, session, s.micros())
+		if err != nil {
+			return err
+		}
+		return s.record(ctx, q, by, store.Event{Kind: store.EventRequestDenied, AppID: appID})
+	})
+}

@@ -1,0 +1,119 @@
+package sqlstore
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"xenoauth/internal/secret"
+	"xenoauth/store"
+)
+
+const insertSecret = `INSERT INTO client_secrets (id, client_id, hash, hint, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)`
+
+func addSecret(ctx context.Context, q querier, c store.Secret) error {
+	_, err := q.exec(ctx, insertSecret, c.ID[:], c.ClientID, c.Hash, c.Hint, at(c.CreatedAt), at(c.ExpiresAt))
+	return err
+}
+
+const selectSecrets = `SELECT s.id, s.client_id, s.hash, s.hint, s.created_at, s.expires_at, l.used_at
+FROM client_secrets s LEFT JOIN last_used l ON l.id = s.id
+WHERE s.client_id = $1 AND s.revoked_at IS NULL AND (s.expires_at IS NULL OR s.expires_at > $2)
+ORDER BY s.created_at DESC, s.id DESC`
+
+func readSecret(scan scanner) (c store.Secret, err error) {
+	err = scan(toID(&c.ID), &c.ClientID, &c.Hash, &c.Hint, toTime(&c.CreatedAt), toTime(&c.ExpiresAt), toTime(&c.LastUsedAt))
+	return c, err
+}
+
+// SecretsByClient implements store.Secrets.
+func (s *Store) SecretsByClient(ctx context.Context, clientID string) (list []store.Secret, err error) {
+	defer tried(&err, "secrets of %s", clientID)
+	return collect(ctx, s.read(), readSecret, selectSecrets, clientID, s.micros())
+}
+
+const (
+	// The row is written, although nothing in it may change, because that is a lock in both databases: of several
+	// AddSecret at the same time, each sees what the one before it did.
+	touchApp = `UPDATE apps SET updated_at = $2
+WHERE id = $1 AND confidential = 1 AND suspended_at IS NULL AND deleted_at IS NULL`
+	touchResource = `UPDATE resource_servers SET name = name WHERE id = $1 AND removed_at IS NULL`
+	expireSecrets = `UPDATE client_secrets SET expires_at = $2
+WHERE client_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)`
+	countSecrets = `SELECT COUNT(*) FROM client_secrets
+WHERE client_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)`
+)
+
+// AddSecret implements store.Secrets.
+func (s *Store) AddSecret(ctx context.Context, by store.Actor, c store.Secret, othersUntil time.Time) (err error) {
+	defer tried(&err, "add secret to %s", c.ClientID)
+	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+		now := s.micros()
+		if err := lockClient(ctx, q, c.ClientID, now); err != nil {
+			return err
+		}
+		if !othersUntil.IsZero() {
+			if _, err := q.exec(ctx, expireSecrets, c.ClientID, at(othersUntil)); err != nil {
+				return err
+			}
+		}
+		var live int
+		if err := q.row(ctx, countSecrets, []any{c.ClientID, now}, &live); err != nil {
+			return err
+		}
+		if live >= store.MaxSecrets {
+			return store.ErrLimit
+		}
+		if err := addSecret(ctx, q, c); err != nil {
+			return err
+		}
+		return s.recordSecret(ctx, q, by, store.EventSecretCreated, c.ClientID, c.ID)
+	})
+}
+
+// lockClient holds a live client that may have secrets until the transaction ends; store.ErrEnded if it is none.
+func lockClient(ctx context.Context, q querier, clientID string, now int64) error {
+	var locked int64
+	var err error
+	if isResource(clientID) {
+		locked, err = q.exec(ctx, touchResource, clientID)
+	} else {
+		locked, err = q.exec(ctx, touchApp, clientID, now)
+	}
+	if err == nil && locked == 0 {
+		return store.ErrEnded
+	}
+	return err
+}
+
+const revokeSecret = `UPDATE client_secrets SET revoked_at = $3
+WHERE id = $1 AND client_id = $2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $3)`
+
+// RevokeSecret implements store.Secrets.
+func (s *Store) RevokeSecret(ctx context.Context, by store.Actor, clientID string, id store.LookupID) (err error) {
+	defer tried(&err, "revoke secret %s of %s", secret.ID(id), clientID)
+	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+		if err := one(q.exec(ctx, revokeSecret, id[:], clientID, s.micros())); err != nil {
+			return err
+		}
+		return s.recordSecret(ctx, q, by, store.EventSecretRevoked, clientID, id)
+	})
+}
+
+// recordSecret records what happened to a secret, under the account that owns the app.
+func (s *Store) recordSecret(ctx context.Context, q querier, by store.Actor, kind, clientID string, id store.LookupID) error {
+	e := store.Event{Kind: kind, Subject: secret.ID(id).String()}
+	if isResource(clientID) {
+		e.Detail = clientID
+		return s.record(ctx, q, by, e)
+	}
+	accountID, err := s.accountOfApp(ctx, q, clientID)
+	if err != nil && !notFound(err) {
+		return err
+	}
+	e.AccountID, e.AppID = accountID, clientID
+	return s.record(ctx, q, by, e)
+}
+
+// isResource says whether a client id is a resource server's.
+func isResource(clientID string) bool { return strings.HasPrefix(clientID, "rs_") }

@@ -1,0 +1,142 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"xenoauth/store"
+)
+
+const insertSession = `INSERT INTO sessions (id, user_id, created_at, seen_at, expires_at, user_agent, ip, data)
+SELECT $1, u.id, $3, $4, $5, $6, $7, $8
+FROM users u WHERE u.id = $2 AND u.disabled_at IS NULL AND u.deleted_at IS NULL`
+
+// CreateSession implements store.Sessions.
+func (s *Store) CreateSession(ctx context.Context, by store.Actor, c store.Session) (err error) {
+	defer tried(&err, "create session of user %s", c.UserID)
+	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+		n, err := q.exec(ctx, insertSession, c.ID, c.UserID, at(c.CreatedAt), at(c.SeenAt), at(c.ExpiresAt), c.UserAgent, c.IP, c.Data)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return store.ErrEnded
+		}
+		return s.record(ctx, q, by, store.Event{Kind: store.EventSessionCreated, Subject: c.UserID})
+	})
+}
+
+const sessionColumns = `s.id, s.user_id, s.created_at, s.seen_at, s.expires_at, s.user_agent, s.ip, s.data`
+
+func toSession(c *store.Session) []any {
+	return []any{&c.ID, &c.UserID, toTime(&c.CreatedAt), toTime(&c.SeenAt), toTime(&c.ExpiresAt), &c.UserAgent, &c.IP, &c.Data}
+}
+
+const selectSession = `SELECT ` + sessionColumns + `, ` + userColumns + `
+FROM sessions s JOIN users u ON u.id = s.user_id
+WHERE s.id = $1 AND s.expires_at > $2 AND u.disabled_at IS NULL AND u.deleted_at IS NULL`
+
+// SessionByID implements store.Sessions.
+func (s *Store) SessionByID(ctx context.Context, id []byte) (c store.Session, u store.User, err error) {
+	defer tried(&err, "look up session")
+	err = s.read().row(ctx, selectSession, []any{id, s.micros()}, append(toSession(&c), toUser(&u)...)...)
+	return c, u, err
+}
+
+const updateSession = `UPDATE sessions SET seen_at = $2, expires_at = $3, data = $4 WHERE id = $1 AND expires_at > $5`
+
+// SaveSession implements store.Sessions.
+func (s *Store) SaveSession(ctx context.Context, c store.Session) (err error) {
+	defer tried(&err, "save session of user %s", c.UserID)
+	_, err = s.db.exec(ctx, updateSession, c.ID, at(c.SeenAt), at(c.ExpiresAt), c.Data, s.micros())
+	return err
+}
+
+const deleteSession = `DELETE FROM sessions WHERE id = $1 RETURNING user_id`
+
+// DeleteSession implements store.Sessions.
+func (s *Store) DeleteSession(ctx context.Context, by store.Actor, id []byte) (err error) {
+	defer tried(&err, "delete session")
+	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+		var userID string
+		err := q.row(ctx, deleteSession, []any{id}, &userID)
+		if notFound(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return s.record(ctx, q, by, store.Event{Kind: store.EventSessionEnded, Subject: userID})
+	})
+}
+
+const selectSessions = `SELECT ` + sessionColumns + ` FROM sessions s WHERE s.user_id = $1 AND s.expires_at > $2
+ORDER BY s.seen_at DESC, s.id`
+
+// SessionsByUser implements store.Sessions.
+func (s *Store) SessionsByUser(ctx context.Context, userID string) (list []store.Session, err error) {
+	defer tried(&err, "sessions of user %s", userID)
+	return collect(ctx, s.read(), func(scan scanner) (c store.Session, err error) {
+		err = scan(toSession(&c)...)
+		return c, err
+	}, selectSessions, userID, s.micros())
+}
+
+// usesPerStatement keeps statements far from either database's limit of parameters, and makes most of them the same.
+const usesPerStatement = 100
+
+// RecordUse implements store.Usage.
+func (s *Store) RecordUse(ctx context.Context, uses map[store.LookupID]time.Time) (err error) {
+	defer tried(&err, "record use of %d credentials", len(uses))
+	ids := make([]store.LookupID, 0, len(uses))
+	for id := range uses {
+		ids = append(ids, id)
+	}
+	// One order for everybody, so that two replicas never wait for each other.
+	slices.SortFunc(ids, func(a, b store.LookupID) int { return slices.Compare(a[:], b[:]) })
+	for batch := range slices.Chunk(ids, usesPerStatement) {
+		args := make([]any, 0, 2*len(batch))
+		for _, id := range batch {
+			args = append(args, id[:], at(uses[id]))
+		}
+		if _, err := s.db.exec(ctx, upsertUses(len(batch)), args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// upsertUses is the statement for n credentials. A use that is older than the stored one changes nothing.
+func upsertUses(n int) string {
+	var values strings.Builder
+	for i := range n {
+		if i > 0 {
+			values.WriteString(", ")
+		}
+		fmt.Fprintf(&values, "($%d, $%d)", 2*i+1, 2*i+2)
+	}
+	return `INSERT INTO last_used (id, used_at) VALUES ` + values.String() + `
+ON CONFLICT (id) DO UPDATE SET used_at = excluded.used_at WHERE last_used.used_at < excluded.used_at`
+}
+
+const (
+	insertKey = `INSERT INTO server_keys (name, value, created_at) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING`
+	selectKey = `SELECT value FROM server_keys WHERE name = $1`
+)
+
+// EnsureKey implements store.Keys.
+func (s *Store) EnsureKey(ctx context.Context, name string, candidate []byte) (key []byte, err error) {
+	defer tried(&err, "ensure key %s", name)
+	err = s.read().row(ctx, selectKey, []any{name}, &key)
+	if !notFound(err) {
+		return key, err
+	}
+	if _, err := s.db.exec(ctx, insertKey, name, candidate, s.micros()); err != nil {
+		return nil, err
+	}
+	err = s.read().row(ctx, selectKey, []any{name}, &key)
+	return key, err
+}

@@ -1,0 +1,187 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	_ "modernc.org/sqlite" // the driver named sqlite
+)
+
+const (
+	// sqliteSettings hold for every connection. FULL: a commit that was acknowledged survives a power cut.
+	sqliteSettings = "?_busy_timeout=2000&_foreign_keys=on&_synchronous=FULL&_dqs=0&_error_rc=1"
+	sqliteReaders  = 4
+)
+
+// openSQLite opens the file at path, which it makes readable for its owner only if it makes it.
+func openSQLite(ctx context.Context, path string, o Options) (_ *sqliteDB, err error) {
+	if path == "" || path == ":memory:" {
+		return nil, errors.New("open database: sqlite: needs the path of a file, such as sqlite:xenoauth.db")
+	}
+	path, err = filepath.Abs(strings.TrimPrefix(path, "//"))
+	if err != nil {
+		return nil, fmt.Errorf("open database: find SQLite file: %w", err)
+	}
+	d := &sqliteDB{path: path}
+	defer func() {
+		if err != nil {
+			_ = d.close()
+		}
+	}()
+	if err := makeFile(path); err != nil {
+		return nil, fmt.Errorf("open database: SQLite file: %w", err)
+	}
+	if o.Lock {
+		if d.lock, err = lockFile(path + ".lock"); err != nil {
+			return nil, fmt.Errorf("open database: %w", err)
+		}
+	}
+	// The path becomes a URI, so that it may hold any character.
+	uri := "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path) + sqliteSettings
+	if d.write, err = sql.Open("sqlite", uri+"&_txlock=immediate&_journal_mode=WAL"); err != nil {
+		return nil, fmt.Errorf("open database: %w", classify(err))
+	}
+	keepOpen(d.write, 1)
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	// The writer comes first: it makes the file a WAL database, which readers may not.
+	if err := d.write.PingContext(ctx); err != nil {
+		return nil, fmt.Errorf("open database: %w", classify(err))
+	}
+	if d.read, err = sql.Open("sqlite", uri+"&mode=ro&_query_only=on"); err != nil {
+		return nil, fmt.Errorf("open database: %w", classify(err))
+	}
+	keepOpen(d.read, sqliteReaders)
+	return d, nil
+}
+
+// makeFile makes an empty file if there is none. SQLite gives its journal files the same permissions.
+func makeFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the directory %s does not exist", filepath.Dir(path))
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func keepOpen(db *sql.DB, conns int) {
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+}
+
+// sqliteDB is an open SQLite file: one connection that writes, since SQLite has one writer at a time anyway, and a few
+// that read beside it.
+type sqliteDB struct {
+	path  string
+	write *sql.DB
+	read  *sql.DB
+	lock  *os.File // nil: not held
+}
+
+func (d *sqliteDB) reader() querier { return sqliteConn{d.read} }
+
+func (d *sqliteDB) close() error {
+	var errs []error
+	for _, db := range []*sql.DB{d.read, d.write} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	if d.lock != nil {
+		errs = append(errs, d.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (d *sqliteDB) transact(ctx context.Context, fn func(context.Context, querier) error) error {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	tx, err := d.write.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if err := fn(ctx, sqliteConn{tx}); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// migrator uses the writer under a lock beside the file: goose has none for SQLite.
+func (d *sqliteDB) migrator(ctx context.Context) (*migrator, error) {
+	return &migrator{db: d.write, lock: func() (*os.File, error) {
+		return waitForLock(ctx, d.path+".migrate.lock", time.Minute)
+	}, release: func() error { return nil }}, nil
+}
+
+func (d *sqliteDB) exec(ctx context.Context, sql string, args ...any) (int64, error) {
+	return sqliteConn{d.write}.exec(ctx, sql, args...)
+}
+
+func (d *sqliteDB) row(ctx context.Context, sql string, args []any, dest ...any) error {
+	return sqliteConn{d.write}.row(ctx, sql, args, dest...)
+}
+
+func (d *sqliteDB) rows(ctx context.Context, sql string, args []any, each func(scanner) error) error {
+	return sqliteConn{d.write}.rows(ctx, sql, args, each)
+}
+
+// sqliteConn runs statements on a sql.DB or in a sql.Tx.
+type sqliteConn struct {
+	c interface {
+		ExecContext(ctx context.Context, sql string, args ...any) (sql.Result, error)
+		QueryContext(ctx context.Context, sql string, args ...any) (*sql.Rows, error)
+		QueryRowContext(ctx context.Context, sql string, args ...any) *sql.Row
+	}
+}
+
+func (c sqliteConn) exec(ctx context.Context, sql string, args ...any) (int64, error) {
+	if err := checkText(args); err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	result, err := c.c.ExecContext(ctx, sql, args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+func (c sqliteConn) row(ctx context.Context, sql string, args []any, dest ...any) error {
+	if err := checkText(args); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	return c.c.QueryRowContext(ctx, sql, args...).Scan(dest...)
+}
+
+func (c sqliteConn) rows(ctx context.Context, sql string, args []any, each func(scanner) error) error {
+	if err := checkText(args); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	rows, err := c.c.QueryContext(ctx, sql, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := each(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}

@@ -1,0 +1,192 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+
+	"xenoauth/internal/scope"
+	"xenoauth/store"
+)
+
+// userColumns are read by toUser; the table is u.
+const userColumns = `u.id, u.email, u.name, u.password, u.operator, u.created_at, u.password_at, u.disabled_at`
+
+func toUser(u *store.User) []any {
+	return []any{
+		toText(&u.ID), toText(&u.Email), toText(&u.Name), toText(&u.Password), toBool(&u.Operator), toTime(&u.CreatedAt),
+		toTime(&u.PasswordAt), toTime(&u.DisabledAt),
+	}
+}
+
+func readUser(scan scanner) (u store.User, err error) {
+	err = scan(toUser(&u)...)
+	return u, err
+}
+
+const insertUser = `INSERT INTO users (id, email, name, password, operator, created_at, password_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7)`
+
+// CreateUser implements store.Users.
+func (s *Store) CreateUser(ctx context.Context, by store.Actor, u store.User, a store.Account) (err error) {
+	defer tried(&err, "create user %s", u.ID)
+	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+		_, err := q.exec(ctx, insertUser, u.ID, u.Email, u.Name, u.Password, flag(u.Operator), at(u.CreatedAt), at(u.PasswordAt))
+		if err != nil {
+			return err
+		}
+		if _, err := q.exec(ctx, insertAccount, a.ID, a.Name, a.Plan, at(a.CreatedAt)); err != nil {
+			return err
+		}
+		if _, err := q.exec(ctx, insertMember, a.ID, u.ID, string(scope.RoleAdmin), at(u.CreatedAt)); err != nil {
+			return err
+		}
+		return s.record(ctx, q, by, store.Event{Kind: store.EventUserCreated, AccountID: a.ID, Subject: u.ID})
+	})
+}
+
+const selectUser = `SELECT ` + userColumns + ` FROM users u WHERE u.deleted_at IS NULL AND u.id = $1`
+
+// UserByID implements store.Users.
+func (s *Store) UserByID(ctx context.Context, id string) (u store.User, err error) {
+	defer tried(&err, "user %s", id)
+	err = s.read().row(ctx, selectUser, []any{id}, toUser(&u)...)
+	return u, err
+}
+
+const selectUserByEmail = `SELECT ` + userColumns + ` FROM users u WHERE u.deleted_at IS NULL AND u.email = $1`
+
+// UserByEmail implements store.Users.
+func (s *Store) UserByEmail(ctx context.Context, email string) (u store.User, err error) {
+	defer tried(&err, "user by e-mail address")
+	err = s.read().row(ctx, selectUserByEmail, []any{email}, toUser(&u)...)
+	return u, err
+}
+
+const selectUsers = `SELECT ` + userColumns + ` FROM users u WHERE u.deleted_at IS NULL AND u.id > $1 ORDER BY u.id LIMIT $2`
+
+// ListUsers implements store.Users.
+func (s *Store) ListUsers(ctx context.Context, p store.Page) (list []store.User, err error) {
+	defer tried(&err, "list users")
+	return collect(ctx, s.read(), readUser, selectUsers, p.After, limit(p.Limit))
+}
+
+const (
+	updatePassword = `UPDATE users SET password = $2, password_at = $3 WHERE id = $1 AND deleted_at IS NULL`
+	endUserCodes   = `UPDATE codes SET ended_at = $2 WHERE user_id = $1 AND consumed_at IS NULL AND ended_at IS NULL`
+	deleteSessions = `DELETE FROM sessions WHERE user_id = $1 AND id <> $2`
+)
+
+// SetUserPassword implements store.Users.
+func (s *Store) SetUserPassword(ctx context.Context, by store.Actor, id, phc string, keep []byte) (err error) {
+	defer tried(&err, "set password of user %s", id)
+	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+		now := s.micros()
+		if err := one(q.exec(ctx, updatePassword, id, phc, now)); err != nil {
+			return err
+		}
+		if err := s.endLogins(ctx, q, id, keep, now); err != nil {
+			return err
+		}
+		return s.record(ctx, q, by, store.Event{Kind: store.EventPasswordChanged, Subject: id})
+	})
+}
+
+// endLogins ends what a log-in of the user made: sessions but the one to keep, and codes nobody redeemed yet.
+func (s *Store) endLogins(ctx context.Context, q querier, userID string, keep []byte, now int64) error {
+	if keep == nil {
+		keep = []byte{} // equal to no id; NULL would be equal and unequal to none
+	}
+	if _, err := q.exec(ctx, deleteSessions, userID, keep); err != nil {
+		return fmt.Errorf("end sessions: %w", err)
+	}
+	if _, err := q.exec(ctx, endUserCodes, userID, now); err != nil {
+		return fmt.Errorf("end codes: %w", err)
+	}
+	return nil
+}
+
+const updateHash = `UPDATE users SET password = $3 WHERE id = $1 AND password = $2 AND deleted_at IS NULL`
+
+// RehashPassword implements store.Users.
+func (s *Store) RehashPassword(ctx context.Context, id, old, phc string) (err error) {
+	defer tried(&err, "rehash password of user %s", id)
+	_, err = s.db.exec(ctx, updateHash, id, old, phc)
+	return err
+}
+
+const updateUserName = `UPDATE users SET name = $2 WHERE id = $1 AND deleted_at IS NULL`
+
+// SetUserName implements store.Users.
+func (s *Store) SetUserName(ctx context.Context, by store.Actor, id, name string) (err error) {
+	defer tried(&err, "set name of user %s", id)
+	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+		if err := one(q.exec(ctx, updateUserName, id, name)); err != nil {
+			return err
+		}
+		return s.record(ctx, q, by, store.Event{Kind: store.EventUserRenamed, Subject: id})
+	})
+}
+
+const (
+	disableUser = `UPDATE users SET disabled_at = $2 WHERE id = $1 AND deleted_at IS NULL AND disabled_at IS NULL`
+	enableUser  = `UPDATE users SET disabled_at = NULL WHERE id = $1 AND deleted_at IS NULL AND disabled_at IS NOT NULL`
+)
+
+// SetUserDisabled implements store.Users.
+func (s *Store) SetUserDisabled(ctx context.Context, by store.Actor, id string, disabled bool) (err error) {
+	defer tried(&err, "set user %s disabled %t", id, disabled)
+	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+		var changed int64
+		var err error
+		kind := store.EventUserEnabled
+		if disabled {
+			kind = store.EventUserDisabled
+			changed, err = q.exec(ctx, disableUser, id, s.micros())
+		} else {
+			changed, err = q.exec(ctx, enableUser, id)
+		}
+		if err != nil {
+			return err
+		}
+		if changed == 0 { // it was so before, or there is no such user
+			var u store.User
+			return q.row(ctx, selectUser, []any{id}, toUser(&u)...)
+		}
+		return s.record(ctx, q, by, store.Event{Kind: kind, Subject: id})
+	})
+}
+
+const (
+	markUserDeleted         = `UPDATE users SET deleted_at = $2 WHERE id = $1 AND deleted_at IS NULL`
+	deleteMemberships       = `DELETE FROM members WHERE user_id = $1`
+	removeUserInstallations = `UPDATE installations SET removed_at = $2, updated_at = $2 WHERE user_id = $1 AND removed_at IS NULL`
+)
+
+// DeleteUser implements store.Users.
+func (s *Store) DeleteUser(ctx context.Context, by store.Actor, id string) (err error) {
+	defer tried(&err, "delete user %s", id)
+	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+		now := s.micros()
+		if err := one(q.exec(ctx, markUserDeleted, id, now)); err != nil {
+			return err
+		}
+		if _, err := q.exec(ctx, deleteMemberships, id); err != nil {
+			return fmt.Errorf("leave accounts: %w", err)
+		}
+		if _, err := q.exec(ctx, removeUserInstallations, id, now); err != nil {
+			return fmt.Errorf("remove installations: %w", err)
+		}
+		if err := s.endLogins(ctx, q, id, nil, now); err != nil {
+			return err
+		}
+		return s.record(ctx, q, by, store.Event{Kind: store.EventUserDeleted, Subject: id})
+	})
+}
+
+// one is for statements that must change a row: none is store.ErrNotFound.
+func one(changed int64, err error) error {
+	if err == nil && changed == 0 {
+		return store.ErrNotFound
+	}
+	return err
+}
