@@ -1,0 +1,263 @@
+package directory
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+const (
+	maxRedirects = 10
+	maxAddress   = 2000 // bytes
+)
+
+// reservedParameters are what this server adds to a redirect URI, or what would change how an app reads the answer.
+// One that is registered in the URI would come first there (Innocenti et al., "OAuth 2.0 Redirect URI Validation Falls
+// Short, Literally", ACSAC 2023).
+var reservedParameters = []string{"code", "state", "error", "iss", "response", "error_description", "error_uri"}
+
+// checkRedirectURIs returns the rows that are not blank, and a sentence for each faulty row, or "".
+func checkRedirectURIs(rows []string) ([]string, string) {
+	var uris, faults []string
+	for i, row := range rows {
+		uri := strings.Trim(row, " \t\r\n")
+		if uri == "" {
+			continue
+		}
+		fault := redirectFault(uri)
+		if fault == "" && slices.Contains(uris, uri) {
+			fault = "it is listed twice; remove one of them."
+		}
+		if fault != "" {
+			faults = append(faults, fmt.Sprintf("Row %d: %s", i+1, fault))
+		}
+		uris = append(uris, uri)
+	}
+	switch {
+	case len(uris) == 0:
+		return nil, "Give at least one redirect URI, such as https://app.example/callback."
+	case len(uris) > maxRedirects:
+		return uris, fmt.Sprintf("Give at most %d redirect URIs; these are %d.", maxRedirects, len(uris))
+	}
+	return uris, strings.Join(faults, " ")
+}
+
+// redirectFault says what is wrong with one redirect URI and what to do, or "". What passes is compared by its bytes
+// ever after, so everything that a browser or another program could read in two ways is refused here.
+func redirectFault(uri string) string {
+	if fault := charactersFault(uri); fault != "" {
+		return fault
+	}
+	scheme, rest, found := strings.Cut(uri, ":")
+	switch {
+	case !found || scheme == "" || strings.ContainsAny(scheme, "/?"):
+		return "it has no scheme; begin with https://."
+	case scheme != strings.ToLower(scheme):
+		return "write the scheme in lower-case letters."
+	case scheme == "https" || scheme == "http":
+		if fault := webAddressFault(scheme, rest); fault != "" {
+			return fault
+		}
+	default:
+		if fault := privateSchemeFault(scheme, rest); fault != "" {
+			return fault
+		}
+	}
+	if _, err := url.Parse(uri); err != nil {
+		return "it is not a well-formed address: look for a stray percent sign or bracket."
+	}
+	path, query, hasQuery := strings.Cut(rest, "?")
+	if fault := pathFault(path); fault != "" {
+		return fault
+	}
+	if hasQuery {
+		return queryFault(query)
+	}
+	return ""
+}
+
+// webURLFault is the rule for a homepage or logo: https, or http on this machine, without userinfo.
+func webURLFault(address string) string {
+	if fault := charactersFault(strings.ReplaceAll(address, "#", "")); fault != "" {
+		return "In the address, " + fault
+	}
+	scheme, rest, _ := strings.Cut(address, ":")
+	if scheme != "https" && scheme != "http" {
+		return "Give a full address that begins with https://."
+	}
+	if fault := webAddressFault(scheme, rest); fault != "" {
+		return "In the address, " + fault
+	}
+	if _, err := url.Parse(address); err != nil {
+		return "This is not a well-formed address: look for a stray % sign."
+	}
+	return ""
+}
+
+// charactersFault refuses by the bytes alone, before anything is parsed.
+func charactersFault(uri string) string {
+	if len(uri) > maxAddress {
+		return fmt.Sprintf("it is too long; use at most %d bytes.", maxAddress)
+	}
+	for i := range len(uri) {
+		switch c := uri[i]; {
+		case c >= 0x7F:
+			return "write a host outside ASCII in punycode (xn--…) and percent-encode the rest."
+		case c <= ' ':
+			return "it holds a space or a control character; take it out."
+		case c == '#':
+			return "a fragment (#) is not allowed; take it out."
+		case c == '*':
+			return "wildcards (*) are not supported; list each address by itself."
+		case c == '\\':
+			return `a backslash is not allowed; write "/" instead.`
+		case strings.IndexByte("\"<>^`{|}", c) >= 0:
+			return fmt.Sprintf("percent-encode the character %q.", c)
+		}
+	}
+	return ""
+}
+
+// webAddressFault checks what follows "http:" or "https:".
+func webAddressFault(scheme, rest string) string {
+	after, found := strings.CutPrefix(rest, "//")
+	if !found {
+		return fmt.Sprintf("write %s:// and then the host.", scheme)
+	}
+	authority, _, _ := cutAny(after, "/?#")
+	if strings.Contains(authority, "@") {
+		return "a user name or password before the host is not allowed; take it out."
+	}
+	host, port, hasPort := cutPort(authority)
+	switch {
+	case host == "":
+		return "it has no host; write one after //."
+	case hasPort && (strings.Trim(port, "0123456789") != "" || !validPort(port)):
+		return "the port is not a number from 1 to 65535."
+	case scheme == "http" && !loopbackHost(host):
+		return "use https; http is for this machine only (localhost, 127.0.0.1, [::1])."
+	case !validHost(host):
+		return "the host is not a domain name or an IP address as they are usually written."
+	}
+	return ""
+}
+
+// cutPort splits host and port; the colons of a bracketed IPv6 address belong to the host.
+func cutPort(authority string) (host, port string, found bool) {
+	end := strings.LastIndexByte(authority, ']') + 1
+	host, port, found = strings.Cut(authority[end:], ":")
+	return authority[:end] + host, port, found
+}
+
+func loopbackHost(host string) bool {
+	return host == "localhost" || host == "127.0.0.1" || host == "[::1]"
+}
+
+// validHost accepts a domain name of letters, digits and hyphens, an IPv4 address of four plain numbers, and an IPv6
+// address in brackets. Browsers read 127.1, 0x7f000001 and 2130706433 as addresses; nobody registers those honestly.
+func validHost(host string) bool {
+	if inner, found := strings.CutPrefix(host, "["); found {
+		inner, found = strings.CutSuffix(inner, "]")
+		addr, err := netip.ParseAddr(inner)
+		return found && err == nil && addr.Is6() && !addr.Is4In6() && addr.Zone() == ""
+	}
+	if len(host) > 253 {
+		return false
+	}
+	last := host
+	for label := range strings.SplitSeq(host, ".") {
+		if label == "" || len(label) > maxLabel || strings.Trim(label, "-") != label {
+			return false
+		}
+		for i := range len(label) {
+			if !isAlnum(label[i]) && label[i] != '-' {
+				return false
+			}
+		}
+		last = label
+	}
+	if '0' <= last[0] && last[0] <= '9' {
+		addr, err := netip.ParseAddr(host)
+		return err == nil && addr.Is4()
+	}
+	return true
+}
+
+// privateSchemeFault checks an address of a native app (RFC 8252 §7.1). The dot of a reversed domain name keeps out
+// every scheme that a browser or the system gives a meaning of its own, javascript: and data: first among them.
+func privateSchemeFault(scheme, rest string) string {
+	const advice = "use https, or a scheme of your own made of a domain name in reverse, such as com.example.app:/callback."
+	if !strings.Contains(scheme, ".") || scheme[0] < 'a' || 'z' < scheme[0] || strings.HasSuffix(scheme, ".") {
+		return advice
+	}
+	for i := range len(scheme) {
+		if !isAlnum(scheme[i]) && scheme[i] != '.' && scheme[i] != '-' && scheme[i] != '+' {
+			return advice
+		}
+	}
+	if !strings.HasPrefix(rest, "/") {
+		return fmt.Sprintf("write a slash after the scheme, as in %s:/callback.", scheme)
+	}
+	if after, found := strings.CutPrefix(rest, "//"); found {
+		authority, _, _ := cutAny(after, "/?")
+		for i := range len(authority) {
+			if c := authority[i]; !isAlnum(c) && c != '.' && c != '-' && c != '_' {
+				return "between // and the path only letters, digits, dots and hyphens are allowed."
+			}
+		}
+	}
+	return ""
+}
+
+// pathFault refuses what some program on the way may resolve to another path (CVE-2022-3782, CVE-2024-1132).
+func pathFault(path string) string {
+	lower := strings.ToLower(path)
+	for _, hidden := range []string{"%2e", "%2f", "%5c", "%252e", "%252f", "%255c"} {
+		if strings.Contains(lower, hidden) {
+			return "write dots and slashes of the path plainly, not percent-encoded."
+		}
+	}
+	for segment := range strings.SplitSeq(path, "/") {
+		name, _, _ := strings.Cut(segment, ";")
+		if name == "." || name == ".." {
+			return "path segments . and .. are not allowed; write the path that they lead to."
+		}
+	}
+	decoded, err := url.PathUnescape(path)
+	if err != nil {
+		return "a percent sign must be followed by two hexadecimal digits."
+	}
+	for i := range len(decoded) {
+		if decoded[i] < ' ' || decoded[i] == 0x7F {
+			return "it holds an encoded control character; take it out."
+		}
+	}
+	return ""
+}
+
+// queryFault checks the parameters that a redirect URI brings along.
+func queryFault(query string) string {
+	if query == "" {
+		return "it ends with a question mark and nothing after it; take that out."
+	}
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return "its query is not well-formed: use name=value pairs joined by &."
+	}
+	for name := range values {
+		if slices.Contains(reservedParameters, strings.ToLower(name)) {
+			return fmt.Sprintf("its query may not have the parameter %q, because the answer to the app does; rename it.", strings.ToLower(name))
+		}
+	}
+	return ""
+}
+
+// cutAny is strings.Cut at the first of any of the separators.
+func cutAny(s, separators string) (before, after string, found bool) {
+	if i := strings.IndexAny(s, separators); i >= 0 {
+		return s[:i], s[i:], true
+	}
+	return s, "", false
+}

@@ -1,0 +1,200 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"xenoauth/internal/scope"
+	"xenoauth/internal/secret"
+	"xenoauth/store"
+)
+
+// AppForm is what a developer says of an app.
+type AppForm struct {
+	Name         string
+	Description  string
+	Homepage     string // https URL, http on this machine, or ""
+	LogoURL      string // as Homepage
+	RedirectURIs []string
+	Scopes       []string // names or aliases
+	Confidential bool     // has secrets; fixed when the app is made
+	Expiring     bool     // tokens expire although the app is confidential; always so for public apps
+	PKCERequired bool     // always so for public apps
+}
+
+// CreateApp registers an app of the account and, if it is confidential, mints its first secret, which is returned this
+// once (nil for a public app). FieldErrors hold all faults of the form. A person must be an admin of the account, else
+// store.ErrNotFound. What the operator registers is verified.
+func (d *Directory) CreateApp(ctx context.Context, by store.Actor, accountID string, f AppForm) (store.App, *secret.Credential, error) {
+	if by.Kind == store.ActorUser {
+		admin, err := d.adminOf(ctx, by.ID, accountID)
+		if err != nil {
+			return store.App{}, nil, fmt.Errorf("create app: %w", err)
+		}
+		if !admin {
+			return store.App{}, nil, &NotFoundError{What: "account", Ref: accountID}
+		}
+	}
+	now := d.store.Now()
+	a := store.App{
+		ID: secret.NewPublicID("app_"), AccountID: accountID, Confidential: f.Confidential, Version: 1,
+		CreatedAt: now, UpdatedAt: now,
+	}
+	if by.Kind == store.ActorUser {
+		a.CreatedBy = by.ID
+	}
+	if by.Kind == store.ActorOperator {
+		a.VerifiedAt = now
+	}
+	if err := d.apply(&a, f); err != nil {
+		return store.App{}, nil, err
+	}
+	var first *store.Secret
+	var credential *secret.Credential
+	if a.Confidential {
+		c := d.format.New(secret.Client)
+		s := d.secretRow(a.ID, c)
+		credential, first = &c, &s
+	}
+	if err := d.store.CreateApp(ctx, by, a, first); err != nil {
+		return store.App{}, nil, fmt.Errorf("create app in account %s: %w", accountID, err)
+	}
+	return a, credential, nil
+}
+
+// App returns an app to an admin of its account; to anybody else it does not exist (store.ErrNotFound). userID "" is
+// the operator, who sees every app.
+func (d *Directory) App(ctx context.Context, userID, appID string) (store.App, error) {
+	a, err := d.store.AppByID(ctx, appID)
+	if errors.Is(err, store.ErrNotFound) {
+		return store.App{}, &NotFoundError{What: "app", Ref: appID}
+	}
+	if err != nil {
+		return store.App{}, fmt.Errorf("find app: %w", err)
+	}
+	if userID == "" {
+		return a, nil
+	}
+	admin, err := d.adminOf(ctx, userID, a.AccountID)
+	if err != nil {
+		return store.App{}, fmt.Errorf("find app %s for user %s: %w", appID, userID, err)
+	}
+	if !admin {
+		return store.App{}, &NotFoundError{What: "app", Ref: appID}
+	}
+	return a, nil
+}
+
+// Apps lists the apps of all accounts of which the user is an admin, newest first; for the operator (userID "") all
+// apps, in the order of their ids.
+func (d *Directory) Apps(ctx context.Context, userID string) ([]store.App, error) {
+	if userID != "" {
+		apps, err := d.store.AppsByUser(ctx, userID)
+		if err != nil {
+			return nil, fmt.Errorf("list apps of user %s: %w", userID, err)
+		}
+		return apps, nil
+	}
+	var all []store.App
+	p := store.Page{Limit: 500}
+	for {
+		apps, err := d.store.ListApps(ctx, p)
+		if err != nil {
+			return nil, fmt.Errorf("list apps: %w", err)
+		}
+		all = append(all, apps...)
+		if len(apps) < p.Limit {
+			return all, nil
+		}
+		p.After = apps[len(apps)-1].ID
+	}
+}
+
+// UpdateApp replaces what a developer may edit. version is that of the app as it was shown: store.ErrConflict if
+// somebody changed it since. f.Confidential is ignored: an app that could keep a secret yesterday and not today would
+// leave its old tokens non-expiring, so that is fixed at registration.
+func (d *Directory) UpdateApp(ctx context.Context, by store.Actor, userID, appID string, version int64, f AppForm) (store.App, error) {
+	a, err := d.App(ctx, userID, appID)
+	if err != nil {
+		return store.App{}, err
+	}
+	a.Version = version
+	if err := d.apply(&a, f); err != nil {
+		return store.App{}, err
+	}
+	if err := d.store.UpdateApp(ctx, by, a); err != nil {
+		return store.App{}, fmt.Errorf("update app %s: %w", appID, err)
+	}
+	return d.App(ctx, userID, appID)
+}
+
+// DeleteApp is final: its codes and tokens are dead when it returns.
+func (d *Directory) DeleteApp(ctx context.Context, by store.Actor, userID, appID string) error {
+	if _, err := d.App(ctx, userID, appID); err != nil {
+		return err
+	}
+	if err := d.store.DeleteApp(ctx, by, appID); err != nil {
+		return fmt.Errorf("delete app %s: %w", appID, err)
+	}
+	return nil
+}
+
+// apply checks the form and writes it into a, whose Confidential is already decided. FieldErrors hold all faults.
+func (d *Directory) apply(a *store.App, f AppForm) error {
+	faults := FieldErrors{}
+	var fault string
+	a.Name, fault = checkAppName(f.Name)
+	faults.add("name", fault)
+	a.Description, fault = cleanDescription(f.Description)
+	faults.add("description", fault)
+	a.Homepage, fault = d.checkWebURL(f.Homepage)
+	faults.add("homepage", fault)
+	a.LogoURL, fault = d.checkWebURL(f.LogoURL)
+	faults.add("logo_url", fault)
+	a.RedirectURIs, fault = checkRedirectURIs(f.RedirectURIs)
+	faults.add("redirect_uris", fault)
+	a.Scopes, fault = d.checkScopes(f.Scopes)
+	faults.add("scopes", fault)
+	a.Expiring = f.Expiring || !a.Confidential
+	a.PKCERequired = f.PKCERequired || !a.Confidential
+	return faults.orNil()
+}
+
+// checkWebURL accepts "" or what webURLFault does, but not our own host: the consent page shows the homepage's host to
+// tell people whom they deal with.
+func (d *Directory) checkWebURL(address string) (string, string) {
+	address = strings.TrimSpace(address)
+	if address == "" {
+		return "", ""
+	}
+	if fault := webURLFault(address); fault != "" {
+		return address, fault
+	}
+	after := strings.TrimPrefix(strings.TrimPrefix(address, "https://"), "http://")
+	authority, _, _ := cutAny(after, "/?#")
+	if host, _, _ := cutPort(authority); d.ownHost != "" && strings.EqualFold(host, d.ownHost) {
+		return address, "This is the address of this server itself; give one of your own."
+	}
+	return address, ""
+}
+
+// checkScopes resolves aliases and names those that do not exist.
+func (d *Directory) checkScopes(names []string) (scope.Set, string) {
+	asked, err := scope.ParseSet(strings.Join(names, " "))
+	if err != nil {
+		return scope.Set{}, "A scope has a character that scopes cannot have: use the names in the list."
+	}
+	if asked.Len() == 0 {
+		return scope.Set{}, "Choose at least one scope: without one the app could do nothing."
+	}
+	canonical, unknown := d.catalogue.Canonical(asked)
+	if len(unknown) > 0 {
+		slices.Sort(unknown)
+		return scope.Set{}, fmt.Sprintf("There is no scope %s; there are %s.",
+			strings.Join(unknown, ", "), strings.Join(d.catalogue.Names(), ", "))
+	}
+	return canonical, ""
+}

@@ -1,0 +1,66 @@
+// Package directory owns the rules for people and apps: who may sign up and log in, what a user, an account, an app
+// and a redirect URI may be called and look like, and who may change an app.
+//
+// It refuses values before they reach the store, all faults of a form at once and each with a sentence for the person
+// who typed it, and it hides apps of other accounts as if they did not exist. It moves users, accounts, members, apps,
+// secrets and resource servers from one state to the next, each by one store operation; it mints the credentials that
+// belong to them and hands each out once. It knows no HTTP and no SQL.
+package directory
+
+import (
+	"context"
+	"net/url"
+
+	"xenoauth/internal/scope"
+	"xenoauth/internal/secret"
+	"xenoauth/store"
+)
+
+// DefaultPlan is the plan of new accounts when the setting names none.
+const DefaultPlan = "standard"
+
+// Options are the settings that the rules depend on.
+type Options struct {
+	SignUpOpen  bool   // anybody may sign up; otherwise only the operator adds users
+	DefaultPlan string // plan of new accounts; "" means DefaultPlan
+	PublicURL   string // the issuer: an app may not give this server's own address as its homepage or logo
+}
+
+// Directory applies the rules on top of a store. It is safe for concurrent use.
+type Directory struct {
+	store     store.Store
+	catalogue *scope.Catalogue
+	passwords *secret.Passwords
+	format    secret.Format
+	options   Options
+	ownHost   string
+}
+
+// New returns the rules over s. The catalogue says which scopes exist, p hashes passwords, f mints client secrets.
+func New(s store.Store, c *scope.Catalogue, p *secret.Passwords, f secret.Format, o Options) *Directory {
+	if o.DefaultPlan == "" {
+		o.DefaultPlan = DefaultPlan
+	}
+	d := &Directory{store: s, catalogue: c, passwords: p, format: f, options: o}
+	if u, err := url.Parse(o.PublicURL); err == nil && u.Scheme == "https" {
+		d.ownHost = u.Hostname()
+	}
+	return d
+}
+
+// SignUpOpen says whether SignUp accepts anybody, so that pages offer it only then.
+func (d *Directory) SignUpOpen() bool { return d.options.SignUpOpen }
+
+// adminOf says whether the user is an admin of the account today.
+func (d *Directory) adminOf(ctx context.Context, userID, accountID string) (bool, error) {
+	members, err := d.store.MembersByUser(ctx, userID)
+	if err != nil {
+		return false, err
+	}
+	for _, m := range members {
+		if m.AccountID == accountID {
+			return m.Role == scope.RoleAdmin, nil
+		}
+	}
+	return false, nil
+}

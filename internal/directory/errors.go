@@ -1,0 +1,88 @@
+package directory
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"xenoauth/store"
+)
+
+// Refusals that are not a fault of one field.
+var (
+	// ErrCredentials: the e-mail address and password do not open an enabled user. It never says which of them was wrong.
+	ErrCredentials = errors.New("the e-mail address or the password is wrong")
+	// ErrSignUpClosed: only the operator adds users here.
+	ErrSignUpClosed = errors.New("sign-up is closed: ask the operator to add you")
+	// ErrPublicApp: the app is public, so it has no secrets and can get none.
+	ErrPublicApp = errors.New("the app is public and has no secrets")
+)
+
+// FieldErrors are the faults of a form: the name of each faulty field and a sentence that says how to mend it.
+type FieldErrors map[string]string
+
+// Error lists all faults in the order of the field names.
+func (e FieldErrors) Error() string {
+	parts := make([]string, 0, len(e))
+	for _, field := range slices.Sorted(maps.Keys(e)) {
+		parts = append(parts, field+": "+e[field])
+	}
+	return strings.Join(parts, "\n")
+}
+
+// add notes a fault; an empty sentence is none.
+func (e FieldErrors) add(field, sentence string) {
+	if sentence != "" {
+		e[field] = sentence
+	}
+}
+
+// orNil is e as an error, or nil when there are no faults.
+func (e FieldErrors) orNil() error {
+	if len(e) == 0 {
+		return nil
+	}
+	return e
+}
+
+// NotFoundError says what was looked for in words; it is store.ErrNotFound to errors.Is.
+type NotFoundError struct {
+	What string // "user", "account"
+	Ref  string // as it was given
+}
+
+// Error is a sentence for the person who asked.
+func (e *NotFoundError) Error() string { return fmt.Sprintf("there is no %s %q", e.What, e.Ref) }
+
+// Unwrap makes it store.ErrNotFound.
+func (e *NotFoundError) Unwrap() error { return store.ErrNotFound }
+
+// SeveralAccountsError is the answer to an e-mail address that should stand for its one account, but has several.
+type SeveralAccountsError struct {
+	Email    string
+	Accounts []store.Member // the user's memberships, in the order of joining
+}
+
+// Error lists the accounts, so that one of them can be named instead.
+func (e *SeveralAccountsError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s is a member of %d accounts; name one of them:", e.Email, len(e.Accounts))
+	for _, m := range e.Accounts {
+		fmt.Fprintf(&b, "\n  %s  %s (%s)", m.AccountID, m.AccountName, m.Role)
+	}
+	return b.String()
+}
+
+// SecretLimitError is the refusal of one more secret for a client that has store.MaxSecrets live ones; it is
+// store.ErrLimit to errors.Is.
+type SecretLimitError struct{}
+
+// Error says what to do first.
+func (e *SecretLimitError) Error() string {
+	return fmt.Sprintf("%d secrets work already, which is the most there may be: revoke one first", store.MaxSecrets)
+}
+
+// Unwrap makes it store.ErrLimit.
+func (e *SecretLimitError) Unwrap() error { return store.ErrLimit }

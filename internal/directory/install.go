@@ -1,0 +1,180 @@
+package directory
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"xenoauth/internal/secret"
+	"xenoauth/store"
+)
+
+// Consent is an authorization request before a person who may decide it.
+type Consent struct {
+	Request  store.Request
+	App      store.App
+	Redirect ValidatedRedirect
+	Accounts []store.Member       // accounts the person may install on
+	Live     []store.Installation // the person's installations of the app so far
+}
+
+// requestLifetime is how long a person may take to log in, and then again to decide.
+const requestLifetime = 15 * time.Minute
+
+// Faults of a consent.
+var (
+	// ErrRequestUnknown: there is no such request, or it expired or was decided.
+	ErrRequestUnknown = errors.New("this authorization request has expired or was answered before")
+	// ErrRequestForeign: another browser session opened the request.
+	ErrRequestForeign = errors.New("this authorization request was opened in another browser session")
+	// ErrAppNotLive: the app is suspended or was deleted.
+	ErrAppNotLive = errors.New("the app is not available")
+	// ErrNotMember: the chosen account is not one of the person's.
+	ErrNotMember = errors.New("choose one of your accounts")
+)
+
+// LiveApp is the app behind a client id, for the authorization endpoint. ErrAppNotLive for every id that may not ask.
+func (d *Directory) LiveApp(ctx context.Context, clientID string) (store.App, error) {
+	if !secret.ValidPublicID("app_", clientID) {
+		return store.App{}, ErrAppNotLive
+	}
+	app, err := d.store.AppByID(ctx, clientID)
+	if errors.Is(err, store.ErrNotFound) || err == nil && !app.SuspendedAt.IsZero() {
+		return store.App{}, ErrAppNotLive
+	}
+	if err != nil {
+		return store.App{}, fmt.Errorf("look up app %s: %w", clientID, err)
+	}
+	return app, nil
+}
+
+// NewRequest stores a validated authorization request and returns the credential that stands for it. With a session it
+// is what a consent page asks about, and only that session can decide it; without one it is parked until its browser has
+// logged in, and can only be opened. The page's id is made for the page: no address bar ever held it, so that nobody but
+// the page can press its buttons.
+func (d *Directory) NewRequest(ctx context.Context, r store.Request, session []byte) (string, error) {
+	c := d.format.New(secret.Request)
+	hash := c.Hash()
+	r.ID, r.Hash, r.Session = c.ID, hash[:], session
+	r.CreatedAt = d.store.Now()
+	r.ExpiresAt = r.CreatedAt.Add(requestLifetime)
+	if err := d.store.CreateRequest(ctx, r); err != nil {
+		return "", fmt.Errorf("store authorization request of app %s: %w", r.AppID, err)
+	}
+	return c.Reveal(), nil
+}
+
+// RequestOf returns the undecided request behind a credential: a parked one for no session, a consent page's for the
+// session that was shown it. ErrRequestUnknown, ErrRequestForeign.
+func (d *Directory) RequestOf(ctx context.Context, credential string, session []byte) (store.Request, error) {
+	c, ok := d.format.Parse(credential)
+	if !ok || c.Kind != secret.Request {
+		return store.Request{}, ErrRequestUnknown
+	}
+	r, err := d.store.RequestByID(ctx, c.ID)
+	if errors.Is(err, store.ErrNotFound) || err == nil && !c.Matches(r.Hash) {
+		return store.Request{}, ErrRequestUnknown
+	}
+	if err != nil {
+		return store.Request{}, fmt.Errorf("look up authorization request: %w", err)
+	}
+	if !r.DecidedAt.IsZero() || !d.store.Now().Before(r.ExpiresAt) || session == nil && r.Session != nil {
+		return store.Request{}, ErrRequestUnknown
+	}
+	if session != nil && !bytes.Equal(r.Session, session) {
+		return store.Request{}, ErrRequestForeign
+	}
+	return r, nil
+}
+
+// ConsentTo gathers what a person needs to decide r, and checks anew what was true when the app sent the browser: the
+// app may have been suspended, or the address withdrawn, since. ErrAppNotLive, ErrRedirectMismatch.
+func (d *Directory) ConsentTo(ctx context.Context, user store.User, r store.Request) (Consent, error) {
+	app, err := d.LiveApp(ctx, r.AppID)
+	if err != nil {
+		return Consent{}, err
+	}
+	redirect, err := MatchRedirect(app, r.RedirectURI)
+	if err != nil {
+		return Consent{}, err
+	}
+	redirect.sent = r.RedirectSent
+	members, err := d.store.MembersByUser(ctx, user.ID)
+	if err != nil {
+		return Consent{}, fmt.Errorf("list accounts of user %s: %w", user.ID, err)
+	}
+	live, err := d.store.LiveInstallations(ctx, user.ID, app.ID)
+	if err != nil {
+		return Consent{}, fmt.Errorf("list installations of user %s: %w", user.ID, err)
+	}
+	return Consent{Request: r, App: app, Redirect: redirect, Accounts: members, Live: live}, nil
+}
+
+// Covered returns the installation that makes another consent needless, if there is one (RFC 6749 §10.2, RFC 8252 §8.6): the
+// same scopes were approved before, on the person's only account, for a confidential app whose https address nobody
+// else can claim.
+func (c Consent) Covered() (store.Installation, bool) {
+	if !c.App.Confidential || !c.Redirect.Exact() || !c.Redirect.HTTPS() || len(c.Accounts) != 1 {
+		return store.Installation{}, false
+	}
+	for _, ins := range c.Live {
+		if ins.AccountID == c.Accounts[0].AccountID && ins.Scopes.Covers(c.Request.Scope) {
+			return ins, true
+		}
+	}
+	return store.Installation{}, false
+}
+
+// Install is the person's Allow: it decides the request and creates the installation or widens the live one. accountID
+// may be "" when there is only one account to mean.
+func (d *Directory) Install(ctx context.Context, by store.Actor, user store.User, session []byte, c Consent, accountID string) (store.Installation, error) {
+	if accountID == "" && len(c.Accounts) == 1 {
+		accountID = c.Accounts[0].AccountID
+	}
+	if !isMember(c.Accounts, accountID) {
+		return store.Installation{}, ErrNotMember
+	}
+	ins, err := d.store.Install(ctx, by, store.Approval{
+		Request: c.Request.ID,
+		Session: session,
+		Installation: store.Installation{
+			ID: secret.NewPublicID("ins_"), UserID: user.ID, AccountID: accountID, AppID: c.App.ID, Scopes: c.Request.Scope,
+		},
+		RedirectURI: c.Redirect.Registered(),
+	})
+	if err != nil {
+		return store.Installation{}, requestFault(err)
+	}
+	return ins, nil
+}
+
+// Deny is the person's Deny: it decides the request and grants nothing.
+func (d *Directory) Deny(ctx context.Context, by store.Actor, session []byte, c Consent) error {
+	return requestFault(d.store.DenyRequest(ctx, by, c.Request.ID, session))
+}
+
+func isMember(members []store.Member, accountID string) bool {
+	for _, m := range members {
+		if m.AccountID == accountID {
+			return true
+		}
+	}
+	return false
+}
+
+// requestFault says in the rules' terms why the store did not decide a request.
+func requestFault(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, store.ErrConflict):
+		return fmt.Errorf("%w: %w", ErrRequestForeign, err)
+	case errors.Is(err, store.ErrConsumed), errors.Is(err, store.ErrNotFound):
+		return fmt.Errorf("%w: %w", ErrRequestUnknown, err)
+	case errors.Is(err, store.ErrEnded):
+		return fmt.Errorf("%w: %w", ErrRequestUnknown, err)
+	}
+	return fmt.Errorf("decide authorization request: %w", err)
+}

@@ -1,0 +1,106 @@
+package directory
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// product is our own name, folded as foldName folds.
+const product = "xenoauth"
+
+const (
+	maxPersonName  = 100
+	maxAppName     = 60
+	maxDescription = 500
+)
+
+// cleanName trims a one-line name and says what is wrong with it, in a sentence, or "". It refuses what can make a name
+// look like another or run backwards: controls, bidirectional marks, and characters of no width (BATTERY.md D4).
+func cleanName(s string, most int) (string, string) {
+	if !utf8.ValidString(s) {
+		return "", "This is not text in UTF-8."
+	}
+	s = strings.TrimSpace(s)
+	if n := utf8.RuneCountInString(s); n > most {
+		return s, fmt.Sprintf("Use at most %d characters; this has %d.", most, n)
+	}
+	for _, r := range s {
+		if !visible(r) {
+			return s, fmt.Sprintf("Take out the character U+%04X: it is invisible or changes how the name is read.", r)
+		}
+	}
+	return s, ""
+}
+
+// cleanDescription is cleanName for a text of several lines, in which joiners are allowed: Persian and the languages
+// of India are not spelled without them.
+func cleanDescription(s string) (string, string) {
+	if !utf8.ValidString(s) {
+		return "", "This is not text in UTF-8."
+	}
+	s = strings.TrimSpace(strings.ReplaceAll(s, "\r\n", "\n"))
+	if n := utf8.RuneCountInString(s); n > maxDescription {
+		return s, fmt.Sprintf("Use at most %d characters; this has %d.", maxDescription, n)
+	}
+	const nonJoiner, joiner = '\u200C', '\u200D'
+	for _, r := range s {
+		if !visible(r) && r != '\n' && r != nonJoiner && r != joiner {
+			return s, fmt.Sprintf("Take out the character U+%04X: it is invisible or changes how the text is read.", r)
+		}
+	}
+	return s, ""
+}
+
+// visible says whether r shows as itself. IsPrint leaves out controls, formats (bidirectional and zero-width ones among
+// them) and every space but the plain one; the tables add letters and marks that draw nothing.
+func visible(r rune) bool {
+	const brailleBlank = '\u2800'
+	return unicode.IsPrint(r) && r != brailleBlank &&
+		!unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+}
+
+// checkAppName adds to cleanName that there is a name, and that it does not pretend to be ours.
+func checkAppName(s string) (string, string) {
+	name, fault := cleanName(s, maxAppName)
+	switch {
+	case fault != "":
+		return name, fault
+	case foldName(name) == "":
+		return name, "Give the app a name with letters or digits: people see it when they are asked to allow it."
+	case strings.Contains(foldName(name), product):
+		return name, "Choose a name without “Xenoauth”: people would take the app for a part of Xenoauth itself."
+	}
+	return name, ""
+}
+
+// foldName keeps letters and digits only, in lower case, with those that pass for a letter of our name written as it.
+func foldName(name string) string {
+	return strings.Map(func(r rune) rune {
+		r = unicode.ToLower(r)
+		switch {
+		case strings.ContainsRune("хχ×ҳ✕", r):
+			return 'x'
+		case strings.ContainsRune("3еёєεéèêëēėęě", r):
+			return 'e'
+		case strings.ContainsRune("ոπпñńňņη", r):
+			return 'n'
+		case strings.ContainsRune("0оοσөóòôöõøōő", r):
+			return 'o'
+		case strings.ContainsRune("4@аαáàâäãåāă", r):
+			return 'a'
+		case strings.ContainsRune("υսцúùûüūůűų", r):
+			return 'u'
+		case strings.ContainsRune("7тτťțţ", r):
+			return 't'
+		case strings.ContainsRune("һհнħ", r):
+			return 'h'
+		case 'ａ' <= r && r <= 'ｚ':
+			return r - 'ａ' + 'a'
+		case !unicode.IsLetter(r) && !unicode.IsDigit(r):
+			return -1
+		}
+		return r
+	}, name)
+}

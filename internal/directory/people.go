@@ -1,0 +1,243 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"xenoauth/internal/secret"
+	"xenoauth/store"
+)
+
+// SignUpForm is what a person types to sign up. An empty name becomes the part of the address before the @.
+type SignUpForm struct {
+	Name     string
+	Email    string
+	Password string
+}
+
+// NewUser is what the operator says of a user to add.
+type NewUser struct {
+	Email    string
+	Name     string // "" as in SignUpForm
+	Password string
+	Operator bool // may use the operator's pages
+}
+
+// SignUp makes a user and an account of which the user is the admin. It returns FieldErrors with all faults (an address
+// that is or was taken is one), or ErrSignUpClosed.
+func (d *Directory) SignUp(ctx context.Context, by store.Actor, f SignUpForm) (store.User, error) {
+	if !d.options.SignUpOpen {
+		return store.User{}, ErrSignUpClosed
+	}
+	u, _, err := d.AddUser(ctx, by, NewUser{Email: f.Email, Name: f.Name, Password: f.Password})
+	return u, err
+}
+
+// AddUser does what SignUp does, whether or not sign-up is open, and also returns the account.
+func (d *Directory) AddUser(ctx context.Context, by store.Actor, n NewUser) (store.User, store.Account, error) {
+	faults := FieldErrors{}
+	email, err := NormalizeEmail(n.Email)
+	if err != nil {
+		faults.add("email", err.Error())
+	}
+	name, fault := cleanName(n.Name, maxPersonName)
+	faults.add("name", fault)
+	if err := secret.CheckPassword(n.Password); err != nil {
+		faults.add("password", err.Error())
+	}
+	if err := faults.orNil(); err != nil {
+		return store.User{}, store.Account{}, err
+	}
+	if name == "" {
+		name, _, _ = strings.Cut(email, "@")
+	}
+	phc, err := d.passwords.Hash(ctx, n.Password)
+	if err != nil {
+		return store.User{}, store.Account{}, fmt.Errorf("hash the password of a new user: %w", err)
+	}
+	now := d.store.Now()
+	u := store.User{ID: secret.NewUserID(), Email: email, Name: name, Password: phc, Operator: n.Operator, CreatedAt: now, PasswordAt: now}
+	a := store.Account{ID: secret.NewPublicID("acc_"), Name: name, Plan: d.options.DefaultPlan, CreatedAt: now}
+	err = d.store.CreateUser(ctx, by, u, a)
+	if errors.Is(err, store.ErrConflict) {
+		return store.User{}, store.Account{}, FieldErrors{"email": "This e-mail address is already in use. Log in, or choose another."}
+	}
+	if err != nil {
+		return store.User{}, store.Account{}, fmt.Errorf("add user: %w", err)
+	}
+	return u, a, nil
+}
+
+// LogIn returns the enabled user whom the e-mail address and password open, or ErrCredentials. Whatever is wrong, the
+// same work is done, so that neither answer nor time tells which addresses exist (BATTERY.md L1). A password that can
+// be nobody's is refused before any work, as FieldErrors (L3). A hash of an older cost is replaced.
+func (d *Directory) LogIn(ctx context.Context, email, password string) (store.User, error) {
+	if err := secret.CheckPassword(password); err != nil && !errors.Is(err, secret.ErrPasswordTooShort) {
+		return store.User{}, FieldErrors{"password": err.Error()}
+	}
+	// A malformed address is looked up all the same: skipping the look-up would answer sooner.
+	address, malformed := NormalizeEmail(email)
+	u, err := d.store.UserByEmail(ctx, address)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return store.User{}, fmt.Errorf("log in: %w", err)
+	}
+	if err != nil || malformed != nil {
+		if err := d.passwords.VerifyDummy(ctx, password); err != nil {
+			return store.User{}, fmt.Errorf("log in: %w", err)
+		}
+		return store.User{}, ErrCredentials
+	}
+	ok, rehash, err := d.passwords.Verify(ctx, u.Password, password)
+	if err != nil {
+		return store.User{}, fmt.Errorf("log in user %s: %w", u.ID, err)
+	}
+	if !ok || !u.DisabledAt.IsZero() {
+		return store.User{}, ErrCredentials
+	}
+	if rehash {
+		if err := d.rehash(ctx, u, password); err != nil {
+			return store.User{}, fmt.Errorf("log in user %s: %w", u.ID, err)
+		}
+	}
+	return u, nil
+}
+
+// rehash stores the proven password at today's cost. Somebody else having changed it meanwhile is no fault.
+func (d *Directory) rehash(ctx context.Context, u store.User, password string) error {
+	phc, err := d.passwords.Hash(ctx, password)
+	if errors.Is(err, secret.ErrPasswordTooShort) {
+		return nil // chosen before today's rule; it still opens the user
+	}
+	if err != nil {
+		return err
+	}
+	err = d.store.RehashPassword(ctx, u.ID, u.Password, phc)
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrConflict) {
+		return nil
+	}
+	return err
+}
+
+// ChangePassword replaces the password of u, who must prove the current one; FieldErrors name the faulty of the two.
+// All sessions of the user end but the one named keep (nil: none), and so do unredeemed codes.
+func (d *Directory) ChangePassword(ctx context.Context, by store.Actor, u store.User, current, next string, keep []byte) error {
+	faults := FieldErrors{}
+	if err := secret.CheckPassword(next); err != nil {
+		faults.add("password", err.Error())
+	}
+	// The hash may have changed since the page was loaded, so it is read again.
+	stored, err := d.store.UserByID(ctx, u.ID)
+	if err != nil {
+		return fmt.Errorf("change password of user %s: %w", u.ID, err)
+	}
+	ok, err := d.proves(ctx, stored, current)
+	if err != nil {
+		return fmt.Errorf("change password of user %s: %w", u.ID, err)
+	}
+	if !ok {
+		faults.add("current_password", "This is not your current password.")
+	}
+	if err := faults.orNil(); err != nil {
+		return err
+	}
+	return d.setPassword(ctx, by, u.ID, next, keep)
+}
+
+// proves says whether password opens u. What no password can be is simply wrong here.
+func (d *Directory) proves(ctx context.Context, u store.User, password string) (bool, error) {
+	if err := secret.CheckPassword(password); err != nil && !errors.Is(err, secret.ErrPasswordTooShort) {
+		return false, nil
+	}
+	ok, _, err := d.passwords.Verify(ctx, u.Password, password)
+	return ok, err
+}
+
+// SetPassword replaces a password without proof of the old one: the operator's way. All sessions of the user end.
+func (d *Directory) SetPassword(ctx context.Context, by store.Actor, userID, next string) error {
+	if err := secret.CheckPassword(next); err != nil {
+		return FieldErrors{"password": err.Error()}
+	}
+	return d.setPassword(ctx, by, userID, next, nil)
+}
+
+func (d *Directory) setPassword(ctx context.Context, by store.Actor, userID, next string, keep []byte) error {
+	phc, err := d.passwords.Hash(ctx, next)
+	if err != nil {
+		return fmt.Errorf("hash the new password of user %s: %w", userID, err)
+	}
+	if err := d.store.SetUserPassword(ctx, by, userID, phc, keep); err != nil {
+		return fmt.Errorf("set password of user %s: %w", userID, err)
+	}
+	return nil
+}
+
+// Rename changes what the user is called; FieldErrors if the name cannot be.
+func (d *Directory) Rename(ctx context.Context, by store.Actor, userID, name string) error {
+	name, fault := cleanName(name, maxPersonName)
+	if fault == "" && name == "" {
+		fault = "Enter a name."
+	}
+	if fault != "" {
+		return FieldErrors{"name": fault}
+	}
+	if err := d.store.SetUserName(ctx, by, userID, name); err != nil {
+		return fmt.Errorf("rename user %s: %w", userID, err)
+	}
+	return nil
+}
+
+// ResolveUser finds a user by e-mail address or id. NotFoundError if there is none.
+func (d *Directory) ResolveUser(ctx context.Context, emailOrID string) (store.User, error) {
+	ref := strings.TrimSpace(emailOrID)
+	var u store.User
+	err := error(store.ErrNotFound)
+	if secret.ValidUserID(ref) {
+		u, err = d.store.UserByID(ctx, ref)
+	} else if email, malformed := NormalizeEmail(ref); malformed == nil {
+		u, err = d.store.UserByEmail(ctx, email)
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return store.User{}, &NotFoundError{What: "user", Ref: ref}
+	}
+	if err != nil {
+		return store.User{}, fmt.Errorf("find user: %w", err)
+	}
+	return u, nil
+}
+
+// ResolveAccount finds the account that ref means: its id, or the e-mail address of a user who has one account only.
+// NotFoundError if there is none, *SeveralAccountsError if the user has several.
+func (d *Directory) ResolveAccount(ctx context.Context, ref string) (store.Account, error) {
+	ref = strings.TrimSpace(ref)
+	id := ref
+	if strings.Contains(ref, "@") {
+		u, err := d.ResolveUser(ctx, ref)
+		if err != nil {
+			return store.Account{}, err
+		}
+		members, err := d.store.MembersByUser(ctx, u.ID)
+		if err != nil {
+			return store.Account{}, fmt.Errorf("find the account of %s: %w", u.Email, err)
+		}
+		if len(members) > 1 {
+			return store.Account{}, &SeveralAccountsError{Email: u.Email, Accounts: members}
+		}
+		if len(members) == 0 {
+			return store.Account{}, &NotFoundError{What: "account of", Ref: u.Email}
+		}
+		id = members[0].AccountID
+	}
+	if !secret.ValidPublicID("acc_", id) {
+		return store.Account{}, &NotFoundError{What: "account", Ref: ref}
+	}
+	a, err := d.store.AccountByID(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return store.Account{}, &NotFoundError{What: "account", Ref: ref}
+	}
+	if err != nil {
+		return store.Account{}, fmt.Errorf("find account: %w", err)
+	}
+	return a, nil
+}

@@ -1,0 +1,309 @@
+package directory_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"xenoauth/internal/dbtest"
+	"xenoauth/internal/directory"
+	"xenoauth/internal/scope"
+	"xenoauth/internal/secret"
+	"xenoauth/store"
+)
+
+const password = "correct horse"
+
+var operator = store.Actor{Kind: store.ActorOperator}
+
+// rules returns a directory with a cheap password hash.
+func rules(st store.Store, options ...secret.PasswordsOption) *directory.Directory {
+	if options == nil {
+		options = []secret.PasswordsOption{secret.WithParams(secret.Params{Memory: 64, Time: 1, Threads: 1})}
+	}
+	return directory.New(st, scope.Default(), secret.NewPasswords(2, options...), secret.Format{},
+		directory.Options{SignUpOpen: true, PublicURL: "https://auth.example"})
+}
+
+// person adds a user with an account.
+func person(t *testing.T, d *directory.Directory, email string) (store.User, store.Account) {
+	t.Helper()
+	u, a, err := d.AddUser(context.Background(), operator, directory.NewUser{Email: email, Password: password})
+	if err != nil {
+		t.Fatalf("add %s: %v", email, err)
+	}
+	return u, a
+}
+
+// wantFaults asserts which fields are at fault.
+func wantFaults(t *testing.T, err error, fields ...string) {
+	t.Helper()
+	var faults directory.FieldErrors
+	if !errors.As(err, &faults) {
+		t.Fatalf("got error %v, want field errors of %v", err, fields)
+	}
+	if len(faults) != len(fields) {
+		t.Errorf("got faults %v, want of %v", faults, fields)
+	}
+	for _, field := range fields {
+		if faults[field] == "" {
+			t.Errorf("no fault of %s in %v", field, faults)
+		}
+	}
+}
+
+func TestSignUp(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, st store.Store) {
+		ctx, d := context.Background(), rules(st)
+		u, err := d.SignUp(ctx, store.Actor{Kind: store.ActorUser}, directory.SignUpForm{Name: " Ada ", Email: " Ada@Example.org ", Password: password})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if u.Email != "ada@example.org" || u.Name != "Ada" || u.Operator || !secret.ValidUserID(u.ID) {
+			t.Errorf("signed up %+v", u)
+		}
+		members, err := st.MembersByUser(ctx, u.ID)
+		if err != nil || len(members) != 1 || members[0].Role != scope.RoleAdmin || members[0].AccountName != "Ada" {
+			t.Fatalf("memberships %+v, %v; want one account as admin", members, err)
+		}
+		account, err := st.AccountByID(ctx, members[0].AccountID)
+		if err != nil || account.Plan != "standard" {
+			t.Errorf("account %+v, %v; want the plan standard", account, err)
+		}
+		stored, err := st.UserByID(ctx, u.ID)
+		if err != nil || !strings.HasPrefix(stored.Password, "$argon2id$") {
+			t.Errorf("stored password is no argon2id hash, %v", err)
+		}
+		_, err = d.SignUp(ctx, store.Actor{Kind: store.ActorUser}, directory.SignUpForm{Email: "ADA@example.org", Password: password})
+		wantFaults(t, err, "email")
+		_, err = d.SignUp(ctx, store.Actor{Kind: store.ActorUser}, directory.SignUpForm{Name: "a\u202Eb", Email: "nobody", Password: "short"})
+		wantFaults(t, err, "name", "email", "password")
+	})
+}
+
+func TestDeletedAddressStaysTaken(t *testing.T) {
+	t.Parallel()
+	st := dbtest.Open(t, dbtest.SQLite(t))
+	d := rules(st)
+	u, _ := person(t, d, "ada@example.org")
+	if err := st.DeleteUser(context.Background(), operator, u.ID); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := d.AddUser(context.Background(), operator, directory.NewUser{Email: "ada@example.org", Password: password})
+	wantFaults(t, err, "email")
+}
+
+func TestSignUpClosed(t *testing.T) {
+	t.Parallel()
+	st := dbtest.Open(t, dbtest.SQLite(t))
+	d := directory.New(st, scope.Default(), secret.NewPasswords(1), secret.Format{}, directory.Options{DefaultPlan: "free"})
+	_, err := d.SignUp(context.Background(), store.Actor{Kind: store.ActorUser}, directory.SignUpForm{Email: "ada@example.org", Password: password})
+	if !errors.Is(err, directory.ErrSignUpClosed) {
+		t.Errorf("sign-up: %v, want ErrSignUpClosed", err)
+	}
+	u, a := person(t, d, "ada@example.org")
+	if u.Name != "ada" || a.Plan != "free" {
+		t.Errorf("operator added %+v with %+v", u, a)
+	}
+}
+
+func TestLogIn(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, st store.Store) {
+		ctx, d := context.Background(), rules(st)
+		u, _ := person(t, d, "ada@example.org")
+		blocked, _ := person(t, d, "eve@example.org")
+		if err := st.SetUserDisabled(ctx, operator, blocked.ID, true); err != nil {
+			t.Fatal(err)
+		}
+		got, err := d.LogIn(ctx, " ADA@example.org", password)
+		if err != nil || got.ID != u.ID {
+			t.Fatalf("log in: %+v, %v", got.ID, err)
+		}
+		for name, try := range map[string][2]string{
+			"wrong password": {"ada@example.org", "incorrect horse"},
+			"short password": {"ada@example.org", "x"},
+			"empty password": {"ada@example.org", ""},
+			"unknown user":   {"bob@example.org", password},
+			"malformed":      {"ada", password},
+			"empty":          {"", ""},
+			"disabled":       {"eve@example.org", password},
+		} {
+			if _, err := d.LogIn(ctx, try[0], try[1]); !errors.Is(err, directory.ErrCredentials) || err.Error() != directory.ErrCredentials.Error() {
+				t.Errorf("%s: %v, want ErrCredentials and nothing else", name, err)
+			}
+		}
+		for _, impossible := range []string{strings.Repeat("a", 1025), "nul\x00nul\x00nul", "bad\xff\xff\xff\xff\xff"} {
+			_, err := d.LogIn(ctx, "ada@example.org", impossible)
+			wantFaults(t, err, "password")
+		}
+	})
+}
+
+// TestLogInCost: an address that does not exist costs a hash, too; even the fastest of several tries does.
+func TestLogInCost(t *testing.T) {
+	t.Parallel()
+	st := dbtest.Open(t, dbtest.SQLite(t))
+	const samples = 20
+	slow := rules(st, secret.WithParams(secret.Params{Memory: 8 * 1024, Time: 1, Threads: 1}))
+	fastest := map[string]time.Duration{}
+	for _, email := range []string{"nobody@example.org", "malformed"} {
+		for range samples {
+			start := time.Now()
+			if _, err := slow.LogIn(context.Background(), email, password); !errors.Is(err, directory.ErrCredentials) {
+				t.Fatal(err)
+			}
+			if took := time.Since(start); fastest[email] == 0 || took < fastest[email] {
+				fastest[email] = took
+			}
+		}
+	}
+	hash, hasher := time.Hour, secret.NewPasswords(1, secret.WithParams(secret.Params{Memory: 8 * 1024, Time: 1, Threads: 1}))
+	for range samples {
+		start := time.Now()
+		if err := hasher.VerifyDummy(context.Background(), password); err != nil {
+			t.Fatal(err)
+		}
+		hash = min(hash, time.Since(start))
+	}
+	for email, took := range fastest {
+		if took < hash/2 {
+			t.Errorf("log-in as %s took %s at its fastest, less than one hash (%s)", email, took, hash)
+		}
+	}
+}
+
+func TestLogInReplacesOldHash(t *testing.T) {
+	t.Parallel()
+	st := dbtest.Open(t, dbtest.SQLite(t))
+	ctx := context.Background()
+	u, _ := person(t, rules(st), "ada@example.org")
+	before, err := st.UserByID(ctx, u.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	today := rules(st, secret.WithParams(secret.Params{Memory: 128, Time: 1, Threads: 1}))
+	for range 2 {
+		if _, err := today.LogIn(ctx, "ada@example.org", password); err != nil {
+			t.Fatal(err)
+		}
+	}
+	after, err := st.UserByID(ctx, u.ID)
+	if err != nil || after.Password == before.Password || !strings.Contains(after.Password, "m=128,") {
+		t.Errorf("the hash was not replaced by one of today's cost (%v)", err)
+	}
+}
+
+func TestChangePassword(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, st store.Store) {
+		ctx, d := context.Background(), rules(st)
+		u, _ := person(t, d, "ada@example.org")
+		by := store.Actor{Kind: store.ActorUser, ID: u.ID}
+		wantFaults(t, d.ChangePassword(ctx, by, u, "wrong horse", "short", nil), "current_password", "password")
+		wantFaults(t, d.ChangePassword(ctx, by, u, strings.Repeat("a", 2000), "a new password", nil), "current_password")
+		if _, err := d.LogIn(ctx, u.Email, password); err != nil {
+			t.Errorf("the refused change changed something: %v", err)
+		}
+		if err := d.ChangePassword(ctx, by, u, password, "a new password", nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.LogIn(ctx, u.Email, password); !errors.Is(err, directory.ErrCredentials) {
+			t.Errorf("the old password: %v, want ErrCredentials", err)
+		}
+		if _, err := d.LogIn(ctx, u.Email, "a new password"); err != nil {
+			t.Errorf("the new password: %v", err)
+		}
+		wantFaults(t, d.SetPassword(ctx, operator, u.ID, "short"), "password")
+		if err := d.SetPassword(ctx, operator, secret.NewUserID(), password); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("unknown user: %v, want ErrNotFound", err)
+		}
+	})
+}
+
+func TestPasswordChangeEndsSessions(t *testing.T) {
+	t.Parallel()
+	st := dbtest.Open(t, dbtest.SQLite(t))
+	ctx, d := context.Background(), rules(st)
+	u, _ := person(t, d, "ada@example.org")
+	by := store.Actor{Kind: store.ActorUser, ID: u.ID}
+	ids := [][]byte{[]byte(strings.Repeat("a", 32)), []byte(strings.Repeat("b", 32))}
+	for _, id := range ids {
+		s := store.Session{ID: id, UserID: u.ID, CreatedAt: st.Now(), SeenAt: st.Now(), ExpiresAt: st.Now().Add(time.Hour)}
+		if err := st.CreateSession(ctx, by, s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := d.ChangePassword(ctx, by, u, password, "a new password", ids[0]); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := st.SessionByID(ctx, ids[0]); err != nil {
+		t.Errorf("the session that was kept: %v", err)
+	}
+	if _, _, err := st.SessionByID(ctx, ids[1]); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("the other session: %v, want ErrNotFound", err)
+	}
+}
+
+func TestRename(t *testing.T) {
+	t.Parallel()
+	st := dbtest.Open(t, dbtest.SQLite(t))
+	ctx, d := context.Background(), rules(st)
+	u, _ := person(t, d, "ada@example.org")
+	for _, bad := range []string{"", " ", "a\nb", strings.Repeat("a", 101)} {
+		wantFaults(t, d.Rename(ctx, operator, u.ID, bad), "name")
+	}
+	if err := d.Rename(ctx, operator, u.ID, " Ada Lovelace "); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := st.UserByID(ctx, u.ID); err != nil || got.Name != "Ada Lovelace" {
+		t.Errorf("renamed to %q, %v", got.Name, err)
+	}
+}
+
+func TestResolve(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, st store.Store) {
+		ctx, d := context.Background(), rules(st)
+		ada, home := person(t, d, "ada@example.org")
+		_, other := person(t, d, "bob@example.org")
+		for _, ref := range []string{"ada@example.org", " ADA@example.org ", ada.ID} {
+			if u, err := d.ResolveUser(ctx, ref); err != nil || u.ID != ada.ID {
+				t.Errorf("user %q: %v, %v", ref, u.ID, err)
+			}
+		}
+		for _, ref := range []string{"ada@example.org", home.ID} {
+			if a, err := d.ResolveAccount(ctx, ref); err != nil || a.ID != home.ID {
+				t.Errorf("account %q: %v, %v", ref, a.ID, err)
+			}
+		}
+		for _, ref := range []string{"", "nobody", "no@body.example", "acc_x", secret.NewPublicID("acc_"), secret.NewUserID(), "a\x00@b"} {
+			if _, err := d.ResolveUser(ctx, ref); !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("user %q: %v, want ErrNotFound", ref, err)
+			}
+			if _, err := d.ResolveAccount(ctx, ref); !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("account %q: %v, want ErrNotFound", ref, err)
+			}
+		}
+		if err := st.AddMember(ctx, operator, other.ID, ada.ID, scope.RoleGuest); err != nil {
+			t.Fatal(err)
+		}
+		_, err := d.ResolveAccount(ctx, "ada@example.org")
+		var several *directory.SeveralAccountsError
+		if !errors.As(err, &several) || !strings.Contains(err.Error(), home.ID) || !strings.Contains(err.Error(), other.ID) {
+			t.Errorf("two accounts: %v, want both listed", err)
+		}
+		if err := st.RemoveMember(ctx, operator, other.ID, ada.ID); err != nil {
+			t.Fatal(err)
+		}
+		if err := st.RemoveMember(ctx, operator, home.ID, ada.ID); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.ResolveAccount(ctx, "ada@example.org"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("no account: %v, want ErrNotFound", err)
+		}
+	})
+}

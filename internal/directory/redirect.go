@@ -1,0 +1,135 @@
+package directory
+
+import (
+	"errors"
+	"net/url"
+	"strings"
+
+	"xenoauth/store"
+)
+
+// Faults of a redirect URI. All of them render a page; none may ever redirect (RFC 6749 §4.1.2.1).
+var (
+	// ErrRedirectMismatch: the URI is not one the app registered.
+	ErrRedirectMismatch = errors.New("redirect_uri is not registered for this app")
+	// ErrRedirectMissing: none was sent and the app registered several, so there is no one address to mean.
+	ErrRedirectMissing = errors.New("redirect_uri is required, because the app has several")
+)
+
+// ValidatedRedirect is an address of an app that was proven to be registered. Only MatchRedirect makes one, and only
+// one of these can be redirected to: an address that merely looks right has the wrong type.
+type ValidatedRedirect struct {
+	uri        string
+	registered string
+	sent       bool
+}
+
+// MatchRedirect finds the registered redirect URI of app that the parameter sent means; "" is an absent parameter.
+//
+// The comparison is of bytes (RFC 9700 §2.1): no parsing, no normalisation, so that nothing can be read in two ways.
+// The one variable is the port of a registered http URI on a loopback host (RFC 8252 §7.3), and an exact match wins
+// over that.
+func MatchRedirect(app store.App, sent string) (ValidatedRedirect, error) {
+	if sent == "" {
+		if len(app.RedirectURIs) != 1 {
+			return ValidatedRedirect{}, ErrRedirectMissing
+		}
+		only := app.RedirectURIs[0]
+		return ValidatedRedirect{uri: only, registered: only}, nil
+	}
+	for _, registered := range app.RedirectURIs {
+		if sent == registered {
+			return ValidatedRedirect{uri: sent, registered: registered, sent: true}, nil
+		}
+	}
+	for _, registered := range app.RedirectURIs {
+		if matchLoopback(registered, sent) {
+			return ValidatedRedirect{uri: sent, registered: registered, sent: true}, nil
+		}
+	}
+	return ValidatedRedirect{}, ErrRedirectMismatch
+}
+
+// URI is the address that the browser is sent to.
+func (v ValidatedRedirect) URI() string { return v.uri }
+
+// Registered is the row it was proven by; it differs from URI only in a loopback port.
+func (v ValidatedRedirect) Registered() string { return v.registered }
+
+// Sent says whether the app sent the parameter, in which case the token request must repeat it (RFC 6749 §4.1.3).
+func (v ValidatedRedirect) Sent() bool { return v.sent }
+
+// Exact says whether the address is the registered one to the byte.
+func (v ValidatedRedirect) Exact() bool { return v.uri == v.registered }
+
+// HTTPS says whether the address can be claimed by nobody but the holder of its domain.
+func (v ValidatedRedirect) HTTPS() bool { return strings.HasPrefix(v.uri, "https://") }
+
+// With is the address with parameters added to its query, whose own bytes stay as registered (RFC 6749 §3.1.2).
+func (v ValidatedRedirect) With(params url.Values) string {
+	encoded := params.Encode()
+	switch {
+	case encoded == "":
+		return v.uri
+	case !strings.Contains(v.uri, "?"):
+		return v.uri + "?" + encoded
+	case strings.HasSuffix(v.uri, "?"), strings.HasSuffix(v.uri, "&"):
+		return v.uri + encoded
+	default:
+		return v.uri + "&" + encoded
+	}
+}
+
+// matchLoopback compares component by component: scheme and host as registered, any valid port, and the rest
+// (path and query) as registered, to the byte.
+func matchLoopback(registered, sent string) bool {
+	origin, rest, ok := splitLoopback(registered)
+	if !ok {
+		return false
+	}
+	after, ok := strings.CutPrefix(sent, origin)
+	if !ok {
+		return false
+	}
+	if port, ok := strings.CutPrefix(after, ":"); ok {
+		digits := 0
+		for digits < len(port) && '0' <= port[digits] && port[digits] <= '9' {
+			digits++
+		}
+		if !validPort(port[:digits]) {
+			return false
+		}
+		after = port[digits:]
+	}
+	return after == rest
+}
+
+// splitLoopback cuts a registered URI into scheme with host, and what follows the port. Registration has refused
+// userinfo, so the host ends where a port, path or query begins.
+func splitLoopback(registered string) (origin, rest string, ok bool) {
+	for _, origin := range []string{"http://localhost", "http://127.0.0.1", "http://[::1]"} {
+		after, found := strings.CutPrefix(registered, origin)
+		if !found {
+			continue
+		}
+		if port, found := strings.CutPrefix(after, ":"); found {
+			after = strings.TrimLeft(port, "0123456789")
+		}
+		if after == "" || after[0] == '/' || after[0] == '?' {
+			return origin, after, true
+		}
+	}
+	return "", "", false
+}
+
+// validPort accepts 1 to 65535 as a URI writes it: digits without a leading zero.
+func validPort(digits string) bool {
+	if digits == "" || len(digits) > 5 || digits[0] == '0' {
+		return false
+	}
+	n := 0
+	for _, d := range digits {
+		n = n*10 + int(d-'0')
+	}
+	return n <= 65535
+}

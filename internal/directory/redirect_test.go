@@ -1,0 +1,172 @@
+package directory
+
+import (
+	"errors"
+	"net/url"
+	"regexp"
+	"strconv"
+	"testing"
+
+	"xenoauth/store"
+)
+
+const registeredCB = "https://app.test/cb"
+
+// TestMatchRedirectRefused holds the shapes of BATTERY.md A3 to A12: each is near enough to a registered address to be
+// taken for it by a matcher that parses, normalises or compares a part.
+func TestMatchRedirectRefused(t *testing.T) {
+	t.Parallel()
+	near := map[string][]string{
+		registeredCB: {
+			"https://evil.test/cb", "https://evilapp.test/cb", "https://app.test.evil.test/cb", "https://sub.app.test/cb",
+			"https://app.test./cb", "https://\u0430pp.test/cb", "https://xn--pp-6kc.test/cb", "https://appxtest/cb",
+			"https://app.test/cb/", "https://app.test/cb/x", "https://app.test/cb/../x", "https://app.test/cb/..%2Fx",
+			"https://app.test/cb/%2e%2e%2fx", "https://app.test/cb/..%252Fx", "https://app.test/cb/;/../x",
+			"https://app.test/cb%3B%2F..%2Fx", "https://app.test/cb%0A%0D/../x", "https://app.test/CB", "https://app.test/cb%00",
+			"https://app.test/cb\x00", "https://app.test/c%62", "https://app.test/./cb", "https://app.test//cb",
+			"https://app.test@evil.test/cb", "https://app.test:443@evil.test/cb", "https://u@app.test/cb", "https://@app.test/cb",
+			`https://app.test\@evil.test/cb`, "https://app.test/cb#x", "https://app.test/cb#", "https://app.test/cb?x=1",
+			"https://app.test/cb?", "https://app.test:443/cb", "https://app.test:8443/cb", "https://app.test:/cb", "HTTPS://app.test/cb",
+			"http://app.test/cb", "https://APP.TEST/cb", "//app.test/cb", "https:app.test/cb", "https:/app.test/cb",
+			" https://app.test/cb", "https://app.test/cb ", "https://app.test/cb\n", "https://app.test/c", "https://app.test", "app.test/cb", "/cb",
+			"javascript://app.test/%0aalert(1)", "data:text/html,x", "vbscript:x", "blob:https://app.test/cb", "file:///cb", "about:blank", "myapp:/cb",
+		},
+		"https://app.test/cb?a=1&b=2": {"https://app.test/cb?b=2&a=1", registeredCB, "https://app.test/cb?a=1", "https://app.test/cb?a=1&b=2&", "https://app.test/cb?a=1&b=2&c=3"},
+		"http://127.0.0.1/cb": {
+			"http://localhost/cb", "http://localhost:9/cb", "http://127.1/cb", "http://2130706433/cb", "http://[::ffff:127.0.0.1]/cb", "http://[::1]/cb",
+			"http://127.000.000.001/cb", "http://u@127.0.0.1:9/cb", "http://127.0.0.1:9@evil.test/cb", "http://127.0.0.1:0x50/cb", "http://127.0.0.1:99999/cb",
+			"http://127.0.0.1:65536/cb", "http://127.0.0.1:0/cb", "http://127.0.0.1:080/cb", "http://127.0.0.1:/cb", "http://127.0.0.1:+9/cb",
+			"http://127.0.0.1:-9/cb", "http://127.0.0.1:9 /cb", "http://127.0.0.1:\u0669/cb", "http://127.0.0.1:9", "http://127.0.0.1:9/cb/",
+			"http://127.0.0.1:9/cb/../cb", "http://127.0.0.1:9/cb?q=1", "http://127.0.0.1:9/cb#x", "http://127.0.0.1.evil.test/cb",
+			"http://127.0.0.19/cb", "https://127.0.0.1:9/cb", "https://127.0.0.1/cb", "http://127.0.0.1:9:9/cb", "http://127.0.0.1:9\x00/cb",
+		},
+		"http://localhost/cb":       {"http://127.0.0.1/cb", "http://localhost.evil.test/cb", "http://localhostevil.test/cb", "http://LOCALHOST:9/cb", "http://localhost:9@evil.test/cb"},
+		"http://[::1]/cb":           {"http://[::1]:0/cb", "http://[::1]9/cb", "http://::1/cb", "http://[0:0:0:0:0:0:0:1]/cb", "http://[::1]@evil.test/cb", "http://[::1%25lo]/cb"},
+		"http://127.0.0.1":          {"http://127.0.0.1/", "http://127.0.0.1:9/", "http://127.0.0.1.evil.test", "http://127.0.0.1@evil.test", "http://127.0.0.1:9.evil.test"},
+		"https://127.0.0.1/cb":      {"https://127.0.0.1:9/cb", "http://127.0.0.1/cb"}, // the port is free over http only
+		"https://[::1]/cb":          {"https://[::1]:9/cb"},
+		"com.example.app:/cb":       {"com.example.app:/cb/", "com.example.app://cb", "COM.example.app:/cb", "com.example.app:cb", "com.example.app:9/cb"},
+		"com.example.app://host/cb": {"com.example.app://host:9/cb", "com.example.app://u@host/cb"},
+	}
+	for registered, shapes := range near {
+		if fault := redirectFault(registered); fault != "" {
+			t.Errorf("%q cannot be registered: %s", registered, fault)
+		}
+		app := store.App{RedirectURIs: []string{"https://other.test/cb", registered}}
+		for _, sent := range shapes {
+			if v, err := MatchRedirect(app, sent); !errors.Is(err, ErrRedirectMismatch) || v != (ValidatedRedirect{}) {
+				t.Errorf("%q was taken for the registered %q: %+v, %v", sent, registered, v, err)
+			}
+		}
+	}
+}
+
+// TestMatchRedirectAccepted: the registered address itself, and any port of a loopback one (RFC 8252 §7.3, BATTERY.md A10).
+func TestMatchRedirectAccepted(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ registered, sent string }{
+		{registeredCB, registeredCB},
+		{"https://app.test/cb?a=1&b=2", "https://app.test/cb?a=1&b=2"},
+		{"com.example.app:/cb", "com.example.app:/cb"},
+		{"http://127.0.0.1/cb", "http://127.0.0.1/cb"},
+		{"http://127.0.0.1/cb", "http://127.0.0.1:1/cb"},
+		{"http://127.0.0.1/cb", "http://127.0.0.1:51004/cb"},
+		{"http://127.0.0.1/cb", "http://127.0.0.1:65535/cb"},
+		{"http://127.0.0.1:3000/cb", "http://127.0.0.1:51004/cb"},
+		{"http://127.0.0.1:3000/cb", "http://127.0.0.1/cb"},
+		{"http://127.0.0.1/cb?t=1", "http://127.0.0.1:9/cb?t=1"},
+		{"http://127.0.0.1", "http://127.0.0.1:9"},
+		{"http://localhost/cb", "http://localhost:51004/cb"},
+		{"http://[::1]/cb", "http://[::1]:51004/cb"},
+	} {
+		v, err := MatchRedirect(store.App{RedirectURIs: []string{"https://other.test/cb", c.registered}}, c.sent)
+		if err != nil || v.URI() != c.sent || v.Registered() != c.registered || !v.Sent() || v.Exact() != (c.sent == c.registered) {
+			t.Errorf("%q for the registered %q: %+v, %v", c.sent, c.registered, v, err)
+		}
+	}
+}
+
+// TestMatchRedirectPrefersExact: with two rows that differ in the port alone, the one that is meant to the byte counts.
+func TestMatchRedirectPrefersExact(t *testing.T) {
+	t.Parallel()
+	app := store.App{RedirectURIs: []string{"http://127.0.0.1/cb", "http://127.0.0.1:3000/cb"}}
+	if v, err := MatchRedirect(app, "http://127.0.0.1:3000/cb"); err != nil || !v.Exact() {
+		t.Errorf("got %+v, %v; want the second row", v, err)
+	}
+}
+
+// TestMatchRedirectAbsent is BATTERY.md A13.
+func TestMatchRedirectAbsent(t *testing.T) {
+	t.Parallel()
+	v, err := MatchRedirect(store.App{RedirectURIs: []string{registeredCB}}, "")
+	if err != nil || v.URI() != registeredCB || v.Sent() {
+		t.Errorf("one registered address: %+v, %v", v, err)
+	}
+	for _, uris := range [][]string{nil, {registeredCB, "https://app.test/other"}} {
+		if v, err := MatchRedirect(store.App{RedirectURIs: uris}, ""); !errors.Is(err, ErrRedirectMissing) || v != (ValidatedRedirect{}) {
+			t.Errorf("%d registered addresses: %+v, %v; want a refusal", len(uris), v, err)
+		}
+	}
+}
+
+// TestRedirectWith: what is registered stays as it is, byte for byte, and parameters come after it (RFC 6749 §3.1.2).
+func TestRedirectWith(t *testing.T) {
+	t.Parallel()
+	params := url.Values{"state": {"a&code=x #\r\n"}, "iss": {"https://auth.test"}}
+	const added = "iss=https%3A%2F%2Fauth.test&state=a%26code%3Dx+%23%0D%0A"
+	for registered, want := range map[string]string{
+		registeredCB:                       registeredCB + "?" + added,
+		"https://app.test":                 "https://app.test?" + added,
+		"https://app.test/cb?t=1&u=%2f":    "https://app.test/cb?t=1&u=%2f&" + added,
+		"https://app.test/cb?t=1&":         "https://app.test/cb?t=1&" + added,
+		"com.example.app:/cb":              "com.example.app:/cb?" + added,
+		"http://[::1]:3000/cb?nonsense=%2": "http://[::1]:3000/cb?nonsense=%2&" + added,
+	} {
+		v, err := MatchRedirect(store.App{RedirectURIs: []string{registered}}, registered)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := v.With(params); got != want {
+			t.Errorf("%q with parameters = %q, want %q", registered, got, want)
+		}
+		if got := v.With(nil); got != registered {
+			t.Errorf("%q without parameters = %q", registered, got)
+		}
+	}
+}
+
+// loopbackURI splits a loopback URI into origin, port and the rest, in another way than the matcher does.
+var loopbackURI = regexp.MustCompile(`(?s)^(http://(?:localhost|127\.0\.0\.1|\[::1\]))(?::([0-9]+))?((?:[/?].*)?)$`)
+
+// FuzzMatchRedirect: what matches is a registered address to the byte, or differs from it in nothing but a valid port of
+// a loopback http URI.
+func FuzzMatchRedirect(f *testing.F) {
+	for _, seed := range [][2]string{
+		{registeredCB, registeredCB}, {registeredCB, "https://app.test/cb/"}, {registeredCB, "https://app.test:443@evil.test/cb"},
+		{"http://127.0.0.1/cb", "http://127.0.0.1:51004/cb"}, {"http://127.0.0.1/cb", "http://127.0.0.1:9@evil.test/cb"},
+		{"http://127.0.0.1:3000/cb", "http://127.0.0.1/cb"}, {"http://localhost", "http://localhost:9"}, {"http://localhost", "http://localhost:9.evil.test"},
+		{"http://[::1]/cb?t=1", "http://[::1]:65535/cb?t=1"}, {"http://[::1]/cb", "http://[::1]:65536/cb"}, {"http://localhost?", "http://localhost:1?"},
+		{"http://127.0.0.1:1/cb", "http://127.0.0.1:01/cb"}, {"com.example.app:/cb", "com.example.app:/cb"},
+	} {
+		f.Add(seed[0], seed[1])
+	}
+	f.Fuzz(func(t *testing.T, registered, sent string) {
+		v, err := MatchRedirect(store.App{RedirectURIs: []string{registered}}, sent)
+		if err != nil || sent == "" {
+			return
+		}
+		if v.URI() != sent || v.Registered() != registered {
+			t.Fatalf("%q matched %q and gives %+v", sent, registered, v)
+		}
+		if sent == registered || redirectFault(registered) != "" {
+			return // what cannot be registered has no rule
+		}
+		have, want := loopbackURI.FindStringSubmatch(sent), loopbackURI.FindStringSubmatch(registered)
+		if have == nil || want == nil || have[1] != want[1] || have[3] != want[3] {
+			t.Fatalf("%q was taken for %q", sent, registered)
+		}
+		if port, err := strconv.Atoi(have[2]); have[2] != "" && (err != nil || port < 1 || port > 65535 || have[2] != strconv.Itoa(port)) {
+			t.Fatalf("%q has the port %q", sent, have[2])
+		}
+	})
+}

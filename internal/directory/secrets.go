@@ -1,0 +1,101 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"xenoauth/internal/secret"
+	"xenoauth/store"
+)
+
+// Secrets lists the secrets of the app that work now, newest first, to those who may see the app.
+func (d *Directory) Secrets(ctx context.Context, userID, appID string) ([]store.Secret, error) {
+	if _, err := d.App(ctx, userID, appID); err != nil {
+		return nil, err
+	}
+	secrets, err := d.store.SecretsByClient(ctx, appID)
+	if err != nil {
+		return nil, fmt.Errorf("list secrets of app %s: %w", appID, err)
+	}
+	return secrets, nil
+}
+
+// RotateSecret mints another secret of a confidential app and returns it this once. The other secrets work until
+// othersUntil; zero means until they are revoked, and a time that is not in the future ends them at once. Two secrets
+// may be live: a third is refused with *SecretLimitError, unless the others end at once. ErrPublicApp if the app is
+// public.
+func (d *Directory) RotateSecret(ctx context.Context, by store.Actor, userID, appID string, othersUntil time.Time) (secret.Credential, error) {
+	a, err := d.App(ctx, userID, appID)
+	if err != nil {
+		return secret.Credential{}, err
+	}
+	if !a.Confidential {
+		return secret.Credential{}, ErrPublicApp
+	}
+	return d.rotate(ctx, by, appID, othersUntil)
+}
+
+// RevokeSecret ends one secret at once. The last one may be revoked, too: the app then cannot authenticate until it
+// gets another, which is what its owner wants when it leaked.
+func (d *Directory) RevokeSecret(ctx context.Context, by store.Actor, userID, appID string, id secret.ID) error {
+	if _, err := d.App(ctx, userID, appID); err != nil {
+		return err
+	}
+	if err := d.store.RevokeSecret(ctx, by, appID, store.LookupID(id)); err != nil {
+		return fmt.Errorf("revoke secret %s of app %s: %w", id, appID, err)
+	}
+	return nil
+}
+
+// CreateResource registers an API of the platform as a resource server and returns its secret this once.
+func (d *Directory) CreateResource(ctx context.Context, by store.Actor, name string) (store.ResourceServer, secret.Credential, error) {
+	name, fault := cleanName(name, maxPersonName)
+	if fault == "" && name == "" {
+		fault = "Enter a name."
+	}
+	if fault != "" {
+		return store.ResourceServer{}, secret.Credential{}, FieldErrors{"name": fault}
+	}
+	r := store.ResourceServer{ID: secret.NewPublicID("rs_"), Name: name, CreatedAt: d.store.Now()}
+	c := d.format.New(secret.Client)
+	if err := d.store.CreateResource(ctx, by, r, d.secretRow(r.ID, c)); err != nil {
+		return store.ResourceServer{}, secret.Credential{}, fmt.Errorf("create resource server: %w", err)
+	}
+	return r, c, nil
+}
+
+// RotateResourceSecret is RotateSecret for a resource server.
+func (d *Directory) RotateResourceSecret(ctx context.Context, by store.Actor, id string, othersUntil time.Time) (secret.Credential, error) {
+	if _, err := d.store.ResourceByID(ctx, id); err != nil {
+		if errors.Is(err, store.ErrNotFound) {
+			return secret.Credential{}, &NotFoundError{What: "resource server", Ref: id}
+		}
+		return secret.Credential{}, fmt.Errorf("find resource server: %w", err)
+	}
+	return d.rotate(ctx, by, id, othersUntil)
+}
+
+// rotate adds a secret to a client that exists.
+func (d *Directory) rotate(ctx context.Context, by store.Actor, clientID string, othersUntil time.Time) (secret.Credential, error) {
+	// What ends at once makes room for the new one.
+	if now := d.store.Now(); !othersUntil.IsZero() && othersUntil.Before(now) {
+		othersUntil = now
+	}
+	c := d.format.New(secret.Client)
+	err := d.store.AddSecret(ctx, by, d.secretRow(clientID, c), othersUntil)
+	if errors.Is(err, store.ErrLimit) {
+		return secret.Credential{}, &SecretLimitError{}
+	}
+	if err != nil {
+		return secret.Credential{}, fmt.Errorf("add a secret to %s: %w", clientID, err)
+	}
+	return c, nil
+}
+
+// secretRow is what is kept of a client secret.
+func (d *Directory) secretRow(clientID string, c secret.Credential) store.Secret {
+	hash := c.Hash()
+	return store.Secret{ID: store.LookupID(c.ID), ClientID: clientID, Hash: hash[:], Hint: c.Hint(), CreatedAt: d.store.Now()}
+}

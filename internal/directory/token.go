@@ -1,0 +1,63 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"xenoauth/internal/secret"
+	"xenoauth/store"
+)
+
+// RevokeToken ends an access token, or a refresh token with its whole family, whoever's it is: the operator's way. It
+// need not be good at the moment: a token of a suspended app is ended, too, before it returns with the app.
+// store.ErrNotFound for what is no token of this server; nothing of it is repeated.
+func (d *Directory) RevokeToken(ctx context.Context, by store.Actor, token string) error {
+	c, ok := d.format.Parse(token)
+	if !ok {
+		return errNoToken
+	}
+	var err error
+	switch c.Kind {
+	case secret.Access:
+		err = d.revokeAccess(ctx, by, c, store.NonExpiring)
+	case secret.Expiring:
+		err = d.revokeAccess(ctx, by, c, store.Expiring)
+	case secret.Refresh:
+		err = d.revokeFamily(ctx, by, c)
+	default:
+		return fmt.Errorf("this is a %s, which is not a token: %w", c.Kind, store.ErrNotFound)
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return errNoToken
+	}
+	if err != nil {
+		return fmt.Errorf("revoke token %s: %w", c.ID, err)
+	}
+	return nil
+}
+
+// errNoToken does not say whether the form, the id or the secret is wrong.
+var errNoToken = fmt.Errorf("this server has no such token: %w", store.ErrNotFound)
+
+func (d *Directory) revokeAccess(ctx context.Context, by store.Actor, c secret.Credential, kind store.TokenKind) error {
+	a, err := d.store.AccessByID(ctx, kind, store.LookupID(c.ID))
+	if err != nil {
+		return err
+	}
+	if !c.Matches(a.Hash) {
+		return store.ErrNotFound
+	}
+	return d.store.RevokeToken(ctx, by, kind, store.LookupID(c.ID))
+}
+
+func (d *Directory) revokeFamily(ctx context.Context, by store.Actor, c secret.Credential) error {
+	r, f, err := d.store.RefreshByID(ctx, store.LookupID(c.ID))
+	if err != nil {
+		return err
+	}
+	if !c.Matches(r.Hash) {
+		return store.ErrNotFound
+	}
+	return d.store.EndFamily(ctx, by, f.ID, "revoked by the operator")
+}

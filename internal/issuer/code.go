@@ -1,0 +1,213 @@
+package issuer
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-oauth2/oauth2/v4"
+	"github.com/go-oauth2/oauth2/v4/models"
+
+	"xenoauth/internal/scope"
+	"xenoauth/internal/secret"
+	"xenoauth/store"
+)
+
+// GenerateAuthToken makes an authorization code for the installation in the Facts. The code is in the answer's GetCode
+// and nowhere else: the store keeps its hash. store.ErrEnded: the installation or what it hangs on is no longer live.
+func (i *Issuer) GenerateAuthToken(ctx context.Context, rt oauth2.ResponseType, tgr *oauth2.TokenGenerateRequest) (oauth2.TokenInfo, error) {
+	if rt != oauth2.Code {
+		return nil, Errorf(UnsupportedResponseType, "response_type must be code")
+	}
+	facts := factsOf(ctx)
+	granted, err := scope.ParseSet(tgr.Scope)
+	if err != nil {
+		return nil, Errorf(InvalidScope, "scope is malformed").because(err)
+	}
+	code := i.format.New(secret.Code)
+	hash := code.Hash()
+	now := i.store.Now()
+	err = i.store.CreateCode(ctx, store.Code{
+		ID:             code.ID,
+		Hash:           hash[:],
+		AppID:          tgr.ClientID,
+		UserID:         tgr.UserID,
+		AccountID:      facts.Installation.AccountID,
+		InstallationID: facts.Installation.ID,
+		RedirectURI:    tgr.RedirectURI,
+		RedirectSent:   facts.RedirectSent,
+		Scope:          granted,
+		ScopeAsked:     facts.ScopeAsked,
+		Challenge:      tgr.CodeChallenge,
+		Resource:       strings.Join(facts.Resource, " "),
+		CreatedAt:      now,
+		ExpiresAt:      now.Add(i.options.CodeLifetime),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("create code for app %s: %w", tgr.ClientID, err)
+	}
+	t := models.NewToken()
+	t.SetClientID(tgr.ClientID)
+	t.SetUserID(tgr.UserID)
+	t.SetRedirectURI(tgr.RedirectURI)
+	t.SetScope(tgr.Scope)
+	t.SetCode(code.Reveal())
+	t.SetCodeCreateAt(now)
+	t.SetCodeExpiresIn(i.options.CodeLifetime)
+	return t, nil
+}
+
+// redeem exchanges a code (RFC 6749 §4.1.3, RFC 7636 §4.6). Everything is checked before the code is consumed, so that
+// a wrong request leaves it usable; and only a caller who has proven everything can end what a consumed code produced,
+// so that a stolen code is no weapon against its owner.
+func (i *Issuer) redeem(ctx context.Context, tgr *oauth2.TokenGenerateRequest) (oauth2.TokenInfo, error) {
+	facts := factsOf(ctx)
+	presented, ok := i.format.Parse(tgr.Code)
+	if !ok || presented.Kind != secret.Code {
+		return nil, errCode()
+	}
+	code, err := i.store.CodeByID(ctx, presented.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, errCode().because(err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look up code: %w", err)
+	}
+	app := facts.Client.App
+	if !presented.Matches(code.Hash) || app == nil || code.AppID != app.ID {
+		return nil, errCode()
+	}
+	if fault := checkProof(code, tgr.RedirectURI, tgr.CodeVerifier); fault != nil {
+		if err := i.store.FailCode(ctx, code.ID); err != nil {
+			return nil, fmt.Errorf("count failed attempt: %w", err)
+		}
+		return nil, fault
+	}
+	if !code.ConsumedAt.IsZero() {
+		return nil, i.replayed(ctx, facts.By, code.ID)
+	}
+	now := i.store.Now()
+	if code.Ended || code.Tries >= store.MaxCodeTries || !now.Before(code.ExpiresAt) {
+		return nil, errCode()
+	}
+	resource, err := narrowResource(code.Resource, facts.Resource)
+	if err != nil {
+		return nil, err
+	}
+	return i.consume(ctx, facts.By, app, code, resource, now)
+}
+
+// consume is the moment of truth: the store consumes the code and creates the grant, or neither.
+func (i *Issuer) consume(ctx context.Context, by store.Actor, app *store.App, code store.Code, resource string, now time.Time) (oauth2.TokenInfo, error) {
+	grant, info := i.newGrant(app, code, resource, now)
+	err := i.store.Redeem(ctx, code.ID, grant, i.options.TokenLimit)
+	switch {
+	case errors.Is(err, store.ErrConsumed):
+		return nil, i.replayed(ctx, by, code.ID)
+	case errors.Is(err, store.ErrEnded), errors.Is(err, store.ErrNotFound):
+		return nil, errCode().because(err)
+	case err != nil:
+		return nil, fmt.Errorf("redeem code for app %s: %w", app.ID, err)
+	}
+	return info, nil
+}
+
+// newGrant decides what a code is worth: a token that never expires for a confidential app (SEEDS.md §1), an expiring
+// one with a refresh token for a public app and for one that chose so.
+func (i *Issuer) newGrant(app *store.App, code store.Code, resource string, now time.Time) (store.Grant, oauth2.TokenInfo) {
+	spelled := i.catalogue.Spell(code.ScopeAsked, code.Scope)
+	token := store.Token{AppID: app.ID, InstallationID: code.InstallationID, Scope: code.Scope, Resource: resource, CreatedAt: now}
+	if app.Confidential && !app.Expiring {
+		access := i.mint(&token, secret.Access)
+		return store.Grant{Token: token}, tokenInfo(app.ID, access, "", spelled, now, 0)
+	}
+	family := store.Family{
+		ID: secret.NewID(), AppID: app.ID, InstallationID: code.InstallationID,
+		Scope: code.Scope, ScopeAsked: code.ScopeAsked, Resource: code.Resource, CreatedAt: now,
+	}
+	token.Family = family.ID
+	token.ExpiresAt = now.Add(i.options.AccessLifetime)
+	access := i.mint(&token, secret.Expiring)
+	next, refresh := i.newRefresh(family.ID, now)
+	return store.Grant{Token: token, Family: &family, Refresh: &next},
+		tokenInfo(app.ID, access, refresh.Reveal(), spelled, now, i.options.AccessLifetime)
+}
+
+// mint gives t a fresh credential and returns its text, which exists nowhere else.
+func (i *Issuer) mint(t *store.Token, kind secret.Kind) string {
+	c := i.format.New(kind)
+	hash := c.Hash()
+	t.ID, t.Hash = c.ID, hash[:]
+	return c.Reveal()
+}
+
+// replayed ends what a code produced, because its owner presented it twice: one of the two is a thief (RFC 9700 §4.13).
+func (i *Issuer) replayed(ctx context.Context, by store.Actor, id store.LookupID) error {
+	if err := i.store.EndCode(ctx, by, id); err != nil {
+		return fmt.Errorf("end what a replayed code produced: %w", err)
+	}
+	return Errorf(InvalidGrant, "code was used before; the tokens it produced are revoked")
+}
+
+// checkProof compares what must be repeated from the authorization request.
+func checkProof(code store.Code, redirectURI, verifier string) error {
+	switch {
+	case redirectURI == "" && code.RedirectSent:
+		return Errorf(InvalidGrant, "redirect_uri is missing: it was sent to the authorization endpoint and must be repeated")
+	case redirectURI != "" && redirectURI != code.RedirectURI:
+		return Errorf(InvalidGrant, "redirect_uri is not the one of the authorization request")
+	case code.Challenge == "" && verifier != "":
+		return Errorf(InvalidGrant, "code_verifier was sent, but the authorization request had no code_challenge")
+	case code.Challenge != "" && verifier == "":
+		return Errorf(InvalidGrant, "code_verifier is missing: the authorization request had a code_challenge")
+	case code.Challenge != "" && !verifies(code.Challenge, verifier):
+		return Errorf(InvalidGrant, "code_verifier does not match the code_challenge")
+	}
+	return nil
+}
+
+// verifies checks an S256 challenge and the form of the verifier (RFC 7636 §4.1: 43 to 128 unreserved characters), so
+// that nobody can have chosen one short enough to guess.
+func verifies(challenge, verifier string) bool {
+	if len(verifier) < 43 || len(verifier) > 128 {
+		return false
+	}
+	for _, c := range []byte(verifier) {
+		if !unreserved(c) {
+			return false
+		}
+	}
+	sum := sha256.Sum256([]byte(verifier))
+	want := base64.RawURLEncoding.EncodeToString(sum[:])
+	return subtle.ConstantTimeCompare([]byte(want), []byte(challenge)) == 1
+}
+
+func unreserved(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~", c) >= 0
+}
+
+// narrowResource gives the audience of a token: what the token request asks for, which must have been authorized, or
+// all of it (RFC 8707 §2.2).
+func narrowResource(authorized string, asked []string) (string, error) {
+	if len(asked) == 0 {
+		return authorized, nil
+	}
+	have := strings.Fields(authorized)
+	for _, r := range asked {
+		if !slices.Contains(have, r) {
+			return "", Errorf(InvalidTarget, "resource was not part of the authorization request")
+		}
+	}
+	return strings.Join(asked, " "), nil
+}
+
+// errCode is the one answer for every code that cannot be redeemed, whatever the reason.
+func errCode() *Error {
+	return Errorf(InvalidGrant, "code is unknown, expired, used, or belongs to another app")
+}

@@ -1,0 +1,177 @@
+package issuer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-oauth2/oauth2/v4"
+
+	"xenoauth/internal/scope"
+	"xenoauth/internal/secret"
+	"xenoauth/store"
+)
+
+// RefreshAccessToken rotates a refresh token (RFC 6749 §6, RFC 9700 §4.14.2): the old one is replaced, and whoever
+// presents it later ends the family. A client that lost the answer may repeat the same request within the grace and gets
+// the same answer: it is kept sealed under the old token itself, so that the database alone cannot read it.
+func (i *Issuer) RefreshAccessToken(ctx context.Context, tgr *oauth2.TokenGenerateRequest) (oauth2.TokenInfo, error) {
+	facts := factsOf(ctx)
+	presented, ok := i.format.Parse(tgr.Refresh)
+	if !ok || presented.Kind != secret.Refresh {
+		return nil, errRefresh()
+	}
+	old, family, err := i.store.RefreshByID(ctx, presented.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, errRefresh().because(err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look up refresh token: %w", err)
+	}
+	app := facts.Client.App
+	if !presented.Matches(old.Hash) || app == nil || family.AppID != app.ID {
+		return nil, errRefresh()
+	}
+	request := refreshRequest{client: app.ID, scope: tgr.Scope, resource: facts.Resource}
+	if !old.RotatedAt.IsZero() {
+		return i.repeat(ctx, facts.By, presented, old, family, request)
+	}
+	now := i.store.Now()
+	if family.Ended || !now.Before(old.ExpiresAt) {
+		return nil, errRefresh()
+	}
+	info, rotation, err := i.newRotation(presented, family, request, now)
+	if err != nil {
+		return nil, err
+	}
+	err = i.store.Rotate(ctx, rotation)
+	switch {
+	case errors.Is(err, store.ErrConsumed):
+		return i.lostRace(ctx, facts.By, presented, request)
+	case errors.Is(err, store.ErrEnded), errors.Is(err, store.ErrNotFound):
+		return nil, errRefresh().because(err)
+	case err != nil:
+		return nil, fmt.Errorf("rotate refresh token of app %s: %w", app.ID, err)
+	}
+	return info, nil
+}
+
+// refreshRequest is what makes two refresh requests the same one.
+type refreshRequest struct {
+	client   string
+	scope    string
+	resource []string
+}
+
+func (r refreshRequest) context() string {
+	return fmt.Sprintf("xenoauth refresh %q %q %q", r.client, r.scope, r.resource)
+}
+
+// answer is the sealed form of a token answer.
+type answer struct {
+	Access   string        `json:"a"`
+	Refresh  string        `json:"r"`
+	Scope    string        `json:"s"`
+	Created  time.Time     `json:"c"`
+	Lifetime time.Duration `json:"l"`
+}
+
+func (a answer) info(client string) oauth2.TokenInfo {
+	return tokenInfo(client, a.Access, a.Refresh, a.Scope, a.Created, a.Lifetime)
+}
+
+// newRotation makes the successor, its access token and the sealed answer.
+func (i *Issuer) newRotation(presented secret.Credential, family store.Family, r refreshRequest, now time.Time) (oauth2.TokenInfo, store.Rotation, error) {
+	granted, spelled, err := i.refreshScope(family, r.scope)
+	if err != nil {
+		return nil, store.Rotation{}, err
+	}
+	resource, err := narrowResource(family.Resource, r.resource)
+	if err != nil {
+		return nil, store.Rotation{}, err
+	}
+	token := store.Token{
+		AppID: family.AppID, InstallationID: family.InstallationID, Family: family.ID,
+		Scope: granted, Resource: resource, CreatedAt: now, ExpiresAt: now.Add(i.options.AccessLifetime),
+	}
+	a := answer{Access: i.mint(&token, secret.Expiring), Scope: spelled, Created: now, Lifetime: i.options.AccessLifetime}
+	next, refresh := i.newRefresh(family.ID, now)
+	a.Refresh = refresh.Reveal()
+	plain, err := json.Marshal(a)
+	if err != nil {
+		return nil, store.Rotation{}, fmt.Errorf("encode refresh answer: %w", err)
+	}
+	sealed, err := presented.Seal(plain, r.context())
+	if err != nil {
+		return nil, store.Rotation{}, fmt.Errorf("seal refresh answer: %w", err)
+	}
+	return a.info(family.AppID), store.Rotation{
+		Old: presented.ID, Next: next, Token: token, Sealed: sealed, SealedUntil: now.Add(i.options.Grace),
+	}, nil
+}
+
+// refreshScope is what the new access token carries: what was asked for, never more than the family's grant, and
+// nothing if the app has lost a scope since.
+func (i *Issuer) refreshScope(family store.Family, asked string) (scope.Set, string, error) {
+	want, spelledAs := family.Scope, family.ScopeAsked
+	if asked != "" {
+		var err error
+		if want, err = i.canonical(asked); err != nil {
+			return scope.Set{}, "", err
+		}
+		if !family.Scope.Covers(want) {
+			return scope.Set{}, "", Errorf(InvalidScope, "scope asks for more than was granted")
+		}
+		spelledAs = asked
+	}
+	if !family.AppScopes.Covers(want) {
+		return scope.Set{}, "", Errorf(InvalidGrant, "the app may no longer ask for all of these scopes; send the user through the authorization endpoint again")
+	}
+	return want, i.catalogue.Spell(spelledAs, want), nil
+}
+
+// lostRace answers a request that another one overtook between look-up and rotation.
+func (i *Issuer) lostRace(ctx context.Context, by store.Actor, presented secret.Credential, r refreshRequest) (oauth2.TokenInfo, error) {
+	old, family, err := i.store.RefreshByID(ctx, presented.ID)
+	if err != nil {
+		return nil, fmt.Errorf("look up rotated refresh token: %w", err)
+	}
+	return i.repeat(ctx, by, presented, old, family, r)
+}
+
+// repeat answers for a token that was rotated before: the same answer within the grace, the end of the family after it
+// or once the successor was used, or for any other request than the one that rotated it.
+func (i *Issuer) repeat(ctx context.Context, by store.Actor, presented secret.Credential, old store.Refresh, family store.Family, r refreshRequest) (oauth2.TokenInfo, error) {
+	if family.Ended {
+		return nil, errRefresh()
+	}
+	if len(old.Sealed) > 0 && i.store.Now().Before(old.SealedUntil) {
+		if plain, err := presented.Open(old.Sealed, r.context()); err == nil {
+			var a answer
+			if err := json.Unmarshal(plain, &a); err != nil {
+				return nil, fmt.Errorf("decode refresh answer: %w", err)
+			}
+			return a.info(r.client), nil
+		}
+	}
+	if err := i.store.EndFamily(ctx, by, family.ID, "refresh token reused"); err != nil {
+		return nil, fmt.Errorf("end family of a reused refresh token: %w", err)
+	}
+	return nil, Errorf(InvalidGrant, "refresh_token was used before; all tokens of this grant are revoked")
+}
+
+// newRefresh makes the next refresh token of a family.
+func (i *Issuer) newRefresh(family store.LookupID, now time.Time) (store.Refresh, secret.Credential) {
+	c := i.format.New(secret.Refresh)
+	hash := c.Hash()
+	return store.Refresh{
+		ID: c.ID, Hash: hash[:], Family: family, CreatedAt: now, ExpiresAt: now.Add(i.options.RefreshLifetime),
+	}, c
+}
+
+// errRefresh is the one answer for every refresh token that cannot be used, whatever the reason.
+func errRefresh() *Error {
+	return Errorf(InvalidGrant, "refresh_token is unknown, expired, revoked, or belongs to another app")
+}

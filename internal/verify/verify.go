@@ -1,0 +1,161 @@
+// Package verify is the one look-up of a presented credential: which token or client is this, is it good right now, and
+// what is it good for. Every endpoint that accepts a bearer token or a client secret asks here.
+//
+// It decides and changes nothing but the record of last use. Each question is one statement by primary key, answered by
+// the database, so that a revocation holds for every look-up that starts after it. A credential's form and checksum are
+// checked before anything is asked.
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"xenoauth/internal/scope"
+	"xenoauth/internal/secret"
+	"xenoauth/store"
+)
+
+// ErrInvalid: the token is malformed, unknown, expired or revoked, or what it hangs on has ended. Callers learn no more.
+var ErrInvalid = errors.New("invalid token")
+
+// ErrClient: the client is unknown or not live, or its secret is wrong. Callers learn no more.
+var ErrClient = errors.New("client authentication failed")
+
+// Store is what verification needs of storage.
+type Store interface {
+	store.Credentials
+	store.Refreshes
+	store.Usage
+	Now() time.Time
+}
+
+// Identity is who a live token stands for, and what it may do.
+type Identity struct {
+	Kind         secret.Kind // Access, Expiring or Refresh
+	TokenID      secret.ID
+	ClientID     string
+	AppName      string
+	Subject      string         // user id; the client id for an app's own token (the two can never be equal)
+	User         *store.User    // nil for an app's own token
+	Account      *store.Account // nil for an app's own token
+	Role         scope.Role     // the user's role in the account today
+	Installation string
+	Scopes       scope.Set
+	Permissions  []scope.Permission // what the scopes allow, as far as the role does
+	Audience     []string           // RFC 8707 resources
+	IssuedAt     time.Time
+	ExpiresAt    time.Time // zero: never
+}
+
+// Verifier answers for credentials.
+type Verifier struct {
+	store     Store
+	format    secret.Format
+	catalogue *scope.Catalogue
+	usage     *usage
+}
+
+// New makes a Verifier. Close it to write down the last uses.
+func New(s Store, f secret.Format, c *scope.Catalogue) *Verifier {
+	return &Verifier{store: s, format: f, catalogue: c, usage: newUsage(s)}
+}
+
+// Close stops the background writer after a last write.
+func (v *Verifier) Close(ctx context.Context) error { return v.usage.close(ctx) }
+
+// Lookup says whose access token this is, and records its use. ErrInvalid, or store.ErrUnavailable when nobody can tell.
+func (v *Verifier) Lookup(ctx context.Context, token string) (Identity, error) {
+	id, err := v.Inspect(ctx, token)
+	if err == nil {
+		v.usage.note(id.TokenID, v.store.Now())
+	}
+	return id, err
+}
+
+// Inspect is Lookup that leaves no trace: for introspection and tools.
+func (v *Verifier) Inspect(ctx context.Context, token string) (Identity, error) {
+	c, ok := v.format.Parse(token)
+	if !ok {
+		return Identity{}, ErrInvalid
+	}
+	kind := store.NonExpiring
+	switch c.Kind {
+	case secret.Access:
+	case secret.Expiring:
+		kind = store.Expiring
+	default:
+		return Identity{}, ErrInvalid
+	}
+	a, err := v.store.AccessByID(ctx, kind, c.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		return Identity{}, ErrInvalid
+	}
+	if err != nil {
+		return Identity{}, fmt.Errorf("look up token: %w", err)
+	}
+	if !c.Matches(a.Hash) || !v.live(a) {
+		return Identity{}, ErrInvalid
+	}
+	return v.identity(c, a)
+}
+
+// live says whether the token and everything it hangs on are good at this moment.
+func (v *Verifier) live(a store.Access) bool {
+	if !a.RevokedAt.IsZero() || !a.AppLive {
+		return false
+	}
+	if !a.ExpiresAt.IsZero() && !v.store.Now().Before(a.ExpiresAt) {
+		return false
+	}
+	if a.InstallationID == "" {
+		return true
+	}
+	return a.InstallationLive && a.UserLive && a.AccountLive && a.Role != ""
+}
+
+// identity fills in what a live token is good for: its scopes as far as the app still has them. A token that is left
+// with none is invalid.
+func (v *Verifier) identity(c secret.Credential, a store.Access) (Identity, error) {
+	scopes := a.Scope.Intersect(a.App.Scopes)
+	if scopes.Len() == 0 {
+		return Identity{}, ErrInvalid
+	}
+	id := Identity{
+		Kind: c.Kind, TokenID: c.ID,
+		ClientID: a.AppID, AppName: a.App.Name, Subject: a.AppID,
+		Scopes: scopes, Audience: strings.Fields(a.Resource),
+		IssuedAt: a.CreatedAt, ExpiresAt: a.ExpiresAt,
+	}
+	if a.InstallationID != "" {
+		id.Subject, id.User, id.Account = a.User.ID, &a.User, &a.Account
+		id.Role, id.Installation = a.Role, a.InstallationID
+		id.Permissions = v.catalogue.Effective(scopes, a.Role)
+	}
+	return id, nil
+}
+
+// InspectRefresh says whose refresh token this is, for introspection by its own app. Rotated ones are ErrInvalid.
+func (v *Verifier) InspectRefresh(ctx context.Context, token string) (Identity, error) {
+	c, ok := v.format.Parse(token)
+	if !ok || c.Kind != secret.Refresh {
+		return Identity{}, ErrInvalid
+	}
+	r, f, err := v.store.RefreshByID(ctx, c.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		return Identity{}, ErrInvalid
+	}
+	if err != nil {
+		return Identity{}, fmt.Errorf("look up refresh token: %w", err)
+	}
+	if !c.Matches(r.Hash) || !r.RotatedAt.IsZero() || f.Ended || !v.store.Now().Before(r.ExpiresAt) {
+		return Identity{}, ErrInvalid
+	}
+	return Identity{
+		Kind: c.Kind, TokenID: c.ID, ClientID: f.AppID, Subject: f.UserID, Installation: f.InstallationID,
+		Account: &store.Account{ID: f.AccountID}, Scopes: f.Scope.Intersect(f.AppScopes), Audience: strings.Fields(f.Resource),
+		IssuedAt: r.CreatedAt, ExpiresAt: r.ExpiresAt,
+	}, nil
+}
