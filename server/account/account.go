@@ -1,0 +1,61 @@
+// Package account is what people see of themselves: sign-up, log-in, log-out, profile, installed apps, security.
+//
+// It owns the pages and the order of steps in them; who may do what, and what a value must look like, is for package
+// directory. It moves a browser between logged out and logged in.
+package account
+
+import (
+	"errors"
+	"net/http"
+
+	"xenoauth/internal/directory"
+	"xenoauth/internal/scope"
+	"xenoauth/server/web"
+	"xenoauth/store"
+)
+
+// Handler answers the pages under /account and the way in and out.
+type Handler struct {
+	web       *web.Toolkit
+	directory *directory.Directory
+	store     store.Store
+	catalogue *scope.Catalogue
+}
+
+// New returns a handler over the rules d and the store s; c says what scopes mean.
+func New(t *web.Toolkit, d *directory.Directory, s store.Store, c *scope.Catalogue) *Handler {
+	return &Handler{web: t, directory: d, store: s, catalogue: c}
+}
+
+// homePage is the data of home.html.
+type homePage struct {
+	User       *store.User // nil for the logged-out
+	SignUpOpen bool
+}
+
+// Home is the front page.
+func (h *Handler) Home(w http.ResponseWriter, r *http.Request) error {
+	page := homePage{SignUpOpen: h.directory.SignUpOpen()}
+	if v := web.VisitorOf(r.Context()); v != nil {
+		page.User = &v.User
+	}
+	return h.web.Render(w, r, http.StatusOK, "home", page)
+}
+
+// form reads a form body of which no field repeats.
+func form(w http.ResponseWriter, r *http.Request) (web.Values, error) {
+	values, err := web.ParseBody(w, r)
+	if err != nil {
+		return web.Values{}, err
+	}
+	return values, values.OneValue()
+}
+
+// faultsOf returns the faults of a form, or the error itself if it is none of the form's.
+func faultsOf(err error) (directory.FieldErrors, error) {
+	var faults directory.FieldErrors
+	if errors.As(err, &faults) {
+		return faults, nil
+	}
+	return nil, err
+}

@@ -1,0 +1,141 @@
+package oauth
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"xenoauth/internal/directory"
+	"xenoauth/internal/issuer"
+	"xenoauth/server/web"
+	"xenoauth/store"
+)
+
+// Authorize is the authorization endpoint (RFC 6749 §3.1; SEEDS.md §1), GET.
+//
+// The order is the protection. The client and the redirect URI come first, and a fault of theirs is a page: nobody is
+// sent to an address that is not proven. Only then do the other parameters count, and their faults go to the app by
+// redirect, but only from a browser that has logged in (RFC 9700 §4.11.2): a link to this endpoint is no open
+// redirector for strangers.
+func (h *Handler) Authorize(w http.ResponseWriter, r *http.Request) error {
+	params, err := web.ParseQuery(r)
+	if err != nil {
+		return badLink(err)
+	}
+	app, redirect, err := h.client(r, params)
+	if err != nil {
+		return err
+	}
+	if r.Method == http.MethodHead {
+		w.WriteHeader(http.StatusOK)
+		return nil
+	}
+	request := h.readRequest(params, app, redirect)
+	visitor := web.VisitorOf(r.Context())
+	if visitor == nil {
+		return h.sendToLogIn(w, r, redirect, request)
+	}
+	return h.ask(w, r, visitor, request)
+}
+
+// RepeatAsGet answers a POST with a redirect to the same request by GET: browsers do not send our session along with a form
+// that another site posts.
+func (h *Handler) RepeatAsGet(w http.ResponseWriter, r *http.Request) error {
+	body, err := web.ParseBody(w, r)
+	if err != nil {
+		return badLink(err)
+	}
+	query := r.URL.RawQuery
+	if encoded := body.Encode(); encoded != "" {
+		if query != "" {
+			query += "&"
+		}
+		query += encoded
+	}
+	web.Redirect(w, r, "/oauth/authorize?"+query)
+	return nil
+}
+
+// client proves the app and its address. Every fault is a page.
+func (h *Handler) client(r *http.Request, params web.Values) (store.App, directory.ValidatedRedirect, error) {
+	for _, name := range []string{"client_id", "redirect_uri"} {
+		if len(params.All(name)) > 1 {
+			return store.App{}, directory.ValidatedRedirect{}, badLink(web.BadRequest(name, "is given more than once"))
+		}
+	}
+	app, err := h.directory.LiveApp(r.Context(), params.Get("client_id"))
+	if err != nil {
+		return store.App{}, directory.ValidatedRedirect{}, badLink(err)
+	}
+	redirect, err := directory.MatchRedirect(app, params.Get("redirect_uri"))
+	if err != nil {
+		return store.App{}, directory.ValidatedRedirect{}, badLink(err)
+	}
+	return app, redirect, nil
+}
+
+// sendToLogIn parks the request and sends the browser to log in, from where it comes back by the request's id. What
+// was wrong with the request is told after that, unless the app asked for no page at all (prompt=none).
+func (h *Handler) sendToLogIn(w http.ResponseWriter, r *http.Request, redirect directory.ValidatedRedirect, request store.Request) error {
+	if request.Prompt == "none" && request.Fault == "" {
+		return h.refuse(w, r, redirect, request.State, issuer.Errorf(issuer.LoginRequired, "the user is not logged in"))
+	}
+	id, err := h.directory.NewRequest(r.Context(), request, nil)
+	if err != nil {
+		return err
+	}
+	web.Redirect(w, r, "/login?next="+url.QueryEscape(id))
+	return nil
+}
+
+// ask brings a request before its person: a fault goes to the app, a request that was approved before is granted, and
+// everything else is shown.
+func (h *Handler) ask(w http.ResponseWriter, r *http.Request, visitor *web.Visitor, request store.Request) error {
+	consent, err := h.directory.ConsentTo(r.Context(), visitor.User, request)
+	if err != nil {
+		return badLink(err)
+	}
+	if request.Fault != "" {
+		return h.refuse(w, r, consent.Redirect, request.State, issuer.Errorf(request.Fault, "%s", request.FaultDetail))
+	}
+	if installation, ok := consent.Covered(); ok && request.Prompt != "consent" && request.Prompt != "select_account" {
+		return h.grant(w, r, visitor, consent, installation)
+	}
+	if request.Prompt == "none" {
+		return h.refuse(w, r, consent.Redirect, request.State, issuer.Errorf(issuer.ConsentRequired, "the user has not approved this yet"))
+	}
+	return h.showConsent(w, r, visitor, consent)
+}
+
+// refuse tells the app by redirect that it gets no code (RFC 6749 §4.1.2.1).
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, redirect directory.ValidatedRedirect, state string, fault *issuer.Error) error {
+	params := h.redirectParams(state)
+	params.Set("error", fault.Code)
+	params.Set("error_description", fault.Description)
+	web.RedirectTo(w, r, redirect, params)
+	return nil
+}
+
+// badLink is the page for a request whose app or address is not proven. It says the same to everybody, whoever is
+// logged in; trouble of the database stays what it is.
+func badLink(err error) error {
+	page := &web.Error{Status: http.StatusBadRequest, Code: issuer.InvalidRequest, Title: "This link does not work", Cause: err}
+	var parse *web.Error
+	switch {
+	case errors.Is(err, directory.ErrAppNotLive):
+		page.Parameter = "client_id"
+		page.Description = "does not belong to an app that is registered and active here. If you build this app, compare it with the client ID in the developer portal."
+	case errors.Is(err, directory.ErrRedirectMissing):
+		page.Parameter = "redirect_uri"
+		page.Description = "is missing. The app has registered several, so it must say which one it means."
+	case errors.Is(err, directory.ErrRedirectMismatch):
+		page.Parameter = "redirect_uri"
+		page.Description = "is not registered for this app. It must be the same, character by character, as one in the developer portal; only the port of a loopback address may differ."
+	case errors.As(err, &parse) && parse.Status < http.StatusInternalServerError:
+		page.Parameter, page.Description, page.Status = parse.Parameter, parse.Description, parse.Status
+	default:
+		return fmt.Errorf("read authorization request: %w", err)
+	}
+	return page
+}

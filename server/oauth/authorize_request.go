@@ -1,0 +1,163 @@
+package oauth
+
+import (
+	"net/url"
+	"strings"
+
+	"xenoauth/internal/directory"
+	"xenoauth/internal/issuer"
+	"xenoauth/internal/scope"
+	"xenoauth/server/web"
+	"xenoauth/store"
+)
+
+// maxState bounds what is kept and sent back for an app.
+const maxState = 4096
+
+// readRequest reads the parameters beside client and address. A fault does not end the reading: it is part of the
+// request, because it is told to the app only after a log-in.
+func (h *Handler) readRequest(params web.Values, app store.App, redirect directory.ValidatedRedirect) store.Request {
+	request := store.Request{
+		AppID:        app.ID,
+		RedirectURI:  redirect.URI(),
+		RedirectSent: redirect.Sent(),
+		ScopeAsked:   params.Get("scope"),
+		Prompt:       params.Get("prompt"),
+	}
+	// A state that was sent twice, or is too long to keep, is not sent back.
+	if len(params.All("state")) == 1 && len(params.Get("state")) <= maxState {
+		request.State = params.Get("state")
+	}
+	if fault := h.readParameters(params, app, &request); fault != nil {
+		request.Fault, request.FaultDetail = fault.Code, fault.Description
+		request.ScopeAsked = ""
+	}
+	return request
+}
+
+// readParameters fills in the request and returns the first fault.
+func (h *Handler) readParameters(params web.Values, app store.App, request *store.Request) *issuer.Error {
+	for _, name := range params.Repeated() {
+		if known(name) && name != "resource" {
+			return issuer.Errorf(issuer.InvalidRequest, "%s is given more than once", name)
+		}
+	}
+	if len(params.Get("state")) > maxState {
+		return issuer.Errorf(issuer.InvalidRequest, "state is longer than %d bytes", maxState)
+	}
+	// A Xeno client never sends response_type (SEEDS.md §1).
+	if t := params.Get("response_type"); t != "" && t != "code" {
+		return issuer.Errorf(issuer.UnsupportedResponseType, "response_type must be code")
+	}
+	if m := params.Get("response_mode"); m != "" && m != "query" {
+		return issuer.Errorf(issuer.InvalidRequest, "response_mode must be query")
+	}
+	switch request.Prompt {
+	case "", "none", "consent", "select_account":
+	default:
+		return issuer.Errorf(issuer.InvalidRequest, "prompt must be none, consent or select_account")
+	}
+	var fault *issuer.Error
+	if request.Scope, fault = h.readScope(params.Get("scope"), app); fault != nil {
+		return fault
+	}
+	if request.Challenge, fault = readChallenge(params, app); fault != nil {
+		return fault
+	}
+	resources, fault := readResources(params)
+	request.Resource = strings.Join(resources, " ")
+	return fault
+}
+
+// known says whether a repeated parameter is one of ours; RFC 6749 §3.1 has unknown ones ignored.
+func known(name string) bool {
+	switch name {
+	case "client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "prompt", "login_hint",
+		"code_challenge", "code_challenge_method", "resource":
+		return true
+	}
+	return false
+}
+
+// readScope gives the canonical scopes that are asked for: all the app's, when the parameter is absent (RFC 6749 §3.3).
+func (h *Handler) readScope(asked string, app store.App) (scope.Set, *issuer.Error) {
+	if asked == "" {
+		return app.Scopes, nil
+	}
+	set, err := scope.ParseSet(asked)
+	if err != nil || set.Len() == 0 {
+		return scope.Set{}, issuer.Errorf(issuer.InvalidScope, "scope is malformed: it is a list of names separated by spaces")
+	}
+	canonical, unknown := h.catalogue.Canonical(set)
+	if len(unknown) > 0 {
+		return scope.Set{}, issuer.Errorf(issuer.InvalidScope, "scope names an unknown scope; the metadata lists the known ones")
+	}
+	if !app.Scopes.Covers(canonical) {
+		return scope.Set{}, issuer.Errorf(issuer.InvalidScope, "scope asks for what this app did not register")
+	}
+	return canonical, nil
+}
+
+// readChallenge takes S256 only, and never assumes a method (RFC 7636 §4.3 would assume plain).
+func readChallenge(params web.Values, app store.App) (string, *issuer.Error) {
+	challenge, method := params.Get("code_challenge"), params.Get("code_challenge_method")
+	switch {
+	case challenge == "" && method != "":
+		return "", issuer.Errorf(issuer.InvalidRequest, "code_challenge is missing, although code_challenge_method is given")
+	case challenge == "" && (!app.Confidential || app.PKCERequired):
+		return "", issuer.Errorf(issuer.InvalidRequest, "code_challenge is required for this app (PKCE, RFC 7636)")
+	case challenge == "":
+		return "", nil
+	case method != "S256":
+		return "", issuer.Errorf(issuer.InvalidRequest, "code_challenge_method must be S256")
+	case !validChallenge(challenge):
+		return "", issuer.Errorf(issuer.InvalidRequest, "code_challenge must be 43 characters of base64url without padding")
+	}
+	return challenge, nil
+}
+
+// validChallenge: a SHA-256 in base64url without padding is 43 characters.
+func validChallenge(s string) bool {
+	if len(s) != 43 {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_') {
+			return false
+		}
+	}
+	return true
+}
+
+const (
+	maxResources   = 10
+	maxResourceLen = 500
+)
+
+// readResources takes resource indicators (RFC 8707 §2): absolute URIs without fragment.
+func readResources(params web.Values) ([]string, *issuer.Error) {
+	var list []string
+	for _, s := range params.All("resource") {
+		if s == "" {
+			continue
+		}
+		u, err := url.Parse(s)
+		if err != nil || !u.IsAbs() || strings.ContainsAny(s, "# ") || len(s) > maxResourceLen || !printableASCII(s) {
+			return nil, issuer.Errorf(issuer.InvalidTarget, "resource must be an absolute URI without fragment")
+		}
+		list = append(list, s)
+	}
+	if len(list) > maxResources {
+		return nil, issuer.Errorf(issuer.InvalidTarget, "resource is given more than %d times", maxResources)
+	}
+	return list, nil
+}
+
+func printableASCII(s string) bool {
+	for _, c := range []byte(s) {
+		if c < 0x21 || c > 0x7e {
+			return false
+		}
+	}
+	return true
+}

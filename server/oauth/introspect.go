@@ -1,0 +1,95 @@
+package oauth
+
+import (
+	"errors"
+	"net/http"
+
+	"xenoauth/internal/scope"
+	"xenoauth/internal/secret"
+	"xenoauth/internal/verify"
+	"xenoauth/server/web"
+	"xenoauth/store"
+)
+
+// introspection is the answer about a live token (RFC 7662 §2.2); a token that never expires has no exp. Every other
+// token is exactly {"active":false}.
+type introspection struct {
+	Active       bool               `json:"active"`
+	Scope        string             `json:"scope"`
+	ClientID     string             `json:"client_id"`
+	Subject      string             `json:"sub"`
+	Account      string             `json:"account,omitempty"`
+	Bot          string             `json:"bot,omitempty"`
+	Installation string             `json:"installation,omitempty"`
+	Username     string             `json:"username,omitempty"`
+	TokenType    string             `json:"token_type,omitempty"`
+	IssuedAt     int64              `json:"iat"`
+	ExpiresAt    int64              `json:"exp,omitempty"`
+	Issuer       string             `json:"iss"`
+	Audience     any                `json:"aud,omitempty"`
+	Permissions  []scope.Permission `json:"permissions,omitempty"`
+}
+
+type inactive struct {
+	Active bool `json:"active"`
+}
+
+// Introspect is the introspection endpoint (RFC 7662), POST. A resource server may ask about every access token, an app
+// about its own tokens. Public apps may not ask: they cannot prove who they are.
+func (h *Handler) Introspect(w http.ResponseWriter, r *http.Request) error {
+	params, client, err := h.readTokenQuestion(w, r)
+	if err != nil {
+		return err
+	}
+	if client.App != nil && !client.App.Confidential {
+		return errClient(nil)
+	}
+	id, err := h.inspect(r, client, params.Get("token"))
+	if errors.Is(err, verify.ErrInvalid) {
+		return web.WriteJSON(w, http.StatusOK, inactive{})
+	}
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, h.newIntrospection(id))
+}
+
+// inspect is the look-up as this client may see it; what is not its to see is ErrInvalid.
+func (h *Handler) inspect(r *http.Request, client store.Client, token string) (verify.Identity, error) {
+	id, err := h.verify.Inspect(r.Context(), token)
+	if errors.Is(err, verify.ErrInvalid) && client.App != nil {
+		id, err = h.verify.InspectRefresh(r.Context(), token)
+	}
+	if err == nil && client.App != nil && id.ClientID != client.ID {
+		return verify.Identity{}, verify.ErrInvalid
+	}
+	return id, err
+}
+
+func (h *Handler) newIntrospection(id verify.Identity) introspection {
+	a := introspection{
+		Active: true, Scope: id.Scopes.String(), ClientID: id.ClientID, Subject: id.Subject,
+		Installation: id.Installation, IssuedAt: id.IssuedAt.Unix(), Issuer: h.issuer, Permissions: id.Permissions,
+	}
+	if id.Kind != secret.Refresh {
+		a.TokenType = "Bearer"
+	}
+	if id.Account != nil {
+		a.Account = id.Account.ID
+	}
+	if id.User != nil {
+		a.Username = id.User.Email
+	}
+	if !id.ExpiresAt.IsZero() {
+		a.ExpiresAt = id.ExpiresAt.Unix()
+	}
+	// RFC 7519 §4.1.3: one audience may stand alone.
+	switch len(id.Audience) {
+	case 0:
+	case 1:
+		a.Audience = id.Audience[0]
+	default:
+		a.Audience = id.Audience
+	}
+	return a
+}

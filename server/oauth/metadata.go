@@ -1,0 +1,51 @@
+package oauth
+
+import (
+	"net/http"
+
+	"xenoauth/server/web"
+)
+
+// metadata is authorization server metadata (RFC 8414 §2): what works, and nothing else.
+type metadata struct {
+	Issuer                string   `json:"issuer"`
+	AuthorizationEndpoint string   `json:"authorization_endpoint"`
+	TokenEndpoint         string   `json:"token_endpoint"`
+	RevocationEndpoint    string   `json:"revocation_endpoint"`
+	IntrospectionEndpoint string   `json:"introspection_endpoint"`
+	Scopes                []string `json:"scopes_supported"`
+	ResponseTypes         []string `json:"response_types_supported"`
+	ResponseModes         []string `json:"response_modes_supported"`
+	GrantTypes            []string `json:"grant_types_supported"`
+	TokenAuth             []string `json:"token_endpoint_auth_methods_supported"`
+	RevocationAuth        []string `json:"revocation_endpoint_auth_methods_supported"`
+	IntrospectionAuth     []string `json:"introspection_endpoint_auth_methods_supported"`
+	ChallengeMethods      []string `json:"code_challenge_methods_supported"`
+	PromptValues          []string `json:"prompt_values_supported"`
+	IssuerParameter       bool     `json:"authorization_response_iss_parameter_supported"`
+}
+
+// Metadata answers GET /.well-known/oauth-authorization-server. Every URL comes from the configured issuer, never from
+// the request.
+func (h *Handler) Metadata(w http.ResponseWriter, _ *http.Request) error {
+	secrets := []string{"client_secret_basic", "client_secret_post"}
+	all := append(secrets[:2:2], "none")
+	w.Header().Set("Cache-Control", "public, max-age=300")
+	return web.WriteJSON(w, http.StatusOK, metadata{
+		Issuer:                h.issuer,
+		AuthorizationEndpoint: h.issuer + "/oauth/authorize",
+		TokenEndpoint:         h.issuer + "/oauth/token",
+		RevocationEndpoint:    h.issuer + "/oauth/revoke",
+		IntrospectionEndpoint: h.issuer + "/oauth/introspect",
+		Scopes:                h.catalogue.Names(),
+		ResponseTypes:         []string{"code"},
+		ResponseModes:         []string{"query"},
+		GrantTypes:            []string{"authorization_code", "client_credentials", "refresh_token"},
+		TokenAuth:             all,
+		RevocationAuth:        all,
+		IntrospectionAuth:     secrets,
+		ChallengeMethods:      []string{"S256"},
+		PromptValues:          []string{"none", "consent", "select_account"},
+		IssuerParameter:       true,
+	})
+}

@@ -1,0 +1,92 @@
+package platform
+
+import (
+	"errors"
+	"net/http"
+
+	"xenoauth/internal/scope"
+	"xenoauth/internal/verify"
+	"xenoauth/server/web"
+)
+
+// me is the answer of GET /api/me. What a token does not have is null, never left out, so that a program can rely on
+// every member.
+type me struct {
+	TokenType    string             `json:"token_type"`
+	ClientID     string             `json:"client_id"`
+	Subject      string             `json:"sub"`
+	User         *meUser            `json:"user"`
+	Account      *meAccount         `json:"account"`
+	App          *meApp             `json:"app"`
+	Bot          *meBot             `json:"bot"`
+	Installation *string            `json:"installation"`
+	Scopes       []string           `json:"scopes"`
+	Permissions  []scope.Permission `json:"permissions"`
+	ExpiresAt    *int64             `json:"expires_at"` // Unix seconds
+}
+
+type meUser struct {
+	ID    string `json:"id"`
+	Email string `json:"email"`
+	Name  string `json:"name"`
+}
+
+type meAccount struct {
+	ID   string     `json:"id"`
+	Name string     `json:"name"`
+	Role scope.Role `json:"role"`
+}
+
+type meApp struct {
+	ClientID string `json:"client_id"`
+	Name     string `json:"name"`
+}
+
+type meBot struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// Me says who and what the presented token stands for.
+func (h *Handler) Me(w http.ResponseWriter, r *http.Request) error {
+	token, err := web.BearerToken(r)
+	if err != nil {
+		return err
+	}
+	id, err := h.verify.Lookup(r.Context(), token)
+	if errors.Is(err, verify.ErrInvalid) {
+		return web.InvalidToken()
+	}
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, newMe(id))
+}
+
+func newMe(id verify.Identity) me {
+	m := me{
+		TokenType:   "Bearer",
+		ClientID:    id.ClientID,
+		Subject:     id.Subject,
+		App:         &meApp{ClientID: id.ClientID, Name: id.AppName},
+		Scopes:      id.Scopes.Slice(),
+		Permissions: id.Permissions,
+	}
+	if m.Permissions == nil {
+		m.Permissions = []scope.Permission{}
+	}
+	if id.User != nil {
+		m.User = &meUser{ID: id.User.ID, Email: id.User.Email, Name: id.User.Name}
+	}
+	if id.Account != nil {
+		m.Account = &meAccount{ID: id.Account.ID, Name: id.Account.Name, Role: id.Role}
+	}
+	if id.Installation != "" {
+		m.Installation = &id.Installation
+	}
+	if !id.ExpiresAt.IsZero() {
+		at := id.ExpiresAt.Unix()
+		m.ExpiresAt = &at
+	}
+	return m
+}

@@ -1,0 +1,125 @@
+package portal
+
+import (
+	"net/http"
+	"time"
+
+	"xenoauth/internal/scope"
+	"xenoauth/internal/secret"
+	"xenoauth/server/web"
+	"xenoauth/store"
+)
+
+// appsPage is the data of apps.html.
+type appsPage struct {
+	Apps        []listedApp
+	MayRegister bool // the visitor is an admin of an account
+}
+
+// listedApp is one line of the list.
+type listedApp struct {
+	ID           string
+	Name         string
+	AccountName  string
+	Verified     bool
+	Suspended    bool
+	Confidential bool
+	Installs     int
+	CreatedAt    time.Time
+}
+
+// appPage is the data of app.html.
+type appPage struct {
+	App       store.App
+	Verified  bool
+	Suspended bool
+	Scopes    []scope.Scope
+	Installs  int
+	Secrets   []listedSecret
+	Full      bool // no further secret fits beside the live ones
+	Guide     guide
+}
+
+// listedSecret is what may be shown of a secret.
+type listedSecret struct {
+	ID         string
+	Hint       string
+	CreatedAt  time.Time
+	ExpiresAt  time.Time
+	LastUsedAt time.Time
+}
+
+// ListApps shows the apps of all accounts of which the visitor is an admin.
+func (h *Handler) ListApps(w http.ResponseWriter, r *http.Request) error {
+	user := web.VisitorOf(r.Context()).User
+	apps, err := h.directory.Apps(r.Context(), user.ID)
+	if err != nil {
+		return err
+	}
+	var page appsPage
+	for _, a := range apps {
+		// One count an app: a developer has a handful of them.
+		installs, err := h.store.CountInstallations(r.Context(), a.ID)
+		if err != nil {
+			return err
+		}
+		page.Apps = append(page.Apps, listedApp{ID: a.ID, Name: a.Name, AccountName: a.AccountName, Verified: !a.VerifiedAt.IsZero(),
+			Suspended: !a.SuspendedAt.IsZero(), Confidential: a.Confidential, Installs: installs, CreatedAt: a.CreatedAt})
+	}
+	if len(apps) == 0 {
+		accounts, err := h.accounts(r)
+		if err != nil {
+			return err
+		}
+		page.MayRegister = len(accounts) > 0
+	}
+	return h.web.Render(w, r, http.StatusOK, "apps", page)
+}
+
+// ShowApp shows all there is to an app but its secrets.
+func (h *Handler) ShowApp(w http.ResponseWriter, r *http.Request) error {
+	a, err := h.app(r)
+	if err != nil {
+		return err
+	}
+	installs, err := h.store.CountInstallations(r.Context(), a.ID)
+	if err != nil {
+		return err
+	}
+	page := appPage{App: a, Verified: !a.VerifiedAt.IsZero(), Suspended: !a.SuspendedAt.IsZero(), Scopes: h.catalogue.Describe(a.Scopes),
+		Installs: installs, Guide: h.guide(a)}
+	if a.Confidential {
+		if page.Secrets, err = h.secrets(r, a.ID); err != nil {
+			return err
+		}
+	}
+	page.Full = len(page.Secrets) >= store.MaxSecrets
+	return h.web.Render(w, r, http.StatusOK, "app", page)
+}
+
+func (h *Handler) secrets(r *http.Request, appID string) ([]listedSecret, error) {
+	secrets, err := h.directory.Secrets(r.Context(), web.VisitorOf(r.Context()).User.ID, appID)
+	if err != nil {
+		return nil, err
+	}
+	var listed []listedSecret
+	for _, s := range secrets {
+		listed = append(listed, listedSecret{ID: secret.ID(s.ID).String(), Hint: s.Hint, CreatedAt: s.CreatedAt, ExpiresAt: s.ExpiresAt, LastUsedAt: s.LastUsedAt})
+	}
+	return listed, nil
+}
+
+// accounts lists the memberships with which the visitor may register apps.
+func (h *Handler) accounts(r *http.Request) ([]account, error) {
+	members, err := h.store.MembersByUser(r.Context(), web.VisitorOf(r.Context()).User.ID)
+	if err != nil {
+		return nil, err
+	}
+	var accounts []account
+	for _, m := range members {
+		if m.Role == scope.RoleAdmin {
+			accounts = append(accounts, account{ID: m.AccountID, Name: m.AccountName})
+		}
+	}
+	return accounts, nil
+}

@@ -1,0 +1,58 @@
+package portal
+
+import (
+	"fmt"
+	"net/http"
+
+	"xenoauth/internal/directory"
+	"xenoauth/server/web"
+	"xenoauth/store"
+)
+
+// deletePage is the data of delete.html.
+type deletePage struct {
+	App      store.App
+	Installs int
+	Typed    string
+	Errors   directory.FieldErrors
+}
+
+// ShowDeleteApp says first what will stop working.
+func (h *Handler) ShowDeleteApp(w http.ResponseWriter, r *http.Request) error {
+	a, err := h.app(r)
+	if err != nil {
+		return err
+	}
+	return h.renderDelete(w, r, http.StatusOK, deletePage{App: a})
+}
+
+// DeleteApp deletes an app for good, if its name was typed: a slip of the finger must not end other people's work.
+func (h *Handler) DeleteApp(w http.ResponseWriter, r *http.Request) error {
+	values, err := form(w, r)
+	if err != nil {
+		return err
+	}
+	a, err := h.app(r)
+	if err != nil {
+		return err
+	}
+	if typed := values.Get("confirm"); typed != a.Name {
+		return h.renderDelete(w, r, http.StatusUnprocessableEntity, deletePage{App: a, Typed: typed,
+			Errors: directory.FieldErrors{"confirm": fmt.Sprintf("Type the name exactly as it is: %s", a.Name)}})
+	}
+	v := web.VisitorOf(r.Context())
+	if err := h.directory.DeleteApp(r.Context(), v.Actor(r), v.User.ID, a.ID); err != nil {
+		return err
+	}
+	h.web.Notice(w, r, a.Name+" is deleted.")
+	web.Redirect(w, r, "/developer/apps")
+	return nil
+}
+
+func (h *Handler) renderDelete(w http.ResponseWriter, r *http.Request, status int, page deletePage) error {
+	var err error
+	if page.Installs, err = h.store.CountInstallations(r.Context(), page.App.ID); err != nil {
+		return err
+	}
+	return h.web.Render(w, r, status, "delete", page)
+}

@@ -1,0 +1,186 @@
+package portal
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"xenoauth/internal/directory"
+	"xenoauth/internal/scope"
+	"xenoauth/server/web"
+	"xenoauth/store"
+)
+
+const (
+	shownRows = 3
+	maxRows   = 10 // more are refused by the rules
+)
+
+// formPage is the data of app_form.html, for a new app (ID "") and for one that is edited.
+type formPage struct {
+	ID        string
+	Heading   string // the app's name as stored
+	Version   int64  // of the app as it was when the form was filled in
+	Conflict  bool   // somebody else changed the app since
+	Form      directory.AppForm
+	Accounts  []account // that a new app may belong to
+	AccountID string
+	Scopes    []scopeChoice
+	Errors    directory.FieldErrors
+}
+
+// account is one that an app may belong to.
+type account struct {
+	ID   string
+	Name string
+}
+
+// scopeChoice is one check box.
+type scopeChoice struct {
+	Name        string
+	Title       string
+	Description string
+	Chosen      bool
+}
+
+// ShowNewApp is the empty form.
+func (h *Handler) ShowNewApp(w http.ResponseWriter, r *http.Request) error {
+	return h.renderForm(w, r, http.StatusOK, formPage{Form: directory.AppForm{Confidential: true}})
+}
+
+// CreateApp registers an app. Its page shows the secret this once, so it is the answer itself and not a redirect.
+func (h *Handler) CreateApp(w http.ResponseWriter, r *http.Request) error {
+	values, err := form(w, r, "redirect_uris", "scopes")
+	if err != nil {
+		return err
+	}
+	page := formPage{Form: parseForm(values), AccountID: values.Get("account")}
+	page.Form.Confidential = values.Get("type") != "public"
+	if values.Get("add_row") != "" {
+		return h.renderForm(w, r, http.StatusOK, withRow(page))
+	}
+	accounts, err := h.accounts(r)
+	if err != nil {
+		return err
+	}
+	if page.AccountID == "" && len(accounts) == 1 {
+		page.AccountID = accounts[0].ID
+	}
+	if !slices.ContainsFunc(accounts, func(a account) bool { return a.ID == page.AccountID }) {
+		return web.BadRequest("account", "must be an account of which you are an admin")
+	}
+	app, credential, err := h.directory.CreateApp(r.Context(), web.VisitorOf(r.Context()).Actor(r), page.AccountID, page.Form)
+	if err != nil {
+		if page.Errors, err = faultsOf(err); err != nil {
+			return err
+		}
+		return h.renderForm(w, r, http.StatusUnprocessableEntity, page)
+	}
+	result := secretPage{App: app, New: true, Guide: h.guide(app)}
+	if credential != nil {
+		result.Secret = credential.Reveal()
+	}
+	return h.web.Render(w, r, http.StatusOK, "secret", result)
+}
+
+// ShowEditApp is the form as it stands.
+func (h *Handler) ShowEditApp(w http.ResponseWriter, r *http.Request) error {
+	a, err := h.app(r)
+	if err != nil {
+		return err
+	}
+	return h.renderForm(w, r, http.StatusOK, formPage{ID: a.ID, Heading: a.Name, Version: a.Version, Form: directory.AppForm{
+		Name: a.Name, Description: a.Description, Homepage: a.Homepage, LogoURL: a.LogoURL, RedirectURIs: a.RedirectURIs,
+		Scopes: a.Scopes.Slice(), Confidential: a.Confidential, Expiring: a.Expiring, PKCERequired: a.PKCERequired,
+	}})
+}
+
+// UpdateApp saves an edited app, unless somebody else saved it since the form was shown.
+func (h *Handler) UpdateApp(w http.ResponseWriter, r *http.Request) error {
+	values, err := form(w, r, "redirect_uris", "scopes")
+	if err != nil {
+		return err
+	}
+	a, err := h.app(r)
+	if err != nil {
+		return err
+	}
+	version, err := strconv.ParseInt(values.Get("version"), 10, 64)
+	if err != nil {
+		return web.BadRequest("version", "must be the number that the form holds")
+	}
+	page := formPage{ID: a.ID, Heading: a.Name, Version: version, Form: parseForm(values)}
+	page.Form.Confidential = a.Confidential
+	if values.Get("add_row") != "" {
+		return h.renderForm(w, r, http.StatusOK, withRow(page))
+	}
+	v := web.VisitorOf(r.Context())
+	_, err = h.directory.UpdateApp(r.Context(), v.Actor(r), v.User.ID, a.ID, version, page.Form)
+	switch {
+	case err == nil:
+		h.web.Notice(w, r, "Your changes are saved.")
+		web.Redirect(w, r, "/developer/apps/"+a.ID)
+		return nil
+	case errors.Is(err, store.ErrConflict):
+		return h.conflict(w, r, page)
+	}
+	if page.Errors, err = faultsOf(err); err != nil {
+		return err
+	}
+	return h.renderForm(w, r, http.StatusUnprocessableEntity, page)
+}
+
+// conflict keeps what was typed. Saving again is then a decision, so the form now carries the present version.
+func (h *Handler) conflict(w http.ResponseWriter, r *http.Request, page formPage) error {
+	present, err := h.app(r)
+	if err != nil {
+		return err
+	}
+	page.Conflict, page.Version, page.Heading = true, present.Version, present.Name
+	return h.renderForm(w, r, http.StatusConflict, page)
+}
+
+func parseForm(values web.Values) directory.AppForm {
+	return directory.AppForm{
+		Name: values.Get("name"), Description: values.Get("description"), Homepage: values.Get("homepage"), LogoURL: values.Get("logo_url"),
+		RedirectURIs: values.All("redirect_uris"), Scopes: values.All("scopes"),
+		Expiring: values.Get("expiring") != "", PKCERequired: values.Get("pkce_required") != "",
+	}
+}
+
+// withRow adds an empty row for a redirect URI: the form's own button, which works without a script.
+func withRow(page formPage) formPage {
+	if rows := page.Form.RedirectURIs; len(rows) < maxRows {
+		page.Form.RedirectURIs = append(slices.Clone(rows), "")
+	}
+	return page
+}
+
+func (h *Handler) renderForm(w http.ResponseWriter, r *http.Request, status int, page formPage) error {
+	var err error
+	if page.ID == "" {
+		if page.Accounts, err = h.accounts(r); err != nil {
+			return err
+		}
+		if len(page.Accounts) == 0 {
+			return web.Forbidden("Apps belong to an account, and you are not an admin of any. Ask an admin to make you one.")
+		}
+	}
+	page.Form.RedirectURIs = slices.Clone(page.Form.RedirectURIs)
+	for len(page.Form.RedirectURIs) < shownRows {
+		page.Form.RedirectURIs = append(page.Form.RedirectURIs, "")
+	}
+	page.Scopes = choices(h.catalogue, page.Form.Scopes)
+	return h.web.Render(w, r, status, "app_form", page)
+}
+
+// choices are the check boxes of the catalogue, as they were left.
+func choices(c *scope.Catalogue, chosen []string) []scopeChoice {
+	var boxes []scopeChoice
+	for _, name := range c.Names() {
+		s, _ := c.Scope(name)
+		boxes = append(boxes, scopeChoice{Name: name, Title: s.Title, Description: s.Description, Chosen: slices.Contains(chosen, name)})
+	}
+	return boxes
+}

@@ -1,0 +1,59 @@
+// Package portal is where developers register apps and keep them: list, form, secrets, deletion, and the requests that
+// connect an app.
+//
+// It owns the pages. What an app may be and who may change it is for package directory: apps of other people's accounts
+// are unknown here. A client secret passes through once, from the rule that mints it to the page that shows it.
+package portal
+
+import (
+	"errors"
+	"net/http"
+
+	"xenoauth/internal/directory"
+	"xenoauth/internal/scope"
+	"xenoauth/internal/secret"
+	"xenoauth/server/web"
+	"xenoauth/store"
+)
+
+// Handler answers the pages under /developer.
+type Handler struct {
+	web       *web.Toolkit
+	directory *directory.Directory
+	store     store.Store
+	catalogue *scope.Catalogue
+	issuer    string
+}
+
+// New returns a handler over the rules d and the store s; c says what scopes mean, and issuer is the origin that apps
+// talk to.
+func New(t *web.Toolkit, d *directory.Directory, s store.Store, c *scope.Catalogue, issuer string) *Handler {
+	return &Handler{web: t, directory: d, store: s, catalogue: c, issuer: issuer}
+}
+
+// app finds the app that the path names among those that the visitor may manage: everybody else's does not exist.
+func (h *Handler) app(r *http.Request) (store.App, error) {
+	id := r.PathValue("id")
+	if !secret.ValidPublicID("app_", id) {
+		return store.App{}, web.NotFound()
+	}
+	return h.directory.App(r.Context(), web.VisitorOf(r.Context()).User.ID, id)
+}
+
+// form reads a form body of which no field repeats but those named.
+func form(w http.ResponseWriter, r *http.Request, mayRepeat ...string) (web.Values, error) {
+	values, err := web.ParseBody(w, r)
+	if err != nil {
+		return web.Values{}, err
+	}
+	return values, values.OneValue(mayRepeat...)
+}
+
+// faultsOf returns the faults of a form, or the error itself if it is none of the form's.
+func faultsOf(err error) (directory.FieldErrors, error) {
+	var faults directory.FieldErrors
+	if errors.As(err, &faults) {
+		return faults, nil
+	}
+	return nil, err
+}

@@ -1,0 +1,121 @@
+package portal
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"xenoauth/internal/directory"
+	"xenoauth/internal/secret"
+	"xenoauth/server/web"
+	"xenoauth/store"
+)
+
+// secretPage is the data of secret.html, the one page that holds a secret.
+type secretPage struct {
+	App    store.App
+	New    bool   // the app was registered just now
+	Secret string // "" for a public app
+	Others string // what becomes of the secrets before it
+	Guide  guide
+}
+
+// revokePage is the data of revoke.html.
+type revokePage struct {
+	App store.App
+	listedSecret
+	Last bool // no other secret works
+}
+
+// keeps are the answers to the question how long the present secret goes on working.
+func keeps(choice string, now time.Time) (until time.Time, others string, err error) {
+	switch choice {
+	case "", "forever":
+		return time.Time{}, "The secret before it keeps working until you revoke it.", nil
+	case "now":
+		return now, "The secrets before it have stopped working.", nil
+	case "1h":
+		return now.Add(time.Hour), "The secret before it stops working in an hour.", nil
+	case "24h":
+		return now.Add(24 * time.Hour), "The secret before it stops working in 24 hours.", nil
+	case "7d":
+		return now.Add(7 * 24 * time.Hour), "The secret before it stops working in 7 days.", nil
+	}
+	return time.Time{}, "", web.BadRequest("keep", "must be forever, now, 1h, 24h or 7d")
+}
+
+// RotateSecret makes another secret and shows it this once.
+func (h *Handler) RotateSecret(w http.ResponseWriter, r *http.Request) error {
+	values, err := form(w, r)
+	if err != nil {
+		return err
+	}
+	a, err := h.app(r)
+	if err != nil {
+		return err
+	}
+	until, others, err := keeps(values.Get("keep"), h.store.Now())
+	if err != nil {
+		return err
+	}
+	live, err := h.secrets(r, a.ID)
+	if err != nil {
+		return err
+	}
+	v := web.VisitorOf(r.Context())
+	credential, err := h.directory.RotateSecret(r.Context(), v.Actor(r), v.User.ID, a.ID, until)
+	var full *directory.SecretLimitError
+	switch {
+	case errors.As(err, &full):
+		return &web.Error{Status: http.StatusConflict, Title: "Two secrets work already", Cause: err,
+			Description: "That is the most there may be. Go back, and revoke the one that is no longer used."}
+	case errors.Is(err, directory.ErrPublicApp):
+		return &web.Error{Status: http.StatusConflict, Title: "A public app has no secret", Description: "It uses PKCE instead.", Cause: err}
+	case err != nil:
+		return err
+	}
+	if len(live) == 0 {
+		others = ""
+	}
+	return h.web.Render(w, r, http.StatusOK, "secret", secretPage{App: a, Secret: credential.Reveal(), Others: others})
+}
+
+// ShowRevokeSecret says which secret it is and asks.
+func (h *Handler) ShowRevokeSecret(w http.ResponseWriter, r *http.Request) error {
+	a, err := h.app(r)
+	if err != nil {
+		return err
+	}
+	live, err := h.secrets(r, a.ID)
+	if err != nil {
+		return err
+	}
+	for _, s := range live {
+		if s.ID == r.PathValue("secret") {
+			return h.web.Render(w, r, http.StatusOK, "revoke", revokePage{App: a, listedSecret: s, Last: len(live) == 1})
+		}
+	}
+	return web.NotFound()
+}
+
+// RevokeSecret ends one secret at once.
+func (h *Handler) RevokeSecret(w http.ResponseWriter, r *http.Request) error {
+	if _, err := form(w, r); err != nil {
+		return err
+	}
+	a, err := h.app(r)
+	if err != nil {
+		return err
+	}
+	id, ok := secret.ParseID(r.PathValue("secret"))
+	if !ok {
+		return web.NotFound()
+	}
+	v := web.VisitorOf(r.Context())
+	if err := h.directory.RevokeSecret(r.Context(), v.Actor(r), v.User.ID, a.ID, id); err != nil {
+		return err
+	}
+	h.web.Notice(w, r, "The secret is revoked and does not work any more.")
+	web.Redirect(w, r, "/developer/apps/"+a.ID)
+	return nil
+}

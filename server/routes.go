@@ -1,0 +1,83 @@
+package server
+
+import (
+	"net/http"
+
+	"xenoauth/server/account"
+	"xenoauth/server/oauth"
+	"xenoauth/server/platform"
+	"xenoauth/server/portal"
+	"xenoauth/server/web"
+)
+
+// rooms are the handlers that routes mounts.
+type rooms struct {
+	web      *web.Toolkit
+	oauth    *oauth.Handler
+	account  *account.Handler
+	portal   *portal.Handler
+	platform *platform.Handler
+}
+
+// routes is every route there is. Page: a browser, logged in or not. Private: only logged in. Open: a form that another
+// site may post. API: a program. CORS: a script on another site, too.
+func (s *Server) routes(h rooms) http.Handler {
+	mux := http.NewServeMux()
+	page := func(pattern string, f web.Handler) { mux.Handle(pattern, h.web.Page(f)) }
+	private := func(pattern string, f web.Handler) { mux.Handle(pattern, h.web.Private(f)) }
+	api := func(pattern string, f web.Handler) { mux.Handle(pattern, h.web.API(f)) }
+	cors := func(method, path string, f web.Handler) {
+		handler := h.web.CORS(method, f)
+		mux.Handle(method+" "+path, handler)
+		mux.Handle("OPTIONS "+path, handler)
+	}
+
+	// The protocol.
+	page("GET /oauth/authorize", h.oauth.Authorize)
+	mux.Handle("POST /oauth/authorize", h.web.Open(h.oauth.RepeatAsGet))
+	page("GET /oauth/consent", h.oauth.ShowConsent)
+	page("POST /oauth/consent", h.oauth.Decide)
+	cors("POST", "/oauth/token", h.oauth.Token)
+	api("GET /oauth/token", h.oauth.TokenByGet)
+	cors("POST", "/oauth/revoke", h.oauth.Revoke)
+	api("POST /oauth/introspect", h.oauth.Introspect)
+	cors("GET", "/.well-known/oauth-authorization-server", h.oauth.Metadata)
+
+	// The platform.
+	api("GET /api/me", h.platform.Me)
+
+	// People.
+	page("GET /{$}", h.account.Home)
+	page("GET /signup", h.account.ShowSignUp)
+	page("POST /signup", h.account.SignUp)
+	page("GET /login", h.account.ShowLogIn)
+	page("POST /login", h.account.LogIn)
+	page("GET /logout", h.account.ShowLogOut)
+	page("POST /logout", h.account.LogOut)
+	private("GET /account", h.account.ShowProfile)
+	private("POST /account", h.account.Rename)
+	private("GET /account/apps", h.account.ListInstalledApps)
+	private("GET /account/apps/{installation}/remove", h.account.ShowRemoveApp)
+	private("POST /account/apps/{installation}/remove", h.account.RemoveApp)
+	private("GET /account/security", h.account.ShowSecurity)
+	private("POST /account/security", h.account.ChangePassword)
+	private("POST /account/security/sessions", h.account.EndOtherSessions)
+
+	// Developers.
+	private("GET /developer/apps", h.portal.ListApps)
+	private("GET /developer/apps/new", h.portal.ShowNewApp)
+	private("POST /developer/apps", h.portal.CreateApp)
+	private("GET /developer/apps/{id}", h.portal.ShowApp)
+	private("GET /developer/apps/{id}/edit", h.portal.ShowEditApp)
+	private("POST /developer/apps/{id}/edit", h.portal.UpdateApp)
+	private("POST /developer/apps/{id}/secrets", h.portal.RotateSecret)
+	private("GET /developer/apps/{id}/secrets/{secret}/revoke", h.portal.ShowRevokeSecret)
+	private("POST /developer/apps/{id}/secrets/{secret}/revoke", h.portal.RevokeSecret)
+	private("GET /developer/apps/{id}/delete", h.portal.ShowDeleteApp)
+	private("POST /developer/apps/{id}/delete", h.portal.DeleteApp)
+
+	mux.Handle("GET /static/{hash}/{file}", h.web.Static())
+
+	w := h.web
+	return w.Identify(w.AccessLog(s.metrics.observe(w.Recover(w.CleanPath(w.Routes(mux))))))
+}

@@ -1,0 +1,143 @@
+// Package server assembles the rooms: it makes the rules over a store, the handlers over the rules, and mounts every
+// route (routes.go). It holds no rule of its own.
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"xenoauth/internal/directory"
+	"xenoauth/internal/issuer"
+	"xenoauth/internal/scope"
+	"xenoauth/internal/secret"
+	"xenoauth/internal/verify"
+	"xenoauth/server/account"
+	"xenoauth/server/oauth"
+	"xenoauth/server/platform"
+	"xenoauth/server/portal"
+	"xenoauth/server/web"
+	"xenoauth/static"
+	"xenoauth/store"
+	"xenoauth/templates"
+)
+
+// Options are the settings of a server. Issuer is required; the zero value of the rest means its default.
+type Options struct {
+	Issuer         string           // origin without path, such as https://auth.example.com
+	SignUpOpen     bool             // anybody may sign up; otherwise only the operator adds users
+	DefaultPlan    string           // plan of new accounts: standard
+	CodeLifetime   time.Duration    // 60 s, at most 10 min
+	TokenLimit     int              // live non-expiring tokens an installation: 25
+	Prefixes       []string         // of credentials: the first is minted, all are accepted; xno
+	Catalogue      *scope.Catalogue // of scopes: the embedded one
+	TrustedProxies []netip.Prefix   // whose X-Forwarded-For is believed: none
+	Log            *slog.Logger     // nothing is logged without one
+	Passwords      *secret.Passwords
+}
+
+// Server is a whole Xenoauth without its listeners.
+type Server struct {
+	store     store.Store
+	verify    *verify.Verifier
+	directory *directory.Directory
+	metrics   *metrics
+	handler   http.Handler
+	stopping  atomic.Bool
+}
+
+// MaxCodeLifetime is what RFC 6749 §4.1.2 recommends at most.
+const MaxCodeLifetime = 10 * time.Minute
+
+func (o *Options) check() (*url.URL, error) {
+	u, err := url.Parse(o.Issuer)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || o.Issuer != u.Scheme+"://"+u.Host {
+		return nil, fmt.Errorf("issuer %q must be an origin without path, such as https://auth.example.com", o.Issuer)
+	}
+	if o.CodeLifetime < 0 || o.CodeLifetime > MaxCodeLifetime {
+		return nil, fmt.Errorf("code lifetime %s must be at most %s", o.CodeLifetime, MaxCodeLifetime)
+	}
+	if o.Catalogue == nil {
+		o.Catalogue = scope.Default()
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Passwords == nil {
+		o.Passwords = secret.NewPasswords(0)
+	}
+	return u, nil
+}
+
+// New assembles a server over a migrated store. Close it before the store.
+func New(ctx context.Context, st store.Store, o Options) (*Server, error) {
+	issuerURL, err := o.check()
+	if err != nil {
+		return nil, err
+	}
+	format, err := secret.NewFormat(o.Prefixes...)
+	if err != nil {
+		return nil, err
+	}
+	cookieKey, err := ensureKey(ctx, st, "cookie")
+	if err != nil {
+		return nil, err
+	}
+	toolkit, err := web.New(web.Config{
+		Issuer: issuerURL, Store: st, Templates: templates.Files, Static: static.Files,
+		Log: o.Log, TrustedProxies: o.TrustedProxies, CookieKey: cookieKey,
+	})
+	if err != nil {
+		return nil, err
+	}
+	rules := directory.New(st, o.Catalogue, o.Passwords, format, directory.Options{
+		SignUpOpen: o.SignUpOpen, DefaultPlan: o.DefaultPlan, PublicURL: o.Issuer,
+	})
+	verifier := verify.New(st, format, o.Catalogue)
+	tokens := issuer.New(st, o.Catalogue, format, issuer.Options{CodeLifetime: o.CodeLifetime, TokenLimit: o.TokenLimit})
+	s := &Server{store: st, verify: verifier, directory: rules, metrics: newMetrics()}
+	s.handler = s.routes(rooms{
+		web:      toolkit,
+		oauth:    oauth.New(toolkit, rules, tokens, verifier, o.Catalogue, o.Issuer),
+		account:  account.New(toolkit, rules, st, o.Catalogue),
+		portal:   portal.New(toolkit, rules, st, o.Catalogue, o.Issuer),
+		platform: platform.New(verifier),
+	})
+	return s, nil
+}
+
+// Handler serves everything that users, apps and APIs reach.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Directory gives the rules for people and apps, for those who set up a server beside its pages.
+func (s *Server) Directory() *directory.Directory { return s.directory }
+
+// Drain makes readiness say no, so that nobody sends new requests while the last ones finish.
+func (s *Server) Drain() { s.stopping.Store(true) }
+
+// Close writes down what is buffered. The store stays open.
+func (s *Server) Close(ctx context.Context) error {
+	s.Drain()
+	return s.verify.Close(ctx)
+}
+
+// ensureKey gets the server's key of that name, which all replicas share, making it if there is none.
+func ensureKey(ctx context.Context, st store.Store, name string) ([]byte, error) {
+	candidate := make([]byte, 32)
+	rand.Read(candidate) // never fails: the runtime ends the process instead
+	key, err := st.EnsureKey(ctx, name, candidate)
+	if err != nil {
+		return nil, fmt.Errorf("key %s: %w", name, err)
+	}
+	if len(key) < 32 {
+		return nil, errors.New("key " + name + " in the database is damaged")
+	}
+	return key, nil
+}

@@ -1,0 +1,231 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"xenoauth/internal/directory"
+	"xenoauth/internal/issuer"
+	"xenoauth/store"
+)
+
+var errNoPage = errors.New("web: sessions exist only under Page and Private")
+
+// Error is an answer that is not a success. Description is shown to whoever asked: it names what was wrong and never
+// repeats a secret. Cause is for the log only.
+type Error struct {
+	Status      int
+	Code        string // of the JSON answer; empty: by status
+	Title       string // of the page; empty: by status
+	Description string
+	Parameter   string      // the parameter that was wrong, if one was
+	Header      http.Header // further headers of the answer
+	Cause       error
+}
+
+// Error is for the log.
+func (e *Error) Error() string {
+	text := strings.TrimSpace(fmt.Sprintf("%d %s", e.Status, e.sentence()))
+	if e.Cause != nil {
+		text += ": " + e.Cause.Error()
+	}
+	return text
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// sentence is the description with the parameter before it.
+func (e *Error) sentence() string {
+	if e.Parameter == "" {
+		return e.Description
+	}
+	return "parameter " + e.Parameter + ": " + e.Description
+}
+
+// BadRequest is a 400 that names the parameter ("" if none is to blame).
+func BadRequest(parameter, description string) *Error {
+	return &Error{Status: http.StatusBadRequest, Code: "invalid_request", Parameter: parameter, Description: description}
+}
+
+// NotFound is the 404 of everything that does not exist or is not the visitor's to see; the two look the same.
+func NotFound() *Error {
+	return &Error{Status: http.StatusNotFound, Description: "There is nothing at this address, or it is not yours to see."}
+}
+
+// Forbidden is a 403.
+func Forbidden(description string) *Error {
+	return &Error{Status: http.StatusForbidden, Description: description}
+}
+
+func foreignOrigin(cause error) *Error {
+	return &Error{Status: http.StatusForbidden, Title: "This request came from another site", Cause: cause,
+		Description: "A form on another website tried to act in your name, so nothing was done. Open the page here and try again."}
+}
+
+// kind is what an answer of a status is called and says when nobody said better.
+type kind struct {
+	code, title, description string
+}
+
+var kinds = map[int]kind{
+	http.StatusBadRequest:            {"invalid_request", "That request does not work", "Something in the request is missing or malformed."},
+	http.StatusUnauthorized:          {"invalid_token", "You are not logged in", "Log in and try again."},
+	http.StatusForbidden:             {"access_denied", "Not allowed", "You may not do this."},
+	http.StatusNotFound:              {"not_found", "Page not found", "There is nothing at this address, or it is not yours to see."},
+	http.StatusMethodNotAllowed:      {"invalid_request", "That does not work here", "This address does not answer to this method."},
+	http.StatusConflict:              {"conflict", "This has changed meanwhile", "Nothing was done, because things are no longer as this page showed them. Go back, reload and look again."},
+	http.StatusRequestEntityTooLarge: {"invalid_request", "Too much data", "The request is larger than 64 KB."},
+	http.StatusUnsupportedMediaType:  {"invalid_request", "Unknown kind of data", "The request's content type is not one that this address takes."},
+	http.StatusUnprocessableEntity:   {"invalid_request", "Something needs mending", "Some of the values cannot be taken."},
+	http.StatusTooManyRequests:       {"temporarily_unavailable", "Too many tries", "Wait a little and try again."},
+	http.StatusInternalServerError:   {"server_error", "Something went wrong", "This is a fault of ours, and it has been noted. Please try again."},
+	http.StatusServiceUnavailable:    {"temporarily_unavailable", "Back in a moment", "The service cannot reach its data right now. Nothing is lost; please try again in a few seconds."},
+}
+
+// protocolStatus gives the status of the codes that are not 400 (RFC 6749 §5.2, RFC 6750 §3.1).
+var protocolStatus = map[string]int{
+	"invalid_client":          http.StatusUnauthorized,
+	"invalid_token":           http.StatusUnauthorized,
+	"insufficient_scope":      http.StatusForbidden,
+	"access_denied":           http.StatusForbidden,
+	"slow_down":               http.StatusTooManyRequests,
+	"server_error":            http.StatusInternalServerError,
+	"temporarily_unavailable": http.StatusServiceUnavailable,
+}
+
+// classify is the one table from errors to answers. The result is a copy with Status, Code, Title, Description and
+// Header filled in.
+func classify(err error) Error {
+	e := translate(err)
+	fallback, known := kinds[e.Status]
+	if !known {
+		e.Status, fallback = http.StatusInternalServerError, kinds[http.StatusInternalServerError]
+	}
+	e.Code = first(e.Code, fallback.code)
+	e.Title = first(e.Title, fallback.title)
+	e.Description = first(e.Description, fallback.description)
+	e.Header = e.Header.Clone()
+	if e.Header == nil {
+		e.Header = make(http.Header)
+	}
+	if e.Status == http.StatusServiceUnavailable && e.Header.Get("Retry-After") == "" {
+		e.Header.Set("Retry-After", "2")
+	}
+	if e.Header.Get("WWW-Authenticate") == "" {
+		switch {
+		case e.Code == "invalid_client" && e.Status == http.StatusUnauthorized:
+			e.Header.Set("WWW-Authenticate", `Basic realm="xenoauth"`)
+		case e.Code == "invalid_token" && e.Status == http.StatusUnauthorized, e.Code == "insufficient_scope":
+			e.Header.Set("WWW-Authenticate", `Bearer realm="xenoauth", error="`+e.Code+`"`)
+		}
+	}
+	return e
+}
+
+func translate(err error) Error {
+	var ours *Error
+	var protocol *issuer.Error
+	var fields directory.FieldErrors
+	// Trouble of the database comes first: whatever somebody made of it on the way up, it is not the caller's fault.
+	switch {
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return Error{Status: http.StatusServiceUnavailable, Cause: err}
+	case errors.As(err, &ours):
+		return *ours
+	case errors.As(err, &protocol):
+		return fromProtocol(protocol)
+	case errors.As(err, &fields):
+		return Error{Status: http.StatusUnprocessableEntity, Description: fields.Error(), Cause: err}
+	case errors.Is(err, store.ErrNotFound):
+		return Error{Status: http.StatusNotFound, Cause: err}
+	case errors.Is(err, store.ErrInvalid):
+		return Error{Status: http.StatusBadRequest, Cause: err}
+	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrConsumed), errors.Is(err, store.ErrEnded), errors.Is(err, store.ErrLimit):
+		return Error{Status: http.StatusConflict, Cause: err}
+	}
+	return Error{Status: http.StatusInternalServerError, Cause: err}
+}
+
+func fromProtocol(p *issuer.Error) Error {
+	status := p.Status
+	if status == 0 {
+		status = protocolStatus[p.Code]
+	}
+	if status == 0 {
+		status = http.StatusBadRequest
+	}
+	return Error{Status: status, Code: p.Code, Description: p.Description, Cause: p.Cause}
+}
+
+func first(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// jsonError is the body of every JSON error (RFC 6749 §5.2).
+type jsonError struct {
+	Error       string `json:"error"`
+	Description string `json:"error_description,omitempty"`
+}
+
+func (t *Toolkit) apiError(w http.ResponseWriter, r *http.Request, err error) {
+	e := classify(err)
+	t.noteError(r, e, err)
+	for name, values := range e.Header {
+		w.Header()[name] = values
+	}
+	if err := WriteJSON(w, e.Status, jsonError{e.Code, plainASCII(e.sentence())}); err != nil {
+		t.log.DebugContext(r.Context(), "answer not delivered", "request", RequestID(r.Context()), "error", err)
+	}
+}
+
+func (t *Toolkit) pageError(w http.ResponseWriter, r *http.Request, err error) {
+	e := classify(err)
+	t.noteError(r, e, err)
+	for name, values := range e.Header {
+		w.Header()[name] = values
+	}
+	page := ErrorPage{Status: e.Status, Title: e.Title, Description: strings.TrimSuffix(e.Description, "."), Parameter: e.Parameter}
+	if e.Status >= http.StatusInternalServerError {
+		page.RequestID = RequestID(r.Context())
+	}
+	// Nothing of the visitor is on the page: a link that somebody prepared must not tell whether its reader is logged in.
+	if err := t.write(w, e.Status, "error", layout{Page: page}); err != nil {
+		t.log.ErrorContext(r.Context(), "render error page", "request", RequestID(r.Context()), "error", err)
+		http.Error(w, e.Title, e.Status)
+	}
+}
+
+// noteError logs an error once. The query is never part of a line: it may hold a code or a token.
+func (t *Toolkit) noteError(r *http.Request, e Error, err error) {
+	line := t.log.DebugContext
+	switch {
+	case errors.Is(err, context.Canceled): // the caller has gone away
+	case e.Status == http.StatusServiceUnavailable:
+		line = t.log.WarnContext
+	case e.Status >= http.StatusInternalServerError:
+		line = t.log.ErrorContext
+	}
+	line(r.Context(), "request refused", "request", RequestID(r.Context()), "method", r.Method, "route", r.Pattern, "status", e.Status, "error", err)
+}
+
+// plainASCII keeps what RFC 6749 §5.2 allows in error_description: printable ASCII without quote and backslash.
+func plainASCII(s string) string {
+	return strings.Map(func(c rune) rune {
+		switch {
+		case c == '"' || c == '`' || c == '“' || c == '”' || c == '‘' || c == '’':
+			return '\''
+		case c == '–' || c == '—':
+			return '-'
+		case c < ' ' || c > '~' || c == '\\':
+			return '?'
+		}
+		return c
+	}, s)
+}

@@ -1,0 +1,234 @@
+package web
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	maxBody       = 64 << 10
+	maxParameters = 1000
+	formType      = "application/x-www-form-urlencoded"
+)
+
+// Values are the parameters of one request, decoded: UTF-8 without NUL. The zero Values has none.
+type Values struct {
+	values map[string][]string
+	order  []string
+}
+
+// Get returns the first value of a name, or "" if it is absent or empty (RFC 6749 §3.1 makes no difference).
+func (v Values) Get(name string) string {
+	if all := v.values[name]; len(all) > 0 {
+		return all[0]
+	}
+	return ""
+}
+
+// All returns every value of a name in the order sent, empty ones included. The caller must not change it.
+func (v Values) All(name string) []string { return v.values[name] }
+
+// Repeated returns the names that were sent more than once, whatever their values, in order of appearance.
+func (v Values) Repeated() []string {
+	var names []string
+	for _, name := range v.order {
+		if len(v.values[name]) > 1 {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (v *Values) add(name, value string) {
+	if v.values == nil {
+		v.values = make(map[string][]string)
+	}
+	if _, known := v.values[name]; !known {
+		v.order = append(v.order, name)
+	}
+	v.values[name] = append(v.values[name], value)
+}
+
+// ParseQuery reads the parameters of the URL, and of nothing else. Any fault is an *Error with status 400.
+func ParseQuery(r *http.Request) (Values, error) { return parseValues(r.URL.RawQuery) }
+
+// ParseBody reads the parameters of a form body, and of nothing else: status 415 for another content type, 413 above
+// 64 KB, 400 for a malformed body.
+func ParseBody(w http.ResponseWriter, r *http.Request) (Values, error) {
+	media, body, err := readBody(w, r)
+	if err != nil {
+		return Values{}, err
+	}
+	if media != formType {
+		return Values{}, unsupportedMedia("send the parameters as " + formType)
+	}
+	return parseValues(string(body))
+}
+
+// ParseFormOrJSON is ParseBody for endpoints that also take a JSON object whose members are all strings. A member given
+// twice is reported by Repeated, like a form field given twice.
+func ParseFormOrJSON(w http.ResponseWriter, r *http.Request) (Values, error) {
+	media, body, err := readBody(w, r)
+	if err != nil {
+		return Values{}, err
+	}
+	switch media {
+	case formType:
+		return parseValues(string(body))
+	case "application/json":
+		return parseObject(body)
+	}
+	return Values{}, unsupportedMedia("send the parameters as " + formType + " or application/json")
+}
+
+// readBody returns the media type, lower-cased and without parameters, and at most maxBody bytes.
+func readBody(w http.ResponseWriter, r *http.Request) (string, []byte, error) {
+	media, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil {
+		return "", nil, unsupportedMedia("the Content-Type header is missing or malformed")
+	}
+	if charset, given := parameters["charset"]; given && !strings.EqualFold(charset, "utf-8") {
+		return "", nil, unsupportedMedia("the only charset is UTF-8")
+	}
+	if r.Header.Get("Content-Encoding") != "" {
+		return "", nil, unsupportedMedia("the body must not be compressed")
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return "", nil, &Error{Status: http.StatusRequestEntityTooLarge, Code: "invalid_request", Description: "the body is larger than 64 KB"}
+	case err != nil:
+		return "", nil, &Error{Status: http.StatusBadRequest, Code: "invalid_request", Description: "the body could not be read", Cause: err}
+	}
+	return media, body, nil
+}
+
+// parseValues is stricter than url.ParseQuery: nothing malformed is dropped, everything is text.
+func parseValues(raw string) (Values, error) {
+	var v Values
+	for count := 0; raw != ""; {
+		var pair string
+		pair, raw, _ = strings.Cut(raw, "&")
+		if pair == "" {
+			continue
+		}
+		if count++; count > maxParameters {
+			return Values{}, BadRequest("", "there are too many parameters")
+		}
+		name, value, err := parsePair(pair)
+		if err != nil {
+			return Values{}, err
+		}
+		v.add(name, value)
+	}
+	return v, nil
+}
+
+func parsePair(pair string) (string, string, error) {
+	rawName, rawValue, _ := strings.Cut(pair, "=")
+	name, err := url.QueryUnescape(rawName)
+	if err != nil || !isText(name) {
+		return "", "", BadRequest("", "the name of a parameter is malformed")
+	}
+	// Some parsers separate at a semicolon and some do not: what one sees as one parameter is two for another.
+	if strings.Contains(pair, ";") {
+		return "", "", BadRequest(name, "holds a semicolon that is not percent-encoded")
+	}
+	value, err := url.QueryUnescape(rawValue)
+	if err != nil {
+		return "", "", BadRequest(name, "is not percent-encoded correctly")
+	}
+	if !isText(value) {
+		return "", "", BadRequest(name, "is not UTF-8 text without NUL")
+	}
+	return name, value, nil
+}
+
+func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+
+// parseObject reads one JSON object of strings token by token, because a decoder into a map keeps the last of two equal
+// names and drops the first in silence.
+func parseObject(body []byte) (Values, error) {
+	malformed := BadRequest("", "the body is not one JSON object")
+	if !utf8.Valid(body) {
+		return Values{}, BadRequest("", "the body is not UTF-8")
+	}
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	if open, err := decoder.Token(); err != nil || open != json.Delim('{') {
+		return Values{}, malformed
+	}
+	var v Values
+	for count := 0; decoder.More(); count++ {
+		if count == maxParameters {
+			return Values{}, BadRequest("", "there are too many parameters")
+		}
+		token, err := decoder.Token()
+		name, isName := token.(string)
+		if err != nil || !isName || !isJSONText(name) {
+			return Values{}, malformed
+		}
+		token, err = decoder.Token()
+		if err != nil {
+			return Values{}, malformed
+		}
+		value, isString := token.(string)
+		if !isString {
+			return Values{}, BadRequest(name, "is not a string")
+		}
+		if !isJSONText(value) {
+			return Values{}, BadRequest(name, "is not UTF-8 text without NUL")
+		}
+		v.add(name, value)
+	}
+	if _, err := decoder.Token(); err != nil {
+		return Values{}, malformed
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return Values{}, malformed
+	}
+	return v, nil
+}
+
+// isJSONText also refuses U+FFFD, into which the decoder turns half a surrogate pair.
+func isJSONText(s string) bool { return isText(s) && !strings.ContainsRune(s, utf8.RuneError) }
+
+func unsupportedMedia(description string) *Error {
+	return &Error{Status: http.StatusUnsupportedMediaType, Code: "invalid_request", Description: description}
+}
+
+// OneValue returns a fault that names the first repeated parameter, except for the names that may repeat.
+func (v Values) OneValue(mayRepeat ...string) error {
+repeated:
+	for _, name := range v.Repeated() {
+		for _, allowed := range mayRepeat {
+			if name == allowed {
+				continue repeated
+			}
+		}
+		return BadRequest(name, fmt.Sprintf("is given %d times", len(v.All(name))))
+	}
+	return nil
+}
+
+// Encode writes the values as a query, in the order in which they came.
+func (v Values) Encode() string {
+	var b strings.Builder
+	for _, name := range v.order {
+		for _, value := range v.values[name] {
+			if b.Len() > 0 {
+				b.WriteByte('&')
+			}
+			b.WriteString(url.QueryEscape(name) + "=" + url.QueryEscape(value))
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,102 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"xenoauth/internal/directory"
+	"xenoauth/internal/secret"
+)
+
+// home is where a log-in without a destination leads.
+const home = "/account/apps"
+
+// requestIDLen is a request id without its prefix: letter, underscore, 22 + 43 + 6 characters.
+const requestIDLen = 2 + 22 + 43 + 6
+
+// NextURL turns the parameter next, which anybody may have written, into a path of ours. It is never a path itself: it
+// is the id of a stored authorization request, a name from a fixed list, or an app's id; all else leads to the list of
+// installed apps. So there is no open redirect to find (BATTERY.md W12).
+func NextURL(next string) string {
+	switch next {
+	case "apps":
+		return "/account/apps"
+	case "security":
+		return "/account/security"
+	case "profile":
+		return "/account"
+	case "developer":
+		return "/developer/apps"
+	case "developer-new":
+		return "/developer/apps/new"
+	}
+	if secret.ValidPublicID("app_", next) {
+		return "/developer/apps/" + next
+	}
+	if isRequestID(next) {
+		return "/oauth/consent?request_id=" + url.QueryEscape(next)
+	}
+	return home
+}
+
+// isRequestID says whether s is well formed, whatever prefix it was minted with; whether it exists is for the consent page.
+func isRequestID(s string) bool {
+	if len(s) <= requestIDLen {
+		return false
+	}
+	format, err := secret.NewFormat(s[:len(s)-requestIDLen])
+	if err != nil {
+		return false
+	}
+	c, ok := format.Parse(s)
+	return ok && c.Kind == secret.Request
+}
+
+// loginURL is the log-in page that leads back to path, as far as NextURL can name it.
+func loginURL(path string) string {
+	name := ""
+	switch {
+	case path == "/account":
+		name = "profile"
+	case strings.HasPrefix(path, "/account/security"):
+		name = "security"
+	case strings.HasPrefix(path, "/account/apps"):
+		name = "apps"
+	case path == "/developer/apps":
+		name = "developer"
+	case path == "/developer/apps/new":
+		name = "developer-new"
+	case strings.HasPrefix(path, "/developer/apps/"):
+		name, _, _ = strings.Cut(strings.TrimPrefix(path, "/developer/apps/"), "/")
+		if !secret.ValidPublicID("app_", name) {
+			name = "developer"
+		}
+	}
+	if name == "" {
+		return "/login"
+	}
+	return "/login?next=" + name
+}
+
+// Redirect answers 303 to a path of ours. Anything that a browser could take for another host leads to the front page.
+func Redirect(w http.ResponseWriter, _ *http.Request, path string) {
+	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\\r\n\t") {
+		path = "/"
+	}
+	seeOther(w, path)
+}
+
+// RedirectTo answers 303 to an app's address with params added: the only way to an address that is not ours. The type
+// of v is the proof that the address is registered.
+func RedirectTo(w http.ResponseWriter, _ *http.Request, v directory.ValidatedRedirect, params url.Values) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	seeOther(w, v.With(params))
+}
+
+// seeOther writes Location itself: http.Redirect rewrites what it takes for a relative path and adds a body.
+func seeOther(w http.ResponseWriter, location string) {
+	w.Header().Set("Location", location)
+	w.WriteHeader(http.StatusSeeOther)
+}

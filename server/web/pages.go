@@ -1,0 +1,45 @@
+package web
+
+import (
+	"xenoauth/internal/scope"
+	"xenoauth/store"
+)
+
+// ErrorPage is the data of error.html.
+type ErrorPage struct {
+	Status      int
+	Title       string
+	Description string
+	Parameter   string // what was wrong, if one parameter was
+	RequestID   string // to quote when asking for help; only for faults of ours
+}
+
+// ConsentPage is the data of consent.html.
+type ConsentPage struct {
+	App           ConsentApp
+	Scopes        []scope.Scope    // what the app asks for
+	Accounts      []ConsentAccount // of which one is chosen; never empty
+	RequestID     string           // of the stored request that Allow and Deny decide
+	RedirectHost  string           // where the browser goes next, as people know it: app.test
+	RedirectShown string           // the full redirect URI, for those who look closer
+	Loopback      bool             // the browser goes to a program on this computer
+	User          store.User
+	Known         bool // the app is installed already and asks for more
+}
+
+// ConsentApp is who asks.
+type ConsentApp struct {
+	Name         string
+	HomepageHost string
+	Owner        string // name of the account that the app belongs to
+	Description  string
+	Initials     string // in place of a logo
+	Verified     bool
+}
+
+// ConsentAccount is an account that the app may be installed on.
+type ConsentAccount struct {
+	ID       string
+	Name     string
+	Selected bool
+}

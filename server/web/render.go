@@ -1,0 +1,206 @@
+package web
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+
+	"xenoauth/store"
+)
+
+// layout is what layout.html sees; it hands Page to the page's own templates "title" and "main".
+type layout struct {
+	Page    any
+	User    *store.User // nil for the logged-out
+	Notices []string
+	Section string // the part of the site that the navigation marks: apps, security, profile, developer or ""
+}
+
+// templates holds one parsed set a page: layout.html and parts.html with the page's file.
+type templates map[string]*template.Template
+
+// parseTemplates fails on any template that does not parse or cannot be escaped, so that no page meets a bad one.
+func parseTemplates(files fs.FS, a assets) (templates, error) {
+	names, err := fs.Glob(files, "*.html")
+	if err != nil {
+		return nil, fmt.Errorf("list templates: %w", err)
+	}
+	base, err := template.New("layout.html").Funcs(functions(a)).ParseFS(files, "layout.html", "parts.html")
+	if err != nil {
+		return nil, fmt.Errorf("parse layout: %w", err)
+	}
+	parsed := make(templates)
+	for _, name := range names {
+		if name == "layout.html" || name == "parts.html" {
+			continue
+		}
+		set, err := template.Must(base.Clone()).ParseFS(files, name)
+		if err != nil {
+			return nil, fmt.Errorf("parse template %s: %w", name, err)
+		}
+		// Escaping happens at the first execution; a page without data fails later, at its first field, and may.
+		var unescapable *template.Error
+		if err := set.Execute(io.Discard, layout{}); errors.As(err, &unescapable) {
+			return nil, fmt.Errorf("escape template %s: %w", name, err)
+		}
+		parsed[strings.TrimSuffix(name, ".html")] = set
+	}
+	return parsed, nil
+}
+
+// Render writes the page template of that name, in the layout, from page, which is the template's own struct. Nothing is
+// written before all of it is rendered.
+func (t *Toolkit) Render(w http.ResponseWriter, r *http.Request, status int, name string, page any) error {
+	view := layout{Page: page, Section: section(r.URL.Path)}
+	if v := VisitorOf(r.Context()); v != nil {
+		view.User = &v.User
+		view.Notices = t.takeNotices(r)
+	}
+	return t.write(w, status, name, view)
+}
+
+func (t *Toolkit) write(w http.ResponseWriter, status int, name string, view layout) error {
+	set, known := t.templates[name]
+	if !known {
+		return fmt.Errorf("render %s: there is no such template", name)
+	}
+	var out bytes.Buffer
+	if err := set.Execute(&out, view); err != nil {
+		return fmt.Errorf("render %s: %w", name, err)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	if bytes.Contains(out.Bytes(), []byte("<form")) {
+		// Under no-referrer browsers send "Origin: null" with a form, which is what a foreign page sends, too.
+		h.Set("Referrer-Policy", "same-origin")
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(out.Bytes()) // a client that went away is nobody's error
+	return nil
+}
+
+// WriteJSON writes v as one JSON document.
+func WriteJSON(w http.ResponseWriter, status int, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode answer: %w", err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n')) // a client that went away is nobody's error
+	return nil
+}
+
+func section(path string) string {
+	switch {
+	case strings.HasPrefix(path, "/account/apps"):
+		return "apps"
+	case strings.HasPrefix(path, "/account/security"):
+		return "security"
+	case path == "/account":
+		return "profile"
+	case strings.HasPrefix(path, "/developer"):
+		return "developer"
+	}
+	return ""
+}
+
+// functions are what templates may call beside html/template's own.
+func functions(a assets) template.FuncMap {
+	return template.FuncMap{
+		"asset":    a.url,
+		"when":     when,
+		"ago":      func(at time.Time) template.HTML { return ago(at, time.Now()) },
+		"initials": Initials,
+		"host":     Host,
+		"plural":   plural,
+		"nth":      func(i int) int { return i + 1 },
+		"dict":     dict,
+	}
+}
+
+// when is a point in time as people read it, with the exact one for programs.
+func when(at time.Time) template.HTML {
+	return timeElement(at, at.UTC().Format("2 January 2006, 15:04 UTC"))
+}
+
+// ago says how long since, in the largest unit that fits, and falls back to the date after a month.
+func ago(at, now time.Time) template.HTML {
+	d := now.Sub(at)
+	switch {
+	case d < time.Minute:
+		return timeElement(at, "just now")
+	case d < time.Hour:
+		return timeElement(at, plural(int(d/time.Minute), "minute")+" ago")
+	case d < 24*time.Hour:
+		return timeElement(at, plural(int(d/time.Hour), "hour")+" ago")
+	case d < 30*24*time.Hour:
+		return timeElement(at, plural(int(d/(24*time.Hour)), "day")+" ago")
+	}
+	return timeElement(at, "on "+at.UTC().Format("2 January 2006"))
+}
+
+// timeElement is safe as HTML: both parts come from time formats.
+func timeElement(at time.Time, text string) template.HTML {
+	if at.IsZero() {
+		return "never"
+	}
+	exact := at.UTC().Format(time.RFC3339)
+	return template.HTML(`<time datetime="` + exact + `" title="` + at.UTC().Format("2 January 2006, 15:04 UTC") + `">` + text + `</time>`)
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// dict passes several named values to a nested template.
+func dict(pairs ...any) (map[string]any, error) {
+	if len(pairs)%2 != 0 {
+		return nil, errors.New("dict: a name without a value")
+	}
+	m := make(map[string]any, len(pairs)/2)
+	for i := 0; i < len(pairs); i += 2 {
+		name, ok := pairs[i].(string)
+		if !ok {
+			return nil, fmt.Errorf("dict: %v is not a name", pairs[i])
+		}
+		m[name] = pairs[i+1]
+	}
+	return m, nil
+}
+
+// Initials are one or two upper-case letters that stand in for a picture.
+func Initials(name string) string {
+	var letters []rune
+	for _, word := range strings.FieldsFunc(name, func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsDigit(c) }) {
+		if letters = append(letters, unicode.ToUpper([]rune(word)[0])); len(letters) == 2 {
+			break
+		}
+	}
+	if len(letters) == 0 {
+		return "?"
+	}
+	return string(letters)
+}
+
+// Host is the part of a web address by which people know a site, or "" for what is not an https address.
+func Host(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "https" {
+		return ""
+	}
+	return u.Host
+}
+

@@ -1,0 +1,194 @@
+package web
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gorilla/securecookie"
+	"github.com/gorilla/sessions"
+
+	"xenoauth/store"
+)
+
+const (
+	idleLimit     = 14 * 24 * time.Hour
+	absoluteLimit = 90 * 24 * time.Hour
+	touchInterval = 5 * time.Minute
+	sessionIDLen  = 32
+	userAgentLen  = 200
+)
+
+// The keys of sessions.Session.Values.
+type (
+	rowKey  struct{} // the store.Session; absent in a session that is not stored
+	userKey struct{} // the store.User
+)
+
+// cookieStore is a sessions.Store whose rows are in the database. The cookie holds a random id, authenticated by an HMAC
+// so that garbage never becomes a query; the row is keyed by the id's SHA-256, so that a copy of the table opens nothing.
+// An anonymous browser has neither cookie nor row.
+type cookieStore struct {
+	rows    store.Sessions
+	now     func() time.Time
+	name    string
+	codec   *securecookie.SecureCookie
+	options sessions.Options
+}
+
+func newCookieStore(s store.Store, key []byte, secure bool) *cookieStore {
+	c := &cookieStore{rows: s, now: s.Now, name: "xenoauth"}
+	if secure {
+		c.name = "__Host-xenoauth" // browsers refuse such a cookie from a sibling domain
+	}
+	// The row alone says how long a session lives; a cookie has no age of its own.
+	c.codec = securecookie.New(key, nil).SetSerializer(securecookie.NopEncoder{}).MaxAge(0)
+	c.options = sessions.Options{Path: "/", MaxAge: int(absoluteLimit.Seconds()), Secure: secure, HttpOnly: true, SameSite: http.SameSiteLaxMode}
+	return c
+}
+
+// Get is New, remembered for the length of the request.
+func (c *cookieStore) Get(r *http.Request, name string) (*sessions.Session, error) {
+	return sessions.GetRegistry(r).Get(c, name)
+}
+
+// New returns the session that the request's cookie names, or a new one (IsNew) for a cookie that is absent, forged,
+// dead or given twice. The error is not nil only when the database could not say which.
+func (c *cookieStore) New(r *http.Request, name string) (*sessions.Session, error) {
+	options := c.options
+	session := sessions.NewSession(c, name)
+	session.Options, session.IsNew = &options, true
+	id, ok := c.presented(r, name)
+	if !ok {
+		return session, nil
+	}
+	row, user, err := c.rows.SessionByID(r.Context(), hashID(id))
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return session, nil
+	case err != nil:
+		return session, fmt.Errorf("load session: %w", err)
+	}
+	session.ID, session.IsNew = string(id), false
+	session.Values[rowKey{}], session.Values[userKey{}] = row, user
+	for _, text := range unpackNotices(row.Data) {
+		session.AddFlash(text)
+	}
+	return session, nil
+}
+
+// Save creates the row and the cookie of a new session, updates the row of a stored one, and ends a session whose
+// MaxAge is negative. A new session must hold its user.
+func (c *cookieStore) Save(r *http.Request, w http.ResponseWriter, s *sessions.Session) error {
+	row, _ := s.Values[rowKey{}].(store.Session)
+	user, _ := s.Values[userKey{}].(store.User)
+	by := store.Actor{Kind: store.ActorUser, ID: user.ID, IP: ClientIP(r)}
+	if s.Options.MaxAge < 0 {
+		http.SetCookie(w, sessions.NewCookie(s.Name(), "", s.Options))
+		if s.IsNew {
+			return nil
+		}
+		return c.rows.DeleteSession(r.Context(), by, row.ID)
+	}
+	now := c.now()
+	if !s.IsNew {
+		row.SeenAt, row.ExpiresAt, row.Data = now, expiry(row.CreatedAt, now), packNotices(s)
+		s.Values[rowKey{}] = row
+		return c.rows.SaveSession(r.Context(), row)
+	}
+	id := make([]byte, sessionIDLen)
+	rand.Read(id) // never fails: the runtime ends the process instead
+	value, err := c.codec.Encode(s.Name(), id)
+	if err != nil {
+		return fmt.Errorf("encode session cookie: %w", err)
+	}
+	row = store.Session{ID: hashID(id), UserID: user.ID, CreatedAt: now, SeenAt: now, ExpiresAt: expiry(now, now),
+		UserAgent: printable(r.UserAgent(), userAgentLen), IP: by.IP, Data: packNotices(s)}
+	if err := c.rows.CreateSession(r.Context(), by, row); err != nil {
+		return fmt.Errorf("create session of user %s: %w", user.ID, err)
+	}
+	s.ID, s.IsNew, s.Values[rowKey{}] = string(id), false, row
+	http.SetCookie(w, sessions.NewCookie(s.Name(), value, s.Options))
+	return nil
+}
+
+// presented reads the random id out of the cookie. Two cookies of the name mean that somebody planted one: none counts.
+func (c *cookieStore) presented(r *http.Request, name string) ([]byte, bool) {
+	found := r.CookiesNamed(name)
+	if len(found) != 1 {
+		return nil, false
+	}
+	var id []byte
+	if err := c.codec.Decode(name, found[0].Value, &id); err != nil || len(id) != sessionIDLen {
+		return nil, false
+	}
+	return id, true
+}
+
+// expiry is the sooner of the idle and the absolute limit.
+func expiry(created, seen time.Time) time.Time {
+	idle, absolute := seen.Add(idleLimit), created.Add(absoluteLimit)
+	if absolute.Before(idle) {
+		return absolute
+	}
+	return idle
+}
+
+func hashID(id []byte) []byte {
+	sum := sha256.Sum256(id)
+	return sum[:]
+}
+
+// sessionData is the JSON of a row's Data.
+type sessionData struct {
+	Notices []string `json:"notices,omitempty"`
+}
+
+// packNotices keeps the notices in the session as well as in the result.
+func packNotices(s *sessions.Session) []byte {
+	var data sessionData
+	for _, flash := range s.Flashes() {
+		if text, ok := flash.(string); ok {
+			data.Notices = append(data.Notices, text)
+		}
+	}
+	if len(data.Notices) == 0 {
+		return nil
+	}
+	for _, text := range data.Notices {
+		s.AddFlash(text)
+	}
+	packed, err := json.Marshal(data)
+	if err != nil {
+		return nil // a struct of strings always encodes
+	}
+	return packed
+}
+
+// unpackNotices takes what it cannot read, of an older or newer version, for nothing.
+func unpackNotices(packed []byte) []string {
+	var data sessionData
+	if len(packed) == 0 || json.Unmarshal(packed, &data) != nil {
+		return nil
+	}
+	return data.Notices
+}
+
+// printable cuts s to at most n bytes of valid UTF-8 without control characters: fit for a database and for a log.
+func printable(s string, n int) string {
+	s = strings.Map(func(c rune) rune {
+		if c < ' ' || c == 0x7f {
+			return -1
+		}
+		return c
+	}, strings.ToValidUTF8(s, ""))
+	if len(s) > n {
+		s = strings.ToValidUTF8(s[:n], "")
+	}
+	return s
+}

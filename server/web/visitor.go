@@ -1,0 +1,134 @@
+package web
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/gorilla/sessions"
+
+	"xenoauth/store"
+)
+
+// Visitor is the logged-in person who makes the request.
+type Visitor struct {
+	User    store.User
+	Session store.Session
+}
+
+// Actor is the visitor as the audit trail names them.
+func (v *Visitor) Actor(r *http.Request) store.Actor {
+	return store.Actor{Kind: store.ActorUser, ID: v.User.ID, IP: ClientIP(r)}
+}
+
+// browser is the session of one request. SignIn and SignOut replace it, so that what is said after them (a notice, the
+// page's header) is said to the new session.
+type browser struct {
+	session *sessions.Session
+}
+
+type browserKey struct{}
+
+// VisitorOf returns who is logged in, or nil. Under API nobody ever is.
+func VisitorOf(ctx context.Context) *Visitor {
+	b, ok := ctx.Value(browserKey{}).(*browser)
+	if !ok || b.session == nil {
+		return nil
+	}
+	row, stored := b.session.Values[rowKey{}].(store.Session)
+	user, known := b.session.Values[userKey{}].(store.User)
+	if !stored || !known {
+		return nil
+	}
+	return &Visitor{User: user, Session: row}
+}
+
+// withVisitor loads the session, if there is one, and now and then notes that it is in use.
+func (t *Toolkit) withVisitor(r *http.Request) (*http.Request, error) {
+	session, err := t.cookies.New(r, t.cookies.name)
+	if err != nil {
+		return r, err
+	}
+	b := &browser{session}
+	r = r.WithContext(context.WithValue(r.Context(), browserKey{}, b))
+	if v := VisitorOf(r.Context()); v != nil && t.store.Now().Sub(v.Session.SeenAt) >= touchInterval {
+		b.save(t, r, "touch session")
+	}
+	return r, nil
+}
+
+// save updates the row. It only notes a failure: nothing that a person did depends on it.
+func (b *browser) save(t *Toolkit, r *http.Request, what string) {
+	if err := t.cookies.Save(r, nil, b.session); err != nil {
+		t.log.WarnContext(r.Context(), what, "request", RequestID(r.Context()), "error", err)
+	}
+}
+
+// SignIn makes user the visitor: a new session with a new id; the browser's old one is ended first, so that an id known
+// to somebody else before the log-in is worth nothing after it. The caller has verified the password. store.ErrEnded:
+// the user is disabled.
+func (t *Toolkit) SignIn(w http.ResponseWriter, r *http.Request, user store.User) error {
+	b, ok := r.Context().Value(browserKey{}).(*browser)
+	if !ok {
+		return errNoPage
+	}
+	if old := VisitorOf(r.Context()); old != nil {
+		if err := t.store.DeleteSession(r.Context(), old.Actor(r), old.Session.ID); err != nil {
+			return err
+		}
+	}
+	options := t.cookies.options
+	fresh := sessions.NewSession(t.cookies, t.cookies.name)
+	fresh.Options, fresh.IsNew = &options, true
+	fresh.Values[userKey{}] = user
+	if err := t.cookies.Save(r, w, fresh); err != nil {
+		return err
+	}
+	b.session = fresh
+	return nil
+}
+
+// SignOut ends the session in the database and takes the cookie away. Without a session it does nothing.
+func (t *Toolkit) SignOut(w http.ResponseWriter, r *http.Request) error {
+	b, ok := r.Context().Value(browserKey{}).(*browser)
+	if !ok {
+		return errNoPage
+	}
+	if VisitorOf(r.Context()) == nil {
+		return nil
+	}
+	b.session.Options.MaxAge = -1
+	if err := t.cookies.Save(r, w, b.session); err != nil {
+		return err
+	}
+	b.session = nil
+	return nil
+}
+
+// Notice shows text once, on the next page that the visitor sees. It says nothing to the logged-out, who have no session
+// to keep it in.
+func (t *Toolkit) Notice(_ http.ResponseWriter, r *http.Request, text string) {
+	b, ok := r.Context().Value(browserKey{}).(*browser)
+	if !ok || VisitorOf(r.Context()) == nil {
+		return
+	}
+	b.session.AddFlash(text)
+	b.save(t, r, "keep notice")
+}
+
+// takeNotices returns what Notice kept, once. A HEAD request sees no page and takes nothing.
+func (t *Toolkit) takeNotices(r *http.Request) []string {
+	b, ok := r.Context().Value(browserKey{}).(*browser)
+	if !ok || r.Method == http.MethodHead || VisitorOf(r.Context()) == nil {
+		return nil
+	}
+	var texts []string
+	for _, flash := range b.session.Flashes() {
+		if text, isText := flash.(string); isText {
+			texts = append(texts, text)
+		}
+	}
+	if texts != nil {
+		b.save(t, r, "drop notice")
+	}
+	return texts
+}

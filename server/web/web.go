@@ -1,0 +1,155 @@
+// Package web is the toolkit of every handler: the adapters Page, Private and API, sessions, strict forms, rendering,
+// redirects, and the one table that turns an error into an HTTP answer.
+//
+// It owns what a browser keeps (the session cookie), the headers of every answer, and the text of generic error pages.
+// It refuses: parameters that are not exactly one well-formed value, paths that are not clean, requests that another
+// site made with our cookie, and redirects to addresses that nobody validated. The only state it moves is a session's
+// row: made at sign-in, touched while in use, deleted at sign-out.
+package web
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"xenoauth/store"
+)
+
+// Handler answers a request or returns an error before having written anything; the adapter that mounts it turns the
+// error into a page or into JSON.
+type Handler func(w http.ResponseWriter, r *http.Request) error
+
+// Config is what the toolkit needs. All fields but TrustedProxies are required.
+type Config struct {
+	Issuer         *url.URL       // origin without path; decides the cookie's name and flags, HSTS and the loopback redirect
+	Store          store.Store    // where sessions live
+	Templates      fs.FS          // layout.html, parts.html and one file a page
+	Static         fs.FS          // files served under /static/
+	Log            *slog.Logger   // one line an error; every request at debug level
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
+	CookieKey      []byte         // 32 bytes at least; authenticates session cookies, shared by all replicas
+}
+
+// Toolkit is safe for concurrent use.
+type Toolkit struct {
+	issuer    *url.URL
+	store     store.Store
+	log       *slog.Logger
+	proxies   []netip.Prefix
+	cookies   *cookieStore
+	templates templates
+	assets    assets
+	origins   *http.CrossOriginProtection
+}
+
+// New parses all templates and reads all static files, so that a bad one is an error at start.
+func New(c Config) (*Toolkit, error) {
+	if c.Issuer == nil || c.Store == nil || c.Templates == nil || c.Static == nil || c.Log == nil {
+		return nil, errors.New("web: Issuer, Store, Templates, Static and Log are required")
+	}
+	if len(c.CookieKey) < 32 {
+		return nil, fmt.Errorf("web: CookieKey has %d bytes, 32 are required", len(c.CookieKey))
+	}
+	t := &Toolkit{issuer: c.Issuer, store: c.Store, log: c.Log, proxies: c.TrustedProxies, origins: http.NewCrossOriginProtection()}
+	// A proxy that rewrites Host must not turn our own forms into foreign ones.
+	if err := t.origins.AddTrustedOrigin(t.origin()); err != nil {
+		return nil, fmt.Errorf("web: issuer %q: %w", c.Issuer, err)
+	}
+	t.cookies = newCookieStore(c.Store, c.CookieKey, c.Issuer.Scheme == "https")
+	var err error
+	if t.assets, err = loadAssets(c.Static); err != nil {
+		return nil, err
+	}
+	if t.templates, err = parseTemplates(c.Templates, t.assets); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// Page mounts a handler that a browser visits. The visitor is loaded if there is a session; when the database cannot
+// say, the answer is 503 and never "logged out". Unsafe methods must come from our own pages. Errors become pages.
+func (t *Toolkit) Page(h Handler) http.Handler { return pageHandler{t, h} }
+
+// Private is Page for the logged-in: without a visitor the answer is 303 to /login, with a name to come back to.
+func (t *Toolkit) Private(h Handler) http.Handler {
+	return t.Page(func(w http.ResponseWriter, r *http.Request) error {
+		if VisitorOf(r.Context()) == nil {
+			Redirect(w, r, loginURL(r.URL.Path))
+			return nil
+		}
+		return h(w, r)
+	})
+}
+
+// API mounts a handler that programs call. It never reads cookies, forbids caching, and turns errors into JSON.
+func (t *Toolkit) API(h Handler) http.Handler { return apiHandler{t, h} }
+
+type pageHandler struct {
+	t *Toolkit
+	h Handler
+}
+
+func (p pageHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.t.pageHeaders(w.Header())
+	if target, elsewhere := p.t.canonical(r); elsewhere {
+		w.Header().Set("Location", target)
+		w.WriteHeader(http.StatusSeeOther)
+		return
+	}
+	if err := p.t.origins.Check(r); err != nil {
+		p.t.pageError(w, r, foreignOrigin(err))
+		return
+	}
+	r, err := p.t.withVisitor(r)
+	if err == nil {
+		err = p.h(w, r)
+	}
+	if err != nil {
+		p.t.pageError(w, r, err)
+	}
+}
+
+type apiHandler struct {
+	t *Toolkit
+	h Handler
+}
+
+func (a apiHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a.t.apiHeaders(w.Header())
+	if err := a.h(w, r); err != nil {
+		a.t.apiError(w, r, err)
+	}
+}
+
+func (t *Toolkit) origin() string { return t.issuer.Scheme + "://" + t.issuer.Host }
+
+// canonical says where a page is that was asked for by another loopback name than the issuer's. Cookies belong to one
+// name only: a log-in on 127.0.0.1 would be unknown on localhost.
+func (t *Toolkit) canonical(r *http.Request) (string, bool) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return "", false
+	}
+	if strings.EqualFold(r.Host, t.issuer.Host) || !loopbackHost(t.issuer.Host) || !loopbackHost(r.Host) {
+		return "", false
+	}
+	return t.origin() + r.URL.RequestURI(), true
+}
+
+func loopbackHost(hostport string) bool {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = hostport
+	}
+	host = strings.Trim(host, "[]")
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
