@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"xenoauth/internal/scope"
+	"xenoauth/store"
+)
+
+// plans are the plans an account can have.
+func plans() []string { return []string{"standard", "free"} }
+
+// accountView is an account in JSON.
+type accountView struct {
+	ID        string       `json:"id"`
+	Name      string       `json:"name"`
+	Plan      string       `json:"plan"`
+	Disabled  bool         `json:"disabled"`
+	CreatedAt moment       `json:"created_at"`
+	Members   []memberView `json:"members,omitempty"` // in show
+}
+
+// memberView is one end of a membership: the user of an account, or the account of a user.
+type memberView struct {
+	User     string `json:"user,omitempty"`
+	Email    string `json:"email,omitempty"`
+	Account  string `json:"account,omitempty"`
+	Name     string `json:"name"` // of whichever it is
+	Role     string `json:"role"`
+	JoinedAt moment `json:"joined_at"`
+}
+
+func viewAccount(a store.Account) accountView {
+	return accountView{ID: a.ID, Name: a.Name, Plan: a.Plan, Disabled: !a.DisabledAt.IsZero(), CreatedAt: moment(a.CreatedAt)}
+}
+
+func (p *program) accountCommand() *cobra.Command {
+	return asGroup(&cobra.Command{
+		Use:   "account",
+		Short: "Show accounts, change their plans and members",
+		Long: `Show accounts, change their plans and members.
+
+ACCOUNT_OR_EMAIL is an account's id (acc_…), or the e-mail address of a user who has one
+account only.`,
+	}, p.accountList(), p.accountShow(), p.accountSetPlan(), p.accountAddMember(), p.accountRemoveMember(), p.accountSetRole())
+}
+
+func (p *program) accountList() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "List all accounts",
+		Example: "  xenoauth account list",
+		Args:    arguments(),
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, _ []string) error {
+		accounts, err := everyPage(ctx, o.store.ListAccounts, func(a store.Account) string { return a.ID })
+		if err != nil {
+			return fmt.Errorf("list accounts: %w", err)
+		}
+		views := make([]accountView, 0, len(accounts))
+		rows := make([][]string, 0, len(accounts))
+		for _, a := range accounts {
+			v := viewAccount(a)
+			views = append(views, v)
+			rows = append(rows, []string{v.ID, v.Name, v.Plan, yesNo(v.Disabled), v.CreatedAt.String()})
+		}
+		if *asJSON {
+			return p.printJSON(views)
+		}
+		return p.printRows([]string{"ID", "NAME", "PLAN", "DISABLED", "CREATED (UTC)"}, rows)
+	})
+	return cmd
+}
+
+func (p *program) accountShow() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "show ACCOUNT_OR_EMAIL",
+		Short:   "Show an account and its members",
+		Example: "  xenoauth account show ada@example.org --json",
+		Args:    arguments("ACCOUNT_OR_EMAIL"),
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+		a, err := o.directory.ResolveAccount(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		members, err := o.store.MembersByAccount(ctx, a.ID)
+		if err != nil {
+			return fmt.Errorf("members of account %s: %w", a.ID, err)
+		}
+		v := viewAccount(a)
+		var lines []string
+		for _, m := range members {
+			v.Members = append(v.Members, memberView{User: m.UserID, Email: m.Email, Name: m.UserName, Role: string(m.Role), JoinedAt: moment(m.JoinedAt)})
+			lines = append(lines, fmt.Sprintf("%s  %s (%s)", m.Email, m.UserName, m.Role))
+		}
+		if *asJSON {
+			return p.printJSON(v)
+		}
+		return p.printFields(field{"id", v.ID}, field{"name", v.Name}, field{"plan", v.Plan}, field{"disabled", yesNo(v.Disabled)},
+			field{"created", v.CreatedAt.String()}, field{"members", strings.Join(lines, "\n")})
+	})
+	return cmd
+}
+
+func (p *program) accountSetPlan() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:       "set-plan ACCOUNT_OR_EMAIL PLAN",
+		Short:     "Change the plan: standard may use the platform's API, free may not",
+		Example:   "  xenoauth account set-plan ada@example.org free",
+		Args:      arguments("ACCOUNT_OR_EMAIL", "PLAN"),
+		ValidArgs: plans(),
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+		if !slices.Contains(plans(), args[1]) {
+			return misuse("there is no plan %q: use %s", args[1], strings.Join(plans(), " or "))
+		}
+		a, err := o.directory.ResolveAccount(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		if err := o.store.SetAccountPlan(ctx, operator(), a.ID, args[1]); err != nil {
+			return fmt.Errorf("set plan of account %s: %w", a.ID, err)
+		}
+		return p.done(*asJSON, "plan "+args[1], a.ID, a.Name)
+	})
+	return cmd
+}
+
+// membership resolves the two ends of a membership and the role, which may be absent where fallback is given.
+func (o *office) membership(ctx context.Context, args []string, fallback scope.Role) (store.Account, store.User, scope.Role, error) {
+	role := fallback
+	if len(args) > 2 {
+		var err error
+		if role, err = scope.ParseRole(args[2]); err != nil {
+			return store.Account{}, store.User{}, "", misuse("%q: %v", args[2], err)
+		}
+	}
+	a, err := o.directory.ResolveAccount(ctx, args[0])
+	if err != nil {
+		return store.Account{}, store.User{}, "", err
+	}
+	u, err := o.directory.ResolveUser(ctx, args[1])
+	return a, u, role, err
+}
+
+func (p *program) accountAddMember() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "add-member ACCOUNT_OR_EMAIL MEMBER_EMAIL [ROLE]",
+		Short: "Let a user join an account",
+		Long: `Let a user join an account, as guest, agent (when no role is given), bot or admin. The user
+then chooses between accounts on the consent page.`,
+		Example: "  xenoauth account add-member ada@example.org charles@example.org admin",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 2 {
+				return nil
+			}
+			return arguments("ACCOUNT_OR_EMAIL", "MEMBER_EMAIL", "ROLE")(cmd, args)
+		},
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+		a, u, role, err := o.membership(ctx, args, scope.RoleAgent)
+		if err != nil {
+			return err
+		}
+		if err := o.store.AddMember(ctx, operator(), a.ID, u.ID, role); err != nil {
+			return memberError(err, a, u)
+		}
+		return p.done(*asJSON, fmt.Sprintf("%s is now a member with the role %s", u.Email, role), a.ID, a.Name)
+	})
+	return cmd
+}
+
+func (p *program) accountRemoveMember() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "remove-member ACCOUNT_OR_EMAIL MEMBER_EMAIL",
+		Short: "Take a user out of an account, even its last admin",
+		Long: `Take a user out of an account, even its last admin. Tokens of the user for this account are
+refused from then on. On a terminal you are asked first.`,
+		Example: "  xenoauth account remove-member acc_0AbCdEfGhIjKlMnOpQrStU charles@example.org",
+		Args:    arguments("ACCOUNT_OR_EMAIL", "MEMBER_EMAIL"),
+	}
+	yes, asJSON := confirmFlag(cmd), jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+		a, u, _, err := o.membership(ctx, args, "")
+		if err != nil {
+			return err
+		}
+		if err := p.confirm(*yes, "Take %s out of the account %s?", u.Email, a.Name); err != nil {
+			return err
+		}
+		if err := o.store.RemoveMember(ctx, operator(), a.ID, u.ID); err != nil {
+			return memberError(err, a, u)
+		}
+		return p.done(*asJSON, u.Email+" is no longer a member", a.ID, a.Name)
+	})
+	return cmd
+}
+
+func (p *program) accountSetRole() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "set-role ACCOUNT_OR_EMAIL MEMBER_EMAIL ROLE",
+		Short:   "Change the role of a member: guest, agent, bot or admin",
+		Example: "  xenoauth account set-role ada@example.org charles@example.org guest",
+		Args:    arguments("ACCOUNT_OR_EMAIL", "MEMBER_EMAIL", "ROLE"),
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+		a, u, role, err := o.membership(ctx, args, "")
+		if err != nil {
+			return err
+		}
+		if err := o.store.SetMemberRole(ctx, operator(), a.ID, u.ID, role); err != nil {
+			return memberError(err, a, u)
+		}
+		return p.done(*asJSON, fmt.Sprintf("%s has the role %s", u.Email, role), a.ID, a.Name)
+	})
+	return cmd
+}
+
+// memberError says in words why a membership could not change.
+func memberError(err error, a store.Account, u store.User) error {
+	switch {
+	case errors.Is(err, store.ErrConflict):
+		return fmt.Errorf("%s is a member of %s already; \"xenoauth account set-role\" changes the role", u.Email, a.ID)
+	case errors.Is(err, store.ErrNotFound):
+		return fmt.Errorf("%s is not a member of %s", u.Email, a.ID)
+	}
+	return fmt.Errorf("change members of account %s: %w", a.ID, err)
+}

@@ -1,0 +1,319 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"xenoauth/internal/directory"
+	"xenoauth/internal/secret"
+	"xenoauth/store"
+)
+
+// appView is an app in JSON. id and client_id are the same.
+type appView struct {
+	ID           string   `json:"id"`
+	ClientID     string   `json:"client_id"`
+	Name         string   `json:"name"`
+	Account      string   `json:"account"`
+	AccountName  string   `json:"account_name"`
+	Description  string   `json:"description"`
+	Homepage     string   `json:"homepage"`
+	LogoURL      string   `json:"logo_url"`
+	RedirectURIs []string `json:"redirect_uris"`
+	Scopes       []string `json:"scopes"`
+	Confidential bool     `json:"confidential"`
+	Expiring     bool     `json:"expiring"`
+	PKCERequired bool     `json:"pkce_required"`
+	Verified     bool     `json:"verified"`
+	Suspended    bool     `json:"suspended"`
+	CreatedAt    moment   `json:"created_at"`
+	UpdatedAt    moment   `json:"updated_at"`
+}
+
+// newAppView is an app that was just registered: the only time its secret is shown.
+type newAppView struct {
+	appView
+	ClientSecret *string `json:"client_secret"` // null for a public app
+	SecretID     *string `json:"secret_id"`
+}
+
+// shownAppView is an app with what show adds.
+type shownAppView struct {
+	appView
+	Installations int          `json:"installations"`
+	Secrets       []secretView `json:"secrets"`
+}
+
+// secretView is a secret without the secret.
+type secretView struct {
+	SecretID   string `json:"secret_id"`
+	Hint       string `json:"hint"`
+	CreatedAt  moment `json:"created_at"`
+	ExpiresAt  moment `json:"expires_at"`
+	LastUsedAt moment `json:"last_used_at"`
+}
+
+func viewApp(a store.App) appView {
+	return appView{
+		ID: a.ID, ClientID: a.ID, Name: a.Name, Account: a.AccountID, AccountName: a.AccountName,
+		Description: a.Description, Homepage: a.Homepage, LogoURL: a.LogoURL,
+		RedirectURIs: append([]string{}, a.RedirectURIs...), Scopes: a.Scopes.Slice(),
+		Confidential: a.Confidential, Expiring: a.Expiring, PKCERequired: a.PKCERequired,
+		Verified: !a.VerifiedAt.IsZero(), Suspended: !a.SuspendedAt.IsZero(),
+		CreatedAt: moment(a.CreatedAt), UpdatedAt: moment(a.UpdatedAt),
+	}
+}
+
+func (v appView) fields() []field {
+	kind := "confidential"
+	if !v.Confidential {
+		kind = "public"
+	}
+	return []field{
+		{"client id", v.ClientID}, {"name", v.Name}, {"account", v.Account + "  " + v.AccountName},
+		{"description", v.Description}, {"homepage", v.Homepage}, {"logo", v.LogoURL},
+		{"redirect URIs", strings.Join(v.RedirectURIs, "\n")}, {"scopes", strings.Join(v.Scopes, " ")},
+		{"kind", kind}, {"tokens expire", yesNo(v.Expiring)}, {"PKCE required", yesNo(v.PKCERequired)},
+		{"verified", yesNo(v.Verified)}, {"disabled", yesNo(v.Suspended)}, {"created", v.CreatedAt.String()},
+	}
+}
+
+func (p *program) appCommand() *cobra.Command {
+	return asGroup(&cobra.Command{
+		Use:   "app",
+		Short: "Register and manage third-party apps",
+		Long: `Register and manage third-party apps. APP is a client id (app_…).
+
+An app that is registered here counts as verified; one from the developer portal does not
+until "xenoauth app verify" says so.`,
+	}, p.appAdd(), p.appList(), p.appShow(), p.appRotateSecret(), p.appSuspend(true), p.appSuspend(false), p.appVerify(), p.appRemove())
+}
+
+func (p *program) appAdd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "add NAME --owner ACCOUNT_OR_EMAIL --redirect-uri URI",
+		Short: "Register an app and print its client id and secret",
+		Long: `Register an app and print its client id and secret. The secret is shown this once; only its
+hash is kept.`,
+		Example: `  xenoauth app add "Widget Wizard" --owner ada@example.org --redirect-uri https://wizard.example/callback
+  xenoauth app add Cli --owner acc_0AbCdEfGhIjKlMnOpQrStU --public --redirect-uri http://127.0.0.1/cb --scope "widgets contacts" --json`,
+		Args: arguments("NAME"),
+	}
+	var f directory.AppForm
+	flags := cmd.Flags()
+	owner := flags.String("owner", "", "`ACCOUNT_OR_EMAIL` whose admins share the app")
+	flags.StringArrayVar(&f.RedirectURIs, "redirect-uri", nil, "`URI` that users may be sent back to (repeat for more)")
+	flags.StringArrayVar(&f.Scopes, "scope", nil, "scopes the app may ask for, separated by spaces (default: the whole catalogue)")
+	public := flags.Bool("public", false, "the app cannot keep a secret: it gets none, needs PKCE, and its tokens expire")
+	flags.BoolVar(&f.Expiring, "expiring", false, "tokens expire and come with a refresh token")
+	flags.BoolVar(&f.PKCERequired, "pkce-required", false, "refuse authorization requests without a code_challenge")
+	flags.StringVar(&f.Description, "description", "", "what the app does, for the consent page")
+	flags.StringVar(&f.Homepage, "homepage", "", "`URL` of the app's own pages")
+	flags.StringVar(&f.LogoURL, "logo-url", "", "`URL` of the app's logo")
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+		switch {
+		case *owner == "" && len(f.RedirectURIs) == 0:
+			return misuse("--owner and --redirect-uri are missing")
+		case *owner == "":
+			return misuse("--owner is missing: name the account that the app belongs to")
+		case len(f.RedirectURIs) == 0:
+			return misuse("--redirect-uri is missing: name at least one address that users are sent back to")
+		}
+		f.Name, f.Confidential = args[0], !*public
+		if !flags.Changed("scope") {
+			f.Scopes = o.catalogue.Names()
+		}
+		account, err := o.directory.ResolveAccount(ctx, *owner)
+		if err != nil {
+			return err
+		}
+		a, c, err := o.directory.CreateApp(ctx, operator(), account.ID, f)
+		if err != nil {
+			return err
+		}
+		a.AccountName = account.Name
+		return p.printNewApp(*asJSON, a, c)
+	})
+	return cmd
+}
+
+func (p *program) printNewApp(asJSON bool, a store.App, c *secret.Credential) error {
+	v := newAppView{appView: viewApp(a)}
+	fields := v.fields()
+	if c != nil {
+		text, id := c.Reveal(), c.ID.String()
+		v.ClientSecret, v.SecretID = &text, &id
+		fields = append(fields, field{"client secret", text + "  (shown only now)"}, field{"secret id", id})
+	}
+	if asJSON {
+		return p.printJSON(v)
+	}
+	return p.printFields(fields...)
+}
+
+func (p *program) appList() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "List all apps",
+		Example: "  xenoauth app list --owner ada@example.org --json",
+		Args:    arguments(),
+	}
+	owner := cmd.Flags().String("owner", "", "only the apps of this `ACCOUNT_OR_EMAIL`")
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, _ []string) error {
+		only := ""
+		if *owner != "" {
+			account, err := o.directory.ResolveAccount(ctx, *owner)
+			if err != nil {
+				return err
+			}
+			only = account.ID
+		}
+		apps, err := o.directory.Apps(ctx, "")
+		if err != nil {
+			return err
+		}
+		views, rows := []appView{}, [][]string{}
+		for _, a := range apps {
+			if only != "" && a.AccountID != only {
+				continue
+			}
+			v := viewApp(a)
+			views = append(views, v)
+			rows = append(rows, []string{v.ClientID, v.Name, v.AccountName, yesNo(v.Confidential), yesNo(v.Verified), yesNo(v.Suspended), v.CreatedAt.String()})
+		}
+		if *asJSON {
+			return p.printJSON(views)
+		}
+		return p.printRows([]string{"CLIENT ID", "NAME", "ACCOUNT", "CONFIDENTIAL", "VERIFIED", "DISABLED", "CREATED (UTC)"}, rows)
+	})
+	return cmd
+}
+
+func (p *program) appShow() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "show APP",
+		Short:   "Show an app, its secrets (without the secret) and how often it is installed",
+		Example: "  xenoauth app show app_0AbCdEfGhIjKlMnOpQrStU",
+		Args:    arguments("APP"),
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+		a, err := o.directory.App(ctx, "", args[0])
+		if err != nil {
+			return err
+		}
+		secrets, err := o.directory.Secrets(ctx, "", a.ID)
+		if err != nil {
+			return err
+		}
+		installations, err := o.store.CountInstallations(ctx, a.ID)
+		if err != nil {
+			return fmt.Errorf("count installations of app %s: %w", a.ID, err)
+		}
+		v := shownAppView{appView: viewApp(a), Installations: installations, Secrets: []secretView{}}
+		var lines []string
+		for _, s := range secrets {
+			view := viewSecret(s)
+			v.Secrets = append(v.Secrets, view)
+			lines = append(lines, fmt.Sprintf("%s  …%s  created %s, last used %s, ends %s", view.SecretID, view.Hint, view.CreatedAt, view.LastUsedAt, view.ExpiresAt))
+		}
+		if *asJSON {
+			return p.printJSON(v)
+		}
+		return p.printFields(append(v.fields(), field{"installations", fmt.Sprint(installations)}, field{"secrets", strings.Join(lines, "\n")})...)
+	})
+	return cmd
+}
+
+func viewSecret(s store.Secret) secretView {
+	return secretView{
+		SecretID: secret.ID(s.ID).String(), Hint: s.Hint,
+		CreatedAt: moment(s.CreatedAt), ExpiresAt: moment(s.ExpiresAt), LastUsedAt: moment(s.LastUsedAt),
+	}
+}
+
+func (p *program) appSuspend(suspend bool) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "disable APP",
+		Short:   "Suspend an app: its tokens are refused until it is enabled again",
+		Example: "  xenoauth app disable app_0AbCdEfGhIjKlMnOpQrStU",
+		Args:    arguments("APP"),
+	}
+	word := "disabled"
+	if !suspend {
+		cmd.Use, cmd.Short, word = "enable APP", "Let a suspended app continue; its tokens work again", "enabled"
+		cmd.Example = "  xenoauth app enable app_0AbCdEfGhIjKlMnOpQrStU"
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+		a, err := o.directory.App(ctx, "", args[0])
+		if err != nil {
+			return err
+		}
+		if err := o.store.SetAppSuspended(ctx, operator(), a.ID, suspend); err != nil {
+			return fmt.Errorf("%s: %w", cmd.CommandPath(), err)
+		}
+		return p.done(*asJSON, word, a.ID, a.Name)
+	})
+	return cmd
+}
+
+func (p *program) appVerify() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "verify APP",
+		Short:   "Vouch for an app: the consent page then stops calling it unverified",
+		Example: "  xenoauth app verify app_0AbCdEfGhIjKlMnOpQrStU",
+		Args:    arguments("APP"),
+	}
+	undo := cmd.Flags().Bool("undo", false, "take it back")
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+		a, err := o.directory.App(ctx, "", args[0])
+		if err != nil {
+			return err
+		}
+		if err := o.store.SetAppVerified(ctx, operator(), a.ID, !*undo); err != nil {
+			return fmt.Errorf("verify app %s: %w", a.ID, err)
+		}
+		if *undo {
+			return p.done(*asJSON, "unverified", a.ID, a.Name)
+		}
+		return p.done(*asJSON, "verified", a.ID, a.Name)
+	})
+	return cmd
+}
+
+func (p *program) appRemove() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "remove APP",
+		Short: "Delete an app for ever, with its installations and tokens",
+		Long: `Delete an app for ever: every installation, code and token of it is dead, and the client id
+is never used again. On a terminal you are asked first.`,
+		Example: "  xenoauth app remove app_0AbCdEfGhIjKlMnOpQrStU --yes",
+		Args:    arguments("APP"),
+	}
+	yes, asJSON := confirmFlag(cmd), jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+		a, err := o.directory.App(ctx, "", args[0])
+		if err != nil {
+			return err
+		}
+		installations, err := o.store.CountInstallations(ctx, a.ID)
+		if err != nil {
+			return fmt.Errorf("count installations of app %s: %w", a.ID, err)
+		}
+		if err := p.confirm(*yes, "Delete %q for ever? It is installed %d times.", a.Name, installations); err != nil {
+			return err
+		}
+		if err := o.directory.DeleteApp(ctx, operator(), "", a.ID); err != nil {
+			return err
+		}
+		return p.done(*asJSON, "removed", a.ID, a.Name)
+	})
+	return cmd
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// definition is a setting: a flag that may also come from the environment or the settings file.
+type definition struct {
+	name   string
+	value  string // the default
+	usage  string
+	secret bool // may also be given as a file, XENOAUTH_A_B_FILE
+}
+
+// definitions are all settings of all commands. The settings file may hold any of them, whatever the command.
+func definitions() []definition {
+	return []definition{
+		{name: "config", usage: "`FILE` of settings, one a line: a-b = value"},
+		{name: "database-url", value: "sqlite:xenoauth.db", usage: "sqlite:PATH or postgres://USER@HOST/DATABASE", secret: true},
+		{name: "scopes", usage: "`FILE` with a catalogue of scopes instead of the built-in one"},
+		{name: "token-prefix", value: "xno", usage: "prefixes of credentials, separated by commas: the first is for new ones, all are accepted"},
+		{name: "listen", value: "127.0.0.1:8080", usage: "`HOST:PORT` to serve on; a loopback host means both 127.0.0.1 and ::1, port 0 any free one"},
+		{name: "issuer", usage: "the server's public `URL`, https://HOST[:PORT] (default http://localhost:PORT when only this machine can connect)"},
+		{name: "ops-listen", value: "127.0.0.1:9090", usage: "`HOST:PORT` for health and metrics; off for none"},
+		{name: "migrate", value: "auto", usage: "auto brings the database up to date at start; off refuses to start instead"},
+		{name: "signup", value: "open", usage: "open lets anybody sign up; closed leaves it to \"xenoauth user add\""},
+		{name: "default-plan", value: "standard", usage: "plan of new accounts: standard or free"},
+		{name: "code-lifetime", value: "60s", usage: "how long an authorization code may be exchanged, up to 10m"},
+		{name: "token-limit", value: "25", usage: "most live non-expiring tokens of one installation; one more revokes the oldest"},
+		{name: "trusted-proxies", usage: "networks whose X-Forwarded-For is believed, separated by commas, such as 10.0.0.0/8"},
+		{name: "log-level", value: "info", usage: "debug, info, warn or error"},
+		{name: "log-format", value: "text", usage: "text or json"},
+	}
+}
+
+// define adds the named settings as flags.
+func (p *program) define(flags *pflag.FlagSet, names ...string) {
+	for _, d := range definitions() {
+		if slices.Contains(names, d.name) {
+			flags.String(d.name, d.value, d.usage)
+		}
+	}
+}
+
+// value is what a setting was set to, and where.
+type value struct {
+	text   string
+	source string // such as "--listen", "XENOAUTH_LISTEN" or "listen in xenoauth.conf, line 3"
+}
+
+// settings are the settings of one command. Whoever finds a fault in one notes it; err reports all of them together.
+type settings struct {
+	values map[string]value
+	faults []string
+}
+
+// load reads the settings that the command has flags for, each from the first place that has it: flag, environment,
+// file, default.
+func (p *program) load(cmd *cobra.Command) *settings {
+	s := &settings{values: map[string]value{}}
+	known := definitions()
+	fromFile := map[string]value{}
+	for i, d := range known {
+		flag := cmd.Flags().Lookup(d.name)
+		if flag == nil {
+			continue
+		}
+		v, found := p.fromEnvironment(s, d)
+		switch {
+		case flag.Changed:
+			v = value{flag.Value.String(), "--" + d.name}
+		case found:
+		default:
+			if v, found = fromFile[d.name]; !found {
+				v = value{d.value, "the default"}
+			}
+		}
+		s.values[d.name] = v
+		if i == 0 && v.text != "" { // config comes first, and says where the others may be
+			fromFile = s.readFile(v, known)
+		}
+	}
+	return s
+}
+
+// fromEnvironment reads XENOAUTH_A_B, or, for a secret, the file that XENOAUTH_A_B_FILE names. Empty is absent: compose
+// files pass variables that nobody set.
+func (p *program) fromEnvironment(s *settings, d definition) (value, bool) {
+	name := "XENOAUTH_" + strings.ToUpper(strings.ReplaceAll(d.name, "-", "_"))
+	text, _ := p.lookupEnv(name)
+	if !d.secret {
+		return value{text, name}, text != ""
+	}
+	path, _ := p.lookupEnv(name + "_FILE")
+	switch {
+	case path == "":
+		return value{text, name}, text != ""
+	case text != "":
+		s.faults = append(s.faults, fmt.Sprintf("%s and %s_FILE are both set: unset one of them", name, name))
+		return value{text, name}, true
+	}
+	return s.readSecret(path, name+"_FILE")
+}
+
+// readSecret reads a file that holds one value, as container platforms mount them.
+func (s *settings) readSecret(path, source string) (value, bool) {
+	content, err := os.ReadFile(path)
+	text := strings.TrimSpace(string(content))
+	switch {
+	case err != nil:
+		s.faults = append(s.faults, fmt.Sprintf("%s: cannot read the file: %v", source, err))
+	case text == "":
+		s.faults = append(s.faults, fmt.Sprintf("%s: the file %s is empty", source, path))
+	}
+	return value{text, source}, true
+}
+
+// readFile reads the settings file. Names may be written a-b, A_B or XENOAUTH_A_B; a secret a-b also as a-b-file.
+func (s *settings) readFile(config value, known []definition) map[string]value {
+	found := map[string]value{}
+	file, err := os.Open(config.text)
+	if err != nil {
+		s.faults = append(s.faults, fmt.Sprintf("config (from %s): cannot read the file: %v", config.source, err))
+		return found
+	}
+	defer file.Close()
+	lines := bufio.NewScanner(file)
+	for number := 1; lines.Scan(); number++ {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		place := fmt.Sprintf("%s, line %d", config.text, number)
+		key, text, ok := strings.Cut(line, "=")
+		if !ok {
+			s.faults = append(s.faults, place+`: not a setting; write a-b = value, or begin with # for a comment`)
+			continue
+		}
+		key = strings.TrimPrefix(strings.ToLower(strings.ReplaceAll(strings.TrimSpace(key), "_", "-")), "xenoauth-")
+		s.keep(found, known, key, unquote(strings.TrimSpace(text)), place)
+	}
+	if err := lines.Err(); err != nil {
+		s.faults = append(s.faults, fmt.Sprintf("config (from %s): cannot read %s: %v", config.source, config.text, err))
+	}
+	return found
+}
+
+// keep takes one line of the settings file.
+func (s *settings) keep(found map[string]value, known []definition, key, text, place string) {
+	v := value{text, fmt.Sprintf("%s in %s", key, place)}
+	index := slices.IndexFunc(known, func(d definition) bool {
+		return d.name == key || d.secret && d.name+"-file" == key
+	})
+	if index <= 0 { // a settings file cannot name another
+		s.faults = append(s.faults, fmt.Sprintf("%s: there is no setting %q", place, key))
+		return
+	}
+	name := known[index].name
+	if _, twice := found[name]; twice {
+		s.faults = append(s.faults, fmt.Sprintf("%s: %s is set twice; take one out", place, name))
+		return
+	}
+	if key != name {
+		v, _ = s.readSecret(text, v.source)
+	}
+	found[name] = v
+}
+
+// unquote takes off one pair of quotation marks, which people write around values in such files.
+func unquote(text string) string {
+	if n := len(text); n >= 2 && (text[0] == '"' || text[0] == '\'') && text[n-1] == text[0] {
+		return text[1 : n-1]
+	}
+	return text
+}
+
+// text is the setting as it was given.
+func (s *settings) text(name string) string { return s.values[name].text }
+
+// given says whether the setting is not its default.
+func (s *settings) given(name string) bool { return s.values[name].source != "the default" }
+
+// fault notes that the setting cannot be used: what is wrong and what to write instead. It never repeats the value of a
+// secret; for the others the sentence may.
+func (s *settings) fault(name, format string, args ...any) {
+	s.faults = append(s.faults, fmt.Sprintf("%s (from %s): %s", name, s.values[name].source, fmt.Sprintf(format, args...)))
+}
+
+// err is nil, or all faults as wrong usage.
+func (s *settings) err() error {
+	switch len(s.faults) {
+	case 0:
+		return nil
+	case 1:
+		return misuse("a setting needs mending: %s", s.faults[0])
+	}
+	return misuse("%d settings need mending:\n  %s", len(s.faults), strings.Join(s.faults, "\n  "))
+}

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// loaded are the settings of serve in some surroundings.
+func loaded(t *testing.T, env map[string]string, args ...string) *settings {
+	t.Helper()
+	p := &program{lookupEnv: func(name string) (string, bool) { v, ok := env[name]; return v, ok }}
+	serve, rest, err := p.root().Find([]string{"serve"})
+	if err != nil || len(rest) > 0 {
+		t.Fatal("there is no serve command")
+	}
+	if err := serve.ParseFlags(args); err != nil {
+		t.Fatal(err)
+	}
+	return p.load(serve)
+}
+
+func writeFile(t *testing.T, name, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestSettingPrecedence(t *testing.T) {
+	t.Parallel()
+	file := writeFile(t, "xenoauth.conf", "# comment\n\nlisten = 127.0.0.1:3\nXENOAUTH_CODE_LIFETIME=3m\nlog_level = \"warn\"\nops-listen = off\n")
+	env := map[string]string{"XENOAUTH_CONFIG": file, "XENOAUTH_LISTEN": "127.0.0.1:2", "XENOAUTH_CODE_LIFETIME": "2m", "XENOAUTH_SIGNUP": ""}
+	s := loaded(t, env, "--listen", "127.0.0.1:1")
+	for name, want := range map[string]string{
+		"listen":        "127.0.0.1:1",        // flag over environment and file
+		"code-lifetime": "2m",                 // environment over file
+		"log-level":     "warn",               // file over default
+		"ops-listen":    "off",                //
+		"signup":        "open",               // empty environment is absent
+		"database-url":  "sqlite:xenoauth.db", // default
+	} {
+		if got := s.text(name); got != want {
+			t.Errorf("%s = %q, want %q", name, got, want)
+		}
+	}
+	if err := s.err(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSettingFromSecretFile(t *testing.T) {
+	t.Parallel()
+	secret := writeFile(t, "url", "postgres://u:p@h/d\n")
+	if s := loaded(t, map[string]string{"XENOAUTH_DATABASE_URL_FILE": secret}); s.text("database-url") != "postgres://u:p@h/d" || s.err() != nil {
+		t.Errorf("from a file: %q, %v", s.text("database-url"), s.err())
+	}
+	config := writeFile(t, "xenoauth.conf", "database-url-file = "+secret+"\n")
+	if s := loaded(t, nil, "--config", config); s.text("database-url") != "postgres://u:p@h/d" || s.err() != nil {
+		t.Errorf("from a file that a file names: %q, %v", s.text("database-url"), s.err())
+	}
+	for name, env := range map[string]map[string]string{
+		"both":    {"XENOAUTH_DATABASE_URL_FILE": secret, "XENOAUTH_DATABASE_URL": "sqlite:x"},
+		"missing": {"XENOAUTH_DATABASE_URL_FILE": secret + ".none"},
+		"empty":   {"XENOAUTH_DATABASE_URL_FILE": writeFile(t, "empty", "\n")},
+	} {
+		if err := loaded(t, env).err(); err == nil || !strings.Contains(err.Error(), "XENOAUTH_DATABASE_URL_FILE") {
+			t.Errorf("%s: %v, want a fault that names XENOAUTH_DATABASE_URL_FILE", name, err)
+		}
+	}
+}
+
+// TestAllFaultsAtOnce: one run names every setting that cannot be used, and where it came from; no secret among them.
+func TestAllFaultsAtOnce(t *testing.T) {
+	t.Parallel()
+	config := writeFile(t, "xenoauth.conf", "lissten = x\nnonsense\nsignup = maybe\nsignup = open\nconfig = other\n")
+	catalogue := writeFile(t, "scopes.json", `{"scopes": [`)
+	env := map[string]string{
+		"XENOAUTH_DATABASE_URL":    "postgres://user:hunter2 %zz@host/db",
+		"XENOAUTH_TRUSTED_PROXIES": "10.0.0.0/8, somewhere",
+		"XENOAUTH_TOKEN_PREFIX":    "X1",
+	}
+	r := line{env: env}.run(t, "serve", "--config", config, "--listen", "nowhere", "--ops-listen", "host", "--issuer", "http://auth.example/x",
+		"--code-lifetime", "11m", "--token-limit", "0", "--migrate", "perhaps", "--default-plan", "gold", "--scopes", catalogue,
+		"--log-level", "loud", "--log-format", "xml")
+	if r.code != exitUsage {
+		t.Errorf("exit %d, want %d", r.code, exitUsage)
+	}
+	for _, want := range []string{
+		"settings need mending", `line 1: there is no setting "lissten"`, "line 2: not a setting", "signup (from signup in ", "line 4: signup is set twice",
+		`line 5: there is no setting "config"`, "database-url (from XENOAUTH_DATABASE_URL): not a well-formed address",
+		"trusted-proxies (from XENOAUTH_TRUSTED_PROXIES): \"somewhere\"", "token-prefix (from XENOAUTH_TOKEN_PREFIX)", "listen (from --listen): \"nowhere\"",
+		"ops-listen (from --ops-listen): \"host\"", "issuer (from --issuer)", "code-lifetime (from --code-lifetime): \"11m\"", "token-limit (from --token-limit)",
+		"migrate (from --migrate): \"perhaps\"", "default-plan (from --default-plan)", "scopes (from --scopes)", "log-level (from --log-level)", "log-format (from --log-format)",
+	} {
+		if !strings.Contains(r.stderr, want) {
+			t.Errorf("no %q in\n%s", want, r.stderr)
+		}
+	}
+	if strings.Contains(r.stderr, "hunter2") {
+		t.Errorf("the password is shown:\n%s", r.stderr)
+	}
+}
+
+func TestMissingConfigFile(t *testing.T) {
+	t.Parallel()
+	line{}.fails(t, exitUsage, "config (from --config): cannot read the file", "user", "list", "--config", filepath.Join(t.TempDir(), "none"))
+}
+
+func TestIssuer(t *testing.T) {
+	t.Parallel()
+	for text, good := range map[string]bool{
+		"https://auth.example.com": true, "https://auth.example.com:8443": true, "http://localhost:8080": true, "http://127.0.0.1": true, "http://[::1]:8080": true,
+		"https://auth.example.com/": false, "https://auth.example.com/x": false, "https://auth.example.com?x": false, "https://u@auth.example.com": false,
+		"https://auth.example.com:443": false, "http://localhost:80": false, "https://AUTH.example.com": false, "http://auth.example.com": false,
+		"auth.example.com": false, "ftp://auth.example.com": false, "https://": false, "https://auth.example.com#": false,
+	} {
+		if err := checkIssuer(text); (err == nil) != good {
+			t.Errorf("checkIssuer(%q) = %v", text, err)
+		}
+	}
+	for listen, required := range map[string]bool{"127.0.0.1:8080": false, "localhost:0": false, "[::1]:8080": false, ":8080": true, "0.0.0.0:8080": true, "10.0.0.1:80": true, "auth.example:80": true} {
+		s := loaded(t, nil, "--listen", listen)
+		host, port := s.address("listen")
+		s.issuer(host, port)
+		if err := s.err(); (err != nil) != required {
+			t.Errorf("listen %s without an issuer: %v", listen, err)
+		}
+	}
+}
+
+func TestDatabaseName(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		"sqlite:xenoauth.db":                                    "sqlite:xenoauth.db",
+		"postgres://u:hunter2@h:5432/d?sslmode=disable":         "postgres://u@h:5432/d",
+		"postgres://h/d?user=u&password=hunter2":                "postgres://h/d",
+		"postgresql:///d?host=/var/run/postgresql&password=abc": "postgresql:///d",
+		"postgres://u:hun%zzter2@h/d":                           "postgres",
+	} {
+		if got := databaseName(address); got != want {
+			t.Errorf("databaseName(%q) = %q, want %q", address, got, want)
+		}
+	}
+}
+
+func TestProxies(t *testing.T) {
+	t.Parallel()
+	s := loaded(t, nil, "--trusted-proxies", "10.1.2.3/8, 192.0.2.1,,2001:db8::/32")
+	got := s.proxies()
+	if s.err() != nil || len(got) != 3 || got[0].String() != "10.0.0.0/8" || got[1].String() != "192.0.2.1/32" || got[2].String() != "2001:db8::/32" {
+		t.Errorf("proxies %v, %v", got, s.err())
+	}
+}
+
+func TestOldUntil(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for text, want := range map[string]time.Time{"keep": {}, "now": now, "24h": now.Add(24 * time.Hour), "90m": now.Add(90 * time.Minute)} {
+		if got, err := parseOldUntil(text, now); err != nil || !got.Equal(want) {
+			t.Errorf("%q: %v, %v; want %v", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "never", "-1h", "0s", "24"} {
+		if _, err := parseOldUntil(text, now); err == nil {
+			t.Errorf("%q was accepted", text)
+		}
+	}
+}
+
+// TestHTTP2 stays off for toolchains whose server can be crashed from afar.
+func TestHTTP2(t *testing.T) {
+	t.Parallel()
+	for version, want := range map[string]bool{"go1.26.8": false, "go1.26.9": true, "go1.26.11": true, "go1.27": true, "go1.27rc1": true, "go1.25.20": false, "devel go1.27-abc": false} {
+		p := httpProtocols(version)
+		if p.HTTP2() != want || !p.HTTP1() {
+			t.Errorf("built by %s: %v, want HTTP/2 %v", version, p, want)
+		}
+	}
+}
+
+// TestSettingsAreDocumented: every setting has a flag somewhere with its help.
+func TestSettingsAreDocumented(t *testing.T) {
+	t.Parallel()
+	p := &program{}
+	flags := map[string]bool{}
+	var visit func(cmd *cobra.Command)
+	visit = func(cmd *cobra.Command) {
+		for _, d := range definitions() {
+			if f := cmd.Flag(d.name); f != nil && f.Usage != "" {
+				flags[d.name] = true
+			}
+		}
+		for _, c := range cmd.Commands() {
+			visit(c)
+		}
+	}
+	visit(p.root())
+	for _, d := range definitions() {
+		if !flags[d.name] {
+			t.Errorf("the setting %s belongs to no command", d.name)
+		}
+	}
+}

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"xenoauth/internal/scope"
+	"xenoauth/internal/secret"
+)
+
+// oneOf is a setting with few values.
+func (s *settings) oneOf(name string, values ...string) string {
+	text := s.text(name)
+	if !slices.Contains(values, text) {
+		s.fault(name, "%q is none of the values: use %s", text, strings.Join(values, " or "))
+	}
+	return text
+}
+
+// duration is a setting of time between two bounds.
+func (s *settings) duration(name string, least, most time.Duration) time.Duration {
+	d, err := time.ParseDuration(s.text(name))
+	if err != nil || d < least || d > most {
+		s.fault(name, "%q is not a time between %s and %s: use for example 90s", s.text(name), least, most)
+	}
+	return d
+}
+
+// number is a whole number between two bounds.
+func (s *settings) number(name string, least, most int) int {
+	n, err := strconv.Atoi(s.text(name))
+	if err != nil || n < least || n > most {
+		s.fault(name, "%q is not a number from %d to %d", s.text(name), least, most)
+	}
+	return n
+}
+
+// databaseURL checks the shape of the address, whose value is never shown: it may hold a password.
+func (s *settings) databaseURL() string {
+	text := s.text("database-url")
+	if path, found := strings.CutPrefix(text, "sqlite:"); found {
+		if path == "" {
+			s.fault("database-url", "name a file after the colon: sqlite:xenoauth.db")
+		}
+		return text
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err == nil && (u.Scheme == "postgres" || u.Scheme == "postgresql"):
+	case strings.HasPrefix(text, "postgres"):
+		s.fault("database-url", "not a well-formed address: percent-encode signs in the password, as in postgres://user:p%%40ss@host/database")
+	default:
+		s.fault("database-url", "use sqlite:PATH or postgres://USER@HOST/DATABASE")
+	}
+	return text
+}
+
+// databaseName is a database address as it may be shown: without password and parameters.
+func databaseName(address string) string {
+	if strings.HasPrefix(address, "sqlite:") {
+		name, _, _ := strings.Cut(address, "?")
+		return name
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return "postgres"
+	}
+	shown := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
+	if name := u.User.Username(); name != "" {
+		shown.User = url.User(name)
+	}
+	return shown.String()
+}
+
+// format is the format of credentials, with its prefixes.
+func (s *settings) format() (secret.Format, []string) {
+	prefixes := strings.Split(s.text("token-prefix"), ",")
+	for i := range prefixes {
+		prefixes[i] = strings.TrimSpace(prefixes[i])
+	}
+	f, err := secret.NewFormat(prefixes...)
+	if err != nil {
+		s.fault("token-prefix", "%s", strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	return f, prefixes
+}
+
+// catalogue is the built-in catalogue of scopes or the one in a file.
+func (s *settings) catalogue() *scope.Catalogue {
+	path := s.text("scopes")
+	if path == "" {
+		return scope.Default()
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		s.fault("scopes", "cannot read the catalogue: %v (the scopes of one app are --scope)", err)
+		return nil
+	}
+	defer file.Close()
+	c, err := scope.LoadCatalogue(file)
+	if err != nil {
+		s.fault("scopes", "the catalogue %s has faults:\n    %s", path, strings.ReplaceAll(err.Error(), "\n", "\n    "))
+	}
+	return c
+}
+
+// address is a HOST:PORT to listen on.
+func (s *settings) address(name string) (host, port string) {
+	host, port, err := net.SplitHostPort(s.text(name))
+	if n, bad := strconv.Atoi(port); err != nil || bad != nil || n < 0 || n > 65535 {
+		s.fault(name, "%q is not HOST:PORT: use for example 127.0.0.1:8080, or 0.0.0.0:8080 for all addresses of this machine", s.text(name))
+		return "", ""
+	}
+	return host, port
+}
+
+// bothLoopbacks says whether the host is the loopback in one of its usual spellings, which all mean the same here:
+// browsers try ::1 for localhost first.
+func bothLoopbacks(host string) bool {
+	return host == "localhost" || host == "127.0.0.1" || host == "::1"
+}
+
+// issuer is the public address of the server, or "" if it follows from the port. host and port are where it listens,
+// both empty if that setting is at fault.
+func (s *settings) issuer(host, port string) string {
+	text := s.text("issuer")
+	if text != "" {
+		if err := checkIssuer(text); err != nil {
+			s.fault("issuer", "%v", err)
+		}
+		return text
+	}
+	if port != "" && !bothLoopbacks(host) {
+		s.fault("issuer", "required, because others than this machine can connect: give the address that browsers use, such as https://auth.example.com")
+	}
+	return ""
+}
+
+// checkIssuer wants an origin as browsers write it, since it is compared byte for byte (RFC 9207 §2.4).
+func checkIssuer(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return fmt.Errorf("%q is not an address: use for example https://auth.example.com", text)
+	}
+	plain := u.Scheme + "://" + strings.ToLower(u.Host)
+	if u.Port() == map[string]string{"https": "443", "http": "80"}[u.Scheme] {
+		plain = strings.TrimSuffix(plain, ":"+u.Port())
+	}
+	if text != plain {
+		return fmt.Errorf("%q is more than an origin: write %s", text, plain)
+	}
+	if u.Scheme == "http" && !bothLoopbacks(u.Hostname()) {
+		return errors.New("http is for this machine only (localhost): use https")
+	}
+	return nil
+}
+
+// proxies are the networks whose forwarded headers are believed.
+func (s *settings) proxies() []netip.Prefix {
+	var networks []netip.Prefix
+	for text := range strings.SplitSeq(s.text("trusted-proxies"), ",") {
+		text = strings.TrimSpace(text)
+		if text == "" {
+			continue
+		}
+		network, err := netip.ParsePrefix(text)
+		if addr, single := netip.ParseAddr(text); single == nil {
+			network, err = addr.Prefix(addr.BitLen())
+		}
+		if err != nil {
+			s.fault("trusted-proxies", "%q is not a network: use for example 10.0.0.0/8", text)
+			continue
+		}
+		networks = append(networks, network.Masked())
+	}
+	return networks
+}
+
+// logger writes to w as the settings say.
+func (s *settings) logger(w io.Writer) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(s.oneOf("log-level", "debug", "info", "warn", "error"))); err != nil {
+		level = slog.LevelInfo // the fault is noted
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if s.oneOf("log-format", "text", "json") == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}

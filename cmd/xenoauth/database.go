@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"xenoauth/internal/directory"
+	"xenoauth/internal/scope"
+	"xenoauth/internal/secret"
+	"xenoauth/store"
+	"xenoauth/store/sqlstore"
+)
+
+// operator is who acts on the command line.
+func operator() store.Actor { return store.Actor{Kind: store.ActorOperator} }
+
+// office is what a command that works on a migrated database has at hand.
+type office struct {
+	store     *sqlstore.Store
+	directory *directory.Directory
+	catalogue *scope.Catalogue
+	format    secret.Format
+}
+
+// close releases the database.
+func (o *office) close() { _ = o.store.Close() }
+
+// errPending says what to do about a database that this program is newer than.
+var errPending = errors.New("the database is not up to date: run \"xenoauth migrate up\" first (serve does it at its start)")
+
+// open reads the settings that every command has and opens the database, which must be up to date.
+func (p *program) open(cmd *cobra.Command, s *settings) (*office, error) {
+	format, _ := s.format()
+	catalogue := s.catalogue()
+	address := s.databaseURL()
+	if err := s.err(); err != nil {
+		return nil, err
+	}
+	st, err := openExisting(cmd.Context(), address)
+	if err != nil {
+		return nil, err
+	}
+	pending, err := st.Pending(cmd.Context())
+	if err == nil && pending {
+		err = errPending
+	}
+	if err != nil {
+		_ = st.Close()
+		return nil, err
+	}
+	rules := directory.New(st, catalogue, secret.NewPasswords(0), format, directory.Options{
+		DefaultPlan: s.text("default-plan"), PublicURL: s.text("issuer"),
+	})
+	return &office{store: st, directory: rules, catalogue: catalogue, format: format}, nil
+}
+
+// openExisting opens a database without making one: a command with a misspelt file name must not leave an empty file.
+func openExisting(ctx context.Context, address string) (*sqlstore.Store, error) {
+	if path, found := strings.CutPrefix(address, "sqlite:"); found {
+		path, _, _ = strings.Cut(path, "?")
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("there is no database %s here: \"xenoauth serve\" or \"xenoauth migrate up\" makes it, or name another with --database-url", databaseName(address))
+		}
+	}
+	return openStore(ctx, address, sqlstore.Options{Log: slog.New(slog.DiscardHandler)})
+}
+
+// openStore opens a database and says which in its error, without the password.
+func openStore(ctx context.Context, address string, o sqlstore.Options) (*sqlstore.Store, error) {
+	st, err := sqlstore.Open(ctx, address, o)
+	if err != nil {
+		return nil, fmt.Errorf("open database %s: %w", databaseName(address), err)
+	}
+	return st, nil
+}
+
+// with runs a command on an opened database.
+func (p *program) with(run func(ctx context.Context, o *office, args []string) error) func(*cobra.Command, []string) error {
+	return p.act(func(cmd *cobra.Command, args []string) error {
+		o, err := p.open(cmd, p.load(cmd))
+		if err != nil {
+			return err
+		}
+		defer o.close()
+		return run(cmd.Context(), o, args)
+	})
+}
+
+// everyPage collects a list of the store that comes in pages; id gives the id of a row.
+func everyPage[T any](ctx context.Context, list func(context.Context, store.Page) ([]T, error), id func(T) string) ([]T, error) {
+	all := []T{}
+	page := store.Page{Limit: 500}
+	for {
+		rows, err := list(ctx, page)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, rows...)
+		if len(rows) < page.Limit {
+			return all, nil
+		}
+		page.After = id(rows[len(rows)-1])
+	}
+}
+
+// readLine reads what standard input holds: one value, with or without a line feed after it.
+func (p *program) readLine(what string) (string, error) {
+	const most = 64 << 10
+	content, err := io.ReadAll(io.LimitReader(p.stdin, most+1))
+	if err != nil {
+		return "", fmt.Errorf("read the %s from standard input: %w", what, err)
+	}
+	text := strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
+	switch {
+	case text == "":
+		return "", misuse("standard input is empty: it must hold the %s", what)
+	case len(content) > most:
+		return "", misuse("standard input is too long for a %s", what)
+	}
+	return text, nil
+}

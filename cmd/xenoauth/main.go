@@ -1,0 +1,167 @@
+// Command xenoauth is the server and its operator's tools. It owns the command line and the settings: it reads them,
+// reports every fault of them at once, wires the rooms of the house together and prints what they answer. It holds no
+// rule of its own; those are in internal/directory, and the rows are in store.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit codes, which scripts rely on.
+const (
+	exitDone    = 0
+	exitRefused = 1 // refused, not found, or the database could not be asked
+	exitUsage   = 2 // unknown command, wrong arguments or settings
+)
+
+func main() {
+	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, lookupEnv: os.LookupEnv}
+	os.Exit(p.run(context.Background(), os.Args[1:]))
+}
+
+// program is one run of the command line, with everything that it takes from the process.
+type program struct {
+	stdin     io.Reader
+	stdout    io.Writer
+	stderr    io.Writer
+	lookupEnv func(string) (string, bool)
+
+	acting bool // a command has its arguments and began: what fails from now on is no wrong usage
+}
+
+// usageError is wrong usage that a command itself found.
+type usageError struct{ message string }
+
+func (e *usageError) Error() string { return e.message }
+
+func misuse(format string, args ...any) error {
+	return &usageError{fmt.Sprintf(format, args...)}
+}
+
+// run executes one command line and returns the exit code. Ending ctx stops a server as a signal does.
+func (p *program) run(ctx context.Context, args []string) int {
+	root := p.root()
+	root.SetArgs(args)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitDone
+	}
+	fmt.Fprintf(p.stderr, "xenoauth: %s\n", explain(err))
+	var usage *usageError
+	if p.acting && !errors.As(err, &usage) {
+		return exitRefused
+	}
+	fmt.Fprintf(p.stderr, "See \"%s --help\".\n", cmd.CommandPath())
+	return exitUsage
+}
+
+// root is the tree of commands.
+func (p *program) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "xenoauth",
+		Short: "Open your platform's API to third-party apps",
+		Long: `Xenoauth lets third-party apps ask for access to accounts of your platform: developer
+portal, log-in, consent page, token endpoint, installed apps and token verification.
+
+Every setting --a-b may also be given as the environment variable XENOAUTH_A_B, or as
+a line "a-b = value" in the file that --config names; a flag wins over the environment,
+and that over the file.`,
+		Example: `  xenoauth demo                      try everything on a temporary database
+  xenoauth serve                     start the server on http://localhost:8080
+  xenoauth app list                  commands work beside the running server`,
+		Args:          noCommand,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetIn(p.stdin)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	p.define(root.PersistentFlags(), "config", "database-url", "scopes", "token-prefix")
+	root.AddCommand(
+		p.serveCommand(), p.demoCommand(), p.migrateCommand(), p.userCommand(), p.accountCommand(), p.appCommand(),
+		p.resourceCommand(), p.tokenCommand(), p.versionCommand(),
+	)
+	root.SetHelpCommand(helpCommand(root))
+	root.InitDefaultHelpFlag()
+	root.InitDefaultCompletionCmd()
+	if completion, _, err := root.Find([]string{"completion"}); err == nil {
+		asGroup(completion)
+	}
+	return root
+}
+
+// asGroup makes a command that only has commands below it refuse everything else: cobra by itself answers a misspelt
+// one with the help text and success.
+func asGroup(group *cobra.Command, commands ...*cobra.Command) *cobra.Command {
+	group.AddCommand(commands...)
+	group.Args = noCommand
+	group.RunE = func(cmd *cobra.Command, _ []string) error {
+		var names []string
+		for _, c := range cmd.Commands() {
+			if c.IsAvailableCommand() {
+				names = append(names, c.Name())
+			}
+		}
+		return misuse("%s needs a command: %s", cmd.CommandPath(), strings.Join(names, ", "))
+	}
+	return group
+}
+
+// noCommand refuses arguments of a group, naming commands that are spelled alike.
+func noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	message := fmt.Sprintf("unknown command %q for %q", args[0], cmd.CommandPath())
+	if cmd.SuggestionsMinimumDistance <= 0 {
+		cmd.SuggestionsMinimumDistance = 2
+	}
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		message += fmt.Sprintf(" (did you mean %s?)", strings.Join(near, ", "))
+	}
+	return misuse("%s", message)
+}
+
+// arguments wants exactly as many arguments as it has names.
+func arguments(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < len(names):
+			return misuse("%s: the argument %s is missing", cmd.CommandPath(), names[len(args)])
+		case len(args) > len(names):
+			return misuse("%s: %q is one argument too many", cmd.CommandPath(), args[len(names)])
+		}
+		return nil
+	}
+}
+
+// helpCommand is cobra's help command, but one that fails for what does not exist.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Say how a command is used",
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return misuse("there is no command %q", strings.Join(args, " "))
+			}
+			return cmd.Help()
+		},
+	}
+}
+
+// act marks the begin of a command's own work; see program.acting.
+func (p *program) act(run func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		p.acting = true
+		return run(cmd, args)
+	}
+}

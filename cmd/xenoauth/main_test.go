@@ -1,0 +1,214 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+// TestMain lets a test run this very binary as the program, to send it signals.
+func TestMain(m *testing.M) {
+	if os.Getenv("XENOAUTH_TEST_PROGRAM") == "1" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// result is what a run of the command line left behind.
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+// line is a command line with its surroundings.
+type line struct {
+	env   map[string]string
+	stdin string
+}
+
+// run runs the program in this process.
+func (l line) run(t *testing.T, args ...string) result {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	p := &program{
+		stdin: strings.NewReader(l.stdin), stdout: &stdout, stderr: &stderr,
+		lookupEnv: func(name string) (string, bool) { v, ok := l.env[name]; return v, ok },
+	}
+	code := p.run(t.Context(), args)
+	return result{code, stdout.String(), stderr.String()}
+}
+
+// on is a command line on a database.
+func on(database string) line {
+	return line{env: map[string]string{"XENOAUTH_DATABASE_URL": database}}
+}
+
+func (l line) with(stdin string) line { l.stdin = stdin; return l }
+
+// ok runs a command that must succeed, and reads its JSON into answer if there is one.
+func (l line) ok(t *testing.T, answer any, args ...string) result {
+	t.Helper()
+	if answer != nil {
+		args = append(args, "--json")
+	}
+	r := l.run(t, args...)
+	if r.code != exitDone {
+		t.Fatalf("xenoauth %s: exit %d\n%s", strings.Join(args, " "), r.code, r.stderr)
+	}
+	if answer != nil {
+		if err := json.Unmarshal([]byte(r.stdout), answer); err != nil {
+			t.Fatalf("xenoauth %s: %v in\n%s", strings.Join(args, " "), err, r.stdout)
+		}
+	}
+	return r
+}
+
+// fails runs a command that must end with the code and say so.
+func (l line) fails(t *testing.T, code int, saying string, args ...string) {
+	t.Helper()
+	r := l.run(t, args...)
+	if r.code != code || !strings.Contains(r.stderr, saying) {
+		t.Errorf("xenoauth %s: exit %d, want %d; says\n%swant it to say %q", strings.Join(args, " "), r.code, code, r.stderr, saying)
+	}
+}
+
+func TestWrongUsage(t *testing.T) {
+	t.Parallel()
+	database := "sqlite:" + filepath.Join(t.TempDir(), "none.db")
+	for _, c := range []struct {
+		name   string
+		args   string
+		saying string
+	}{
+		{"unknown command", "srve", `unknown command "srve" for "xenoauth" (did you mean serve?)`},
+		{"unknown command of a group", "app ad", `unknown command "ad" for "xenoauth app"`},
+		{"group alone", "app", "xenoauth app needs a command: add"},
+		{"migrate alone", "migrate", "needs a command: status, up"},
+		{"unknown flag", "serve --lisen x", "unknown flag: --lisen"},
+		{"flag without value", "serve --listen", "flag needs an argument"},
+		{"extra argument", "serve now", `"now" is one argument too many`},
+		{"extra argument of list", "user list all", "one argument too many"},
+		{"extra argument of version", "version 2", "one argument too many"},
+		{"missing argument", "user show", "the argument EMAIL_OR_ID is missing"},
+		{"missing second argument", "account set-plan ada@example.org", "the argument PLAN is missing"},
+		{"missing role", "account set-role a@b c@d", "the argument ROLE is missing"},
+		{"too many for add-member", "account add-member a@b c@d agent x", "one argument too many"},
+		{"token on the command line", "token inspect xnoa_abc", "standard input"},
+		{"token without dash", "token revoke", "standard input"},
+		{"help of nothing", "help frobnicate", `there is no command "frobnicate"`},
+		{"completion of nothing", "completion tcsh", "unknown command"},
+		{"completion alone", "completion", "needs a command"},
+		{"bad value of a switch", "demo --check=perhaps", "invalid argument"},
+		{"password on the command line", "user add ada@example.org --password secret", "unknown flag: --password"},
+		{"no password", "user add ada@example.org", "--password-stdin"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r := on(database).run(t, strings.Fields(c.args)...)
+			if r.code != exitUsage || !strings.Contains(r.stderr, c.saying) || r.stdout != "" {
+				t.Errorf("exit %d, stdout %q, stderr %q; want exit 2 and %q", r.code, r.stdout, r.stderr, c.saying)
+			}
+		})
+	}
+}
+
+// TestHelp: every command says what it does, shows an example, and answers --help with success.
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	p := &program{stdin: strings.NewReader(""), stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}, lookupEnv: os.LookupEnv}
+	leaves := 0
+	var visit func(cmd *cobra.Command)
+	visit = func(cmd *cobra.Command) {
+		if cmd.Name() == "completion" || cmd.Name() == "help" {
+			return
+		}
+		path := strings.Fields(cmd.CommandPath())[1:]
+		r := line{}.run(t, append(path, "--help")...)
+		if r.code != exitDone || !strings.Contains(r.stdout, "Usage:") {
+			t.Errorf("%s --help: exit %d, %q", cmd.CommandPath(), r.code, r.stdout)
+		}
+		if cmd.Short == "" || cmd.Args == nil || cmd.RunE == nil {
+			t.Errorf("%s lacks a short help, its arguments or what it does", cmd.CommandPath())
+		}
+		if !cmd.HasSubCommands() {
+			leaves++
+			if !strings.Contains(cmd.Example, cmd.CommandPath()) {
+				t.Errorf("%s has no example of itself", cmd.CommandPath())
+			}
+		}
+		for _, c := range cmd.Commands() {
+			visit(c)
+		}
+	}
+	visit(p.root())
+	if leaves < 30 {
+		t.Errorf("%d commands, want all of them", leaves)
+	}
+	if r := (line{}).run(t); r.code != exitDone || !strings.Contains(r.stdout, "xenoauth demo") {
+		t.Errorf("xenoauth alone: exit %d, %q; want the help", r.code, r.stdout)
+	}
+	if r := (line{}).run(t, "help", "app", "add"); r.code != exitDone || !strings.Contains(r.stdout, "--redirect-uri") {
+		t.Errorf("help app add: exit %d, %q", r.code, r.stdout)
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	t.Parallel()
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		if r := (line{}).run(t, "completion", shell); r.code != exitDone || !strings.Contains(r.stdout, "xenoauth") {
+			t.Errorf("completion %s: exit %d, %d bytes", shell, r.code, len(r.stdout))
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	var v map[string]string
+	line{}.ok(t, &v, "version")
+	for _, name := range []string{"version", "revision", "go", "platform"} {
+		if _, ok := v[name]; !ok {
+			t.Errorf("version --json has no %s: %v", name, v)
+		}
+	}
+}
+
+// TestConfirm: only a terminal is asked; the null device and a pipe are none.
+func TestConfirm(t *testing.T) {
+	t.Parallel()
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	defer write.Close()
+	if isTerminal(null) || isTerminal(read) || isTerminal(strings.NewReader("")) {
+		t.Error("what is no terminal would be asked")
+	}
+	p := &program{stdin: null, stderr: &bytes.Buffer{}}
+	if err := p.confirm(false, "Sure?"); err != nil {
+		t.Errorf("a script is refused: %v", err)
+	}
+}
+
+// TestRunEndsWithContext: a command that waits for a database ends with its context.
+func TestRunEndsWithContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	p := &program{stdin: strings.NewReader(""), stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}, lookupEnv: func(string) (string, bool) { return "", false }}
+	if code := p.run(ctx, []string{"migrate", "up", "--database-url", "postgres://nobody@127.0.0.1:1/none"}); code != exitRefused {
+		t.Errorf("exit %d, want %d", code, exitRefused)
+	}
+}

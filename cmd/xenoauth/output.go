@@ -1,0 +1,140 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"xenoauth/store"
+)
+
+// explain is an error as people should read it.
+func explain(err error) string {
+	switch {
+	case errors.Is(err, store.ErrUnavailable):
+		return err.Error() + "\nThe database could not be asked. Is it running, and is --database-url right?"
+	case errors.Is(err, store.ErrEnded):
+		return err.Error() + "\nSomething that this depends on was disabled or removed."
+	}
+	return err.Error()
+}
+
+// moment is a time in JSON: RFC 3339 in UTC, or null for never.
+type moment time.Time
+
+// MarshalJSON writes null for the zero time.
+func (m moment) MarshalJSON() ([]byte, error) {
+	if time.Time(m).IsZero() {
+		return []byte("null"), nil
+	}
+	return json.Marshal(time.Time(m).UTC().Format(time.RFC3339Nano))
+}
+
+// String is the time for people: to the second, or a dash.
+func (m moment) String() string {
+	if time.Time(m).IsZero() {
+		return "-"
+	}
+	return time.Time(m).UTC().Format("2006-01-02 15:04:05")
+}
+
+// jsonFlag adds --json.
+func jsonFlag(cmd *cobra.Command) *bool {
+	return cmd.Flags().Bool("json", false, "print JSON")
+}
+
+// printJSON writes v, indented. Names in URLs and texts keep their characters.
+func (p *program) printJSON(v any) error {
+	encoder := json.NewEncoder(p.stdout)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(v); err != nil {
+		return fmt.Errorf("write JSON: %w", err)
+	}
+	return nil
+}
+
+// printRows writes a table; every row is as long as the head.
+func (p *program) printRows(head []string, rows [][]string) error {
+	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	for _, row := range append([][]string{head}, rows...) {
+		fmt.Fprintln(w, strings.Join(row, "\t"))
+	}
+	return w.Flush()
+}
+
+// field is one line of what a show command prints.
+type field struct{ name, value string }
+
+// printFields writes names and values below each other. Lines of a value stand below its first.
+func (p *program) printFields(fields ...field) error {
+	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	for _, f := range fields {
+		for i, line := range strings.Split(f.value, "\n") {
+			if i > 0 {
+				f.name = ""
+			}
+			fmt.Fprintf(w, "%s\t%s\n", f.name, line)
+		}
+	}
+	return w.Flush()
+}
+
+// say writes one line for people.
+func (p *program) say(format string, args ...any) {
+	fmt.Fprintf(p.stdout, format+"\n", args...)
+}
+
+// confirmFlag adds --yes.
+func confirmFlag(cmd *cobra.Command) *bool {
+	return cmd.Flags().Bool("yes", false, "do not ask for confirmation")
+}
+
+// confirm asks before something final, if there is a person to ask: on a terminal and without --yes. A script said
+// what it wants by naming the command.
+func (p *program) confirm(yes bool, format string, args ...any) error {
+	if yes || !isTerminal(p.stdin) {
+		return nil
+	}
+	fmt.Fprintf(p.stderr, format+" [y/N] ", args...)
+	answer, err := bufio.NewReader(p.stdin).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return nil
+	}
+	return errors.New("not confirmed; nothing was changed")
+}
+
+// isTerminal says whether somebody may sit at the other end. The null device is a character device, too, and what
+// scripts and supervisors give as standard input.
+func isTerminal(r io.Reader) bool {
+	file, ok := r.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(info, null)
+}
+
+// yesNo is a claim for people.
+func yesNo(claim bool) string {
+	if claim {
+		return "yes"
+	}
+	return "no"
+}

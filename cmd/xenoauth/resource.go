@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"xenoauth/internal/directory"
+	"xenoauth/store"
+)
+
+// resourceView is a resource server in JSON. id and client_id are the same.
+type resourceView struct {
+	ID           string `json:"id"`
+	ClientID     string `json:"client_id"`
+	Name         string `json:"name"`
+	CreatedAt    moment `json:"created_at"`
+	ClientSecret string `json:"client_secret,omitempty"` // only when it was just made
+	SecretID     string `json:"secret_id,omitempty"`
+}
+
+func (p *program) resourceCommand() *cobra.Command {
+	return asGroup(&cobra.Command{
+		Use:   "resource",
+		Short: "Manage credentials of the platform's APIs, which verify tokens",
+	}, p.resourceAdd(), p.resourceList(), p.resourceRotateSecret(), p.resourceRemove())
+}
+
+func (p *program) resourceAdd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "add NAME",
+		Short: "Make a credential with which an API asks /oauth/introspect about tokens",
+		Long: `Make a credential with which an API of the platform asks /oauth/introspect about tokens. The
+secret is shown this once; only its hash is kept.`,
+		Example: `  xenoauth resource add "Widgets API" --json`,
+		Args:    arguments("NAME"),
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+		r, c, err := o.directory.CreateResource(ctx, operator(), args[0])
+		if err != nil {
+			return err
+		}
+		v := viewResource(r)
+		v.ClientSecret, v.SecretID = c.Reveal(), c.ID.String()
+		if *asJSON {
+			return p.printJSON(v)
+		}
+		return p.printFields(field{"client id", v.ClientID}, field{"name", v.Name},
+			field{"client secret", v.ClientSecret + "  (shown only now)"}, field{"secret id", v.SecretID})
+	})
+	return cmd
+}
+
+func viewResource(r store.ResourceServer) resourceView {
+	return resourceView{ID: r.ID, ClientID: r.ID, Name: r.Name, CreatedAt: moment(r.CreatedAt)}
+}
+
+func (p *program) resourceList() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "List all resource servers",
+		Example: "  xenoauth resource list",
+		Args:    arguments(),
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, _ []string) error {
+		resources, err := o.store.ListResources(ctx)
+		if err != nil {
+			return fmt.Errorf("list resource servers: %w", err)
+		}
+		views, rows := []resourceView{}, [][]string{}
+		for _, r := range resources {
+			v := viewResource(r)
+			views = append(views, v)
+			rows = append(rows, []string{v.ClientID, v.Name, v.CreatedAt.String()})
+		}
+		if *asJSON {
+			return p.printJSON(views)
+		}
+		return p.printRows([]string{"CLIENT ID", "NAME", "CREATED (UTC)"}, rows)
+	})
+	return cmd
+}
+
+func (p *program) resourceRemove() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "remove RESOURCE",
+		Short:   "Remove a resource server for ever; its credential stops working at once",
+		Example: "  xenoauth resource remove rs_0AbCdEfGhIjKlMnOpQrStU --yes",
+		Args:    arguments("RESOURCE"),
+	}
+	yes, asJSON := confirmFlag(cmd), jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+		r, err := o.store.ResourceByID(ctx, args[0])
+		if errors.Is(err, store.ErrNotFound) {
+			return &directory.NotFoundError{What: "resource server", Ref: args[0]}
+		}
+		if err != nil {
+			return fmt.Errorf("find resource server: %w", err)
+		}
+		if err := p.confirm(*yes, "Remove %q for ever?", r.Name); err != nil {
+			return err
+		}
+		if err := o.store.RemoveResource(ctx, operator(), r.ID); err != nil {
+			return fmt.Errorf("remove resource server %s: %w", r.ID, err)
+		}
+		return p.done(*asJSON, "removed", r.ID, r.Name)
+	})
+	return cmd
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"xenoauth/internal/directory"
+	"xenoauth/internal/secret"
+)
+
+// rotatedView is a new secret in JSON: the only time it is shown.
+type rotatedView struct {
+	ID           string `json:"id"`
+	ClientID     string `json:"client_id"`
+	ClientSecret string `json:"client_secret"`
+	SecretID     string `json:"secret_id"`
+	OldUntil     moment `json:"old_until"` // null: the old ones work until they are revoked
+}
+
+// rotateHelp is what rotate-secret of apps and of resource servers say alike.
+const rotateHelp = `Mint another client secret and print it, this once.
+
+The old secret keeps working by default, so that the new one can be rolled out without
+downtime: end it later in the developer portal, or give a time for it here. At most two secrets
+work at the same time. --old-until takes:
+  keep   the old secret works until it is revoked (the default)
+  24h    it works for that long, any time such as 90m or 168h
+  now    it ends at once, because it leaked`
+
+func (p *program) appRotateSecret() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "rotate-secret APP",
+		Short: "Mint another client secret; the old one keeps working for as long as you say",
+		Example: `  xenoauth app rotate-secret app_0AbCdEfGhIjKlMnOpQrStU --old-until 24h
+  xenoauth app rotate-secret app_0AbCdEfGhIjKlMnOpQrStU --old-until now --json`,
+		Args: arguments("APP"),
+	}
+	return p.rotateCommand(cmd, func(ctx context.Context, o *office, id string, until time.Time) (secret.Credential, error) {
+		return o.directory.RotateSecret(ctx, operator(), "", id, until)
+	})
+}
+
+func (p *program) resourceRotateSecret() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "rotate-secret RESOURCE",
+		Short:   "Mint another secret; the old one keeps working for as long as you say",
+		Example: `  xenoauth resource rotate-secret rs_0AbCdEfGhIjKlMnOpQrStU --old-until 24h`,
+		Args:    arguments("RESOURCE"),
+	}
+	return p.rotateCommand(cmd, func(ctx context.Context, o *office, id string, until time.Time) (secret.Credential, error) {
+		return o.directory.RotateResourceSecret(ctx, operator(), id, until)
+	})
+}
+
+func (p *program) rotateCommand(cmd *cobra.Command, rotate func(context.Context, *office, string, time.Time) (secret.Credential, error)) *cobra.Command {
+	cmd.Long = rotateHelp
+	oldUntil := cmd.Flags().String("old-until", "keep", "how long the old secret works: keep, now or a time such as `24h`")
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+		until, err := parseOldUntil(*oldUntil, o.store.Now())
+		if err != nil {
+			return err
+		}
+		c, err := rotate(ctx, o, args[0], until)
+		var limit *directory.SecretLimitError
+		if errors.As(err, &limit) {
+			return fmt.Errorf("%w in the developer portal, or add --old-until now to end the old ones at once", err)
+		}
+		if err != nil {
+			return err
+		}
+		v := rotatedView{ID: args[0], ClientID: args[0], ClientSecret: c.Reveal(), SecretID: c.ID.String(), OldUntil: moment(until)}
+		if *asJSON {
+			return p.printJSON(v)
+		}
+		old := "works until it is revoked"
+		if !until.IsZero() {
+			old = "works until " + v.OldUntil.String() + " UTC"
+		}
+		return p.printFields(field{"client id", v.ClientID}, field{"client secret", v.ClientSecret + "  (shown only now)"},
+			field{"secret id", v.SecretID}, field{"old secret", old})
+	})
+	return cmd
+}
+
+// parseOldUntil is when old secrets end; zero is never.
+func parseOldUntil(text string, now time.Time) (time.Time, error) {
+	switch text {
+	case "keep":
+		return time.Time{}, nil
+	case "now":
+		return now, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return time.Time{}, misuse("--old-until %q is not keep, now or a time such as 24h", text)
+	}
+	return now.Add(d), nil
+}

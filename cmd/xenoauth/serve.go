@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"go/version"
+	"log/slog"
+	"net"
+	"net/http"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"xenoauth/internal/secret"
+	"xenoauth/server"
+	"xenoauth/store/sqlstore"
+)
+
+// graceTime is how long requests in flight may take to finish after the signal to stop.
+const graceTime = 10 * time.Second
+
+// serveConfig is what serve was told, checked.
+type serveConfig struct {
+	database         string
+	host, port       string
+	opsHost, opsPort string // "" for none
+	migrate          bool
+	options          server.Options
+	log              *slog.Logger
+}
+
+func (p *program) serveCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Start the server",
+		Long: `Start the server. Without any setting it serves this machine on http://localhost:8080, with a
+SQLite file xenoauth.db in the working directory; --database-url moves it to Postgres.
+
+SIGTERM or SIGINT stops it: readiness turns off, requests in flight may finish within 10 s.`,
+		Example: `  xenoauth serve
+  xenoauth serve --listen 0.0.0.0:8080 --issuer https://auth.example.com --database-url postgres://xenoauth@db/xenoauth
+  XENOAUTH_DATABASE_URL_FILE=/run/secrets/database xenoauth serve --config /etc/xenoauth.conf`,
+		Args: arguments(),
+	}
+	p.define(cmd.Flags(), "listen", "issuer", "ops-listen", "migrate", "signup", "default-plan", "code-lifetime", "token-limit",
+		"trusted-proxies", "log-level", "log-format")
+	cmd.RunE = p.act(func(cmd *cobra.Command, _ []string) error {
+		config, err := p.serveConfig(p.load(cmd))
+		if err != nil {
+			return err
+		}
+		// Stopping only at the end means that a second signal changes nothing.
+		ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+		defer stop()
+		return p.serve(ctx, config)
+	})
+	return cmd
+}
+
+// serveConfig checks all settings and reports all faults at once.
+func (p *program) serveConfig(s *settings) (serveConfig, error) {
+	c := serveConfig{database: s.databaseURL(), log: s.logger(p.stderr)}
+	c.host, c.port = s.address("listen")
+	if ops := s.text("ops-listen"); ops != "" && ops != "off" {
+		c.opsHost, c.opsPort = s.address("ops-listen")
+	}
+	c.migrate = s.oneOf("migrate", "auto", "off") == "auto"
+	_, prefixes := s.format()
+	c.options = server.Options{
+		Issuer:         s.issuer(c.host, c.port),
+		SignUpOpen:     s.oneOf("signup", "open", "closed") == "open",
+		DefaultPlan:    s.oneOf("default-plan", plans()...),
+		CodeLifetime:   s.duration("code-lifetime", time.Second, server.MaxCodeLifetime),
+		TokenLimit:     s.number("token-limit", 1, 10_000),
+		Prefixes:       prefixes,
+		Catalogue:      s.catalogue(),
+		TrustedProxies: s.proxies(),
+		Log:            c.log,
+		Passwords:      secret.NewPasswords(0),
+	}
+	return c, s.err()
+}
+
+// serve runs the server until ctx ends.
+func (p *program) serve(ctx context.Context, c serveConfig) error {
+	st, err := openStore(ctx, c.database, sqlstore.Options{Log: c.log, Lock: true})
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	if err := upToDate(ctx, st, c.migrate); err != nil {
+		return err
+	}
+	public, err := listen(ctx, "listen", c.host, c.port)
+	if err != nil {
+		return err
+	}
+	defer closeAll(public)
+	var ops []net.Listener
+	if c.opsPort != "" {
+		if ops, err = listen(ctx, "ops-listen", c.opsHost, c.opsPort); err != nil {
+			return err
+		}
+		defer closeAll(ops)
+	}
+	if c.options.Issuer == "" {
+		c.options.Issuer = fmt.Sprintf("http://localhost:%d", portOf(public[0]))
+	}
+	srv, err := server.New(ctx, st, c.options)
+	if err != nil {
+		return fmt.Errorf("start the server: %w", err)
+	}
+	p.say("%s", readyLine(c, ops))
+	return run(ctx, srv, c.log, public, ops)
+}
+
+// upToDate migrates, or refuses to go on with what this program cannot use.
+func upToDate(ctx context.Context, st *sqlstore.Store, migrate bool) error {
+	if migrate {
+		_, err := st.Migrate(ctx)
+		return err
+	}
+	pending, err := st.Pending(ctx)
+	if err == nil && pending {
+		err = errors.New("the database is not up to date, and --migrate is off: run \"xenoauth migrate up\" first")
+	}
+	return err
+}
+
+// readyLine says where to go next.
+func readyLine(c serveConfig, ops []net.Listener) string {
+	next := "sign up at " + c.options.Issuer + "/signup"
+	if !c.options.SignUpOpen {
+		next = "sign-up is closed; add people with \"xenoauth user add\""
+	}
+	line := fmt.Sprintf("xenoauth is ready at %s – %s (database %s", c.options.Issuer, next, databaseName(c.database))
+	if len(ops) > 0 {
+		line += fmt.Sprintf(", health and metrics on http://%s", ops[0].Addr())
+	}
+	return line + ")"
+}
+
+// run serves on all listeners until ctx ends or one of them fails, and then stops in order: readiness first, so that a
+// load balancer looks elsewhere, then the public listeners, which let requests finish, then what is buffered, and the
+// operator's listener last.
+func run(ctx context.Context, srv *server.Server, log *slog.Logger, public, ops []net.Listener) error {
+	front := newHTTPServer(srv.Handler(), log)
+	back := newHTTPServer(srv.Operations(), log)
+	failed := make(chan error, len(public)+len(ops))
+	start := func(s *http.Server, listeners []net.Listener) {
+		for _, l := range listeners {
+			go func() {
+				if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+					failed <- fmt.Errorf("serve on %s: %w", l.Addr(), err)
+				}
+			}()
+		}
+	}
+	start(front, public)
+	start(back, ops)
+	var failure error
+	select {
+	case <-ctx.Done():
+		log.Info("stopping")
+	case failure = <-failed:
+	}
+	srv.Drain()
+	// The context that told us to stop has ended, so that stopping needs its own.
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceTime)
+	defer cancel()
+	if err := front.Shutdown(grace); err != nil {
+		log.Warn("requests did not finish in time and were cut off", "error", err)
+		_ = front.Close()
+	}
+	// Writing down what is buffered gets its own time: the requests may have used up theirs.
+	flush, cancelFlush := context.WithTimeout(context.WithoutCancel(ctx), graceTime/2)
+	defer cancelFlush()
+	if err := srv.Close(flush); err != nil {
+		log.Warn("last uses of credentials were not written", "error", err)
+	}
+	_ = back.Close()
+	return failure
+}
+
+// newHTTPServer has the limits without which one slow client holds a connection for ever (BATTERY.md H2, H3).
+func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		Protocols:         httpProtocols(runtime.Version()),
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+}
+
+// httpProtocols leaves HTTP/2 off in what toolchains before 1.26.9 build: its server could be crashed from afar.
+func httpProtocols(goVersion string) *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(true)
+	p.SetHTTP2(version.IsValid(goVersion) && version.Compare(goVersion, "go1.26.9") >= 0)
+	return p
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"xenoauth/internal/verify"
+	"xenoauth/store"
+)
+
+// tokenView is what inspect says of a token in JSON. A dead one has active only.
+type tokenView struct {
+	Active       bool          `json:"active"`
+	TokenID      string        `json:"token_id,omitempty"`
+	Kind         string        `json:"kind,omitempty"`
+	ClientID     string        `json:"client_id,omitempty"`
+	AppName      string        `json:"app_name,omitempty"`
+	Subject      string        `json:"sub,omitempty"`
+	User         *tokenUser    `json:"user,omitempty"`
+	Account      *tokenAccount `json:"account,omitempty"`
+	Installation string        `json:"installation,omitempty"`
+	Scopes       []string      `json:"scopes,omitempty"`
+	Permissions  []string      `json:"permissions,omitempty"`
+	Audience     []string      `json:"audience,omitempty"`
+	IssuedAt     *moment       `json:"issued_at,omitempty"`
+	ExpiresAt    *moment       `json:"expires_at,omitempty"` // absent: never
+}
+
+type tokenUser struct {
+	ID    string `json:"id"`
+	Email string `json:"email,omitempty"`
+}
+
+type tokenAccount struct {
+	ID   string `json:"id"`
+	Name string `json:"name,omitempty"`
+	Role string `json:"role,omitempty"`
+}
+
+func viewToken(id verify.Identity) tokenView {
+	issued, expires := moment(id.IssuedAt), moment(id.ExpiresAt)
+	v := tokenView{
+		Active: true, TokenID: id.TokenID.String(), Kind: id.Kind.String(), ClientID: id.ClientID, AppName: id.AppName,
+		Subject: id.Subject, Installation: id.Installation, Scopes: id.Scopes.Slice(), Audience: id.Audience, IssuedAt: &issued,
+	}
+	if !id.ExpiresAt.IsZero() {
+		v.ExpiresAt = &expires
+	}
+	if id.User != nil {
+		v.User = &tokenUser{ID: id.User.ID, Email: id.User.Email}
+	}
+	if id.Account != nil {
+		v.Account = &tokenAccount{ID: id.Account.ID, Name: id.Account.Name, Role: string(id.Role)}
+	}
+	for _, permission := range id.Permissions {
+		v.Permissions = append(v.Permissions, string(permission))
+	}
+	return v
+}
+
+func (v tokenView) fields() []field {
+	fields := []field{
+		{"active", "yes"}, {"token id", v.TokenID}, {"kind", v.Kind}, {"app", strings.TrimSpace(v.ClientID + "  " + v.AppName)}, {"subject", v.Subject},
+	}
+	if v.User != nil {
+		fields = append(fields, field{"user", v.User.ID + "  " + v.User.Email})
+	}
+	if v.Account != nil {
+		fields = append(fields, field{"account", strings.TrimSpace(v.Account.ID + "  " + v.Account.Name)}, field{"role", v.Account.Role})
+	}
+	expires := "never"
+	if v.ExpiresAt != nil {
+		expires = v.ExpiresAt.String()
+	}
+	return append(fields, field{"installation", v.Installation}, field{"scopes", strings.Join(v.Scopes, " ")},
+		field{"permissions", strings.Join(v.Permissions, " ")}, field{"audience", strings.Join(v.Audience, " ")},
+		field{"issued", v.IssuedAt.String()}, field{"expires", expires})
+}
+
+// errDeadToken is one answer for malformed, unknown, expired and revoked.
+var errDeadToken = errors.New("the token is not active: it is unknown, has expired or was revoked, or what it belongs to has ended")
+
+func (p *program) tokenCommand() *cobra.Command {
+	return asGroup(&cobra.Command{
+		Use:   "token",
+		Short: "Say what a token is good for, or end it",
+	}, p.tokenInspect(), p.tokenRevoke())
+}
+
+func (p *program) tokenInspect() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "inspect -",
+		Short: "Say whose the access or refresh token on standard input is, and what it allows",
+		Long: `Say whose the access or refresh token on standard input is, and what it allows. Its last use is
+not touched. A dead token is exit code 1.`,
+		Example: `  xenoauth token inspect - < token.txt
+  printf %s "$TOKEN" | xenoauth token inspect - --json`,
+		Args: fromStandardInput,
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, _ []string) error {
+		token, err := p.readLine("token")
+		if err != nil {
+			return err
+		}
+		v := verify.New(o.store, o.format, o.catalogue)
+		id, err := v.Inspect(ctx, token)
+		if errors.Is(err, verify.ErrInvalid) {
+			id, err = v.InspectRefresh(ctx, token)
+		}
+		err = errors.Join(err, v.Close(ctx))
+		if errors.Is(err, verify.ErrInvalid) {
+			if *asJSON {
+				if err := p.printJSON(tokenView{}); err != nil {
+					return err
+				}
+			}
+			return errDeadToken
+		}
+		if err != nil {
+			return err
+		}
+		view := viewToken(id)
+		if *asJSON {
+			return p.printJSON(view)
+		}
+		return p.printFields(view.fields()...)
+	})
+	return cmd
+}
+
+func (p *program) tokenRevoke() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "revoke -",
+		Short: "End the access or refresh token on standard input for ever",
+		Long: `End the access or refresh token on standard input for ever. A refresh token takes the access
+tokens of its family along.`,
+		Example: `  xenoauth token revoke - < token.txt`,
+		Args:    fromStandardInput,
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, _ []string) error {
+		token, err := p.readLine("token")
+		if err != nil {
+			return err
+		}
+		if err := o.directory.RevokeToken(ctx, operator(), token); err != nil {
+			if errors.Is(err, store.ErrNotFound) {
+				return errors.New("this server has no such token")
+			}
+			return err
+		}
+		if *asJSON {
+			return p.printJSON(struct {
+				Revoked bool `json:"revoked"`
+			}{true})
+		}
+		p.say("revoked")
+		return nil
+	})
+	return cmd
+}
+
+// fromStandardInput wants "-" and nothing else: what stands on a command line, other users of the machine can read.
+func fromStandardInput(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 || args[0] != "-" {
+		return misuse("%s reads the token from standard input: write - in its place", cmd.CommandPath())
+	}
+	return nil
+}

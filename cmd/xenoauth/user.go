@@ -1,0 +1,242 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"xenoauth/internal/directory"
+	"xenoauth/store"
+)
+
+// userView is a user in JSON.
+type userView struct {
+	ID        string       `json:"id"`
+	Email     string       `json:"email"`
+	Name      string       `json:"name"`
+	Operator  bool         `json:"operator"`
+	Disabled  bool         `json:"disabled"`
+	CreatedAt moment       `json:"created_at"`
+	Account   string       `json:"account,omitempty"`  // when it was just made with the user
+	Accounts  []memberView `json:"accounts,omitempty"` // in show
+}
+
+func viewUser(u store.User) userView {
+	return userView{
+		ID: u.ID, Email: u.Email, Name: u.Name, Operator: u.Operator,
+		Disabled: !u.DisabledAt.IsZero(), CreatedAt: moment(u.CreatedAt),
+	}
+}
+
+func (p *program) userCommand() *cobra.Command {
+	return asGroup(&cobra.Command{Use: "user", Short: "Add, show and change people"},
+		p.userAdd(), p.userList(), p.userShow(), p.userDisable(true), p.userDisable(false), p.userSetPassword(), p.userRemove())
+}
+
+func (p *program) userAdd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "add EMAIL --password-stdin",
+		Short: "Add a user, with an account of which the user is the admin",
+		Long: `Add a user, with an account of which the user is the admin.
+
+The password is read from standard input, never from the command line, where other users
+of the machine could see it.`,
+		Example: `  read -rs PASSWORD; printf %s "$PASSWORD" | xenoauth user add ada@example.org --password-stdin --name "Ada Lovelace"
+  xenoauth user add ops@example.org --password-stdin --operator --json < password.txt`,
+		Args: arguments("EMAIL"),
+	}
+	p.define(cmd.Flags(), "default-plan")
+	name := cmd.Flags().String("name", "", "what the user is called (default: the address before the @)")
+	isOperator := cmd.Flags().Bool("operator", false, "the user may use the operator's pages")
+	fromStdin := cmd.Flags().Bool("password-stdin", false, "read the password from standard input")
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = p.act(func(cmd *cobra.Command, args []string) error {
+		s := p.load(cmd)
+		s.oneOf("default-plan", plans()...)
+		password, err := p.password(*fromStdin)
+		if err != nil {
+			return err
+		}
+		o, err := p.open(cmd, s)
+		if err != nil {
+			return err
+		}
+		defer o.close()
+		u, a, err := o.directory.AddUser(cmd.Context(), operator(), directory.NewUser{
+			Email: args[0], Name: *name, Password: password, Operator: *isOperator,
+		})
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			v := viewUser(u)
+			v.Account = a.ID
+			return p.printJSON(v)
+		}
+		return p.printFields(field{"id", u.ID}, field{"email", u.Email}, field{"account", a.ID})
+	})
+	return cmd
+}
+
+// password reads a password the only way there is.
+func (p *program) password(fromStdin bool) (string, error) {
+	if !fromStdin {
+		return "", misuse("the password comes from standard input: add --password-stdin")
+	}
+	return p.readLine("password")
+}
+
+func (p *program) userList() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "List all users",
+		Example: "  xenoauth user list --json",
+		Args:    arguments(),
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, _ []string) error {
+		users, err := everyPage(ctx, o.store.ListUsers, func(u store.User) string { return u.ID })
+		if err != nil {
+			return fmt.Errorf("list users: %w", err)
+		}
+		views := make([]userView, 0, len(users))
+		rows := make([][]string, 0, len(users))
+		for _, u := range users {
+			v := viewUser(u)
+			views = append(views, v)
+			rows = append(rows, []string{v.ID, v.Email, v.Name, yesNo(v.Operator), yesNo(v.Disabled), v.CreatedAt.String()})
+		}
+		if *asJSON {
+			return p.printJSON(views)
+		}
+		return p.printRows([]string{"ID", "E-MAIL", "NAME", "OPERATOR", "DISABLED", "CREATED (UTC)"}, rows)
+	})
+	return cmd
+}
+
+func (p *program) userShow() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "show EMAIL_OR_ID",
+		Short:   "Show a user and the user's accounts",
+		Example: "  xenoauth user show ada@example.org",
+		Args:    arguments("EMAIL_OR_ID"),
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+		u, err := o.directory.ResolveUser(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		members, err := o.store.MembersByUser(ctx, u.ID)
+		if err != nil {
+			return fmt.Errorf("accounts of user %s: %w", u.ID, err)
+		}
+		v := viewUser(u)
+		var accounts []string
+		for _, m := range members {
+			v.Accounts = append(v.Accounts, memberView{Account: m.AccountID, Name: m.AccountName, Role: string(m.Role), JoinedAt: moment(m.JoinedAt)})
+			accounts = append(accounts, fmt.Sprintf("%s  %s (%s)", m.AccountID, m.AccountName, m.Role))
+		}
+		if *asJSON {
+			return p.printJSON(v)
+		}
+		return p.printFields(field{"id", v.ID}, field{"email", v.Email}, field{"name", v.Name}, field{"operator", yesNo(v.Operator)},
+			field{"disabled", yesNo(v.Disabled)}, field{"created", v.CreatedAt.String()}, field{"accounts", strings.Join(accounts, "\n")})
+	})
+	return cmd
+}
+
+func (p *program) userDisable(disable bool) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "disable EMAIL_OR_ID",
+		Short:   "Shut a user out, with all sessions and tokens, until enabled again",
+		Example: "  xenoauth user disable ada@example.org",
+		Args:    arguments("EMAIL_OR_ID"),
+	}
+	word := "disabled"
+	if !disable {
+		cmd.Use, cmd.Short, word = "enable EMAIL_OR_ID", "Let a disabled user back in; tokens work again", "enabled"
+		cmd.Example = "  xenoauth user enable ada@example.org"
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+		u, err := o.directory.ResolveUser(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		if err := o.store.SetUserDisabled(ctx, operator(), u.ID, disable); err != nil {
+			return fmt.Errorf("%s: %w", cmd.CommandPath(), err)
+		}
+		return p.done(*asJSON, word, u.ID, u.Email)
+	})
+	return cmd
+}
+
+func (p *program) userSetPassword() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "set-password EMAIL_OR_ID --password-stdin",
+		Short:   "Set a user's password; the user's sessions end",
+		Example: `  xenoauth user set-password ada@example.org --password-stdin < password.txt`,
+		Args:    arguments("EMAIL_OR_ID"),
+	}
+	fromStdin := cmd.Flags().Bool("password-stdin", false, "read the password from standard input")
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+		password, err := p.password(*fromStdin)
+		if err != nil {
+			return err
+		}
+		u, err := o.directory.ResolveUser(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		if err := o.directory.SetPassword(ctx, operator(), u.ID, password); err != nil {
+			return err
+		}
+		return p.done(*asJSON, "password set", u.ID, u.Email)
+	})
+	return cmd
+}
+
+func (p *program) userRemove() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "remove EMAIL_OR_ID",
+		Short: "Remove a user for ever",
+		Long: `Remove a user for ever: the user leaves all accounts, and every session and token is dead.
+The e-mail address cannot be used again. On a terminal you are asked first.`,
+		Example: "  xenoauth user remove ada@example.org --yes",
+		Args:    arguments("EMAIL_OR_ID"),
+	}
+	yes, asJSON := confirmFlag(cmd), jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+		u, err := o.directory.ResolveUser(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		if err := p.confirm(*yes, "Remove %s (%s) for ever?", u.Email, u.Name); err != nil {
+			return err
+		}
+		if err := o.store.DeleteUser(ctx, operator(), u.ID); err != nil {
+			return fmt.Errorf("remove user %s: %w", u.ID, err)
+		}
+		return p.done(*asJSON, "removed", u.ID, u.Email)
+	})
+	return cmd
+}
+
+// doneView is what a command without an answer of its own prints in JSON.
+type doneView struct {
+	ID   string `json:"id"`
+	Done string `json:"done"`
+}
+
+// done reports a change: what became of which thing, by its id and by the name people know.
+func (p *program) done(asJSON bool, what, id, name string) error {
+	if asJSON {
+		return p.printJSON(doneView{ID: id, Done: what})
+	}
+	p.say("%s: %s (%s)", what, name, id)
+	return nil
+}

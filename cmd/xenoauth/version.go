@@ -1,0 +1,52 @@
+package main
+
+import (
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// versionView is what version prints.
+type versionView struct {
+	Version  string `json:"version"`  // of the module; "(devel)" when built from a working copy
+	Revision string `json:"revision"` // the commit, "" if unknown
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+}
+
+func (p *program) versionCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "version",
+		Short:   "Say which version this is",
+		Example: "  xenoauth version --json",
+		Args:    arguments(),
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = p.act(func(*cobra.Command, []string) error {
+		v := buildVersion()
+		if *asJSON {
+			return p.printJSON(v)
+		}
+		p.say("xenoauth %s %s (%s, %s)", v.Version, v.Revision, v.Go, v.Platform)
+		return nil
+	})
+	return cmd
+}
+
+func buildVersion() versionView {
+	v := versionView{Version: "(devel)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return v
+	}
+	if info.Main.Version != "" {
+		v.Version = info.Main.Version
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			v.Revision = s.Value
+		}
+	}
+	return v
+}
