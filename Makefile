@@ -1,0 +1,35 @@
+# make test    everything: both databases, the battery, the browser (installs or names what the machine lacks)
+# make check   formatting, vet, staticcheck, generated documents
+# make demo    a server, a user and a sample app to click through
+
+# The server speaks HTTP/2 only when built with a toolchain that has the fix of 1.26.9.
+export GOTOOLCHAIN ?= go1.26.11+auto
+GO ?= go
+
+.PHONY: demo test check build need docs fuzz
+
+demo:
+	$(GO) run ./cmd/xenoauth demo
+
+test: need
+	XENOAUTH_REQUIRE_ALL=1 $(GO) test -race ./...
+
+check:
+	@unformatted="$$(gofmt -l $$(git ls-files '*.go'))"; if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool -modfile=tools/go.mod staticcheck ./...
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o xenoauth ./cmd/xenoauth
+
+need:
+	@sh tools/need.sh
+
+docs:
+	$(GO) test ./e2e/battery -run TestBatteryDocument -update
+
+FUZZTIME ?= 30s
+fuzz:
+	@for target in $$($(GO) list ./... | while read -r p; do $(GO) test -list '^Fuzz' $$p | grep '^Fuzz' | sed "s|^|$$p |"; done | tr ' ' ','); do \
+		$(GO) test $${target%,*} -run '^$$' -fuzz "^$${target#*,}$$" -fuzztime $(FUZZTIME) || exit 1; \
+	done

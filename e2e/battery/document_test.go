@@ -1,0 +1,144 @@
+package battery
+
+import (
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write docs/battery.md anew")
+
+const document = "../../docs/battery.md"
+
+// required are the rows that must have a test: what the battery has of these groups.
+var required = strings.Fields(`
+A1 A3 A4 A5 A6 A7 A8 A10 A11 A12 A13 A14 A16 A17 A18 A19 A20 A22 A23 A24
+S1 S2 S3 S4 S5 S6 S7
+P1 P2 P4 P5 P6 P7 P8 P9
+C1 C2 C3 C4 C5 C6 C7 C8 C9 C10
+K1 K3 K4 K5 K6 K7 K8 K9 K10
+T1 T2 T3 T5
+W1 W2 W3 W4 W5 W6
+`)
+
+var groups = []struct{ letter, title string }{
+	{"A", "Authorize: error page or redirect"},
+	{"S", "State, issuer, scope"},
+	{"P", "PKCE"},
+	{"C", "Authorization code"},
+	{"K", "Client authentication"},
+	{"T", "Token endpoint"},
+	{"R", "Refresh"},
+	{"V", "Revocation"},
+	{"I", "Introspection"},
+	{"B", "Bearer use"},
+	{"D", "Registration and portal"},
+	{"W", "Browser"},
+	{"L", "Log-in"},
+	{"H", "HTTP"},
+	{"G", "Logs and data"},
+	{"J", "Keys and integration"},
+	{"F", "Faults"},
+}
+
+// row is a test of the battery.
+type row struct {
+	id   string
+	says string // the doc comment: what is asked and what must be answered
+	file string
+}
+
+// TestBatteryDocument keeps docs/battery.md equal to the tests, and every required row present.
+func TestBatteryDocument(t *testing.T) {
+	rows := readRows(t)
+	for _, id := range required {
+		if _, ok := rows[id]; !ok {
+			t.Errorf("row %s of the battery has no test TestBattery_%s", id, id)
+		}
+	}
+	want := render(rows)
+	if *update {
+		if err := os.WriteFile(document, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Errorf("docs/battery.md is not what the tests say; run make docs")
+	}
+}
+
+var name = regexp.MustCompile(`^TestBattery_([A-Z][0-9]+)$`)
+
+func readRows(t *testing.T) map[string]row {
+	t.Helper()
+	files, err := filepath.Glob("../*/*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]row{}
+	for _, file := range files {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range parsed.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			m := name.FindStringSubmatch(f.Name.Name)
+			if m == nil {
+				continue
+			}
+			says := strings.Join(strings.Fields(strings.TrimPrefix(f.Doc.Text(), f.Name.Name+":")), " ")
+			if says == "" {
+				t.Errorf("%s has no doc comment that says what is asked and what must be answered", f.Name.Name)
+			}
+			if other, twice := rows[m[1]]; twice {
+				t.Errorf("row %s is tested in %s and in %s; make them one", m[1], other.file, file)
+			}
+			rows[m[1]] = row{id: m[1], says: says, file: "e2e/" + filepath.ToSlash(strings.TrimPrefix(file, "../"))}
+		}
+	}
+	return rows
+}
+
+func render(rows map[string]row) string {
+	var b strings.Builder
+	b.WriteString("# The battery\n\nGenerated from the tests by `make docs`; do not edit. Each row is a test through the real routes, on both\ndatabases where state matters. What the product answers otherwise than the battery asks stands in\n[decisions/battery.md](decisions/battery.md).\n")
+	for _, g := range groups {
+		var of []row
+		for _, r := range rows {
+			if strings.HasPrefix(r.id, g.letter) {
+				of = append(of, r)
+			}
+		}
+		if len(of) == 0 {
+			continue
+		}
+		slices.SortFunc(of, func(x, y row) int { return number(x.id) - number(y.id) })
+		fmt.Fprintf(&b, "\n## %s. %s\n\n| row | what is asked, and what must be answered | test |\n| --- | --- | --- |\n", g.letter, g.title)
+		for _, r := range of {
+			fmt.Fprintf(&b, "| %s | %s | [%s](../%s) |\n", r.id, strings.ReplaceAll(r.says, "|", "\\|"), filepath.Base(r.file), r.file)
+		}
+	}
+	return b.String()
+}
+
+func number(id string) int {
+	n, _ := strconv.Atoi(id[1:])
+	return n
+}

@@ -1,0 +1,163 @@
+package e2e
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// layers are the rooms from the outside in. A package may import what stands in a later layer, and nothing of its own:
+// neighbours do not know each other (docs/architecture.md).
+var layers = [][]string{
+	{"cmd/xenoauth"},
+	{"server"},
+	{"server/oauth", "server/account", "server/portal", "server/platform", "server/admin"},
+	{"server/web"},
+	{"internal/issuer", "internal/verify", "internal/directory"},
+	{"store/sqlstore", "migrations"},
+	{"store"},
+	{"internal/scope", "internal/secret"},
+	{"templates", "static"},
+}
+
+// neighbours that may know each other all the same: the one SQL implementation runs the migrations.
+var neighbours = map[string]string{"store/sqlstore": "migrations"}
+
+// owners are the only packages that may import a library, beside test helpers.
+var owners = map[string][]string{
+	"github.com/jackc/pgx":        {"store/sqlstore"},
+	"modernc.org/sqlite":          {"store/sqlstore"},
+	"github.com/pressly/goose":    {"store/sqlstore", "migrations"},
+	"github.com/gorilla":          {"server/web"},
+	"github.com/go-oauth2/oauth2": {"internal/issuer", "server/oauth"},
+	"github.com/spf13":            {"cmd/xenoauth"},
+	"github.com/prometheus":       {"server"},
+	"golang.org/x/crypto":         {"internal/secret"},
+	"github.com/google/uuid":      {"internal/secret"},
+	"database/sql":                {"store/sqlstore", "migrations"},
+	"github.com/chromedp":         {},
+	"golang.org/x/oauth2":         {},
+}
+
+// testRooms hold helpers of tests; they may import anything.
+var testRooms = []string{"e2e", "bench", "store/storetest", "internal/dbtest", "tools"}
+
+const module = "xenoauth/"
+
+// TestDependencyRule reads the imports of every file that is not a test.
+func TestDependencyRule(t *testing.T) {
+	root := ".."
+	seen := 0
+	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && strings.HasPrefix(d.Name(), ".") && d.Name() != ".." {
+			return filepath.SkipDir
+		}
+		if !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+			return nil
+		}
+		relative, err := filepath.Rel(root, file)
+		if err != nil {
+			return err
+		}
+		pkg := path.Dir(filepath.ToSlash(relative))
+		if slices.ContainsFunc(testRooms, func(room string) bool { return pkg == room || strings.HasPrefix(pkg, room+"/") }) {
+			return nil
+		}
+		seen++
+		for _, imported := range importsOf(t, file) {
+			checkImport(t, filepath.ToSlash(relative), pkg, imported)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seen < 50 {
+		t.Fatalf("read %d files; the test looks in the wrong place", seen)
+	}
+}
+
+func importsOf(t *testing.T, file string) []string {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var paths []string
+	for _, spec := range parsed.Imports {
+		p, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, p)
+	}
+	return paths
+}
+
+func checkImport(t *testing.T, file, pkg, imported string) {
+	t.Helper()
+	for library, allowed := range owners {
+		if (imported == library || strings.HasPrefix(imported, library+"/")) && !slices.Contains(allowed, pkg) {
+			t.Errorf("%s imports %s, which only %v may", file, imported, allowed)
+		}
+	}
+	if imported == "net/http" && strings.HasPrefix(pkg, "internal/") && pkg != "internal/fetch" {
+		t.Errorf("%s imports net/http, which under internal/ only internal/fetch may", file)
+	}
+	target, ours := strings.CutPrefix(imported, module)
+	if !ours {
+		return
+	}
+	if slices.Contains(testRooms, target) {
+		t.Errorf("%s imports %s, which is for tests", file, target)
+		return
+	}
+	from, to := layerOf(pkg), layerOf(target)
+	if from < 0 {
+		t.Errorf("%s: package %s has no room in the layout; add it to docs/architecture.md and to this test", file, pkg)
+		return
+	}
+	if to <= from && neighbours[pkg] != target {
+		t.Errorf("%s imports %s: the arrow points the wrong way", file, target)
+	}
+}
+
+func layerOf(pkg string) int {
+	return slices.IndexFunc(layers, func(layer []string) bool { return slices.Contains(layer, pkg) })
+}
+
+// TestSQLiteMatchesItsLibc: modernc.org/sqlite works with exactly the libc version that it was generated with.
+func TestSQLiteMatchesItsLibc(t *testing.T) {
+	own := versionIn(t, "../go.mod", "modernc.org/libc")
+	if own == "" {
+		t.Fatal("go.mod names no modernc.org/libc")
+	}
+	if sqlite := versionIn(t, "../go.mod", "modernc.org/sqlite"); sqlite != "v1.60.1" || own != "v1.77.1" {
+		t.Errorf("modernc.org/sqlite %s with libc %s: only v1.60.1 with v1.77.1 is known to match; see sqlite's own go.mod", sqlite, own)
+	}
+}
+
+func versionIn(t *testing.T, file, module string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		if len(fields) >= 2 && fields[0] == module {
+			return fields[1]
+		}
+	}
+	return ""
+}
