@@ -38,7 +38,7 @@ func (s *Server) routes(h rooms) http.Handler {
 	page("GET /oauth/consent", h.oauth.ShowConsent)
 	page("POST /oauth/consent", h.oauth.Decide)
 	cors("POST", "/oauth/token", h.oauth.Token)
-	api("GET /oauth/token", h.oauth.TokenByGet)
+	mux.Handle("/oauth/token", h.web.CORS("POST", h.oauth.TokenByGet))
 	cors("POST", "/oauth/revoke", h.oauth.Revoke)
 	api("POST /oauth/introspect", h.oauth.Introspect)
 	cors("GET", "/.well-known/oauth-authorization-server", h.oauth.Metadata)

@@ -11,7 +11,7 @@ import (
 type Access struct {
 	Token
 	RevokedAt time.Time // the token itself, or its family, was ended
-	App       App       // without redirect URIs
+	App       App       // without redirect URIs and account name
 	AppLive   bool      // neither suspended nor deleted
 	// The rest is empty for a client-credentials token.
 	InstallationLive bool
@@ -25,7 +25,7 @@ type Access struct {
 // Client is a party that authenticates at the protocol endpoints, with the one secret it presented.
 type Client struct {
 	ID       string
-	App      *App            // set for an app
+	App      *App            // set for an app; without redirect URIs and account name
 	Resource *ResourceServer // set for a resource server
 	Live     bool            // neither suspended nor removed
 	Secret   []byte          // hash of the secret with the presented lookup id, if it belongs to this client and is live; else nil
@@ -75,7 +75,7 @@ type Usage interface {
 type Event struct {
 	ID             LookupID
 	At             time.Time
-	Kind           string // noun.verb, such as app.created
+	Kind           string // one of the Event constants
 	By             Actor
 	AccountID      string
 	AppID          string

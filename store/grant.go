@@ -37,13 +37,16 @@ type Codes interface {
 	CreateCode(ctx context.Context, c Code) error
 	// CodeByID returns a code in whatever state it is; consumed ones are kept for ten minutes at least.
 	CodeByID(ctx context.Context, id LookupID) (Code, error)
-	// FailCode counts a failed attempt.
+	// FailCode counts a failed attempt. ErrNotFound: no such code.
 	FailCode(ctx context.Context, id LookupID) error
 	// Redeem consumes the code and creates what it grants, in one operation. Of any number of concurrent calls exactly one
 	// succeeds. ErrConsumed: used before. ErrEnded: expired, too many tries, or a root is no longer live. The code is then
-	// untouched. Of an installation's non-expiring tokens, the oldest above limit are revoked.
+	// untouched. ErrNotFound: no such code. Of an installation's non-expiring tokens, the oldest above limit are revoked
+	// (limit below 1: none); where several codes are redeemed at the same moment, at the latest by the next redemption.
+	// App and installation of what is created are the code's, whatever g says.
 	Redeem(ctx context.Context, id LookupID, g Grant, limit int) error
-	// EndCode revokes what a consumed code produced, with an audit event: the code was replayed (RFC 6749 §4.1.2).
+	// EndCode revokes what a consumed code produced, with an audit event: the code was replayed (RFC 6749 §4.1.2). If
+	// nothing is left to revoke, that is no error and no event. ErrNotFound: no such code.
 	EndCode(ctx context.Context, by Actor, id LookupID) error
 }
 
@@ -128,8 +131,8 @@ type Refreshes interface {
 	RefreshByID(ctx context.Context, id LookupID) (Refresh, Family, error)
 	// Rotate makes the successor current and creates its access token, in one operation with one winner; it also ends
 	// the grace of the predecessor of Old. ErrConsumed: Old was rotated before. ErrEnded: expired, family ended, or a
-	// root is no longer live.
+	// root is no longer live. ErrNotFound: no such token. App, installation and family of what is created are Old's.
 	Rotate(ctx context.Context, r Rotation) error
-	// EndFamily ends all refresh and access tokens of a family. Ending again is no error.
+	// EndFamily ends all refresh and access tokens of a family. Ending again is no error. ErrNotFound: no such family.
 	EndFamily(ctx context.Context, by Actor, id LookupID, why string) error
 }

@@ -78,7 +78,7 @@ type Store interface {
 	Keys
 
 	// Now is the database's time, as every replica sees it: its clock when last asked plus monotonic time since the
-	// question was sent, so that it never runs ahead of the database and expiry errs early by at most one round trip.
+	// question was sent, so that it is never behind the database, and expiry errs early by at most one round trip.
 	Now() time.Time
 	// Ping asks the database for a sign of life. It returns ErrUnavailable when there is none.
 	Ping(ctx context.Context) error

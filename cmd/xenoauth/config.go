@@ -184,9 +184,6 @@ func unquote(text string) string {
 // text is the setting as it was given.
 func (s *settings) text(name string) string { return s.values[name].text }
 
-// given says whether the setting is not its default.
-func (s *settings) given(name string) bool { return s.values[name].source != "the default" }
-
 // fault notes that the setting cannot be used: what is wrong and what to write instead. It never repeats the value of a
 // secret; for the others the sentence may.
 func (s *settings) fault(name, format string, args ...any) {

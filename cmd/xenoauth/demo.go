@@ -52,9 +52,9 @@ are printed.
 With --check the same flow is driven by itself over HTTP, one line a step, and the exit code
 says whether all of it worked: sign in, consent, code, token, /api/me, uninstall, token refused.
 
---database-url runs it on another database, which is migrated; its demo user and app are
-removed at the end. XENOAUTH_DATABASE_URL does not count here: a demo must not touch your data
-unless you say so on the command line.`,
+--database-url runs it on another database, which is migrated; the demo's user and app are
+removed at the end, and only the user's empty account stays. XENOAUTH_DATABASE_URL does not
+count here: a demo must not touch your data unless you say so on the command line.`,
 		Example: `  xenoauth demo
   xenoauth demo --check
   xenoauth demo --check --database-url postgres://postgres@localhost/xenoauth_demo`,

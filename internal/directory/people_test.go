@@ -147,7 +147,7 @@ func TestLogIn(t *testing.T) {
 func TestLogInCost(t *testing.T) {
 	t.Parallel()
 	st := dbtest.Open(t, dbtest.SQLite(t))
-	const samples = 20
+	const samples = 8
 	slow := rules(st, secret.WithParams(secret.Params{Memory: 8 * 1024, Time: 1, Threads: 1}))
 	fastest := map[string]time.Duration{}
 	for _, email := range []string{"nobody@example.org", "malformed"} {

@@ -128,7 +128,10 @@ func validPort(digits string) bool {
 		return false
 	}
 	n := 0
-	for _, d := range digits {
+	for _, d := range []byte(digits) {
+		if d < '0' || '9' < d {
+			return false
+		}
 		n = n*10 + int(d-'0')
 	}
 	return n <= 65535

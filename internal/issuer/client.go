@@ -68,11 +68,11 @@ func (i *Issuer) clientScopes(app *store.App, asked string) (scope.Set, error) {
 	return want, nil
 }
 
-// canonical parses a scope parameter and replaces aliases.
+// canonical parses a scope parameter, which must name at least one, and replaces aliases.
 func (i *Issuer) canonical(asked string) (scope.Set, error) {
 	set, err := scope.ParseSet(asked)
-	if err != nil {
-		return scope.Set{}, Errorf(InvalidScope, "scope is malformed").because(err)
+	if err != nil || set.Len() == 0 {
+		return scope.Set{}, Errorf(InvalidScope, "scope is malformed: it is a list of names separated by spaces").because(err)
 	}
 	known, unknown := i.catalogue.Canonical(set)
 	if len(unknown) > 0 {

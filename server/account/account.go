@@ -5,7 +5,6 @@
 package account
 
 import (
-	"errors"
 	"net/http"
 
 	"xenoauth/internal/directory"
@@ -40,22 +39,4 @@ func (h *Handler) Home(w http.ResponseWriter, r *http.Request) error {
 		page.User = &v.User
 	}
 	return h.web.Render(w, r, http.StatusOK, "home", page)
-}
-
-// form reads a form body of which no field repeats.
-func form(w http.ResponseWriter, r *http.Request) (web.Values, error) {
-	values, err := web.ParseBody(w, r)
-	if err != nil {
-		return web.Values{}, err
-	}
-	return values, values.OneValue()
-}
-
-// faultsOf returns the faults of a form, or the error itself if it is none of the form's.
-func faultsOf(err error) (directory.FieldErrors, error) {
-	var faults directory.FieldErrors
-	if errors.As(err, &faults) {
-		return faults, nil
-	}
-	return nil, err
 }

@@ -62,7 +62,7 @@ func (h *Handler) ShowRemoveApp(w http.ResponseWriter, r *http.Request) error {
 
 // RemoveApp removes an installation; its tokens are dead before the answer.
 func (h *Handler) RemoveApp(w http.ResponseWriter, r *http.Request) error {
-	if _, err := form(w, r); err != nil {
+	if _, err := web.ParseForm(w, r); err != nil {
 		return err
 	}
 	v := web.VisitorOf(r.Context())

@@ -14,8 +14,8 @@ import (
 type logInPage struct {
 	Email      string
 	Next       string
-	ForApp     bool // the browser comes from an app's authorization request
-	Wrong      bool // the e-mail address and the password do not belong together
+	App        string // the app whose authorization request waits for the log-in
+	Wrong      bool   // the e-mail address and the password do not belong together
 	SignUpOpen bool
 	Errors     directory.FieldErrors
 }
@@ -30,16 +30,16 @@ func (h *Handler) ShowLogIn(w http.ResponseWriter, r *http.Request) error {
 		web.Redirect(w, r, web.NextURL(next))
 		return nil
 	}
-	return h.web.Render(w, r, http.StatusOK, "login", h.logInPage("", next))
+	return h.renderLogIn(w, r, http.StatusOK, logInPage{Next: next})
 }
 
 // LogIn starts a session. What was wrong is not told apart, so that the page does not tell which addresses exist.
 func (h *Handler) LogIn(w http.ResponseWriter, r *http.Request) error {
-	values, err := form(w, r)
+	values, err := web.ParseForm(w, r)
 	if err != nil {
 		return err
 	}
-	page := h.logInPage(values.Get("email"), values.Get("next"))
+	page := logInPage{Email: values.Get("email"), Next: values.Get("next")}
 	user, err := h.directory.LogIn(r.Context(), page.Email, values.Get("password"))
 	// A user who was disabled between the two steps is as wrong as one who was disabled before.
 	if err == nil {
@@ -53,17 +53,52 @@ func (h *Handler) LogIn(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	case errors.Is(err, directory.ErrCredentials):
 		page.Wrong = true
-		return h.web.Render(w, r, http.StatusUnprocessableEntity, "login", page)
+		return h.renderLogIn(w, r, http.StatusUnprocessableEntity, page)
 	}
-	if page.Errors, err = faultsOf(err); err != nil {
+	if page.Errors, err = web.Faults(err); err != nil {
 		return err
 	}
-	return h.web.Render(w, r, http.StatusBadRequest, "login", page)
+	return h.renderLogIn(w, r, http.StatusBadRequest, page)
 }
 
-func (h *Handler) logInPage(email, next string) logInPage {
-	return logInPage{Email: email, Next: next, SignUpOpen: h.directory.SignUpOpen(),
-		ForApp: strings.HasPrefix(web.NextURL(next), "/oauth/")}
+func (h *Handler) renderLogIn(w http.ResponseWriter, r *http.Request, status int, page logInPage) error {
+	var err error
+	if page.App, err = h.expectApp(w, r, page.Next); err != nil {
+		return err
+	}
+	page.SignUpOpen = h.directory.SignUpOpen()
+	return h.web.Render(w, r, status, "login", page)
+}
+
+// expectApp finds the app that waits for the log-in, "" if none does. The log-in form may end at its address by redirects
+// alone, when there is nothing to ask: an earlier consent covers the request, or the request is at fault.
+func (h *Handler) expectApp(w http.ResponseWriter, r *http.Request, next string) (string, error) {
+	if !strings.HasPrefix(web.NextURL(next), "/oauth/") {
+		return "", nil
+	}
+	app, redirect, err := h.waiting(r, next)
+	switch {
+	case errors.Is(err, directory.ErrRequestUnknown), errors.Is(err, directory.ErrAppNotLive), errors.Is(err, directory.ErrRedirectMismatch):
+		return "", nil // the page after the log-in says so
+	case err != nil:
+		return "", err
+	}
+	web.AllowFormAction(w, redirect)
+	return app.Name, nil
+}
+
+// waiting finds the app of a parked request and the address that it is proven to have.
+func (h *Handler) waiting(r *http.Request, requestID string) (store.App, directory.ValidatedRedirect, error) {
+	request, err := h.directory.RequestOf(r.Context(), requestID, nil)
+	if err != nil {
+		return store.App{}, directory.ValidatedRedirect{}, err
+	}
+	app, err := h.directory.LiveApp(r.Context(), request.AppID)
+	if err != nil {
+		return store.App{}, directory.ValidatedRedirect{}, err
+	}
+	redirect, err := directory.MatchRedirect(app, request.RedirectURI)
+	return app, redirect, err
 }
 
 // nextOf reads where to go after the log-in.
@@ -92,7 +127,7 @@ func (h *Handler) ShowLogOut(w http.ResponseWriter, r *http.Request) error {
 
 // LogOut ends the session. Without one it has nothing to do and says so the same way.
 func (h *Handler) LogOut(w http.ResponseWriter, r *http.Request) error {
-	if _, err := form(w, r); err != nil {
+	if _, err := web.ParseForm(w, r); err != nil {
 		return err
 	}
 	if err := h.web.SignOut(w, r); err != nil {

@@ -35,14 +35,14 @@ func (h *Handler) ShowProfile(w http.ResponseWriter, r *http.Request) error {
 
 // Rename changes the visitor's name.
 func (h *Handler) Rename(w http.ResponseWriter, r *http.Request) error {
-	values, err := form(w, r)
+	values, err := web.ParseForm(w, r)
 	if err != nil {
 		return err
 	}
 	v := web.VisitorOf(r.Context())
 	page := profilePage{User: v.User, Name: values.Get("name")}
 	if err := h.directory.Rename(r.Context(), v.Actor(r), v.User.ID, page.Name); err != nil {
-		if page.Errors, err = faultsOf(err); err != nil {
+		if page.Errors, err = web.Faults(err); err != nil {
 			return err
 		}
 		return h.profile(w, r, http.StatusUnprocessableEntity, page)

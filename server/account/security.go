@@ -48,14 +48,14 @@ func (h *Handler) ShowSecurity(w http.ResponseWriter, r *http.Request) error {
 // ChangePassword replaces the password and ends every session; the visitor goes on in a new one. Apps do not use the
 // password, so they stay, and the next page offers to look through them.
 func (h *Handler) ChangePassword(w http.ResponseWriter, r *http.Request) error {
-	values, err := form(w, r)
+	values, err := web.ParseForm(w, r)
 	if err != nil {
 		return err
 	}
 	v := web.VisitorOf(r.Context())
 	err = h.directory.ChangePassword(r.Context(), v.Actor(r), v.User, values.Get("current_password"), values.Get("password"), v.Session.ID)
 	if err != nil {
-		faults, err := faultsOf(err)
+		faults, err := web.Faults(err)
 		if err != nil {
 			return err
 		}
@@ -70,7 +70,7 @@ func (h *Handler) ChangePassword(w http.ResponseWriter, r *http.Request) error {
 
 // EndOtherSessions logs the visitor out everywhere else.
 func (h *Handler) EndOtherSessions(w http.ResponseWriter, r *http.Request) error {
-	if _, err := form(w, r); err != nil {
+	if _, err := web.ParseForm(w, r); err != nil {
 		return err
 	}
 	v := web.VisitorOf(r.Context())

@@ -13,6 +13,7 @@ type signUpPage struct {
 	Name   string
 	Email  string
 	Next   string
+	App    string // the app whose authorization request waits for the sign-up
 	Errors directory.FieldErrors
 }
 
@@ -29,12 +30,12 @@ func (h *Handler) ShowSignUp(w http.ResponseWriter, r *http.Request) error {
 	if !h.directory.SignUpOpen() {
 		return h.closed(w, r)
 	}
-	return h.web.Render(w, r, http.StatusOK, "signup", signUpPage{Next: next})
+	return h.renderSignUp(w, r, http.StatusOK, signUpPage{Next: next})
 }
 
 // SignUp makes the user and logs them in.
 func (h *Handler) SignUp(w http.ResponseWriter, r *http.Request) error {
-	values, err := form(w, r)
+	values, err := web.ParseForm(w, r)
 	if err != nil {
 		return err
 	}
@@ -45,16 +46,24 @@ func (h *Handler) SignUp(w http.ResponseWriter, r *http.Request) error {
 	by := store.Actor{Kind: store.ActorUser, IP: web.ClientIP(r)}
 	user, err := h.directory.SignUp(r.Context(), by, directory.SignUpForm{Name: page.Name, Email: page.Email, Password: values.Get("password")})
 	if err != nil {
-		if page.Errors, err = faultsOf(err); err != nil {
+		if page.Errors, err = web.Faults(err); err != nil {
 			return err
 		}
-		return h.web.Render(w, r, http.StatusUnprocessableEntity, "signup", page)
+		return h.renderSignUp(w, r, http.StatusUnprocessableEntity, page)
 	}
 	if err := h.web.SignIn(w, r, user); err != nil {
 		return err
 	}
 	web.Redirect(w, r, web.NextURL(page.Next))
 	return nil
+}
+
+func (h *Handler) renderSignUp(w http.ResponseWriter, r *http.Request, status int, page signUpPage) error {
+	var err error
+	if page.App, err = h.expectApp(w, r, page.Next); err != nil {
+		return err
+	}
+	return h.web.Render(w, r, status, "signup", page)
 }
 
 func (h *Handler) closed(w http.ResponseWriter, r *http.Request) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"xenoauth/internal/directory"
 	"xenoauth/internal/issuer"
@@ -40,20 +41,19 @@ func (h *Handler) Authorize(w http.ResponseWriter, r *http.Request) error {
 }
 
 // RepeatAsGet answers a POST with a redirect to the same request by GET: browsers do not send our session along with a form
-// that another site posts.
+// that another site posts. Query and body are written anew from what was parsed, so that nothing of them can change what
+// the address means.
 func (h *Handler) RepeatAsGet(w http.ResponseWriter, r *http.Request) error {
+	query, err := web.ParseQuery(r)
+	if err != nil {
+		return badLink(err)
+	}
 	body, err := web.ParseBody(w, r)
 	if err != nil {
 		return badLink(err)
 	}
-	query := r.URL.RawQuery
-	if encoded := body.Encode(); encoded != "" {
-		if query != "" {
-			query += "&"
-		}
-		query += encoded
-	}
-	web.Redirect(w, r, "/oauth/authorize?"+query)
+	both := strings.Trim(query.Encode()+"&"+body.Encode(), "&")
+	web.Redirect(w, r, "/oauth/authorize?"+both)
 	return nil
 }
 

@@ -42,6 +42,9 @@ func (h *Handler) readParameters(params web.Values, app store.App, request *stor
 			return issuer.Errorf(issuer.InvalidRequest, "%s is given more than once", name)
 		}
 	}
+	if fault := listFault(params); fault != nil {
+		return fault
+	}
 	if len(params.Get("state")) > maxState {
 		return issuer.Errorf(issuer.InvalidRequest, "state is longer than %d bytes", maxState)
 	}
@@ -77,6 +80,17 @@ func known(name string) bool {
 		return true
 	}
 	return false
+}
+
+// listFault refuses a parameter of ours that is written as a list or an object, as in scope[a]=b. By its letters it is
+// an unknown one, but who ignores it grants what was not asked for: without scope, all that the app registered.
+func listFault(params web.Values) *issuer.Error {
+	for _, name := range params.Names() {
+		if base, _, found := strings.Cut(name, "["); found && known(base) {
+			return issuer.Errorf(issuer.InvalidRequest, "%s must be one text, not a list or an object", base)
+		}
+	}
+	return nil
 }
 
 // readScope gives the canonical scopes that are asked for: all the app's, when the parameter is absent (RFC 6749 §3.3).

@@ -76,6 +76,10 @@ func readBasic(header, bodyID string) (verify.ClientCredentials, error) {
 	if err != nil {
 		id = rawID
 	}
+	// No client id has other characters; the store refuses to be asked for NUL and broken UTF-8.
+	if !printableASCII(id) {
+		return verify.ClientCredentials{}, errClient(nil)
+	}
 	if bodyID != "" && bodyID != id {
 		return verify.ClientCredentials{}, issuer.Errorf(issuer.InvalidRequest, "client_id in the body is not the one of the Authorization header")
 	}

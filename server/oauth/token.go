@@ -24,6 +24,9 @@ func (h *Handler) Token(w http.ResponseWriter, r *http.Request) error {
 	if err := params.OneValue("resource"); err != nil {
 		return err
 	}
+	if fault := listFault(params); fault != nil {
+		return fault
+	}
 	grantType, err := readGrantType(params)
 	if err != nil {
 		return err
@@ -53,8 +56,9 @@ func (h *Handler) Token(w http.ResponseWriter, r *http.Request) error {
 	return web.WriteJSON(w, http.StatusOK, newTokenAnswer(token))
 }
 
-// TokenByGet tells people who try the endpoint in a browser what to do instead.
-func (h *Handler) TokenByGet(http.ResponseWriter, *http.Request) error {
+// TokenByGet answers every method but POST: it tells people who try the endpoint in a browser what to do instead.
+func (h *Handler) TokenByGet(w http.ResponseWriter, _ *http.Request) error {
+	w.Header().Set("Pragma", "no-cache")
 	return &web.Error{Status: http.StatusMethodNotAllowed, Code: issuer.InvalidRequest, Header: http.Header{"Allow": {"POST"}},
 		Description: "send the parameters in the body of a POST request"}
 }
@@ -116,8 +120,13 @@ func newTokenAnswer(t oauth2.TokenInfo) tokenAnswer {
 	}
 }
 
-// fromLibrary gives go-oauth2's own refusals our form; ours, and the store's, pass through it unchanged.
+// fromLibrary gives go-oauth2's own refusals our form. So does it with what the store says of a code or refresh token that
+// went away between two statements. All other errors pass through it unchanged.
 func fromLibrary(err error) error {
+	var ours *issuer.Error
+	if errors.As(err, &ours) {
+		return err
+	}
 	for _, known := range []struct {
 		theirs error
 		code   string
@@ -126,6 +135,9 @@ func fromLibrary(err error) error {
 		{oautherrors.ErrUnsupportedGrantType, issuer.UnsupportedGrantType},
 		{oautherrors.ErrInvalidGrant, issuer.InvalidGrant},
 		{oautherrors.ErrInvalidScope, issuer.InvalidScope},
+		{store.ErrNotFound, issuer.InvalidGrant},
+		{store.ErrEnded, issuer.InvalidGrant},
+		{store.ErrConsumed, issuer.InvalidGrant},
 	} {
 		if errors.Is(err, known.theirs) {
 			return &issuer.Error{Code: known.code, Description: "the grant was refused", Cause: err}

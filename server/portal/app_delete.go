@@ -28,7 +28,7 @@ func (h *Handler) ShowDeleteApp(w http.ResponseWriter, r *http.Request) error {
 
 // DeleteApp deletes an app for good, if its name was typed: a slip of the finger must not end other people's work.
 func (h *Handler) DeleteApp(w http.ResponseWriter, r *http.Request) error {
-	values, err := form(w, r)
+	values, err := web.ParseForm(w, r)
 	if err != nil {
 		return err
 	}

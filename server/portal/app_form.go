@@ -51,7 +51,7 @@ func (h *Handler) ShowNewApp(w http.ResponseWriter, r *http.Request) error {
 
 // CreateApp registers an app. Its page shows the secret this once, so it is the answer itself and not a redirect.
 func (h *Handler) CreateApp(w http.ResponseWriter, r *http.Request) error {
-	values, err := form(w, r, "redirect_uris", "scopes")
+	values, err := web.ParseForm(w, r, "redirect_uris", "scopes")
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (h *Handler) CreateApp(w http.ResponseWriter, r *http.Request) error {
 	}
 	app, credential, err := h.directory.CreateApp(r.Context(), web.VisitorOf(r.Context()).Actor(r), page.AccountID, page.Form)
 	if err != nil {
-		if page.Errors, err = faultsOf(err); err != nil {
+		if page.Errors, err = web.Faults(err); err != nil {
 			return err
 		}
 		return h.renderForm(w, r, http.StatusUnprocessableEntity, page)
@@ -98,7 +98,7 @@ func (h *Handler) ShowEditApp(w http.ResponseWriter, r *http.Request) error {
 
 // UpdateApp saves an edited app, unless somebody else saved it since the form was shown.
 func (h *Handler) UpdateApp(w http.ResponseWriter, r *http.Request) error {
-	values, err := form(w, r, "redirect_uris", "scopes")
+	values, err := web.ParseForm(w, r, "redirect_uris", "scopes")
 	if err != nil {
 		return err
 	}
@@ -125,7 +125,7 @@ func (h *Handler) UpdateApp(w http.ResponseWriter, r *http.Request) error {
 	case errors.Is(err, store.ErrConflict):
 		return h.conflict(w, r, page)
 	}
-	if page.Errors, err = faultsOf(err); err != nil {
+	if page.Errors, err = web.Faults(err); err != nil {
 		return err
 	}
 	return h.renderForm(w, r, http.StatusUnprocessableEntity, page)

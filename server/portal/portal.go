@@ -6,7 +6,6 @@
 package portal
 
 import (
-	"errors"
 	"net/http"
 
 	"xenoauth/internal/directory"
@@ -38,22 +37,4 @@ func (h *Handler) app(r *http.Request) (store.App, error) {
 		return store.App{}, web.NotFound()
 	}
 	return h.directory.App(r.Context(), web.VisitorOf(r.Context()).User.ID, id)
-}
-
-// form reads a form body of which no field repeats but those named.
-func form(w http.ResponseWriter, r *http.Request, mayRepeat ...string) (web.Values, error) {
-	values, err := web.ParseBody(w, r)
-	if err != nil {
-		return web.Values{}, err
-	}
-	return values, values.OneValue(mayRepeat...)
-}
-
-// faultsOf returns the faults of a form, or the error itself if it is none of the form's.
-func faultsOf(err error) (directory.FieldErrors, error) {
-	var faults directory.FieldErrors
-	if errors.As(err, &faults) {
-		return faults, nil
-	}
-	return nil, err
 }

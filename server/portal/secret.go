@@ -46,7 +46,7 @@ func keeps(choice string, now time.Time) (until time.Time, others string, err er
 
 // RotateSecret makes another secret and shows it this once.
 func (h *Handler) RotateSecret(w http.ResponseWriter, r *http.Request) error {
-	values, err := form(w, r)
+	values, err := web.ParseForm(w, r)
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (h *Handler) ShowRevokeSecret(w http.ResponseWriter, r *http.Request) error
 
 // RevokeSecret ends one secret at once.
 func (h *Handler) RevokeSecret(w http.ResponseWriter, r *http.Request) error {
-	if _, err := form(w, r); err != nil {
+	if _, err := web.ParseForm(w, r); err != nil {
 		return err
 	}
 	a, err := h.app(r)

@@ -4,13 +4,15 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"xenoauth/internal/directory"
 )
 
 const (
@@ -47,6 +49,33 @@ func (v Values) Repeated() []string {
 	return names
 }
 
+// Names returns the names that were sent, in order of appearance. The caller must not change it.
+func (v Values) Names() []string { return v.order }
+
+// OneValue returns a fault that names the first repeated parameter, except for the names that may repeat.
+func (v Values) OneValue(mayRepeat ...string) error {
+	for _, name := range v.Repeated() {
+		if !slices.Contains(mayRepeat, name) {
+			return BadRequest(name, "is given more than once")
+		}
+	}
+	return nil
+}
+
+// Encode writes the values as a query, in the order in which they came.
+func (v Values) Encode() string {
+	var b strings.Builder
+	for _, name := range v.order {
+		for _, value := range v.values[name] {
+			if b.Len() > 0 {
+				b.WriteByte('&')
+			}
+			b.WriteString(url.QueryEscape(name) + "=" + url.QueryEscape(value))
+		}
+	}
+	return b.String()
+}
+
 func (v *Values) add(name, value string) {
 	if v.values == nil {
 		v.values = make(map[string][]string)
@@ -71,6 +100,24 @@ func ParseBody(w http.ResponseWriter, r *http.Request) (Values, error) {
 		return Values{}, unsupportedMedia("send the parameters as " + formType)
 	}
 	return parseValues(string(body))
+}
+
+// ParseForm is ParseBody for a form of our own pages: no field repeats but those named.
+func ParseForm(w http.ResponseWriter, r *http.Request, mayRepeat ...string) (Values, error) {
+	values, err := ParseBody(w, r)
+	if err != nil {
+		return Values{}, err
+	}
+	return values, values.OneValue(mayRepeat...)
+}
+
+// Faults returns the faults of a form's fields, to show beside them, or err itself if it is of another kind.
+func Faults(err error) (directory.FieldErrors, error) {
+	var faults directory.FieldErrors
+	if errors.As(err, &faults) {
+		return faults, nil
+	}
+	return nil, err
 }
 
 // ParseFormOrJSON is ParseBody for endpoints that also take a JSON object whose members are all strings. A member given
@@ -203,32 +250,4 @@ func isJSONText(s string) bool { return isText(s) && !strings.ContainsRune(s, ut
 
 func unsupportedMedia(description string) *Error {
 	return &Error{Status: http.StatusUnsupportedMediaType, Code: "invalid_request", Description: description}
-}
-
-// OneValue returns a fault that names the first repeated parameter, except for the names that may repeat.
-func (v Values) OneValue(mayRepeat ...string) error {
-repeated:
-	for _, name := range v.Repeated() {
-		for _, allowed := range mayRepeat {
-			if name == allowed {
-				continue repeated
-			}
-		}
-		return BadRequest(name, fmt.Sprintf("is given %d times", len(v.All(name))))
-	}
-	return nil
-}
-
-// Encode writes the values as a query, in the order in which they came.
-func (v Values) Encode() string {
-	var b strings.Builder
-	for _, name := range v.order {
-		for _, value := range v.values[name] {
-			if b.Len() > 0 {
-				b.WriteByte('&')
-			}
-			b.WriteString(url.QueryEscape(name) + "=" + url.QueryEscape(value))
-		}
-	}
-	return b.String()
 }

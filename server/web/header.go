@@ -3,7 +3,6 @@ package web
 import (
 	"net/http"
 	"net/url"
-	"strings"
 
 	"xenoauth/internal/directory"
 )
@@ -38,27 +37,19 @@ func (t *Toolkit) commonHeaders(h http.Header) {
 	}
 }
 
-// AllowFormAction lets a form of the page about to be rendered end, by way of a redirect, at the app's address:
-// browsers apply form-action to the whole chain of redirects that follows a submitted form. Call it before Render.
+// AllowFormAction lets a form of the page about to be rendered end, by way of redirects, at the app's address. Chromium
+// applies form-action to the whole chain of redirects that follows a submitted form, also to those by which the app sends
+// the browser on from its callback to a host that we cannot know; so what is allowed is the scheme of the address and not
+// its origin. Call it before Render.
 func AllowFormAction(w http.ResponseWriter, v directory.ValidatedRedirect) {
-	if source := formActionSource(v.URI()); source != "" {
-		w.Header().Set("Content-Security-Policy", policyBase+" "+source)
-	}
+	w.Header().Set("Content-Security-Policy", policyBase+formActionSource(v.URI()))
 }
 
-// formActionSource returns the narrowest CSP source that covers uri, or "" if none can be written.
+// formActionSource returns the CSP source that covers uri and its onward redirects, after a space, or "".
 func formActionSource(uri string) string {
 	u, err := url.Parse(uri)
-	if err != nil || u.Scheme == "" || strings.ContainsAny(u.Host, " ;,'\"") {
+	if err != nil || u.Scheme == "" {
 		return ""
 	}
-	switch {
-	case u.Scheme != "http" && u.Scheme != "https":
-		return u.Scheme + ":" // a native app's own scheme has no host to narrow to
-	case u.Host == "":
-		return ""
-	case strings.HasPrefix(u.Host, "["):
-		return u.Scheme + ":" // the grammar of CSP has no IPv6 address
-	}
-	return u.Scheme + "://" + u.Host
+	return " " + u.Scheme + ":" // "http:" covers https, too
 }

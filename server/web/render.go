@@ -13,16 +13,14 @@ import (
 	"strings"
 	"time"
 	"unicode"
-
-	"xenoauth/store"
 )
 
 // layout is what layout.html sees; it hands Page to the page's own templates "title" and "main".
 type layout struct {
-	Page    any
-	User    *store.User // nil for the logged-out
-	Notices []string
-	Section string // the part of the site that the navigation marks: apps, security, profile, developer or ""
+	Page       any
+	Notices    []string
+	Navigation bool   // for the logged-in, except where one question is to be answered
+	Section    string // the part of the site that the navigation marks: apps, security, profile, developer or ""
 }
 
 // templates holds one parsed set a page: layout.html and parts.html with the page's file.
@@ -61,8 +59,8 @@ func parseTemplates(files fs.FS, a assets) (templates, error) {
 // written before all of it is rendered.
 func (t *Toolkit) Render(w http.ResponseWriter, r *http.Request, status int, name string, page any) error {
 	view := layout{Page: page, Section: section(r.URL.Path)}
-	if v := VisitorOf(r.Context()); v != nil {
-		view.User = &v.User
+	if VisitorOf(r.Context()) != nil {
+		view.Navigation = !strings.HasPrefix(r.URL.Path, "/oauth/")
 		view.Notices = t.takeNotices(r)
 	}
 	return t.write(w, status, name, view)
@@ -119,14 +117,17 @@ func functions(a assets) template.FuncMap {
 	return template.FuncMap{
 		"asset":    a.url,
 		"when":     when,
+		"day":      day,
 		"ago":      func(at time.Time) template.HTML { return ago(at, time.Now()) },
 		"initials": Initials,
-		"host":     Host,
 		"plural":   plural,
 		"nth":      func(i int) int { return i + 1 },
 		"dict":     dict,
 	}
 }
+
+// day is when to the day, for what needs no more.
+func day(at time.Time) template.HTML { return timeElement(at, at.UTC().Format("2 January 2006")) }
 
 // when is a point in time as people read it, with the exact one for programs.
 func when(at time.Time) template.HTML {
@@ -203,4 +204,3 @@ func Host(address string) string {
 	}
 	return u.Host
 }
-

@@ -98,7 +98,8 @@ func (s *Store) AppByID(ctx context.Context, id string) (a store.App, err error)
 	return list[0], nil
 }
 
-const selectAppsByUser = selectApps + `a.account_id IN (SELECT m.account_id FROM members m WHERE m.user_id = $1 AND m.role = 'admin')
+const selectAppsByUser = selectApps + `a.account_id <> ''
+AND a.account_id IN (SELECT m.account_id FROM members m WHERE m.user_id = $1 AND m.role = 'admin')
 ORDER BY a.created_at DESC, a.id DESC`
 
 // AppsByUser implements store.Apps.
@@ -212,7 +213,7 @@ func (s *Store) DeleteApp(ctx context.Context, by store.Actor, id string) (err e
 
 // countInstallations costs as much as the app has installations.
 const countInstallations = `SELECT COUNT(*) FROM installations i JOIN apps a ON a.id = i.app_id
-WHERE i.app_id = $1 AND i.removed_at IS NULL AND a.deleted_at IS NULL`
+WHERE i.app_id = $1 AND i.app_id <> '' AND i.removed_at IS NULL AND a.deleted_at IS NULL`
 
 // CountInstallations implements store.Apps.
 func (s *Store) CountInstallations(ctx context.Context, appID string) (n int, err error) {

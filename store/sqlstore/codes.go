@@ -27,7 +27,7 @@ func (s *Store) CreateCode(ctx context.Context, c store.Code) (err error) {
 
 const selectCode = `SELECT d.id, d.hash, d.app_id, d.user_id, d.account_id, d.installation_id, d.redirect_uri, d.redirect_sent,
 d.scope, d.scope_asked, d.challenge, d.resource, d.created_at, d.expires_at, d.consumed_at, d.tries,
-CASE WHEN d.ended_at IS NULL AND EXISTS (SELECT 1 ` + liveRoots + ` AND i.id = d.installation_id) THEN 0 ELSE 1 END
+CASE WHEN d.ended_at IS NULL AND d.installation_id = (SELECT i.id ` + liveRoots + ` AND i.id = d.installation_id) THEN 0 ELSE 1 END
 FROM codes d WHERE d.id = $1`
 
 // CodeByID implements store.Codes.
@@ -51,7 +51,7 @@ func (s *Store) FailCode(ctx context.Context, id store.LookupID) (err error) {
 // the code produced. $1 code, $2 now, $3 most tries, $4 token or $5 family.
 const consumeCode = `UPDATE codes SET consumed_at = $2, token_id = $4, family_id = $5
 WHERE id = $1 AND consumed_at IS NULL AND ended_at IS NULL AND tries < $3 AND expires_at > $2
-AND EXISTS (SELECT 1 ` + liveRoots + ` AND i.id = codes.installation_id)`
+AND installation_id = (SELECT i.id ` + liveRoots + ` AND i.id = codes.installation_id)`
 
 const consumedCode = ` RETURNING app_id, installation_id, account_id`
 
@@ -130,16 +130,20 @@ func (r redemption) family() []any {
 }
 
 // redeemForToken does everything in one round trip. The tokens it counts are those there were before the statement, so
-// two codes of one installation that are redeemed at the same moment may leave one token too many, until the next.
+// two codes of one installation that are redeemed at the same moment may leave one token too many, until the next. Tokens
+// that another redemption is about to revoke are left to it: waiting for it could be a deadlock.
 const redeemForToken = consumedCTE + `,
 created AS (
 	INSERT INTO tokens (id, hash, app_id, installation_id, scope, resource, created_at)
 	SELECT $9, $10, app_id, installation_id, $11, $12, $13 FROM consumed
 ),
 surplus AS (
-	UPDATE tokens SET revoked_at = $2 WHERE id IN (
-		SELECT t.id FROM tokens t WHERE t.installation_id = (SELECT installation_id FROM consumed) AND t.revoked_at IS NULL
-		ORDER BY t.created_at DESC, t.id DESC OFFSET $14)
+	UPDATE tokens SET revoked_at = $2 WHERE id = ANY (ARRAY(
+		SELECT s.id FROM tokens s WHERE s.revoked_at IS NULL AND s.id = ANY (ARRAY(
+			SELECT t.id FROM tokens t WHERE t.installation_id = (SELECT installation_id FROM consumed)
+			AND t.installation_id <> '' AND t.revoked_at IS NULL
+			ORDER BY t.created_at DESC, t.id DESC OFFSET $14))
+		FOR UPDATE SKIP LOCKED))
 )
 SELECT COUNT(*) FROM consumed`
 
@@ -162,7 +166,7 @@ const (
 	insertToken = `INSERT INTO tokens (id, hash, app_id, installation_id, scope, resource, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7)`
 	revokeSurplus = `UPDATE tokens SET revoked_at = $2 WHERE id IN (
-	SELECT t.id FROM tokens t WHERE t.installation_id = $1 AND t.revoked_at IS NULL
+	SELECT t.id FROM tokens t WHERE t.installation_id = $1 AND t.installation_id <> '' AND t.revoked_at IS NULL
 	ORDER BY t.created_at DESC, t.id DESC LIMIT 1000000 OFFSET $3)`
 	insertFamily = `INSERT INTO families (id, app_id, installation_id, scope, scope_asked, resource, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7)`

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
@@ -103,6 +104,9 @@ func classifySQLite(lite *moderncsqlite.Error) error {
 
 func unavailable(why string) error { return fmt.Errorf("%w: %s", store.ErrUnavailable, why) }
 
+// sqlClosed is the text of an error that database/sql does not export.
+const sqlClosed = "sql: database is closed"
+
 // isTransport says whether err is about the connection rather than about a statement.
 func isTransport(err error) bool {
 	var connecting *pgconn.ConnectError
@@ -110,14 +114,17 @@ func isTransport(err error) bool {
 	return errors.As(err, &connecting) || errors.As(err, &network) || pgconn.SafeToRetry(err) || pgconn.Timeout(err) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
 		errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, sql.ErrTxDone) ||
-		errors.Is(err, puddle.ErrClosedPool) || err.Error() == "sql: database is closed" || err.Error() == "conn closed"
+		errors.Is(err, puddle.ErrClosedPool) || err.Error() == sqlClosed
 }
 
 // reason says a little more about a failed connection without naming the other end.
 func reason(err error) string {
 	var dns *net.DNSError
 	var op *net.OpError
+	var certificate *tls.CertificateVerificationError
 	switch {
+	case errors.As(err, &certificate):
+		return ": the server's certificate cannot be verified"
 	case errors.As(err, &dns):
 		return ": the host name cannot be resolved"
 	case errors.As(err, &op) && op.Err != nil:

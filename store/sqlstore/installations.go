@@ -8,7 +8,9 @@ import (
 	"xenoauth/store"
 )
 
-// liveRoots finds an installation with everything it hangs on, if all of it is live. A condition on i follows.
+// liveRoots finds an installation with everything it hangs on, if all of it is live. A condition on i follows. Where it
+// guards another table's row it stands in a scalar subquery, x = (SELECT i.id … AND i.id = x): that one is looked up by
+// key whatever Postgres thinks of the tables' sizes, while an EXISTS may become a join from the other end.
 const liveRoots = `FROM installations i
 JOIN apps a ON a.id = i.app_id AND a.suspended_at IS NULL AND a.deleted_at IS NULL
 JOIN accounts c ON c.id = i.account_id AND c.disabled_at IS NULL AND c.deleted_at IS NULL
@@ -74,9 +76,9 @@ func (s *Store) Install(ctx context.Context, by store.Actor, a store.Approval) (
 const (
 	insertInstallation = `INSERT INTO installations (id, user_id, account_id, app_id, scopes, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
-ON CONFLICT (user_id, account_id, app_id) WHERE removed_at IS NULL DO NOTHING`
+ON CONFLICT (user_id, account_id, app_id) WHERE user_id <> '' AND removed_at IS NULL DO NOTHING`
 	selectLive = `SELECT ` + installationColumns + ` FROM installations i
-WHERE i.user_id = $1 AND i.account_id = $2 AND i.app_id = $3 AND i.removed_at IS NULL`
+WHERE i.user_id = $1 AND i.user_id <> '' AND i.account_id = $2 AND i.app_id = $3 AND i.removed_at IS NULL`
 	updateScopes = `UPDATE installations SET scopes = $2, updated_at = $3 WHERE id = $1`
 )
 
@@ -126,7 +128,7 @@ FROM installations i
 JOIN apps a ON a.id = i.app_id AND a.deleted_at IS NULL
 JOIN accounts c ON c.id = i.account_id AND c.deleted_at IS NULL
 JOIN members m ON m.account_id = i.account_id AND m.user_id = i.user_id
-WHERE i.user_id = $1 AND i.app_id = $2 AND i.removed_at IS NULL
+WHERE i.user_id = $1 AND i.user_id <> '' AND i.app_id = $2 AND i.removed_at IS NULL
 ORDER BY i.created_at, i.id`
 
 // LiveInstallations implements store.Installations.
@@ -141,11 +143,11 @@ func (s *Store) LiveInstallations(ctx context.Context, userID, appID string) (li
 // selectInstalledApps: a live token is one that was not revoked, or a family that can still be refreshed. Last used is
 // told by the tokens there are.
 const selectInstalledApps = `SELECT ` + installationColumns + `, a.name, a.homepage, a.verified_at, c.name, u.name, u.email,
-(SELECT COUNT(*) FROM tokens t WHERE t.installation_id = i.id AND t.revoked_at IS NULL)
-+ (SELECT COUNT(*) FROM families f JOIN refresh_tokens r ON r.family_id = f.id AND r.rotated_at IS NULL
-	WHERE f.installation_id = i.id AND f.ended_at IS NULL AND r.expires_at > $2),
+(SELECT COUNT(*) FROM tokens t WHERE t.installation_id = i.id AND t.installation_id <> '' AND t.revoked_at IS NULL)
++ (SELECT COUNT(*) FROM families f JOIN refresh_tokens r ON r.family_id = f.id AND r.family_id <> '' AND r.rotated_at IS NULL
+	WHERE f.installation_id = i.id AND f.installation_id <> '' AND f.ended_at IS NULL AND r.expires_at > $2),
 (SELECT MAX(l.used_at) FROM tokens t JOIN last_used l ON l.id = t.id
-	WHERE t.installation_id = i.id AND t.revoked_at IS NULL),
+	WHERE t.installation_id = i.id AND t.installation_id <> '' AND t.revoked_at IS NULL),
 (SELECT MAX(l.used_at) FROM expiring_tokens t JOIN last_used l ON l.id = t.id
 	WHERE t.installation_id = i.id AND t.installation_id <> '')
 FROM installations i
@@ -153,9 +155,9 @@ JOIN apps a ON a.id = i.app_id AND a.deleted_at IS NULL
 JOIN accounts c ON c.id = i.account_id AND c.deleted_at IS NULL
 JOIN users u ON u.id = i.user_id
 WHERE i.id IN (
-	SELECT o.id FROM installations o WHERE o.user_id = $1 AND o.removed_at IS NULL
+	SELECT o.id FROM installations o WHERE o.user_id = $1 AND o.user_id <> '' AND o.removed_at IS NULL
 	UNION
-	SELECT o.id FROM members m JOIN installations o ON o.account_id = m.account_id AND o.removed_at IS NULL
+	SELECT o.id FROM members m JOIN installations o ON o.account_id = m.account_id AND o.account_id <> '' AND o.removed_at IS NULL
 	WHERE m.user_id = $1 AND m.role = 'admin'
 )
 ORDER BY i.created_at DESC, i.id DESC`

@@ -19,11 +19,14 @@ type Options struct {
 }
 
 const (
-	// opTimeout bounds every call from waiting for a connection to the last row, so that a dead or stalled database
-	// is an answer within three seconds.
+	// opTimeout bounds every call to Postgres from waiting for a connection to the last row, so that a dead or stalled
+	// database is an answer within three seconds.
 	opTimeout = 2500 * time.Millisecond
 	// acquireTimeout bounds the wait for a connection alone.
-	acquireTimeout = time.Second
+	acquireTimeout = 2 * time.Second
+	// sqliteTimeout bounds every call to SQLite. It is about the queue before the one writer of this process, which
+	// always moves on: another process that holds the file locked is given up on after two seconds (sqliteSettings).
+	sqliteTimeout = 10 * time.Second
 )
 
 // Store is store.Store over Postgres or SQLite. It is safe for concurrent use.

@@ -14,7 +14,7 @@ VALUES ($1, $2, $3, $4, $5, $6)`
 const selectRefresh = `SELECT r.id, r.hash, r.family_id, r.created_at, r.expires_at, r.rotated_at, r.sealed, r.sealed_until,
 f.id, f.app_id, f.installation_id, f.scope, f.scope_asked, f.resource, f.created_at, f.ended_at,
 a.scopes, o.user_id, o.account_id,
-CASE WHEN f.ended_at IS NULL AND EXISTS (SELECT 1 ` + liveRoots + ` AND i.id = f.installation_id) THEN 0 ELSE 1 END
+CASE WHEN f.ended_at IS NULL AND f.installation_id = (SELECT i.id ` + liveRoots + ` AND i.id = f.installation_id) THEN 0 ELSE 1 END
 FROM refresh_tokens r
 JOIN families f ON f.id = r.family_id
 JOIN apps a ON a.id = f.app_id
@@ -35,8 +35,8 @@ func (s *Store) RefreshByID(ctx context.Context, id store.LookupID) (r store.Ref
 // sealed answer, $4 how long that is given again.
 const rotateRefresh = `UPDATE refresh_tokens SET rotated_at = $2, sealed = $3, sealed_until = $4
 WHERE id = $1 AND rotated_at IS NULL AND expires_at > $2
-AND EXISTS (SELECT 1 FROM families f WHERE f.id = refresh_tokens.family_id AND f.ended_at IS NULL
-	AND EXISTS (SELECT 1 ` + liveRoots + ` AND i.id = f.installation_id))`
+AND family_id = (SELECT f.id FROM families f WHERE f.id = refresh_tokens.family_id AND f.ended_at IS NULL
+	AND f.installation_id = (SELECT i.id ` + liveRoots + ` AND i.id = f.installation_id))`
 
 const rotatedRefresh = ` RETURNING family_id, previous_id`
 

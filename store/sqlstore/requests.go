@@ -9,19 +9,19 @@ import (
 )
 
 const insertRequest = `INSERT INTO requests (id, hash, session, app_id, redirect_uri, redirect_sent, scope, scope_asked, state,
-challenge, resource, fault, fault_detail, created_at, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`
+challenge, resource, prompt, fault, fault_detail, created_at, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`
 
 // CreateRequest implements store.Requests.
 func (s *Store) CreateRequest(ctx context.Context, r store.Request) (err error) {
 	defer tried(&err, "create request of app %s", r.AppID)
 	_, err = s.db.exec(ctx, insertRequest, r.ID[:], r.Hash, r.Session, r.AppID, r.RedirectURI, flag(r.RedirectSent),
-		r.Scope.String(), r.ScopeAsked, r.State, r.Challenge, r.Resource, r.Fault, r.FaultDetail, at(r.CreatedAt), at(r.ExpiresAt))
+		r.Scope.String(), r.ScopeAsked, r.State, r.Challenge, r.Resource, r.Prompt, r.Fault, r.FaultDetail, at(r.CreatedAt), at(r.ExpiresAt))
 	return err
 }
 
 const selectRequest = `SELECT r.id, r.hash, r.session, r.app_id, r.redirect_uri, r.redirect_sent, r.scope, r.scope_asked,
-r.state, r.challenge, r.resource, r.fault, r.fault_detail, r.created_at, r.expires_at, r.decided_at
+r.state, r.challenge, r.resource, r.prompt, r.fault, r.fault_detail, r.created_at, r.expires_at, r.decided_at
 FROM requests r WHERE r.id = $1`
 
 // RequestByID implements store.Requests.
@@ -32,7 +32,7 @@ func (s *Store) RequestByID(ctx context.Context, id store.LookupID) (r store.Req
 
 func requestByID(ctx context.Context, q querier, id store.LookupID) (r store.Request, err error) {
 	err = q.row(ctx, selectRequest, []any{id[:]}, toID(&r.ID), &r.Hash, &r.Session, &r.AppID, &r.RedirectURI,
-		toBool(&r.RedirectSent), toScopes(&r.Scope), &r.ScopeAsked, &r.State, &r.Challenge, &r.Resource, &r.Fault, &r.FaultDetail,
+		toBool(&r.RedirectSent), toScopes(&r.Scope), &r.ScopeAsked, &r.State, &r.Challenge, &r.Resource, &r.Prompt, &r.Fault, &r.FaultDetail,
 		toTime(&r.CreatedAt), toTime(&r.ExpiresAt), toTime(&r.DecidedAt))
 	return r, err
 }

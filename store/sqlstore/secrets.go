@@ -18,7 +18,7 @@ func addSecret(ctx context.Context, q querier, c store.Secret) error {
 
 const selectSecrets = `SELECT s.id, s.client_id, s.hash, s.hint, s.created_at, s.expires_at, l.used_at
 FROM client_secrets s LEFT JOIN last_used l ON l.id = s.id
-WHERE s.client_id = $1 AND s.revoked_at IS NULL AND (s.expires_at IS NULL OR s.expires_at > $2)
+WHERE s.client_id = $1 AND s.client_id <> '' AND s.revoked_at IS NULL AND (s.expires_at IS NULL OR s.expires_at > $2)
 ORDER BY s.created_at DESC, s.id DESC`
 
 func readSecret(scan scanner) (c store.Secret, err error) {
@@ -39,9 +39,9 @@ const (
 WHERE id = $1 AND confidential = 1 AND suspended_at IS NULL AND deleted_at IS NULL`
 	touchResource = `UPDATE resource_servers SET name = name WHERE id = $1 AND removed_at IS NULL`
 	expireSecrets = `UPDATE client_secrets SET expires_at = $2
-WHERE client_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)`
+WHERE client_id = $1 AND client_id <> '' AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)`
 	countSecrets = `SELECT COUNT(*) FROM client_secrets
-WHERE client_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)`
+WHERE client_id = $1 AND client_id <> '' AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)`
 )
 
 // AddSecret implements store.Secrets.

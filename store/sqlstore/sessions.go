@@ -2,10 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"fmt"
-	"slices"
-	"strings"
-	"time"
 
 	"xenoauth/store"
 )
@@ -83,60 +79,4 @@ func (s *Store) SessionsByUser(ctx context.Context, userID string) (list []store
 		err = scan(toSession(&c)...)
 		return c, err
 	}, selectSessions, userID, s.micros())
-}
-
-// usesPerStatement keeps statements far from either database's limit of parameters, and makes most of them the same.
-const usesPerStatement = 100
-
-// RecordUse implements store.Usage.
-func (s *Store) RecordUse(ctx context.Context, uses map[store.LookupID]time.Time) (err error) {
-	defer tried(&err, "record use of %d credentials", len(uses))
-	ids := make([]store.LookupID, 0, len(uses))
-	for id := range uses {
-		ids = append(ids, id)
-	}
-	// One order for everybody, so that two replicas never wait for each other.
-	slices.SortFunc(ids, func(a, b store.LookupID) int { return slices.Compare(a[:], b[:]) })
-	for batch := range slices.Chunk(ids, usesPerStatement) {
-		args := make([]any, 0, 2*len(batch))
-		for _, id := range batch {
-			args = append(args, id[:], at(uses[id]))
-		}
-		if _, err := s.db.exec(ctx, upsertUses(len(batch)), args...); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// upsertUses is the statement for n credentials. A use that is older than the stored one changes nothing.
-func upsertUses(n int) string {
-	var values strings.Builder
-	for i := range n {
-		if i > 0 {
-			values.WriteString(", ")
-		}
-		fmt.Fprintf(&values, "($%d, $%d)", 2*i+1, 2*i+2)
-	}
-	return `INSERT INTO last_used (id, used_at) VALUES ` + values.String() + `
-ON CONFLICT (id) DO UPDATE SET used_at = excluded.used_at WHERE last_used.used_at < excluded.used_at`
-}
-
-const (
-	insertKey = `INSERT INTO server_keys (name, value, created_at) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING`
-	selectKey = `SELECT value FROM server_keys WHERE name = $1`
-)
-
-// EnsureKey implements store.Keys.
-func (s *Store) EnsureKey(ctx context.Context, name string, candidate []byte) (key []byte, err error) {
-	defer tried(&err, "ensure key %s", name)
-	err = s.read().row(ctx, selectKey, []any{name}, &key)
-	if !notFound(err) {
-		return key, err
-	}
-	if _, err := s.db.exec(ctx, insertKey, name, candidate, s.micros()); err != nil {
-		return nil, err
-	}
-	err = s.read().row(ctx, selectKey, []any{name}, &key)
-	return key, err
 }

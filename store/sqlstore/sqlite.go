@@ -49,7 +49,7 @@ func openSQLite(ctx context.Context, path string, o Options) (_ *sqliteDB, err e
 		return nil, fmt.Errorf("open database: %w", classify(err))
 	}
 	keepOpen(d.write, 1)
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	ctx, cancel := context.WithTimeout(ctx, sqliteTimeout)
 	defer cancel()
 	// The writer comes first: it makes the file a WAL database, which readers may not.
 	if err := d.write.PingContext(ctx); err != nil {
@@ -104,7 +104,7 @@ func (d *sqliteDB) close() error {
 }
 
 func (d *sqliteDB) transact(ctx context.Context, fn func(context.Context, querier) error) error {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	ctx, cancel := context.WithTimeout(ctx, sqliteTimeout)
 	defer cancel()
 	tx, err := d.write.BeginTx(ctx, nil)
 	if err != nil {
@@ -149,7 +149,7 @@ func (c sqliteConn) exec(ctx context.Context, sql string, args ...any) (int64, e
 	if err := checkText(args); err != nil {
 		return 0, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	ctx, cancel := context.WithTimeout(ctx, sqliteTimeout)
 	defer cancel()
 	result, err := c.c.ExecContext(ctx, sql, args...)
 	if err != nil {
@@ -162,7 +162,7 @@ func (c sqliteConn) row(ctx context.Context, sql string, args []any, dest ...any
 	if err := checkText(args); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	ctx, cancel := context.WithTimeout(ctx, sqliteTimeout)
 	defer cancel()
 	return c.c.QueryRowContext(ctx, sql, args...).Scan(dest...)
 }
@@ -171,7 +171,7 @@ func (c sqliteConn) rows(ctx context.Context, sql string, args []any, each func(
 	if err := checkText(args); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	ctx, cancel := context.WithTimeout(ctx, sqliteTimeout)
 	defer cancel()
 	rows, err := c.c.QueryContext(ctx, sql, args...)
 	if err != nil {

@@ -72,7 +72,7 @@ func (s *Store) ListUsers(ctx context.Context, p store.Page) (list []store.User,
 
 const (
 	updatePassword = `UPDATE users SET password = $2, password_at = $3 WHERE id = $1 AND deleted_at IS NULL`
-	endUserCodes   = `UPDATE codes SET ended_at = $2 WHERE user_id = $1 AND consumed_at IS NULL AND ended_at IS NULL`
+	endUserCodes   = `UPDATE codes SET ended_at = $2 WHERE user_id = $1 AND user_id <> '' AND consumed_at IS NULL AND ended_at IS NULL`
 	deleteSessions = `DELETE FROM sessions WHERE user_id = $1 AND id <> $2`
 )
 
@@ -159,7 +159,8 @@ func (s *Store) SetUserDisabled(ctx context.Context, by store.Actor, id string, 
 const (
 	markUserDeleted         = `UPDATE users SET deleted_at = $2 WHERE id = $1 AND deleted_at IS NULL`
 	deleteMemberships       = `DELETE FROM members WHERE user_id = $1`
-	removeUserInstallations = `UPDATE installations SET removed_at = $2, updated_at = $2 WHERE user_id = $1 AND removed_at IS NULL`
+	removeUserInstallations = `UPDATE installations SET removed_at = $2, updated_at = $2
+WHERE user_id = $1 AND user_id <> '' AND removed_at IS NULL`
 )
 
 // DeleteUser implements store.Users.

@@ -1,0 +1,324 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"xenoauth/internal/dbtest"
+	"xenoauth/internal/secret"
+	"xenoauth/store"
+)
+
+// object is a JSON object whose names a script relies on.
+type object = map[string]any
+
+// wantNames asserts that the object has all these names.
+func wantNames(t *testing.T, o object, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if _, ok := o[name]; !ok {
+			t.Errorf("no %q in %v", name, o)
+		}
+	}
+}
+
+// addUser adds a user by command and returns its account.
+func addUser(t *testing.T, l line, email string) (id, account string) {
+	t.Helper()
+	var u object
+	l.with("correct horse\n").ok(t, &u, "user", "add", email, "--password-stdin")
+	return fmt.Sprint(u["id"]), fmt.Sprint(u["account"])
+}
+
+func TestUserCommands(t *testing.T) {
+	t.Parallel()
+	dbtest.EachURL(t, func(t *testing.T, database string) {
+		l := on(database)
+		var u object
+		l.with("correct horse").ok(t, &u, "user", "add", " Ada@Example.org", "--password-stdin", "--name", "Ada Lovelace", "--operator")
+		wantNames(t, u, "id", "email", "account", "name", "operator", "disabled", "created_at")
+		if u["email"] != "ada@example.org" || u["operator"] != true || !secret.ValidPublicID("acc_", fmt.Sprint(u["account"])) {
+			t.Errorf("added %v", u)
+		}
+		addUser(t, l, "bob@example.org")
+		l.with("correct horse").fails(t, exitRefused, "already in use", "user", "add", "ADA@example.org", "--password-stdin")
+		l.with("short").fails(t, exitRefused, "too short", "user", "add", "nobody", "--password-stdin")
+		l.with("").fails(t, exitUsage, "standard input is empty", "user", "add", "x@example.org", "--password-stdin")
+		l.with("correct horse").fails(t, exitUsage, "default-plan", "user", "add", "x@example.org", "--password-stdin", "--default-plan", "gold")
+
+		var list []object
+		l.ok(t, &list, "user", "list")
+		if len(list) != 2 {
+			t.Errorf("listed %v, want two users", list)
+		}
+		var shown object
+		l.ok(t, &shown, "user", "show", "ada@example.org")
+		if accounts, ok := shown["accounts"].([]any); !ok || len(accounts) != 1 || accounts[0].(object)["role"] != "admin" {
+			t.Errorf("shown %v, want one account as admin", shown)
+		}
+		l.fails(t, exitRefused, `there is no user "eve@example.org"`, "user", "show", "eve@example.org")
+
+		l.ok(t, nil, "user", "disable", "ada@example.org")
+		l.ok(t, &shown, "user", "show", fmt.Sprint(u["id"]))
+		if shown["disabled"] != true {
+			t.Errorf("disabled user is shown as %v", shown)
+		}
+		l.ok(t, nil, "user", "enable", "ada@example.org")
+		l.with("another horse").ok(t, nil, "user", "set-password", "ada@example.org", "--password-stdin")
+		l.with("short").fails(t, exitRefused, "too short", "user", "set-password", "ada@example.org", "--password-stdin")
+		l.fails(t, exitUsage, "--password-stdin", "user", "set-password", "ada@example.org")
+
+		var done object
+		l.ok(t, &done, "user", "remove", "bob@example.org")
+		wantNames(t, done, "id", "done")
+		l.fails(t, exitRefused, "there is no user", "user", "remove", "bob@example.org")
+		if r := l.ok(t, nil, "user", "list"); !strings.Contains(r.stdout, "ada@example.org") || strings.Contains(r.stdout, "bob@example.org") {
+			t.Errorf("table of users:\n%s", r.stdout)
+		}
+	})
+}
+
+func TestAccountCommands(t *testing.T) {
+	t.Parallel()
+	dbtest.EachURL(t, func(t *testing.T, database string) {
+		l := on(database)
+		_, home := addUser(t, l, "ada@example.org")
+		_, other := addUser(t, l, "bob@example.org")
+		l.ok(t, nil, "account", "add-member", "bob@example.org", "ada@example.org")
+		l.fails(t, exitRefused, "is a member of", "account", "add-member", other, "ada@example.org", "admin")
+		l.fails(t, exitRefused, home, "account", "show", "ada@example.org") // two accounts: both are listed
+		l.fails(t, exitRefused, other, "account", "set-plan", "ada@example.org", "free")
+		l.fails(t, exitUsage, "guest, agent, bot, admin", "account", "set-role", other, "ada@example.org", "king")
+		l.fails(t, exitUsage, "there is no plan", "account", "set-plan", other, "gold")
+		l.fails(t, exitRefused, "there is no account", "account", "show", "acc_nothing")
+
+		var a object
+		l.ok(t, &a, "account", "show", other)
+		members := a["members"].([]any)
+		if a["plan"] != "standard" || len(members) != 2 || members[1].(object)["role"] != "agent" || members[1].(object)["email"] != "ada@example.org" {
+			t.Errorf("account %v", a)
+		}
+		l.ok(t, nil, "account", "set-role", other, "ada@example.org", "guest")
+		l.ok(t, nil, "account", "set-plan", other, "free")
+		l.ok(t, &a, "account", "show", other)
+		if a["plan"] != "free" || a["members"].([]any)[1].(object)["role"] != "guest" {
+			t.Errorf("changed account %v", a)
+		}
+		l.ok(t, nil, "account", "remove-member", other, "ada@example.org")
+		l.fails(t, exitRefused, "is not a member", "account", "remove-member", other, "ada@example.org")
+		l.fails(t, exitRefused, "is not a member", "account", "set-role", other, "ada@example.org", "bot")
+		// The operator may do what a page would not: take out the last admin.
+		l.ok(t, nil, "account", "remove-member", other, "bob@example.org")
+		var list []object
+		l.ok(t, &list, "account", "list")
+		if len(list) != 2 {
+			t.Errorf("listed %v, want both accounts", list)
+		}
+		wantNames(t, list[0], "id", "name", "plan", "disabled", "created_at")
+	})
+}
+
+func TestAppCommands(t *testing.T) {
+	t.Parallel()
+	dbtest.EachURL(t, func(t *testing.T, database string) {
+		l := on(database)
+		_, account := addUser(t, l, "ada@example.org")
+		var a object
+		l.ok(t, &a, "app", "add", "Widget Wizard", "--owner", "ada@example.org", "--redirect-uri", "https://w.example/cb", "--redirect-uri", "http://127.0.0.1/cb", "--scope", "widget contacts")
+		wantNames(t, a, "id", "client_id", "client_secret", "secret_id", "name", "account", "redirect_uris", "scopes", "confidential")
+		id := fmt.Sprint(a["id"])
+		if a["client_id"] != a["id"] || fmt.Sprint(a["scopes"]) != "[contacts widgets]" || a["verified"] != true || a["account"] != account || len(a["redirect_uris"].([]any)) != 2 {
+			t.Errorf("added %v", a)
+		}
+		if !strings.HasPrefix(fmt.Sprint(a["client_secret"]), "xnos_") {
+			t.Errorf("client_secret %v", a["client_secret"])
+		}
+		var public object
+		l.ok(t, &public, "app", "add", "Cli", "--owner", account, "--public", "--redirect-uri", "http://127.0.0.1/cb")
+		if public["client_secret"] != nil || public["pkce_required"] != true || len(public["scopes"].([]any)) != 4 {
+			t.Errorf("public app %v; want no secret, PKCE, and the whole catalogue", public)
+		}
+		l.fails(t, exitUsage, "--owner and --redirect-uri are missing", "app", "add", "X")
+		l.fails(t, exitUsage, "--owner is missing", "app", "add", "X", "--redirect-uri", "https://w.example/cb")
+		l.fails(t, exitUsage, "--redirect-uri is missing", "app", "add", "X", "--owner", account)
+		l.fails(t, exitRefused, "Row 1: use https", "app", "add", "Xenoauth", "--owner", account, "--redirect-uri", "http://w.example/cb")
+		l.fails(t, exitRefused, "there is no user", "app", "add", "X", "--owner", "eve@example.org", "--redirect-uri", "https://w.example/cb")
+		l.fails(t, exitRefused, "There is no scope admin", "app", "add", "X", "--owner", account, "--redirect-uri", "https://w.example/cb", "--scope", "admin")
+
+		var list []object
+		l.ok(t, &list, "app", "list")
+		if len(list) != 2 {
+			t.Errorf("listed %v", list)
+		}
+		_, stranger := addUser(t, l, "bob@example.org")
+		l.ok(t, &list, "app", "list", "--owner", stranger)
+		if len(list) != 0 {
+			t.Errorf("listed apps of a stranger: %v", list)
+		}
+
+		l.ok(t, nil, "app", "disable", id)
+		l.ok(t, nil, "app", "verify", id, "--undo")
+		var shown object
+		l.ok(t, &shown, "app", "show", id)
+		wantNames(t, shown, "secrets", "installations")
+		if shown["suspended"] != true || shown["verified"] != false || shown["client_secret"] != nil {
+			t.Errorf("shown %v", shown)
+		}
+		l.ok(t, nil, "app", "enable", id)
+		l.ok(t, nil, "app", "verify", id)
+		l.ok(t, nil, "app", "remove", id)
+		for _, command := range []string{"show", "remove", "disable", "enable", "verify", "rotate-secret"} {
+			l.fails(t, exitRefused, "there is no app", "app", command, id)
+		}
+		if r := l.ok(t, nil, "app", "show", fmt.Sprint(public["id"])); !strings.Contains(r.stdout, "public") {
+			t.Errorf("shown to people:\n%s", r.stdout)
+		}
+	})
+}
+
+func TestRotateSecretCommand(t *testing.T) {
+	t.Parallel()
+	dbtest.EachURL(t, func(t *testing.T, database string) {
+		l := on(database)
+		addUser(t, l, "ada@example.org")
+		var a, next, shown object
+		l.ok(t, &a, "app", "add", "Widget Wizard", "--owner", "ada@example.org", "--redirect-uri", "https://w.example/cb")
+		id := fmt.Sprint(a["id"])
+		l.fails(t, exitUsage, "--old-until", "app", "rotate-secret", id, "--old-until", "soon")
+		l.ok(t, &next, "app", "rotate-secret", id)
+		wantNames(t, next, "id", "client_id", "client_secret", "secret_id", "old_until")
+		if next["client_secret"] == a["client_secret"] || next["old_until"] != nil {
+			t.Errorf("rotated %v", next)
+		}
+		l.fails(t, exitRefused, "add --old-until now", "app", "rotate-secret", id)
+		l.ok(t, &next, "app", "rotate-secret", id, "--old-until", "now")
+		l.ok(t, &shown, "app", "show", id)
+		secrets := shown["secrets"].([]any)
+		if len(secrets) != 1 || secrets[0].(object)["secret_id"] != next["secret_id"] {
+			t.Errorf("secrets %v, want the new one only", secrets)
+		}
+		l.ok(t, &next, "app", "rotate-secret", id, "--old-until", "24h")
+		if next["old_until"] == nil {
+			t.Errorf("rotated %v, want a time for the old one", next)
+		}
+		var public object
+		l.ok(t, &public, "app", "add", "Cli", "--owner", "ada@example.org", "--public", "--redirect-uri", "http://127.0.0.1/cb")
+		l.fails(t, exitRefused, "public", "app", "rotate-secret", fmt.Sprint(public["id"]))
+	})
+}
+
+func TestResourceCommands(t *testing.T) {
+	t.Parallel()
+	dbtest.EachURL(t, func(t *testing.T, database string) {
+		l := on(database)
+		var r, next object
+		l.ok(t, &r, "resource", "add", "Widgets API")
+		wantNames(t, r, "id", "client_id", "client_secret", "secret_id", "name")
+		id := fmt.Sprint(r["id"])
+		l.ok(t, &next, "resource", "rotate-secret", id, "--old-until", "1h")
+		wantNames(t, next, "id", "client_id", "client_secret", "secret_id", "old_until")
+		var list []object
+		l.ok(t, &list, "resource", "list")
+		if len(list) != 1 || list[0]["client_id"] != id || list[0]["client_secret"] != nil {
+			t.Errorf("listed %v", list)
+		}
+		l.ok(t, nil, "resource", "remove", id)
+		l.fails(t, exitRefused, "there is no resource server", "resource", "remove", id)
+		l.fails(t, exitRefused, "there is no resource server", "resource", "rotate-secret", id)
+	})
+}
+
+func TestTokenCommands(t *testing.T) {
+	t.Parallel()
+	dbtest.EachURL(t, func(t *testing.T, database string) {
+		l := on(database)
+		addUser(t, l, "ada@example.org")
+		var a object
+		l.ok(t, &a, "app", "add", "Widget Wizard", "--owner", "ada@example.org", "--redirect-uri", "https://w.example/cb")
+		st := dbtest.Open(t, database)
+		app, err := st.AppByID(t.Context(), fmt.Sprint(a["id"]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := secret.Format{}.New(secret.Expiring)
+		hash := c.Hash()
+		err = st.CreateClientToken(t.Context(), store.Token{
+			ID: c.ID, Hash: hash[:], AppID: app.ID, Scope: app.Scopes, CreatedAt: st.Now(), ExpiresAt: st.Now().Add(1e12),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var v object
+		l.with(c.Reveal()+"\n").ok(t, &v, "token", "inspect", "-")
+		wantNames(t, v, "active", "client_id", "sub", "scopes", "issued_at", "expires_at")
+		if v["active"] != true || v["client_id"] != app.ID || v["sub"] != app.ID {
+			t.Errorf("inspected %v", v)
+		}
+		if r := l.with(c.Reveal()).ok(t, nil, "token", "inspect", "-"); strings.Contains(r.stdout, c.Reveal()) {
+			t.Error("inspect repeats the token")
+		}
+		l.with(c.Reveal()).ok(t, &v, "token", "revoke", "-")
+		r := l.with(c.Reveal()).run(t, "token", "inspect", "-", "--json")
+		if r.code != exitRefused || strings.TrimSpace(r.stdout) != "{\n  \"active\": false\n}" {
+			t.Errorf("inspect of a revoked token: exit %d, %q", r.code, r.stdout)
+		}
+		l.with("garbage").fails(t, exitRefused, "not active", "token", "inspect", "-")
+		l.with("garbage").fails(t, exitRefused, "no such token", "token", "revoke", "-")
+		l.with(" ").fails(t, exitRefused, "no such token", "token", "revoke", "-")
+		l.with("").fails(t, exitUsage, "standard input is empty", "token", "inspect", "-")
+	})
+}
+
+func TestMigrateCommands(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "new.db")
+	l := on("sqlite:" + path)
+	for _, args := range [][]string{{"user", "list"}, {"app", "list"}, {"migrate", "status"}} {
+		l.fails(t, exitRefused, "there is no database", args...)
+	}
+	if _, err := os.Stat(path); !os.IsNotExist(err) {
+		t.Errorf("a command that was refused made the file: %v", err)
+	}
+	// An empty file is a database on which every migration is pending.
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l.fails(t, exitRefused, `run "xenoauth migrate up" first`, "user", "list")
+	l.fails(t, exitRefused, `--migrate is off`, "serve", "--migrate", "off", "--listen", "127.0.0.1:0", "--ops-listen", "off")
+	var status []object
+	l.ok(t, &status, "migrate", "status")
+	if len(status) == 0 || status[0]["applied_at"] != nil {
+		t.Errorf("status %v, want pending migrations", status)
+	}
+	wantNames(t, status[0], "version", "name", "applied_at")
+	var up object
+	l.ok(t, &up, "migrate", "up")
+	if up["applied"] != float64(len(status)) {
+		t.Errorf("applied %v of %d", up["applied"], len(status))
+	}
+	l.ok(t, &up, "migrate", "up")
+	if up["applied"] != float64(0) {
+		t.Errorf("applied %v again", up["applied"])
+	}
+	l.ok(t, &status, "migrate", "status")
+	if status[0]["applied_at"] == nil {
+		t.Errorf("status %v, want applied migrations", status)
+	}
+	var list []object
+	l.ok(t, &list, "user", "list")
+	if list == nil || len(list) != 0 {
+		t.Errorf("users %v, want an empty array", list)
+	}
+}
+
+// TestDatabaseDown: what cannot be asked is a refusal that names the database without its password.
+func TestDatabaseDown(t *testing.T) {
+	t.Parallel()
+	r := on("postgres://xenoauth:hunter2@127.0.0.1:1/none").run(t, "user", "list")
+	if r.code != exitRefused || !strings.Contains(r.stderr, "postgres://xenoauth@127.0.0.1:1/none") || strings.Contains(r.stderr, "hunter2") {
+		t.Errorf("exit %d, %q", r.code, r.stderr)
+	}
+}

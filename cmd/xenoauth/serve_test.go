@@ -1,0 +1,233 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"xenoauth/internal/dbtest"
+)
+
+// patience is how long a test waits for what normally takes milliseconds.
+const patience = 20 * time.Second
+
+// serving is a server that runs in this process.
+type serving struct {
+	ready  string // the line that says where to go
+	issuer string
+	ops    string // "" without
+	stop   func() int
+}
+
+var (
+	issuerPattern = regexp.MustCompile(`ready at (http://\S+) –`)
+	opsPattern    = regexp.MustCompile(`metrics on (http://[^)]+)\)`)
+)
+
+// startServing starts serve and waits until it is ready.
+func startServing(t *testing.T, l line, args ...string) serving {
+	t.Helper()
+	read, write := io.Pipe()
+	var stderr lockedBuffer
+	p := &program{
+		stdin: strings.NewReader(""), stdout: write, stderr: &stderr,
+		lookupEnv: func(name string) (string, bool) { v, ok := l.env[name]; return v, ok },
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan int, 1)
+	go func() {
+		code := p.run(ctx, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...))
+		_ = write.Close()
+		ended <- code
+	}()
+	first, err := bufio.NewReader(read).ReadString('\n')
+	if err != nil {
+		cancel()
+		t.Fatalf("serve ended with %d before it was ready:\n%s", <-ended, stderr.String())
+	}
+	s := serving{ready: first}
+	if found := issuerPattern.FindStringSubmatch(first); found != nil {
+		s.issuer = found[1]
+	}
+	if found := opsPattern.FindStringSubmatch(first); found != nil {
+		s.ops = found[1]
+	}
+	s.stop = sync.OnceValue(func() int { cancel(); return <-ended })
+	t.Cleanup(func() { s.stop() })
+	return s
+}
+
+// lockedBuffer may be written by a server and read by a test.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// status gets an address and returns what it answers.
+func status(t *testing.T, address string) int {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		t.Fatalf("GET %s: %v", address, err)
+	}
+	defer res.Body.Close()
+	return res.StatusCode
+}
+
+func TestServe(t *testing.T) {
+	t.Parallel()
+	dbtest.EachURL(t, func(t *testing.T, database string) {
+		l := on(database)
+		s := startServing(t, l, "--ops-listen", "127.0.0.1:0")
+		if !strings.Contains(s.ready, "xenoauth is ready at http://localhost:") || !strings.Contains(s.ready, "sign up at "+s.issuer+"/signup") {
+			t.Errorf("the first line is %q", s.ready)
+		}
+		for address, want := range map[string]int{
+			s.issuer + "/login": http.StatusOK,
+			s.issuer + "/.well-known/oauth-authorization-server": http.StatusOK,
+			s.ops + "/healthz":    http.StatusOK,
+			s.ops + "/readyz":     http.StatusOK,
+			s.issuer + "/metrics": http.StatusNotFound,
+		} {
+			if got := status(t, address); got != want {
+				t.Errorf("GET %s: %d, want %d", address, got, want)
+			}
+		}
+		// Commands work beside the running server, and it sees what they do.
+		addUser(t, l, "ada@example.org")
+		var list []object
+		l.ok(t, &list, "user", "list")
+		if len(list) != 1 {
+			t.Errorf("beside the server: %v", list)
+		}
+		if code := s.stop(); code != exitDone {
+			t.Errorf("stopped with %d", code)
+		}
+	})
+}
+
+// TestServeBothLoopbacks: browsers try ::1 for localhost.
+func TestServeBothLoopbacks(t *testing.T) {
+	t.Parallel()
+	if l, err := net.Listen("tcp", "[::1]:0"); err != nil {
+		t.Logf("this machine has no ::1: %v", err)
+	} else {
+		defer l.Close()
+		s := startServing(t, on(dbtest.SQLite(t)), "--ops-listen", "off")
+		_, port, _ := strings.Cut(strings.TrimPrefix(s.issuer, "http://"), ":")
+		for _, host := range []string{"127.0.0.1", "::1"} {
+			c, err := net.DialTimeout("tcp", net.JoinHostPort(host, port), patience)
+			if err != nil {
+				t.Errorf("connect to %s: %v", host, err)
+				continue
+			}
+			_ = c.Close()
+		}
+	}
+}
+
+func TestServeRefusals(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	database := dbtest.SQLite(t)
+	on(database).fails(t, exitRefused, "--listen", "serve", "--listen", taken.Addr().String(), "--ops-listen", "off")
+	on(database).fails(t, exitRefused, "--ops-listen", "serve", "--listen", "127.0.0.1:0", "--ops-listen", taken.Addr().String())
+	on(database).fails(t, exitUsage, "issuer (from the default): required", "serve", "--listen", "0.0.0.0:0")
+	s := startServing(t, on(database), "--ops-listen", "off", "--signup", "closed")
+	if !strings.Contains(s.ready, "xenoauth user add") || s.ops != "" {
+		t.Errorf("the first line is %q", s.ready)
+	}
+	on(database).fails(t, exitRefused, "another xenoauth", "serve", "--listen", "127.0.0.1:0", "--ops-listen", "off")
+}
+
+// TestStopBySignal: a request that is under way when the signal comes is answered, a second signal changes nothing, and
+// the exit code is 0 (BATTERY.md F18).
+func TestStopBySignal(t *testing.T) {
+	t.Parallel()
+	database := "sqlite:" + filepath.Join(t.TempDir(), "xenoauth.db")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0], "serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--database-url", database)
+	cmd.Env = []string{"XENOAUTH_TEST_PROGRAM=1"}
+	var stderr lockedBuffer
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ready, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatalf("not ready: %v\n%s", err, stderr.String())
+	}
+	address := strings.TrimPrefix(issuerPattern.FindStringSubmatch(ready)[1], "http://localhost:")
+	ops := opsPattern.FindStringSubmatch(ready)[1]
+
+	// The server reads this request's head, and then waits for its body.
+	c, err := net.Dial("tcp", "127.0.0.1:"+address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	const body = "token=x&client_id=y"
+	fmt.Fprintf(c, "POST /oauth/revoke HTTP/1.1\r\nHost: localhost:%s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", address, len(body))
+	answer := bufio.NewReader(c)
+	if first, err := answer.ReadString('\n'); err != nil || !strings.Contains(first, "100 Continue") {
+		t.Fatalf("the request is not under way: %q, %v", first, err)
+	}
+	_, _ = answer.ReadString('\n')
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(patience); status(t, ops+"/readyz") != http.StatusServiceUnavailable; {
+		if time.Now().After(deadline) {
+			t.Fatal("readiness stayed on after the signal")
+		}
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(c, body)
+	res, err := http.ReadResponse(answer, nil)
+	if err != nil || res.StatusCode != http.StatusUnauthorized {
+		t.Errorf("the request under way: %v, %v; want the answer 401", res, err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("stopped with %v\n%s", err, stderr.String())
+	}
+}

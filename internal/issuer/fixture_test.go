@@ -1,0 +1,171 @@
+package issuer_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/go-oauth2/oauth2/v4"
+
+	"xenoauth/internal/dbtest"
+	"xenoauth/internal/issuer"
+	"xenoauth/internal/scope"
+	"xenoauth/internal/secret"
+	"xenoauth/store"
+)
+
+const (
+	callback = "https://app.test/cb"
+	apiOne   = "https://one.test/api"
+	apiTwo   = "https://two.test/api"
+)
+
+// fixture is an issuer over SQLite with an app that a person has installed. That both databases do the same is proven by
+// storetest and by the tests through the routes.
+type fixture struct {
+	*issuer.Issuer
+	t            *testing.T
+	store        store.Store
+	app          store.App
+	user         store.User
+	installation store.Installation
+}
+
+// newFixture installs an app with expiring tokens, unless change makes it another one.
+func newFixture(t *testing.T, o issuer.Options, change ...func(*store.App)) fixture {
+	t.Helper()
+	st := dbtest.Open(t, dbtest.SQLite(t))
+	f := fixture{Issuer: issuer.New(st, scope.Default(), secret.Format{}, o), t: t, store: st}
+	now := st.Now()
+	f.user = store.User{ID: secret.NewUserID(), Email: "ursula@users.test", Name: "Ursula", CreatedAt: now}
+	account := store.Account{ID: secret.NewPublicID("acc_"), Name: "Ursula", Plan: "standard", CreatedAt: now}
+	f.must(st.CreateUser(t.Context(), operator, f.user, account))
+	f.app = f.addApp(account.ID, change...)
+	session := []byte("a session")
+	request := store.Request{
+		ID: secret.NewID(), Hash: make([]byte, 32), Session: session, AppID: f.app.ID, RedirectURI: callback, Scope: f.app.Scopes,
+		CreatedAt: now, ExpiresAt: now.Add(time.Hour),
+	}
+	f.must(st.CreateRequest(t.Context(), request))
+	var err error
+	f.installation, err = st.Install(t.Context(), operator, store.Approval{
+		Request: request.ID, Session: session, RedirectURI: callback, Installation: store.Installation{
+			ID: secret.NewPublicID("ins_"), UserID: f.user.ID, AccountID: account.ID, AppID: f.app.ID, Scopes: f.app.Scopes,
+		},
+	})
+	f.must(err)
+	return f
+}
+
+var operator = store.Actor{Kind: store.ActorOperator}
+
+func (f fixture) addApp(accountID string, change ...func(*store.App)) store.App {
+	f.t.Helper()
+	now := f.store.Now()
+	app := store.App{
+		ID: secret.NewPublicID("app_"), AccountID: accountID, Name: "Alpha", RedirectURIs: []string{callback},
+		Scopes: f.set("contacts faqs widgets"), Confidential: true, Expiring: true, CreatedAt: now, UpdatedAt: now,
+	}
+	for _, c := range change {
+		c(&app)
+	}
+	var first *store.Secret
+	if app.Confidential {
+		c := secret.Format{}.New(secret.Client)
+		hash := c.Hash()
+		first = &store.Secret{ID: c.ID, ClientID: app.ID, Hash: hash[:], CreatedAt: now}
+	}
+	f.must(f.store.CreateApp(f.t.Context(), operator, app, first))
+	app, err := f.store.AppByID(f.t.Context(), app.ID)
+	f.must(err)
+	return app
+}
+
+func (f fixture) must(err error) {
+	f.t.Helper()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func (f fixture) set(names string) scope.Set {
+	f.t.Helper()
+	set, err := scope.ParseSet(names)
+	f.must(err)
+	return set
+}
+
+// as is a context in which the app is authenticated and asks for resources.
+func (f fixture) as(app store.App, resources ...string) context.Context {
+	return issuer.WithFacts(f.t.Context(), issuer.Facts{
+		By:     store.Actor{Kind: store.ActorApp, ID: app.ID},
+		Client: store.Client{ID: app.ID, App: &app, Live: true}, Resource: resources,
+	})
+}
+
+// code is a code for what was asked, which the person approved.
+func (f fixture) code(asked string, resources ...string) string {
+	f.t.Helper()
+	canonical, unknown := scope.Default().Canonical(f.set(asked))
+	if len(unknown) > 0 {
+		f.t.Fatalf("unknown scopes %v", unknown)
+	}
+	ctx := issuer.WithFacts(f.t.Context(), issuer.Facts{Installation: f.installation, ScopeAsked: asked, Resource: resources})
+	info, err := f.GenerateAuthToken(ctx, oauth2.Code, &oauth2.TokenGenerateRequest{
+		ClientID: f.app.ID, UserID: f.user.ID, RedirectURI: callback, Scope: canonical.String(),
+	})
+	f.must(err)
+	return info.GetCode()
+}
+
+func (f fixture) redeem(code string, resources ...string) (oauth2.TokenInfo, error) {
+	return f.GenerateAccessToken(f.as(f.app, resources...), oauth2.AuthorizationCode, &oauth2.TokenGenerateRequest{ClientID: f.app.ID, Code: code})
+}
+
+// grant is what a code for the scopes is worth.
+func (f fixture) grant(asked string, resources ...string) oauth2.TokenInfo {
+	f.t.Helper()
+	info, err := f.redeem(f.code(asked, resources...))
+	f.must(err)
+	return info
+}
+
+func (f fixture) refresh(token, asked string, resources ...string) (oauth2.TokenInfo, error) {
+	return f.RefreshAccessToken(f.as(f.app, resources...), &oauth2.TokenGenerateRequest{ClientID: f.app.ID, Refresh: token, Scope: asked})
+}
+
+// access is what the database knows of an access token.
+func (f fixture) access(text string) store.Access {
+	f.t.Helper()
+	c, ok := secret.Format{}.Parse(text)
+	if !ok {
+		f.t.Fatalf("%.8s… is no credential", text)
+	}
+	kind := store.NonExpiring
+	if c.Kind == secret.Expiring {
+		kind = store.Expiring
+	}
+	a, err := f.store.AccessByID(f.t.Context(), kind, c.ID)
+	f.must(err)
+	if !c.Matches(a.Hash) {
+		f.t.Error("the token does not match its row")
+	}
+	return a
+}
+
+func (f fixture) wantLive(text string, live bool) {
+	f.t.Helper()
+	if got := f.access(text).RevokedAt.IsZero(); got != live {
+		f.t.Errorf("token live = %t, want %t", got, live)
+	}
+}
+
+// wantCode asserts a protocol error.
+func wantCode(t *testing.T, err error, code string) {
+	t.Helper()
+	var fault *issuer.Error
+	if !errors.As(err, &fault) || fault.Code != code {
+		t.Fatalf("error = %v, want %s", err, code)
+	}
+}

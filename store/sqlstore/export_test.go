@@ -1,0 +1,58 @@
+package sqlstore
+
+import (
+	"context"
+	"time"
+)
+
+// Classify is classify for tests.
+var Classify = classify
+
+// SetBack makes the store believe that it is d earlier than the database says, as a process does that was suspended after
+// it had read the time.
+func (s *Store) SetBack(d time.Duration) {
+	a := *s.clock.anchor.Load()
+	a.told = a.told.Add(-d)
+	s.clock.anchor.Store(&a)
+}
+
+// Transact runs fn in a transaction.
+func (s *Store) Transact(ctx context.Context, fn func() error) error {
+	return s.db.transact(ctx, func(context.Context, querier) error { return fn() })
+}
+
+// Statements are all statements by their names, for a look at their plans.
+var Statements = map[string]string{
+	"insertUser": insertUser, "selectUser": selectUser, "selectUserByEmail": selectUserByEmail, "selectUsers": selectUsers,
+	"updatePassword": updatePassword, "endUserCodes": endUserCodes, "deleteSessions": deleteSessions, "updateHash": updateHash,
+	"updateUserName": updateUserName, "disableUser": disableUser, "enableUser": enableUser, "markUserDeleted": markUserDeleted,
+	"deleteMemberships": deleteMemberships, "removeUserInstallations": removeUserInstallations,
+
+	"selectAccount": selectAccount, "selectAccounts": selectAccounts, "updatePlan": updatePlan,
+	"selectMembersByAccount": selectMembersByAccount, "selectMembersByUser": selectMembersByUser, "joinAccount": joinAccount,
+	"updateRole": updateRole, "deleteMember": deleteMember,
+
+	"insertApp": insertApp, "selectApp": selectApp, "selectAppsByUser": selectAppsByUser, "selectAppsPage": selectAppsPage,
+	"updateApp": updateApp, "deleteRedirectURIs": deleteRedirectURIs, "suspendApp": suspendApp, "resumeApp": resumeApp,
+	"verifyApp": verifyApp, "unverifyApp": unverifyApp, "selectAccountOfApp": selectAccountOfApp, "markAppDeleted": markAppDeleted,
+	"countInstallations": countInstallations, "selectSecrets": selectSecrets, "touchApp": touchApp, "touchResource": touchResource,
+	"expireSecrets": expireSecrets, "countSecrets": countSecrets, "revokeSecret": revokeSecret, "selectResource": selectResource,
+	"removeResource": removeResource,
+
+	"selectRequest": selectRequest, "decideRequest": decideRequest, "selectInstallable": selectInstallable,
+	"selectLive": selectLive, "updateScopes": updateScopes, "selectLiveInstallations": selectLiveInstallations,
+	"selectInstalledApps": selectInstalledApps, "removeInstallation": removeInstallation,
+
+	"insertCode": insertCode, "selectCode": selectCode, "countTry": countTry, "consumeCode": consumeCode + consumedCode,
+	"revokeSurplus": revokeSurplus, "selectConsumed": selectConsumed, "revokeCodeToken": revokeCodeToken,
+	"endCodeFamily": endCodeFamily, "selectCodeOwner": selectCodeOwner, "insertClientToken": insertClientToken,
+	"revokeToken": revokeToken, "revokeExpiringToken": revokeExpiringToken, "selectToken": selectToken,
+	"selectExpiringToken": selectExpiringToken, "selectRefresh": selectRefresh, "rotateRefresh": rotateRefresh + rotatedRefresh,
+	"clearSealed": clearSealed, "selectFamilyRoots": selectFamilyRoots, "selectRotated": selectRotated, "endFamily": endFamily,
+	"selectFamily": selectFamily, "selectAccess": selectAccess, "selectExpiringAccess": selectExpiringAccess,
+	"selectAppClient": selectAppClient, "selectResourceClient": selectResourceClient,
+
+	"insertSession": insertSession, "selectSession": selectSession, "updateSession": updateSession, "deleteSession": deleteSession,
+	"selectSessions": selectSessions, "selectKey": selectKey, "eventsOfAccount": eventsOfAccount, "eventsOfApp": eventsOfApp,
+	"eventsOfAll": eventsOfAll,
+}

@@ -1,0 +1,190 @@
+package sqlstore_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"xenoauth/internal/dbtest"
+	"xenoauth/store"
+	"xenoauth/store/sqlstore"
+	"xenoauth/store/storetest"
+)
+
+func TestContractOnSQLite(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T) store.Store { return dbtest.Open(t, dbtest.SQLite(t)) })
+}
+
+func TestContractOnPostgres(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T) store.Store { return dbtest.Open(t, dbtest.Postgres(t)) })
+}
+
+func TestClassify(t *testing.T) {
+	t.Parallel()
+	state := func(code string) error {
+		return fmt.Errorf("q: %w", &pgconn.PgError{Code: code, Message: "value hunter2"})
+	}
+	for name, test := range map[string]struct{ err, want error }{
+		"no rows":             {sql.ErrNoRows, store.ErrNotFound},
+		"unique":              {state("23505"), store.ErrConflict},
+		"foreign key":         {state("23503"), store.ErrEnded},
+		"encoding":            {state("22021"), store.ErrInvalid},
+		"text representation": {state("22P02"), store.ErrInvalid},
+		"too long":            {state("22001"), store.ErrInvalid},
+		"too long for index":  {state("54000"), store.ErrInvalid},
+		"connection":          {state("08006"), store.ErrUnavailable},
+		"serialization":       {state("40001"), store.ErrUnavailable},
+		"deadlock":            {state("40P01"), store.ErrUnavailable},
+		"disk full":           {state("53100"), store.ErrUnavailable},
+		"too many clients":    {state("53300"), store.ErrUnavailable},
+		"lock timeout":        {state("55P03"), store.ErrUnavailable},
+		"statement timeout":   {state("57014"), store.ErrUnavailable},
+		"shutdown":            {state("57P01"), store.ErrUnavailable},
+		"starting up":         {state("57P03"), store.ErrUnavailable},
+		"I/O":                 {state("58030"), store.ErrUnavailable},
+		"a standby":           {state("25006"), store.ErrUnavailable},
+		"idle in transaction": {state("25P03"), store.ErrUnavailable},
+		"cancelled":           {context.Canceled, store.ErrUnavailable},
+		"deadline":            {context.DeadlineExceeded, store.ErrUnavailable},
+		"connection lost":     {io.ErrUnexpectedEOF, store.ErrUnavailable},
+		"already classified":  {fmt.Errorf("x: %w", store.ErrLimit), store.ErrLimit},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := sqlstore.Classify(test.err)
+			if !errors.Is(got, test.want) || strings.Contains(got.Error(), "hunter2") {
+				t.Fatalf("got %v, want %v", got, test.want)
+			}
+		})
+	}
+	for _, err := range []error{state("42601"), state("42P01"), errors.New("x")} {
+		if got := sqlstore.Classify(err); errors.Is(got, store.ErrUnavailable) || errors.Is(got, store.ErrInvalid) {
+			t.Errorf("a fault of the program became %v", got)
+		}
+	}
+}
+
+// TestAbortedTransaction: after a deadlock the work runs again, as nothing of it happened; any other error is the end.
+func TestAbortedTransaction(t *testing.T) {
+	t.Parallel()
+	st := dbtest.Open(t, dbtest.Postgres(t))
+	for code, want := range map[string]int{"40P01": 3, "40001": 3, "57014": 1, "08006": 1} {
+		runs := 0
+		err := st.Transact(t.Context(), func() error {
+			runs++
+			return &pgconn.PgError{Code: code}
+		})
+		if runs != want || err == nil {
+			t.Errorf("%s: ran %d times, want %d; %v", code, runs, want, err)
+		}
+	}
+}
+
+// TestClockIsNeverBehind: what the database said its time was, before Now was asked, is not after Now.
+func TestClockIsNeverBehind(t *testing.T) {
+	t.Parallel()
+	st := dbtest.Open(t, dbtest.Postgres(t))
+	db := dbtest.DB(t, st)
+	for range 50 {
+		var micros int64
+		err := db.QueryRowContext(t.Context(), `SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)`).Scan(&micros)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := time.UnixMicro(micros)
+		// The two clocks may tick differently by a few parts in a million.
+		if now := st.Now(); told.Sub(now) > time.Millisecond {
+			t.Fatalf("Now is %v behind the database", told.Sub(now))
+		}
+	}
+}
+
+// TestSuspendedProcess: a process that goes on after a pause believes in the time before it; Postgres knows better.
+func TestSuspendedProcess(t *testing.T) {
+	t.Parallel()
+	st := dbtest.Open(t, dbtest.Postgres(t))
+	u, a := storetest.NewUser(t, st)
+	app, _ := storetest.NewApp(t, st, a.ID, nil)
+	ins := storetest.Install(t, st, u, a.ID, app.ID, storetest.Scopes(t, "widgets"))
+	family := storetest.FamilyGrant(st, ins)
+	family.Refresh.ExpiresAt = st.Now().Add(-time.Minute)
+	storetest.Redeem(t, st, ins, family)
+	c := storetest.Code(st, ins)
+	c.ExpiresAt = st.Now().Add(-time.Minute)
+	if err := st.CreateCode(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	st.SetBack(time.Hour)
+	if err := st.Redeem(t.Context(), c.ID, storetest.TokenGrant(st, ins), 25); !errors.Is(err, store.ErrEnded) {
+		t.Errorf("redeem: got %v, want %v", err, store.ErrEnded)
+	}
+	if err := st.Rotate(t.Context(), storetest.Rotation(st, family, family.Refresh.ID)); !errors.Is(err, store.ErrEnded) {
+		t.Errorf("rotate: got %v, want %v", err, store.ErrEnded)
+	}
+}
+
+// TestDisabledAccount: nothing disables an account yet, and everything that hangs on one asks.
+func TestDisabledAccount(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, st store.Store) {
+		u, a := storetest.NewUser(t, st)
+		app, _ := storetest.NewApp(t, st, a.ID, nil)
+		ins := storetest.Install(t, st, u, a.ID, app.ID, storetest.Scopes(t, "widgets"))
+		g, open := storetest.TokenGrant(st, ins), storetest.NewCode(t, st, ins)
+		storetest.Redeem(t, st, ins, g)
+		approval := storetest.NewApproval(t, st, u, a.ID, app.ID, storetest.Scopes(t, "widgets"))
+		dbtest.Exec(t, st, `UPDATE accounts SET disabled_at = 1 WHERE id = $1`, a.ID)
+		if storetest.Live(t, st, store.NonExpiring, g.Token.ID) {
+			t.Error("the token lives")
+		}
+		if err := st.Redeem(t.Context(), open.ID, storetest.TokenGrant(st, ins), 25); !errors.Is(err, store.ErrEnded) {
+			t.Errorf("redeem: got %v, want %v", err, store.ErrEnded)
+		}
+		if _, err := st.Install(t.Context(), store.Actor{}, approval); !errors.Is(err, store.ErrEnded) {
+			t.Errorf("install: got %v, want %v", err, store.ErrEnded)
+		}
+		app.ID, app.Confidential = "app_new", false
+		if err := st.CreateApp(t.Context(), store.Actor{}, app, nil); !errors.Is(err, store.ErrEnded) {
+			t.Errorf("create app: got %v, want %v", err, store.ErrEnded)
+		}
+		dbtest.Exec(t, st, `UPDATE accounts SET disabled_at = NULL WHERE id = $1`, a.ID)
+		if !storetest.Live(t, st, store.NonExpiring, g.Token.ID) {
+			t.Error("the token did not return with the account")
+		}
+	})
+}
+
+// TestEveryConditionHasAnIndex asks SQLite, whose plans do not depend on how full the tables are.
+func TestEveryConditionHasAnIndex(t *testing.T) {
+	t.Parallel()
+	db := dbtest.DB(t, dbtest.Open(t, dbtest.SQLite(t)))
+	for name, statement := range sqlstore.Statements {
+		rows, err := db.QueryContext(t.Context(), `EXPLAIN QUERY PLAN `+statement, make([]any, strings.Count(statement, "$"))...)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for rows.Next() {
+			var id, parent, unused int
+			var detail string
+			if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasPrefix(detail, "SCAN") && !strings.Contains(detail, "USING INDEX audit_events_at") {
+				t.Errorf("%s: %s", name, detail)
+			}
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		rows.Close()
+	}
+}
