@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"xenoauth/e2e/rig"
+	"xenoauth/internal/directory"
 )
 
 // request is a sound authorization request of an app, with parameters changed as name, value, …; "-" takes one out.
@@ -94,4 +95,9 @@ func wantConsent(t *testing.T, a rig.Answer, name string) {
 	if a.Hidden("request_id") == "" || !strings.Contains(a.Body, name+" wants to connect") {
 		t.Fatalf("not the consent page of %s: %.800s", name, a.Body)
 	}
+}
+
+// scopes registers an app for these only.
+func scopes(names ...string) func(*directory.AppForm) {
+	return func(f *directory.AppForm) { f.Scopes = names }
 }

@@ -7,7 +7,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
+	"testing"
 	"time"
 )
 
@@ -49,4 +51,17 @@ func (r *Rig) Raw(path, form string, lines ...string) Answer {
 		r.t.Fatalf("read raw answer: %v", err)
 	}
 	return Answer{Status: response.StatusCode, Header: response.Header, Body: string(body)}
+}
+
+// Fetch asks any server, without cookies: a form for a POST, none for a GET.
+func Fetch(t testing.TB, method, address string, form url.Values) Answer {
+	t.Helper()
+	request, err := http.NewRequest(method, address, strings.NewReader(form.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if form != nil {
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	return read(t, client, request)
 }
