@@ -1,0 +1,222 @@
+package browser
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"xenoauth/e2e/rig"
+	"xenoauth/internal/dbtest"
+	"xenoauth/internal/directory"
+	"xenoauth/internal/scope"
+	"xenoauth/server"
+	"xenoauth/store"
+)
+
+// world is a server with the people and apps of an ordinary day.
+type world struct {
+	*rig.Rig
+	t       *testing.T
+	closed  string // another server of the same kind, where nobody may sign up
+	reports rig.App
+	long    rig.App
+	archive rig.App
+	own     rig.App // Grace's, with two secrets
+	halted  rig.App // Grace's, suspended
+}
+
+const (
+	grace = "grace@bluelagoon.example"
+	iris  = "iris@example.org"
+	newly = "mira@example.org"
+	name  = "Contact synchronisation for spreadsheets and office programs"
+)
+
+// visit is what one person sees; email "" is a stranger.
+type visit struct {
+	who    string
+	email  string
+	scenes []scene
+}
+
+// scene is a page in one of its states.
+type scene struct {
+	name string
+	show func(b *tab)
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, Rig: rig.Bare(t, dbtest.Open(t, dbtest.SQLite(t)))}
+	w.closed = rig.Bare(t, dbtest.Open(t, dbtest.SQLite(t)), func(o *server.Options) { o.SignUpOpen = false }).URL
+
+	me, lagoon := w.person(grace, "Grace Hopper")
+	other, _ := w.person(iris, "Iris")
+	w.person(newly, "Mira Okafor")
+	ada, brightdesk := w.person("ada@brightdesk.example", "Brightdesk GmbH")
+	_, partner := w.person("olga@users.example", "Wolfeschlegelsteinhausenbergerdorff & Partner Beteiligungsgesellschaft")
+
+	operator := rig.Operator
+	w.reports = w.app(operator, brightdesk.ID, "Brightdesk Reports", "https://brightdesk.example", "https://reports.brightdesk.example/connected",
+		"Weekly reports on how quickly your team answers, by e-mail.")
+	w.long = w.app(operator, brightdesk.ID, name, "https://sheets.averyveryverylongsubdomainname.brightdesk.example",
+		"https://sheets.averyveryverylongsubdomainname.brightdesk.example/integrations/xenoauth/callback", "")
+	w.archive = w.app(store.Actor{Kind: store.ActorUser, ID: ada.ID}, brightdesk.ID, "Chatlog Archive", "", "http://127.0.0.1/cb", "Keeps what was said.")
+	w.own = w.app(store.Actor{Kind: store.ActorUser, ID: me.ID}, lagoon.ID, "Lagoon Helpdesk", "https://bluelagoon.example",
+		"https://bluelagoon.example/helpdesk/callback", "Answers the questions that come up again and again.")
+	w.halted = w.app(operator, lagoon.ID, "Lagoon Bookings", "https://bluelagoon.example", "https://bluelagoon.example/bookings/callback", "")
+
+	browser := w.LoggedIn(rig.User{User: me})
+	for _, a := range []rig.App{w.reports, w.long, w.archive} {
+		token := w.Grant(browser, a, "scope", "contacts").String(t, "access_token")
+		w.WantLive(token, true)
+	}
+	browser.Code(w.own, "scope", "faqs") // allowed, but never connected
+	w.Grant(w.LoggedIn(rig.User{User: other}), w.reports)
+	_, err := w.Rules.RotateSecret(t.Context(), operator, "", w.own.ID, w.Store.Now().Add(24*time.Hour))
+	w.do(err)
+	w.do(w.Store.SetAppSuspended(t.Context(), operator, w.halted.ID, true))
+	w.do(w.Store.AddMember(t.Context(), operator, partner.ID, ada.ID, scope.RoleAgent))
+	return w
+}
+
+func (w *world) person(email, name string) (store.User, store.Account) {
+	w.t.Helper()
+	u, a, err := w.Rules.AddUser(context.Background(), rig.Operator, directory.NewUser{Email: email, Name: name, Password: rig.Password})
+	w.do(err)
+	return u, a
+}
+
+func (w *world) app(by store.Actor, account, name, homepage, uri, description string) rig.App {
+	w.t.Helper()
+	a, c, err := w.Rules.CreateApp(context.Background(), by, account, directory.AppForm{Name: name, Description: description, Homepage: homepage,
+		RedirectURIs: []string{uri}, Scopes: []string{"widgets", "faqs", "contacts", "conversations"}, Confidential: true})
+	w.do(err)
+	return rig.App{ID: a.ID, Secret: c.Reveal(), URI: uri}
+}
+
+// touch saves an app as somebody else would.
+func (w *world) touch(a rig.App) {
+	w.t.Helper()
+	stored, err := w.Store.AppByID(context.Background(), a.ID)
+	w.do(err)
+	w.do(w.Store.UpdateApp(context.Background(), rig.Operator, stored))
+}
+
+func (w *world) do(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// at is a scene that an address leads to.
+func (w *world) at(name, path string) scene {
+	return scene{name, func(b *tab) { b.open(w.URL + path) }}
+}
+
+// asks is the consent page of an app.
+func (w *world) asks(name string, a rig.App, scopes string) scene {
+	return w.at(name, "/oauth/authorize?"+rig.Pairs("client_id", a.ID, "redirect_uri", a.URI, "scope", scopes, "state", "xyz").Encode())
+}
+
+func (w *world) visits() []visit {
+	app := "/developer/apps/" + w.own.ID
+	waiting := w.asks("login-for-app", w.reports, "contacts")
+	return []visit{
+		{"stranger", "", []scene{
+			w.at("home", "/"), w.at("login", "/login"), w.at("signup", "/signup"), waiting,
+			{"signup-for-app", func(b *tab) { waiting.show(b); b.press("main a[href^='/signup']") }},
+			{"login-wrong", func(b *tab) {
+				b.open(w.URL + "/login")
+				b.fill("#email", grace, "#password", "not it at all")
+				b.press("main button[type=submit]")
+			}},
+			{"signup-faults", func(b *tab) {
+				b.open(w.URL + "/signup")
+				b.fill("#name", "Grace", "#email", grace, "#password", "short")
+				b.press("main button[type=submit]")
+			}},
+			{"signup-closed", func(b *tab) { b.open(w.closed + "/signup") }},
+			w.at("error-not-found", "/nothing/here"),
+			w.at("error-redirect-uri", "/oauth/authorize?"+rig.Pairs("client_id", w.reports.ID, "redirect_uri", "https://evil.example/cb").Encode()),
+			w.at("error-client-id", "/oauth/authorize?client_id=app_0000000000000000000000"),
+		}},
+		{"newcomer", newly, []scene{
+			w.at("empty-installed", "/account/apps"), w.at("empty-apps", "/developer/apps"), w.at("hello", "/"),
+			w.asks(pictureOf, w.reports, "contacts conversations"),
+		}},
+		{"developer", grace, w.developing(app)},
+		{"user", grace, []scene{
+			w.at("installed", "/account/apps"),
+			{"remove", func(b *tab) { b.open(w.URL + "/account/apps"); b.press("article a[href$='/remove']") }},
+			w.at("profile", "/account"), w.at("security", "/account/security"), w.at("logout", "/logout"),
+			w.asks("consent-more", w.reports, "contacts conversations"), w.asks("consent-unverified", w.own, "contacts conversations"),
+			w.asks("consent-loopback", w.archive, "widgets faqs contacts conversations"),
+			w.asks("consent-long", w.long, "widgets"),
+			{"profile-fault", func(b *tab) {
+				b.open(w.URL + "/account")
+				b.fill("#name", strings.Repeat("and so on ", 30))
+				b.press("main form button")
+			}},
+			{"security-fault", func(b *tab) {
+				b.open(w.URL + "/account/security")
+				b.fill("#current_password", "not it", "#password", "short")
+				b.press("main form button")
+			}},
+		}},
+		{"changing", iris, []scene{
+			{"security-changed", func(b *tab) {
+				b.open(w.URL + "/account/security")
+				b.fill("#current_password", rig.Password, "#password", rig.Password+" staple")
+				b.press("main form button")
+			}},
+		}},
+		{"member-of-two", "ada@brightdesk.example", []scene{w.asks("consent-choice", w.reports, "contacts conversations"), w.at("profile-two", "/account")}},
+	}
+}
+
+func (w *world) developing(app string) []scene {
+	submit := "main .actions button[type=submit]"
+	return []scene{
+		w.at("apps", "/developer/apps"), w.at("app-new", "/developer/apps/new"), w.at("app", app), w.at("app-suspended", "/developer/apps/"+w.halted.ID),
+		w.at("app-edit", app+"/edit"), w.at("app-delete", app+"/delete"),
+		{"app-new-faults", func(b *tab) {
+			b.open(w.URL + "/developer/apps/new")
+			b.fill("#name", "Helpdesk", "#homepage", "not an address", "[name=redirect_uris]", "http://app.example/callback")
+			b.press(submit)
+		}},
+		{"app-edit-conflict", func(b *tab) {
+			b.open(w.URL + app + "/edit")
+			b.fill("#description", "Typed while somebody else saves. ")
+			w.touch(w.own)
+			b.press(submit)
+		}},
+		{"app-delete-fault", func(b *tab) {
+			b.open(w.URL + app + "/delete")
+			b.fill("#confirm", "Something else")
+			b.press(submit)
+		}},
+		{"secret-revoke", func(b *tab) { b.open(w.URL + app); b.press("td a[href$='/revoke']") }},
+		{"secret-revoke-last", func(b *tab) {
+			b.press(submit)
+			b.press("td a[href$='/revoke']")
+		}},
+		{"secret-rotated", func(b *tab) { b.open(w.URL + app); b.press("form button[type=submit]") }},
+		{"app-registered", func(b *tab) {
+			b.open(w.URL + "/developer/apps/new")
+			b.fill("#name", name, "[name=redirect_uris]", "https://app.example/callback")
+			b.tick("[name=scopes][value=faqs]")
+			b.press(submit)
+		}},
+		{"app-registered-public", func(b *tab) {
+			b.open(w.URL + "/developer/apps/new")
+			b.fill("#name", "Pocketdesk", "[name=redirect_uris]", nativeScheme+":/callback")
+			b.tick("[name=scopes][value=faqs]")
+			b.tick("[name=type][value=public]")
+			b.press(submit)
+		}},
+		{"app-public", func(b *tab) { b.press("main a.button") }},
+	}
+}
