@@ -25,10 +25,15 @@ var layers = [][]string{
 	{"store"},
 	{"internal/scope", "internal/secret"},
 	{"templates", "static"},
+	{"docs/examples/go"},
+	{"bearer"},
 }
 
 // neighbours that may know each other all the same: the one SQL implementation runs the migrations.
 var neighbours = map[string]string{"store/sqlstore": "migrations"}
+
+// alone are packages that others take out of this repository: they may import the standard library only.
+var alone = []string{"bearer"}
 
 // owners are the only packages that may import a library, beside test helpers.
 var owners = map[string][]string{
@@ -37,6 +42,7 @@ var owners = map[string][]string{
 	"github.com/pressly/goose":    {"store/sqlstore", "migrations"},
 	"github.com/gorilla":          {"server/web"},
 	"github.com/go-oauth2/oauth2": {"internal/issuer", "server/oauth"},
+	"github.com/go-jose/go-jose":  {"internal/issuer", "internal/verify"},
 	"github.com/spf13":            {"cmd/xenoauth"},
 	"github.com/prometheus":       {"server"},
 	"golang.org/x/crypto":         {"internal/secret"},
@@ -115,6 +121,10 @@ func checkImport(t *testing.T, file, pkg, imported string) {
 		t.Errorf("%s imports net/http, which under internal/ only internal/fetch may", file)
 	}
 	target, ours := strings.CutPrefix(imported, module)
+	domain, _, _ := strings.Cut(imported, "/")
+	if slices.Contains(alone, pkg) && (ours || strings.Contains(domain, ".") || imported == "C") {
+		t.Errorf("%s imports %s; %s may import the standard library only", file, imported, pkg)
+	}
 	if !ours {
 		return
 	}

@@ -1,6 +1,6 @@
 #!/bin/sh
-# What the tests need beside Go: PostgreSQL's server programs and Chromium. Installs them on Debian and its kin when it
-# may, and otherwise says what to install.
+# What the tests need beside Go: PostgreSQL's server programs, Chromium, and the interpreters of docs/examples. Installs
+# them on Debian and its kin when it may, and otherwise says what to install.
 set -eu
 
 postgres() {
@@ -14,6 +14,8 @@ browser() {
 missing=""
 postgres || missing="$missing postgresql"
 browser || missing="$missing chromium"
+command -v node >/dev/null 2>&1 || missing="$missing nodejs"
+command -v python3 >/dev/null 2>&1 || missing="$missing python3"
 [ -n "$missing" ] || exit 0
 
 if command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then

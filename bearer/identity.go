@@ -1,0 +1,61 @@
+package bearer
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// Identity is who a good token stands for and what it may do. What a token does not have is empty.
+type Identity struct {
+	Subject      string    // the user's or bot's id; the app's client id for an app's own token
+	Username     string    // the user's e-mail address
+	Account      string    // the account that the token works in
+	Bot          string    // the bot, for a bot's token
+	ClientID     string    // the app that the token was given to
+	Installation string    // the app's installation, which its removal ends
+	Scopes       []string  // what was granted
+	Permissions  []string  // what it may do: the scopes, as far as the user's role goes today
+	Audience     []string  // the APIs that the token was asked for (RFC 8707)
+	IssuedAt     time.Time // zero: not told
+	ExpiresAt    time.Time // zero: never
+}
+
+// ranks are the role scopes of user tokens and API keys. They cascade: a token of one has all that stand before it.
+var ranks = []string{"guest", "agent", "bot", "admin"}
+
+// HasScope says whether the token was granted the scope, or a role scope above it.
+func (id Identity) HasScope(name string) bool {
+	if slices.Contains(id.Scopes, name) {
+		return true
+	}
+	rank := slices.Index(ranks, name)
+	return rank >= 0 && slices.ContainsFunc(id.Scopes, func(s string) bool { return slices.Index(ranks, s) > rank })
+}
+
+// HasPermission says whether the token has the permission, such as "conversation:list".
+func (id Identity) HasPermission(name string) bool { return slices.Contains(id.Permissions, name) }
+
+// meantFor says whether the token is for this audience; "" is everybody's.
+func (id Identity) meantFor(audience string) bool {
+	return audience == "" || slices.Contains(id.Audience, audience)
+}
+
+// clone is a copy of the caller's own: answers are shared among requests.
+func (id Identity) clone() Identity {
+	id.Scopes, id.Permissions, id.Audience = slices.Clone(id.Scopes), slices.Clone(id.Permissions), slices.Clone(id.Audience)
+	return id
+}
+
+type contextKey struct{}
+
+// NewContext is ctx with an identity, as Require makes it: for tests of the handlers behind it.
+func NewContext(ctx context.Context, id Identity) context.Context {
+	return context.WithValue(ctx, contextKey{}, id)
+}
+
+// FromContext returns the identity that Require put into a request's context; false if the request did not pass Require.
+func FromContext(ctx context.Context) (Identity, bool) {
+	id, ok := ctx.Value(contextKey{}).(Identity)
+	return id, ok
+}

@@ -1,0 +1,93 @@
+package bearer
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+)
+
+// refusal is an answer other than the handler's (RFC 6750 §3.1).
+type refusal struct {
+	status      int
+	code        string // "": no token was sent, and the challenge names no error
+	description string
+	scopes      string // that would do
+}
+
+var (
+	twoMethods = &refusal{status: http.StatusBadRequest, code: "invalid_request",
+		description: "the access token is sent twice; send it in the Authorization header only"}
+	invalidToken = &refusal{status: http.StatusUnauthorized, code: "invalid_token",
+		description: "the access token is malformed, unknown, expired or revoked"}
+	unavailable = &refusal{status: http.StatusServiceUnavailable, code: "temporarily_unavailable",
+		description: "access tokens cannot be verified right now; try again in a few seconds"}
+)
+
+// Require is the middleware for routes that need a good token and all of the requirements; without any, a good token is
+// enough. The handler finds the Identity by FromContext. Each Require asks anew, so let one stand before a handler.
+// Preflights (CORS) carry no token: answer them before.
+//
+// It panics for a Requirement that was not made by this package's functions.
+func (v *Verifier) Require(requirements ...Requirement) func(http.Handler) http.Handler {
+	needs := allOf(requirements)
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			id, refused := v.admit(r, needs)
+			if refused != nil {
+				v.refuse(w, refused)
+				return
+			}
+			r = r.WithContext(NewContext(r.Context(), id))
+			if tokenInForm(r) {
+				v.refuse(w, twoMethods)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+func (v *Verifier) admit(r *http.Request, needs Requirement) (Identity, *refusal) {
+	token, refused := tokenOf(r)
+	if refused != nil {
+		return Identity{}, refused
+	}
+	id, err := v.Verify(r.Context(), token)
+	switch {
+	case errors.Is(err, ErrInvalid):
+		return Identity{}, invalidToken
+	case err != nil:
+		return Identity{}, unavailable
+	case !needs.met(r, id):
+		return Identity{}, &refusal{status: http.StatusForbidden, code: "insufficient_scope", scopes: needs.scopes,
+			description: "the access token may not do this; needed: " + needs.text}
+	}
+	return id, nil
+}
+
+func (v *Verifier) refuse(w http.ResponseWriter, f *refusal) {
+	h := w.Header()
+	if f.status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", "2")
+	} else {
+		challenge := `Bearer realm="` + v.realm + `"`
+		if f.code != "" {
+			challenge += `, error="` + f.code + `"`
+		}
+		if f.scopes != "" {
+			challenge += `, scope="` + f.scopes + `"`
+		}
+		h.Set("WWW-Authenticate", challenge)
+	}
+	body := struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+	}{f.code, f.description}
+	if body.Error == "" {
+		body.Error = "invalid_token"
+	}
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(f.status)
+	_ = json.NewEncoder(w).Encode(body) // who has gone reads nothing
+}

@@ -1,0 +1,108 @@
+package bearer
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Requirement is what a route asks of a token, made by Scope, Permission, Self and AnyOf.
+type Requirement struct {
+	met    func(*http.Request, Identity) bool
+	text   string // what is needed, for the answer
+	scopes string // scopes that would do, for the challenge; "": none is known
+}
+
+// Scope requires a scope. Role scopes cascade: an admin's token has the scope agent. It panics if no scope can have this
+// name.
+func Scope(name string) Requirement {
+	mustName(name)
+	return Requirement{
+		met:    func(_ *http.Request, id Identity) bool { return id.HasScope(name) },
+		text:   "scope " + name,
+		scopes: name,
+	}
+}
+
+// Permission requires a permission, such as "conversation:list". It panics if no permission can have this name, and for
+// one that ends in ":self", which says nothing until the owner of what is asked for is known: use Self.
+func Permission(name string) Requirement {
+	mustName(name)
+	if strings.HasSuffix(name, selfSuffix) || !strings.Contains(name, ":") {
+		panic("bearer: Permission(" + name + "): not of the form resource:action; for a permission on oneself use Self")
+	}
+	return Requirement{
+		met:  func(_ *http.Request, id Identity) bool { return id.HasPermission(name) },
+		text: "permission " + name,
+	}
+}
+
+const selfSuffix = ":self"
+
+// Self requires a permission on the record of one user: "user:fetch" or "user:update", with or without ":self" after it.
+// Who has the permission on all users passes; who has it on oneself passes if owner names the token's subject. An owner
+// of "" is nobody.
+func Self(owner func(*http.Request) string, permission string) Requirement {
+	all := strings.TrimSuffix(permission, selfSuffix)
+	needs := Permission(all)
+	needs.text = "permission " + all + ", or to be the one it is about with " + all + selfSuffix
+	needs.met = func(r *http.Request, id Identity) bool {
+		if id.HasPermission(all) {
+			return true
+		}
+		who := owner(r)
+		return who != "" && who == id.Subject && id.HasPermission(all+selfSuffix)
+	}
+	return needs
+}
+
+// AnyOf requires one of several. It panics without any.
+func AnyOf(alternatives ...Requirement) Requirement {
+	alternatives = slices.Clone(alternatives)
+	one := Requirement{met: func(r *http.Request, id Identity) bool {
+		return slices.ContainsFunc(alternatives, func(a Requirement) bool { return a.met(r, id) })
+	}}
+	for _, a := range alternatives {
+		a.mustBeMade()
+		if one.scopes == "" {
+			one.scopes = a.scopes
+		}
+		one.text = join(one.text, ", or ", a.text)
+	}
+	one.mustBeMade()
+	return one
+}
+
+// allOf requires all of them.
+func allOf(requirements []Requirement) Requirement {
+	requirements = slices.Clone(requirements)
+	all := Requirement{met: func(r *http.Request, id Identity) bool {
+		return !slices.ContainsFunc(requirements, func(a Requirement) bool { return !a.met(r, id) })
+	}}
+	for _, a := range requirements {
+		a.mustBeMade()
+		all.scopes = join(all.scopes, " ", a.scopes)
+		all.text = join(all.text, "; and ", a.text)
+	}
+	return all
+}
+
+func (r Requirement) mustBeMade() {
+	if r.text == "" {
+		panic("bearer: an empty requirement; make it with Scope, Permission, Self or AnyOf")
+	}
+}
+
+// mustName refuses what RFC 6749 §3.3 allows no scope to be named: it could never be met, and would not fit a challenge.
+func mustName(name string) {
+	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
+		panic("bearer: " + strings.ToValidUTF8(name, "?") + " cannot be the name of a scope or permission; give one name")
+	}
+}
+
+func join(a, between, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + between + b
+}

@@ -1,0 +1,311 @@
+package bearer_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"xenoauth/bearer"
+)
+
+// TestIdentity: everything that introspection tells arrives, and what it does not tell is empty.
+func TestIdentity(t *testing.T) {
+	full := `{"active":true,"scope":"a  b","client_id":"app_1","sub":"u1","account":"acc_1","bot":"b1","installation":"ins_1",
+		"username":"u@users.test","token_type":"Bearer","iat":1700000000,"exp":1700000060,"iss":"https://auth.test",
+		"aud":["https://one.test","https://two.test"],"permissions":["contact:list","contact:fetch"],"unknown":{"a":[1]}}`
+	for name, c := range map[string]struct {
+		answer string
+		want   bearer.Identity
+	}{
+		"everything": {full, bearer.Identity{
+			Subject: "u1", Username: "u@users.test", Account: "acc_1", Bot: "b1", ClientID: "app_1", Installation: "ins_1",
+			Scopes: []string{"a", "b"}, Permissions: []string{"contact:list", "contact:fetch"},
+			Audience: []string{"https://one.test", "https://two.test"}, IssuedAt: time.Unix(1700000000, 0), ExpiresAt: time.Unix(1700000060, 0),
+		}},
+		"next to nothing": {`{"active":true,"token_type":"Bearer","exp":null,"scope":null}`, bearer.Identity{Scopes: []string{}}},
+		"one audience":    {`{"active":true,"token_type":"Bearer","aud":"x"}`, bearer.Identity{Scopes: []string{}, Audience: []string{"x"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v, _ := verifier(t, says(c.answer))
+			got, err := v.Verify(t.Context(), token)
+			if err != nil || !reflect.DeepEqual(got, c.want) {
+				t.Errorf("got %+v, %v\nwant %+v", got, err, c.want)
+			}
+		})
+	}
+}
+
+// TestContext: the handler finds the identity, and finds none where no middleware stood.
+func TestContext(t *testing.T) {
+	if _, ok := bearer.FromContext(t.Context()); ok {
+		t.Error("an identity out of nowhere")
+	}
+	v, _ := verifier(t, says(active))
+	w := httptest.NewRecorder()
+	v.Require()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id, ok := bearer.FromContext(r.Context())
+		fmt.Fprint(w, id.Subject, id.HasScope("contacts"), id.HasPermission("contact:list"), ok)
+	})).ServeHTTP(w, with("Bearer "+token))
+	if got := w.Body.String(); got != "u1true true true" {
+		t.Errorf("the handler saw %s", got)
+	}
+}
+
+// TestDeadTokens: everything that is not an active bearer token for this API is a 401, and nobody is troubled with it.
+func TestDeadTokens(t *testing.T) {
+	elsewhere := strings.Replace(active, "{", `{"aud":"https://other.test",`, 1)
+	for name, c := range map[string]struct{ answer, audience string }{
+		"inactive":                {dead, ""},
+		"inactive with more":      {`{"active":false,"token_type":"Bearer","sub":"u1"}`, ""},
+		"a refresh token":         {`{"active":true,"scope":"contacts","client_id":"app_1","sub":"u1","iat":1}`, ""},
+		"a token bound to a key":  {strings.Replace(active, `"Bearer"`, `"DPoP"`, 1), ""},
+		"for no audience":         {active, "https://api.test"},
+		"for another audience":    {elsewhere, "https://api.test"},
+		"for one that is like it": {elsewhere, "https://other.test/"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v, told := verifier(t, says(c.answer), func(s *bearer.Config) { s.Audience = c.audience })
+			w, passed := serve(v, with("Bearer "+token))
+			if w.Code != http.StatusUnauthorized || passed || w.Header().Get("WWW-Authenticate") != invalid {
+				t.Errorf("status = %d, passed = %v, want 401", w.Code, passed)
+			}
+			if len(told.all()) > 0 {
+				t.Errorf("OnTrouble was told %v", told.all())
+			}
+		})
+	}
+	v, _ := verifier(t, says(elsewhere), func(s *bearer.Config) { s.Audience = "https://other.test" })
+	if _, err := v.Verify(t.Context(), token); err != nil {
+		t.Errorf("the right audience: %v", err)
+	}
+}
+
+// TestTrouble: whatever keeps the API from finding out is a 503, told once, without the token or the secret.
+func TestTrouble(t *testing.T) {
+	long := `{"active":true,"token_type":"Bearer","x":"` + strings.Repeat("x", 64<<10) + `"}`
+	for name, x := range map[string]*xeno{
+		"a 500":                      {status: 500, media: "application/json", answer: active},
+		"a 503":                      {status: 503, media: "application/json", answer: `{"error":"temporarily_unavailable"}`},
+		"a 400":                      {status: 400, media: "application/json", answer: dead},
+		"a 404":                      {status: 404, media: "application/json", answer: dead},
+		"a 429":                      {status: 429, media: "application/json", answer: dead},
+		"a 201":                      {status: 201, media: "application/json", answer: active},
+		"its own credentials wrong":  {status: 401, media: "application/json", answer: dead},
+		"a page":                     {status: 200, media: "text/html", answer: active},
+		"no content type":            {status: 200, media: "", answer: active},
+		"two content types":          {status: 200, media: "application/json, text/html", answer: active},
+		"nothing":                    says(""),
+		"half an answer":             says(`{"active":true`),
+		"a list":                     says(`[{"active":true}]`),
+		"null":                       says(`null`),
+		"true":                       says(`true`),
+		"not a word about activity":  says(`{"token_type":"Bearer","sub":"u1"}`),
+		"active in capitals":         says(`{"ACTIVE":true,"token_type":"Bearer"}`),
+		"active as text":             says(`{"active":"true","token_type":"Bearer"}`),
+		"active as a number":         says(`{"active":1,"token_type":"Bearer"}`),
+		"active without a value":     says(`{"active":null,"token_type":"Bearer"}`),
+		"active and not":             says(`{"active":false,"active":true,"token_type":"Bearer"}`),
+		"two answers":                says(active + active),
+		"something after it":         says(active + "x"),
+		"a scope list":               says(`{"active":true,"token_type":"Bearer","scope":["contacts"]}`),
+		"permissions as text":        says(`{"active":true,"token_type":"Bearer","permissions":"contact:list"}`),
+		"an end that is not a time":  says(`{"active":true,"token_type":"Bearer","exp":"tomorrow"}`),
+		"an audience of numbers":     says(`{"active":true,"token_type":"Bearer","aud":[1]}`),
+		"an answer without end":      says(long),
+		"a subject that is a number": says(`{"active":true,"token_type":"Bearer","sub":1}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			v, told := verifier(t, x)
+			wantUnavailable(t, v, told)
+		})
+	}
+}
+
+// TestIssuer: with an issuer set, only its answers count.
+func TestIssuer(t *testing.T) {
+	from := func(issuer string) *xeno { return says(strings.Replace(active, "{", `{"iss":"`+issuer+`",`, 1)) }
+	for name, x := range map[string]*xeno{
+		"of another issuer": from("https://evil.test"), "of one that is like it": from("https://auth.test.evil.test"), "of no issuer": says(active),
+	} {
+		t.Run(name, func(t *testing.T) {
+			v, told := verifier(t, x, func(c *bearer.Config) { c.Issuer = "https://auth.test" })
+			wantUnavailable(t, v, told)
+		})
+	}
+	v, _ := verifier(t, from("https://auth.test"), func(c *bearer.Config) { c.Issuer = "https://auth.test/" })
+	if _, err := v.Verify(t.Context(), token); err != nil {
+		t.Errorf("the right issuer: %v", err)
+	}
+	v, _ = verifier(t, says(dead), func(c *bearer.Config) { c.Issuer = "https://auth.test" })
+	if _, err := v.Verify(t.Context(), token); !errors.Is(err, bearer.ErrInvalid) {
+		t.Errorf("an inactive token, of which no issuer is told: %v", err)
+	}
+}
+
+func wantUnavailable(t *testing.T, v *bearer.Verifier, told *troubles) {
+	t.Helper()
+	w, passed := serve(v, with("Bearer "+token))
+	if w.Code != http.StatusServiceUnavailable || passed || w.Header().Get("Retry-After") == "" {
+		t.Errorf("status = %d, passed = %v, Retry-After %q, want 503 with one", w.Code, passed, w.Header().Get("Retry-After"))
+	}
+	if got := w.Header().Get("WWW-Authenticate"); got != "" {
+		t.Errorf("WWW-Authenticate = %q: the token is not at fault", got)
+	}
+	wantRefusal(t, w)
+	if len(told.all()) != 1 || !errors.Is(told.all()[0], bearer.ErrUnavailable) {
+		t.Fatalf("OnTrouble was told %v, want one ErrUnavailable", told.all())
+	}
+	for _, hidden := range []string{token, secret, "xnos_"} {
+		if strings.Contains(told.all()[0].Error(), hidden) {
+			t.Errorf("the error %q holds %q", told.all()[0], hidden)
+		}
+	}
+}
+
+// TestTroubleOnTheWay: no connection, one that is cut, one that is silent, a redirect with the token in its hand.
+func TestTroubleOnTheWay(t *testing.T) {
+	elsewhere := says(active)
+	tempting := httptest.NewServer(elsewhere)
+	defer tempting.Close()
+	release := make(chan struct{})
+	defer close(release)
+	for name, handler := range map[string]http.HandlerFunc{
+		"nobody listens": nil,
+		"cut off":        func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"cut in the middle": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.Header().Set("Content-Length", "1000")
+			_, _ = io.WriteString(w, active)
+		},
+		"silent": func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			select {
+			case <-release:
+			case <-r.Context().Done():
+			}
+		},
+		"a redirect": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, tempting.URL+"/oauth/introspect", http.StatusTemporaryRedirect)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(handler)
+			if handler == nil {
+				server.Close()
+			}
+			defer server.Close()
+			v, told := verifier(t, nil, func(c *bearer.Config) {
+				c.Endpoint, c.HTTPClient, c.Timeout = server.URL+"/oauth/introspect", nil, 250*time.Millisecond
+			})
+			wantUnavailable(t, v, told)
+		})
+	}
+	if elsewhere.questions() > 0 {
+		t.Error("a redirect was followed")
+	}
+}
+
+// TestIdleConnection: a connection that Xenoauth closed while it was idle, as at a restart, is nobody's trouble.
+func TestIdleConnection(t *testing.T) {
+	x := says(active)
+	server := httptest.NewServer(x)
+	defer server.Close()
+	v, _ := verifier(t, nil, func(c *bearer.Config) { c.Endpoint, c.HTTPClient = server.URL+"/oauth/introspect", nil })
+	for range 20 {
+		if _, err := v.Verify(t.Context(), token); err != nil {
+			t.Fatal(err)
+		}
+		server.CloseClientConnections()
+	}
+}
+
+// TestGivenUp: a request whose client has gone is not trouble to be told about.
+func TestGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := says(active)
+		x.hold = func(_ int, r *http.Request) { <-r.Context().Done() }
+		v, told := verifier(t, x)
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Millisecond, cancel)
+		if _, err := v.Verify(ctx, token); !errors.Is(err, bearer.ErrUnavailable) || !errors.Is(err, context.Canceled) {
+			t.Errorf("err = %v", err)
+		}
+		if len(told.all()) > 0 {
+			t.Errorf("OnTrouble was told %v", told.all())
+		}
+	})
+}
+
+// TestSettings: every fault is reported, all at once.
+func TestSettings(t *testing.T) {
+	good := bearer.Config{Issuer: "https://auth.test", ClientID: id, ClientSecret: secret}
+	for name, c := range map[string]struct {
+		change func(*bearer.Config)
+		want   string // "": accepted
+	}{
+		"as they should be":           {func(*bearer.Config) {}, ""},
+		"an issuer with a slash":      {func(c *bearer.Config) { c.Issuer += "/" }, ""},
+		"an endpoint alone":           {func(c *bearer.Config) { c.Issuer, c.Endpoint = "", "http://xenoauth:8080/oauth/introspect" }, ""},
+		"neither issuer nor endpoint": {func(c *bearer.Config) { c.Issuer = "" }, "Issuer or Endpoint"},
+		"an issuer without scheme":    {func(c *bearer.Config) { c.Issuer = "auth.test" }, "Issuer or Endpoint"},
+		"another scheme":              {func(c *bearer.Config) { c.Endpoint = "ftp://auth.test" }, "Issuer or Endpoint"},
+		"credentials in the address":  {func(c *bearer.Config) { c.Endpoint = "https://u:p@auth.test" }, "Issuer or Endpoint"},
+		"a query":                     {func(c *bearer.Config) { c.Endpoint = "https://auth.test/?a" }, "Issuer or Endpoint"},
+		"no secret":                   {func(c *bearer.Config) { c.ClientSecret = "" }, "ClientID and ClientSecret"},
+		"no id":                       {func(c *bearer.Config) { c.ClientID = "" }, "ClientID and ClientSecret"},
+		"a time-out before it starts": {func(c *bearer.Config) { c.Timeout = -1 }, "negative"},
+		"a cache that owes":           {func(c *bearer.Config) { c.CacheSize = -1 }, "negative"},
+		"a realm with a quote":        {func(c *bearer.Config) { c.Realm = `a", error="x` }, "Realm"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			settings := good
+			c.change(&settings)
+			_, err := bearer.New(settings)
+			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("err = %v, want %q", err, c.want)
+			}
+			if err != nil && strings.Contains(err.Error(), secret) {
+				t.Error("the error holds the secret")
+			}
+		})
+	}
+	_, err := bearer.New(bearer.Config{Realm: `"`, Timeout: -1})
+	if err == nil || strings.Count(err.Error(), "\n") != 3 {
+		t.Errorf("four faults are reported as %v", err)
+	}
+}
+
+// TestSecretsDoNotPrint: neither settings nor verifier show the secret, whatever they are printed with.
+func TestSecretsDoNotPrint(t *testing.T) {
+	c := bearer.Config{Issuer: "https://auth.test", ClientID: id, ClientSecret: secret, CacheFor: time.Second}
+	v, err := bearer.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		fmt.Fprintf(&out, verb+verb+verb+verb+"\n", c, &c, v, struct{ Nested bearer.Config }{c})
+	}
+	for _, h := range []slog.Handler{slog.NewTextHandler(&out, nil), slog.NewJSONHandler(&out, nil)} {
+		slog.New(h).Info("settings", "config", c, "verifier", v)
+	}
+	// In hexadecimal and as a header, too.
+	for _, hidden := range []string{"s3cret", fmt.Sprintf("%x", "s3cret"), "cnNfY29udGFjdHM6"} {
+		if strings.Contains(out.String(), hidden) {
+			t.Errorf("%q is in %s", hidden, out.String())
+		}
+	}
+	if !strings.Contains(out.String(), "[redacted]") || !strings.Contains(out.String(), id) {
+		t.Errorf("the settings do not print: %s", out.String())
+	}
+}

@@ -1,0 +1,149 @@
+package bearer_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"xenoauth/bearer"
+)
+
+const (
+	id     = "rs_contacts"
+	secret = "xnos_s3cret+/ with %41 space"
+	token  = "xnoa_0123456789"
+	active = `{"active":true,"scope":"contacts","client_id":"app_1","sub":"u1","token_type":"Bearer","iat":1700000000,"permissions":["contact:list"]}`
+	dead   = `{"active":false}`
+)
+
+// xeno is an introspection endpoint that says what a test wants. It refuses questions that are not asked as Xenoauth
+// wants them asked.
+type xeno struct {
+	mu     sync.Mutex
+	status int
+	media  string
+	answer string
+	asked  int
+	hold   func(n int, r *http.Request) // called for the n-th question after its answer has been decided; may be nil
+}
+
+func says(answer string) *xeno {
+	return &xeno{status: http.StatusOK, media: "application/json", answer: answer}
+}
+
+func (x *xeno) say(answer string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.answer = answer
+}
+
+func (x *xeno) questions() int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.asked
+}
+
+func (x *xeno) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x.mu.Lock()
+	x.asked++
+	n, status, media, answer := x.asked, x.status, x.media, x.answer
+	x.mu.Unlock()
+	if fault := wrongWithQuestion(r); fault != "" {
+		http.Error(w, fault, http.StatusTeapot)
+		return
+	}
+	if x.hold != nil {
+		x.hold(n, r)
+	}
+	w.Header().Set("Content-Type", media)
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, answer)
+}
+
+func wrongWithQuestion(r *http.Request) string {
+	switch {
+	case r.Method != http.MethodPost || r.URL.Path != "/oauth/introspect" || r.URL.RawQuery != "":
+		return "not a POST to the endpoint"
+	case r.Header.Get("Authorization") != "Basic cnNfY29udGFjdHM6eG5vc19zM2NyZXQlMkIlMkYrd2l0aCslMjU0MStzcGFjZQ==":
+		return "not the credentials, form-urlencoded"
+	case r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || len(r.Header["Idempotency-Key"]) > 0:
+		return "not a plain form"
+	case r.ParseForm() != nil || !strings.HasPrefix(r.PostForm.Get("token"), "xno") || len(r.PostForm) != 2:
+		return "not a token and a hint"
+	}
+	return ""
+}
+
+// RoundTrip lets a test run without a network, in a bubble with a clock of its own.
+func (x *xeno) RoundTrip(r *http.Request) (*http.Response, error) {
+	answered := make(chan *http.Response, 1)
+	go func() {
+		w := httptest.NewRecorder()
+		x.ServeHTTP(w, r)
+		answered <- w.Result()
+	}()
+	select {
+	case response := <-answered:
+		return response, nil
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+}
+
+// troubles is what OnTrouble was told.
+type troubles struct {
+	mu   sync.Mutex
+	told []error
+}
+
+func (t *troubles) add(_ context.Context, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.told = append(t.told, err)
+}
+
+func (t *troubles) all() []error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.told
+}
+
+// verifier asks x; change, if given, edits the settings first.
+func verifier(t testing.TB, x *xeno, change ...func(*bearer.Config)) (*bearer.Verifier, *troubles) {
+	t.Helper()
+	told := &troubles{}
+	c := bearer.Config{
+		Endpoint: "http://xenoauth.test/oauth/introspect", ClientID: id, ClientSecret: secret,
+		HTTPClient: &http.Client{Transport: x}, OnTrouble: told.add,
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	v, err := bearer.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v, told
+}
+
+// serve passes one request through the middleware; passed says whether the handler was reached.
+func serve(v *bearer.Verifier, r *http.Request, needs ...bearer.Requirement) (w *httptest.ResponseRecorder, passed bool) {
+	w = httptest.NewRecorder()
+	v.Require(needs...)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		passed = true
+		body, err := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%s %v", body, err)
+	})).ServeHTTP(w, r)
+	return w, passed
+}
+
+func with(authorization ...string) *http.Request {
+	r := httptest.NewRequest(http.MethodGet, "/contacts", nil)
+	r.Header["Authorization"] = authorization
+	return r
+}

@@ -1,0 +1,48 @@
+// Command go is a small API behind Xenoauth's access tokens. Its settings are XENOAUTH_ISSUER, CLIENT_ID, CLIENT_SECRET
+// and PORT.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"os"
+
+	"xenoauth/bearer"
+)
+
+func main() {
+	tokens, err := bearer.New(bearer.Config{
+		Issuer:       os.Getenv("XENOAUTH_ISSUER"),
+		Endpoint:     os.Getenv("XENOAUTH_ENDPOINT"), // empty, unless the API reaches Xenoauth by another address
+		ClientID:     os.Getenv("CLIENT_ID"),
+		ClientSecret: os.Getenv("CLIENT_SECRET"),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	contacts := tokens.Require(bearer.Scope("contacts"))
+	conversations := tokens.Require(bearer.Permission("conversation:list"))
+	oneself := tokens.Require(bearer.Self(func(r *http.Request) string { return r.PathValue("id") }, "user:fetch:self"))
+
+	mux := http.NewServeMux()
+	mux.Handle("GET /contacts", contacts(http.HandlerFunc(show)))
+	mux.Handle("GET /conversations", conversations(http.HandlerFunc(show)))
+	mux.Handle("GET /users/{id}", oneself(http.HandlerFunc(show)))
+
+	listener, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("listening on http://%s\n", listener.Addr())
+	log.Fatal(http.Serve(listener, mux))
+}
+
+// show answers with whom the request is for.
+func show(w http.ResponseWriter, r *http.Request) {
+	id, _ := bearer.FromContext(r.Context())
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(map[string]string{"sub": id.Subject, "account": id.Account})
+}

@@ -1,0 +1,101 @@
+"""Access tokens of Xenoauth, verified by asking about each one (RFC 7662). Python 3.9 or newer, standard library only."""
+
+import base64
+import json
+import logging
+import re
+import urllib.parse
+import urllib.request
+
+ROLES = ["guest", "agent", "bot", "admin"]  # each has what stands before it
+TOKEN = re.compile(r"bearer ([A-Za-z0-9._~+/-]{1,8000}=*)", re.IGNORECASE | re.ASCII)
+
+
+class Refusal(Exception):
+    """An answer other than the API's own. Send status, headers and body."""
+
+    def __init__(self, status, code, description, challenge=""):
+        super().__init__(description)
+        self.status = status
+        self.headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
+        if status == 503:
+            self.headers["Retry-After"] = "2"
+        else:
+            self.headers["WWW-Authenticate"] = 'Bearer realm="xenoauth"' + challenge
+        self.body = json.dumps({"error": code, "error_description": description}).encode()
+
+
+class Identity(dict):
+    """What introspection says of a good token: sub, account, client_id, username, exp and so on."""
+
+    def has_scope(self, name):
+        scopes = self.get("scope", "").split()
+        return name in scopes or (name in ROLES and any(r in scopes for r in ROLES[ROLES.index(name):]))
+
+    def has_permission(self, name):
+        return name in (self.get("permissions") or [])
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_):
+        return None  # a redirect would carry the token elsewhere
+
+
+class Verifier:
+    def __init__(self, client_id, client_secret, issuer, endpoint=None, timeout=2):
+        self.issuer = issuer
+        self.endpoint = endpoint or issuer + "/oauth/introspect"
+        self.timeout = timeout  # seconds, of each step of a call
+        pair = ":".join(urllib.parse.quote(part, safe="") for part in (client_id, client_secret))
+        self._authorization = "Basic " + base64.b64encode(pair.encode()).decode()
+        self._opener = urllib.request.build_opener(_NoRedirect)
+
+    def introspect(self, token):
+        """What Xenoauth says about the token now. Nothing is kept: what was revoked is refused from the next request on."""
+        form = urllib.parse.urlencode({"token": token, "token_type_hint": "access_token"}).encode()
+        headers = {"Authorization": self._authorization, "Accept": "application/json"}
+        request = urllib.request.Request(self.endpoint, form, headers)
+        with self._opener.open(request, timeout=self.timeout) as response:
+            if response.status != 200 or response.headers.get_content_type() != "application/json":
+                raise ValueError(f"introspection answers {response.status} with {response.headers.get_content_type()}")
+            answer = json.loads(response.read(64 * 1024))
+        if not isinstance(answer, dict) or not isinstance(answer.get("active"), bool):
+            raise ValueError("introspection does not say whether the token is active")
+        if answer["active"] and self.issuer and answer.get("iss") != self.issuer:
+            raise ValueError("introspection answers for another issuer")
+        return answer
+
+    def require(self, authorization, url, scope=None, permission=None, owner=None):
+        """The Identity behind a request that may pass; else Refusal.
+
+        authorization: every value of the request's Authorization headers. url: the request's target. permission may be
+        one on oneself ("user:fetch:self"); then owner is the id of the user whom the request is about.
+        """
+        identity = self._verify(authorization or [], url)
+        permitted = permission is None or (
+            identity.has_permission(permission.removesuffix(":self"))
+            or (permission.endswith(":self") and owner and owner == identity.get("sub") and identity.has_permission(permission))
+        )
+        if (scope is not None and not identity.has_scope(scope)) or not permitted:
+            challenge = ', error="insufficient_scope"' + (f', scope="{scope}"' if scope else "")
+            raise Refusal(403, "insufficient_scope", "the access token may not do this", challenge)
+        return identity
+
+    def _verify(self, authorization, url):
+        if not authorization:
+            raise Refusal(401, "invalid_token", "send an access token in the Authorization header")
+        if "access_token" in urllib.parse.parse_qs(url.partition("?")[2], keep_blank_values=True):
+            raise Refusal(400, "invalid_request", "the access token is sent twice", ', error="invalid_request"')
+        invalid = Refusal(401, "invalid_token", "the access token is not valid", ', error="invalid_token"')
+        match = TOKEN.fullmatch(authorization[0])
+        if len(authorization) > 1 or not match:
+            raise invalid
+        try:
+            answer = self.introspect(match.group(1))
+        except Exception as error:  # whatever it is, nobody knows whether the token is good
+            logging.error("access tokens cannot be verified: %s", error)
+            raise Refusal(503, "temporarily_unavailable", "access tokens cannot be verified right now") from None
+        # Xenoauth's access tokens are bearer tokens; a refresh token has no type.
+        if not answer["active"] or answer.get("token_type") != "Bearer":
+            raise invalid
+        return Identity(answer)

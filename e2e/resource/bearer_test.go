@@ -1,0 +1,171 @@
+package resource
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"xenoauth/bearer"
+	"xenoauth/e2e/rig"
+	"xenoauth/internal/dbtest"
+	"xenoauth/internal/scope"
+	"xenoauth/store"
+)
+
+// protect is an API whose routes need what bearer is told, over a real server.
+func (w *world) protect(t *testing.T, needs ...bearer.Requirement) program {
+	t.Helper()
+	v, err := bearer.New(bearer.Config{
+		Issuer: w.rig.URL, ClientID: w.id, ClientSecret: w.secret, OnTrouble: func(context.Context, error) {},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	api := httptest.NewServer(v.Require(needs...)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+	t.Cleanup(api.Close)
+	return program{rig: w.rig.With(t), url: api.URL}
+}
+
+// TestIdentityOfRealTokens: what the server tells is what the handler sees, for a user's token and for an app's own.
+func TestIdentityOfRealTokens(t *testing.T) {
+	rig.Each(t, func(t *testing.T, r *rig.Rig) {
+		w := newWorld(t, r)
+		v, err := bearer.New(bearer.Config{Issuer: r.URL, ClientID: w.id, ClientSecret: w.secret})
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, err := v.Verify(t.Context(), w.token(t, "contacts"))
+		if err != nil || id.Subject != r.U.ID || id.Username != r.U.Email || id.Account != r.U.Account.ID || id.ClientID != w.app.ID ||
+			id.Installation == "" || !id.HasScope("contacts") || id.HasScope("faqs") || !id.HasPermission("contact:list") ||
+			id.IssuedAt.IsZero() || !id.ExpiresAt.IsZero() {
+			t.Errorf("a user's token: %+v, %v", id, err)
+		}
+		own := r.Token(w.app, "grant_type", "client_credentials", "scope", "contacts").WantToken(t)
+		id, err = v.Verify(t.Context(), own)
+		if err != nil || id.Subject != w.app.ID || id.Username != "" || id.Account != "" || len(id.Permissions) > 0 || id.ExpiresAt.IsZero() {
+			t.Errorf("an app's own token: %+v, %v", id, err)
+		}
+	}, withCatalogue(t))
+}
+
+// TestEndsAtOnce: the next request after each way to end or narrow a token is refused.
+func TestEndsAtOnce(t *testing.T) {
+	contacts := []bearer.Requirement{bearer.Scope("contacts"), bearer.Permission("contact:list")}
+	for name, c := range map[string]struct {
+		end    func(t *testing.T, w *world, token string) error
+		status int
+	}{
+		"the app revokes its token": {func(t *testing.T, w *world, token string) error { w.revoke(t, token); return nil }, 401},
+		"the user removes the app": {func(t *testing.T, w *world, token string) error {
+			installation := w.rig.Introspect(rig.App{ID: w.id, Secret: w.secret}, token).String(t, "installation")
+			return w.rig.Store.RemoveInstallation(t.Context(), rig.Operator, w.rig.U.ID, installation)
+		}, 401},
+		"the user is disabled": {func(t *testing.T, w *world, _ string) error {
+			return w.rig.Store.SetUserDisabled(t.Context(), rig.Operator, w.rig.U.ID, true)
+		}, 401},
+		"the user's role falls": {func(t *testing.T, w *world, _ string) error {
+			other := w.rig.AddUser("olga@users.test")
+			if err := w.rig.Store.AddMember(t.Context(), rig.Operator, w.rig.U.Account.ID, other.ID, scope.RoleAdmin); err != nil {
+				return err
+			}
+			return w.rig.Store.SetMemberRole(t.Context(), rig.Operator, w.rig.U.Account.ID, w.rig.U.ID, scope.RoleGuest)
+		}, 403},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rig.Each(t, func(t *testing.T, r *rig.Rig) {
+				w := newWorld(t, r)
+				api, token := w.protect(t, contacts...), w.token(t, "contacts")
+				if a := api.get("/", "Bearer "+token); a.Status != http.StatusOK {
+					t.Fatalf("a live token answers %d: %s", a.Status, a.Body)
+				}
+				if err := c.end(t, w, token); err != nil {
+					t.Fatal(err)
+				}
+				if a := api.get("/", "Bearer "+token); a.Status != c.status {
+					t.Errorf("the next request answers %d, want %d: %s", a.Status, c.status, a.Body)
+				}
+			}, withCatalogue(t))
+		})
+	}
+}
+
+// TestRevocationUnderLoad: 20 clients use one token without pause while it is revoked, so that calls are always in flight
+// and shared. No request that starts after the acknowledgement passes, and none from before is refused.
+func TestRevocationUnderLoad(t *testing.T) {
+	rig.Each(t, func(t *testing.T, r *rig.Rig) {
+		w := newWorld(t, r)
+		api, token := w.protect(t, bearer.Scope("contacts")), w.token(t, "contacts")
+		var begun, acknowledged atomic.Bool
+		var passed atomic.Int32
+		enough := make(chan struct{})
+		var clients sync.WaitGroup
+		for range 20 {
+			clients.Go(func() {
+				for refused := 0; refused < 3; {
+					late := acknowledged.Load()
+					status := api.get("/", "Bearer "+token).Status
+					early := !begun.Load()
+					switch {
+					case status != http.StatusOK && status != http.StatusUnauthorized, late && status == http.StatusOK, early && status != http.StatusOK:
+						t.Errorf("a request answers %d; before the revocation: %v, after it: %v", status, early, late)
+						return
+					case status == http.StatusUnauthorized:
+						refused++
+					case passed.Add(1) == 200:
+						close(enough)
+					}
+				}
+			})
+		}
+		gone := make(chan struct{})
+		go func() {
+			clients.Wait()
+			close(gone)
+		}()
+		select {
+		case <-enough:
+		case <-gone:
+			t.Fatal("no client was served long enough")
+		}
+		begun.Store(true)
+		w.revoke(t, token)
+		acknowledged.Store(true)
+		<-gone
+	}, withCatalogue(t))
+}
+
+// TestDatabaseTrouble: when Xenoauth answers but cannot look, the API answers 503, and works again when it can.
+func TestDatabaseTrouble(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, st store.Store) {
+		blind := &blindStore{Store: st}
+		w := newWorld(t, rig.New(t, blind, withCatalogue(t)))
+		api, token := w.protect(t), w.token(t, "contacts")
+		for _, step := range []struct {
+			blind  bool
+			status int
+		}{{false, 200}, {true, 503}, {true, 503}, {false, 200}} {
+			blind.on.Store(step.blind)
+			if a := api.get("/", "Bearer "+token); a.Status != step.status {
+				t.Errorf("blind = %v: %d, want %d: %s", step.blind, a.Status, step.status, a.Body)
+			}
+		}
+	})
+}
+
+// blindStore cannot look up tokens while it is on.
+type blindStore struct {
+	store.Store
+	on atomic.Bool
+}
+
+// AccessByID fails on demand.
+func (b *blindStore) AccessByID(ctx context.Context, kind store.TokenKind, id store.LookupID) (store.Access, error) {
+	if b.on.Load() {
+		return store.Access{}, store.ErrUnavailable
+	}
+	return b.Store.AccessByID(ctx, kind, id)
+}

@@ -1,0 +1,105 @@
+package resource
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"xenoauth/e2e/rig"
+)
+
+const (
+	bare        = `Bearer realm="xenoauth"`
+	invalid     = `Bearer realm="xenoauth", error="invalid_token"`
+	twice       = `Bearer realm="xenoauth", error="invalid_request"`
+	noScope     = `Bearer realm="xenoauth", error="insufficient_scope"`
+	needContact = noScope + `, scope="contacts"`
+)
+
+// TestExamples: the example in each language answers alike: to good tokens, to none, to malformed and dead ones, to those
+// that may not; to a revoked one from the next request on; and with 503
+// when Xenoauth cannot be asked.
+func TestExamples(t *testing.T) {
+	t.Parallel()
+	for language, command := range examples {
+		t.Run(language, func(t *testing.T) {
+			rig.Each(t, func(t *testing.T, r *rig.Rig) {
+				w := newWorld(t, r)
+				testExample(t, w, w.start(t, command(t)))
+				// When Xenoauth refuses the API itself, no client's token is called bad for it.
+				w = newWorld(t, r)
+				w.secret = "wrong"
+				if a := w.start(t, command(t)).get("/contacts", "Bearer "+w.token(t, "contacts")); a.Status != http.StatusServiceUnavailable {
+					t.Errorf("an API with a wrong secret answers %d, want 503: %s", a.Status, a.Body)
+				}
+			}, withCatalogue(t))
+		})
+	}
+}
+
+func testExample(t *testing.T, w *world, api program) {
+	all := w.token(t, "contacts conversations me")
+	faqs := w.token(t, "faqs")
+	refresh := w.rig.Grant(w.user, w.rig.AddExpiring("Expiring")).String(t, "refresh_token")
+	oneself, another := "/users/"+w.rig.U.ID, "/users/000000000000000000000000"
+	for name, c := range map[string]struct {
+		path          string
+		authorization []string
+		status        int
+		challenge     string
+	}{
+		"a scope":                {"/contacts", []string{"Bearer " + all}, 200, ""},
+		"the scheme in capitals": {"/contacts", []string{"BEARER " + all}, 200, ""},
+		"a permission":           {"/conversations", []string{"bearer " + all}, 200, ""},
+		"oneself":                {oneself, []string{"Bearer " + all}, 200, ""},
+		"somebody else":          {another, []string{"Bearer " + all}, 403, noScope},
+		"no scope":               {"/contacts", []string{"Bearer " + faqs}, 403, needContact},
+		"no permission":          {"/conversations", []string{"Bearer " + faqs}, 403, noScope},
+		"not even oneself":       {oneself, []string{"Bearer " + faqs}, 403, noScope},
+		"no token":               {"/contacts", nil, 401, bare},
+		"a token in the URL":     {"/contacts?access_token=" + all, nil, 401, bare},
+		"two tokens":             {"/contacts?access_token=" + all, []string{"Bearer " + all}, 400, twice},
+		"two headers":            {"/contacts", []string{"Bearer " + all, "Bearer " + all}, 401, invalid},
+		"an empty header":        {"/contacts", []string{""}, 401, invalid},
+		"two spaces":             {"/contacts", []string{"Bearer  " + all}, 401, invalid},
+		"a tab":                  {"/contacts", []string{"Bearer\t" + all}, 401, invalid},
+		"more than a token":      {"/contacts", []string{"Bearer " + all + " x"}, 401, invalid},
+		"another scheme":         {"/contacts", []string{rig.Basic(all, "")}, 401, invalid},
+		"dots":                   {"/contacts", []string{"Bearer " + strings.Repeat(".", 9000)}, 401, invalid},
+		"an unknown token":       {"/contacts", []string{"Bearer " + all[:len(all)-1] + "_"}, 401, invalid},
+		"a refresh token":        {"/contacts", []string{"Bearer " + refresh}, 401, invalid},
+	} {
+		a := api.get(c.path, c.authorization...)
+		if a.Status != c.status || a.Header.Get("WWW-Authenticate") != c.challenge {
+			t.Errorf("%s: %d %q, want %d %q: %s", name, a.Status, a.Header.Get("WWW-Authenticate"), c.status, c.challenge, a.Body)
+			continue
+		}
+		if c.status == http.StatusOK && (a.String(t, "sub") != w.rig.U.ID || a.String(t, "account") != w.rig.U.Account.ID) {
+			t.Errorf("%s: the API sees %s, want the user and the account", name, a.Body)
+		}
+		if c.status != http.StatusOK {
+			wantRefusal(t, a)
+		}
+	}
+
+	w.revoke(t, faqs)
+	if a := api.get("/contacts", "Bearer "+faqs); a.Status != http.StatusUnauthorized {
+		t.Errorf("a revoked token answers %d, want 401", a.Status)
+	}
+	w.front.Close()
+	a := api.get("/contacts", "Bearer "+all)
+	if a.Status != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" || a.Header.Get("WWW-Authenticate") != "" {
+		t.Errorf("without Xenoauth: %d with Retry-After %q, want 503 with one", a.Status, a.Header.Get("Retry-After"))
+	}
+	wantRefusal(t, a)
+	if told := api.told.String(); !strings.Contains(told, "cannot be verified") || strings.Contains(told, all) || strings.Contains(told, w.secret) {
+		t.Errorf("the operator of the API was told %q, want the trouble and no secret", told)
+	}
+}
+
+func wantRefusal(t *testing.T, a rig.Answer) {
+	t.Helper()
+	if a.String(t, "error") == "" || a.String(t, "error_description") == "" || a.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("%d is answered with %s, Cache-Control %q", a.Status, a.Body, a.Header.Get("Cache-Control"))
+	}
+}

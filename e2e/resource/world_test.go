@@ -1,0 +1,70 @@
+package resource
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"xenoauth/e2e/rig"
+	"xenoauth/internal/directory"
+	"xenoauth/internal/scope"
+	"xenoauth/server"
+)
+
+// catalogue is an operator's own: the scope me is good for the user's own record.
+const catalogue = `{"scopes": [
+ {"name": "widgets", "title": "Widgets", "description": "See widgets.", "sensitivity": "low", "permissions": ["service:list"]},
+ {"name": "faqs", "title": "FAQs", "description": "See FAQs.", "sensitivity": "low", "permissions": ["knowledge_item:list"]},
+ {"name": "contacts", "title": "Contacts", "description": "See contacts.", "sensitivity": "low", "permissions": ["contact:list"]},
+ {"name": "conversations", "title": "Conversations", "description": "See conversations.", "sensitivity": "low", "permissions": ["conversation:list"]},
+ {"name": "me", "title": "You", "description": "See you.", "sensitivity": "low", "permissions": ["user:fetch:self"]}
+]}`
+
+func withCatalogue(t *testing.T) func(*server.Options) {
+	t.Helper()
+	c, err := scope.LoadCatalogue(strings.NewReader(catalogue))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(o *server.Options) { o.Catalogue = c }
+}
+
+// world is a server with a front that can be stopped, an API's credentials, and an app with all scopes.
+type world struct {
+	rig        *rig.Rig
+	front      *httptest.Server // the way that the API takes to Xenoauth
+	id, secret string
+	app        rig.App
+	user       *rig.Browser
+}
+
+func newWorld(t *testing.T, r *rig.Rig) *world {
+	t.Helper()
+	resource, secret, err := r.Rules.CreateResource(context.Background(), rig.Operator, "Contacts API")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{rig: r, front: httptest.NewServer(r.Server.Handler()), id: resource.ID, secret: secret.Reveal()}
+	t.Cleanup(w.front.Close)
+	w.app = r.AddApp("Visitor", true, rig.CB, func(f *directory.AppForm) {
+		f.Scopes = []string{"widgets", "faqs", "contacts", "conversations", "me"}
+	})
+	w.user = r.LoggedIn(r.U)
+	return w
+}
+
+// token is a live one with these scopes.
+func (w *world) token(t *testing.T, scopes string) string {
+	t.Helper()
+	return w.rig.With(t).Grant(w.user.With(t), w.app, "scope", scopes).WantToken(t)
+}
+
+// revoke returns when the revocation is acknowledged.
+func (w *world) revoke(t *testing.T, token string) {
+	t.Helper()
+	if a := w.rig.Post("/oauth/revoke", w.app.As("token", token)); a.Status != http.StatusOK {
+		t.Fatalf("revoke: %d: %s", a.Status, a.Body)
+	}
+}
