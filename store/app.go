@@ -50,10 +50,10 @@ type Apps interface {
 	CountInstallations(ctx context.Context, appID string) (int, error)
 }
 
-// Secret is a client secret of an app or of a resource server, as a hash.
+// Secret is a credential of an app, a resource server, an API key or a bot, as a hash.
 type Secret struct {
 	ID         LookupID
-	ClientID   string // app_… or rs_…
+	ClientID   string // app_…, rs_…, key_… or bot_…
 	Hash       []byte // SHA-256, 32 bytes
 	Hint       string // last characters, to tell secrets apart in a list
 	CreatedAt  time.Time
@@ -65,7 +65,7 @@ type Secret struct {
 // MaxSecrets is how many secrets of one client may be live at the same time.
 const MaxSecrets = 2
 
-// Secrets is what may happen to client secrets.
+// Secrets is what may happen to these credentials. What they belong to is called the client, whatever it is.
 type Secrets interface {
 	// SecretsByClient lists secrets that are neither revoked nor expired, newest first.
 	SecretsByClient(ctx context.Context, clientID string) ([]Secret, error)

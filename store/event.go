@@ -24,6 +24,11 @@ const (
 	EventSecretCreated = "secret.created"
 	EventSecretRevoked = "secret.revoked"
 
+	EventKeyCreated = "key.created" // what becomes of its credentials is secret.created, secret.revoked
+	EventKeyRevoked = "key.revoked"
+	EventBotCreated = "bot.created"
+	EventBotRemoved = "bot.removed"
+
 	EventResourceCreated = "resource.created"
 	EventResourceRemoved = "resource.removed"
 
@@ -36,6 +41,10 @@ const (
 	EventTokenRevoked = "token.revoked"
 	EventCodeReplayed = "code.replayed" // and what it had produced was ended
 	EventFamilyEnded  = "family.ended"
+
+	EventUserTokenIssued   = "user_token.issued"   // a log-in by a program
+	EventUserTokenEnded    = "user_token.ended"    // a whole family
+	EventSigningKeyCreated = "signing_key.created" // and the one before it will retire
 
 	EventSessionCreated = "session.created" // a log-in
 	EventSessionEnded   = "session.ended"   // a log-out

@@ -10,6 +10,7 @@ type Limit struct {
 	Key    string // what is counted, without personal data in the clear: the caller hashes addresses
 	Most   int
 	Window time.Duration
+	Resets bool // a success makes the failures before it good, too
 }
 
 // Limits counts failures where a second replica must not give a second chance.
@@ -17,6 +18,8 @@ type Limits interface {
 	// Attempt counts one try under every limit, before it is known whether it fails, so that parallel tries cannot slip
 	// past the bound together. It returns how long to wait; 0 means go on. A refused try is not counted.
 	Attempt(ctx context.Context, limits ...Limit) (wait time.Duration, err error)
-	// Forgive takes back the try of a success under every key; reset also forgets the failures before it.
-	Forgive(ctx context.Context, reset bool, limits ...Limit) error
+	// TakeBack takes back a try about which nothing was found out, under every key.
+	TakeBack(ctx context.Context, limits ...Limit) error
+	// Forgive takes back the try of a success, and what each limit that Resets has counted before.
+	Forgive(ctx context.Context, limits ...Limit) error
 }

@@ -7,7 +7,7 @@ import (
 	"xenoauth/internal/scope"
 )
 
-// User is a person (or, later, a bot) who logs in.
+// User is a person who logs in, or a bot (Bot), which does not.
 type User struct {
 	ID         string // 24 lower-case hexadecimal characters
 	Email      string // normalised: trimmed, lower case; unique for ever, deleted users included
@@ -17,6 +17,7 @@ type User struct {
 	CreatedAt  time.Time
 	PasswordAt time.Time // when the password was last set
 	DisabledAt time.Time // reversible
+	Bot        bool      // made by CreateBot only
 }
 
 // Account is a workspace on the platform whose data is at stake.
@@ -35,6 +36,7 @@ type Member struct {
 	UserID      string
 	Email       string
 	UserName    string
+	Bot         bool
 	Role        scope.Role
 	JoinedAt    time.Time
 }
@@ -46,10 +48,10 @@ type Users interface {
 	// UserByID and UserByEmail return ErrNotFound for deleted users; disabled ones are returned.
 	UserByID(ctx context.Context, id string) (User, error)
 	UserByEmail(ctx context.Context, email string) (User, error)
-	// ListUsers returns users in the order of their ids.
+	// ListUsers returns people, not bots, in the order of their ids.
 	ListUsers(ctx context.Context, p Page) ([]User, error)
 	// SetUserPassword stores a new hash and ends the user's sessions and unredeemed codes. keep names one session
-	// that stays (nil: none).
+	// that stays (nil: none). ErrNotFound: there is no such person; a bot has no password.
 	SetUserPassword(ctx context.Context, by Actor, id, phc string, keep []byte) error
 	// RehashPassword replaces the hash of an unchanged password, if it still is old. No audit event: nothing changed for anybody.
 	RehashPassword(ctx context.Context, id, old, phc string) error
@@ -70,9 +72,10 @@ type Accounts interface {
 	// MembersByAccount and MembersByUser return memberships in the order of joining. Deleted users and accounts do not appear.
 	MembersByAccount(ctx context.Context, accountID string) ([]Member, error)
 	MembersByUser(ctx context.Context, userID string) ([]Member, error)
-	// AddMember lets a user join. ErrConflict: already a member. ErrNotFound: no such user or account.
+	// AddMember lets a person join. ErrConflict: already a member. ErrNotFound: no such person or account. Bots stay in the
+	// account and the role that they were made with.
 	AddMember(ctx context.Context, by Actor, accountID, userID string, role scope.Role) error
-	// SetMemberRole and RemoveMember take effect on existing tokens at once. ErrNotFound: not a member.
+	// SetMemberRole and RemoveMember take effect on existing tokens at once. ErrNotFound: not a member, or a bot.
 	SetMemberRole(ctx context.Context, by Actor, accountID, userID string, role scope.Role) error
 	RemoveMember(ctx context.Context, by Actor, accountID, userID string) error
 }

@@ -66,16 +66,23 @@ type Store interface {
 	Apps
 	Secrets
 	Resources
+	APIKeys
+	Bots
+	Integrations
 	Requests
 	Installations
 	Codes
 	Tokens
 	Refreshes
+	UserTokens
+	SigningKeys
 	Credentials
 	Sessions
 	Usage
 	Audit
 	Keys
+	Upkeep
+	Limits
 
 	// Now is the database's time, as every replica sees it: its clock when last asked plus monotonic time since the
 	// question was sent, so that it is never behind the database, and expiry errs early by at most one round trip.

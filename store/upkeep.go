@@ -5,28 +5,48 @@ import (
 	"time"
 )
 
+// KeepRevoked is how long revoked non-expiring tokens, and revoked or expired secrets of clients, are kept: nothing asks
+// for them again, and for so long their rows answer why something stopped working. Their audit events stay.
+const KeepRevoked = 30 * 24 * time.Hour
+
 // Retention says how long rows that serve nobody any more are kept.
 type Retention struct {
 	Grace time.Duration // past the end of a code, request, session, expiring token or refresh family: at least 10 min, to notice replays
 	Audit time.Duration // of audit events; 0: for ever
 }
 
+// MostCounted is where counts end that would otherwise read whole tables.
+const MostCounted = 1_000_000
+
 // TableSize is what the doctor says of a table.
 type TableSize struct {
 	Table         string
 	Rows          int64     // estimated on Postgres
 	Bytes         int64     // with its indexes; 0 if the database cannot say
-	OldestExpired time.Time // of its rows past their end; zero: none, or rows of the table do not expire
+	Day, Week     int64     // rows of the last 24 h and 7 days, at most MostCounted; -1: the table cannot say without being read
+	OldestExpired time.Time // end of the oldest row that a Sweep would remove; zero: none, or rows of the table do not expire
+}
+
+// Figures are how much there is of what matters, each at most MostCounted.
+type Figures struct {
+	Apps          int64 // not deleted
+	Installations int64 // not removed
+	Tokens        int64 // non-expiring ones, not revoked
 }
 
 // Upkeep removes what has expired, in small batches that never stand in the way of a request, and looks at the health of
-// the database.
+// the database. All but Sweep and CountFigures also work on a database that was never migrated.
 type Upkeep interface {
-	// Sweep deletes at most limit expired rows of each short-lived table and reports how many went of which. Replicas may
-	// sweep at the same time: each row goes once and nobody waits for another.
+	// Sweep deletes at most limit (up to 1000) expired rows of each short-lived table and reports how many went of which.
+	// Replicas may sweep at the same time: each row goes once and nobody waits for another. Of a family the refresh tokens
+	// go first, so that none ever outlives what would betray its reuse.
 	Sweep(ctx context.Context, r Retention, limit int) (map[string]int64, error)
-	// TableSizes lists every table.
+	// TableSizes lists every table by name.
 	TableSizes(ctx context.Context, r Retention) ([]TableSize, error)
+	// CountFigures counts what is live.
+	CountFigures(ctx context.Context) (Figures, error)
+	// DatabaseVersion names the database and its version, such as "PostgreSQL 17.2".
+	DatabaseVersion(ctx context.Context) (string, error)
 	// UnsafeSettings names the settings of the database under which an acknowledged write can be lost, with what they are:
 	// fsync, full_page_writes, synchronous_commit on Postgres; synchronous on SQLite. Empty: none.
 	UnsafeSettings(ctx context.Context) ([]string, error)

@@ -3,6 +3,7 @@
 package dbtest
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -29,26 +30,40 @@ var ErrNoPostgres = errors.New("no Postgres found: install the package postgresq
 // Cluster is a running Postgres that nobody else knows of.
 type Cluster struct {
 	dir      string // data and socket
-	lifeline io.Closer
+	lifeline io.WriteCloser
+	answers  *bufio.Reader
 	done     chan struct{}
 	count    atomic.Int64
 }
 
-// supervise runs Postgres until standard input ends, which happens when the process that started it has ended, in
-// whatever way; then it removes every trace.
+// supervise runs Postgres, and does what standard input tells it, until that ends, which happens when the process that
+// started it has ended, in whatever way; then it removes every trace. It answers each command with a line.
 const supervise = `
-"$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
-	-c shared_buffers=32MB -c max_connections=300 -c max_wal_size=256MB -c autovacuum=off -c log_min_messages=warning >"$2/log" 2>&1 &
-child=$!
-read line
-kill -QUIT $child
+bin=$1 dir=$2
+shift 2
+start() {
+	"$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
+		-c shared_buffers=32MB -c max_connections=300 -c max_wal_size=256MB -c autovacuum=off -c log_min_messages=warning \
+		"$@" >>"$dir/log" 2>&1 &
+	child=$!
+}
+start "$@"
+while read -r line; do
+	case $line in
+	start) start "$@" ;;
+	*) kill -s "$line" $child; wait $child ;;
+	esac
+	echo done
+done
+kill -s CONT $child
+kill -s QUIT $child
 wait $child
-rm -rf "$2"
+rm -rf "$dir"
 `
 
-// Start makes and starts a cluster. Durability is off: a test that is about it needs a cluster of its own kind.
+// Start makes and starts a cluster. Durability is off, unless settings, written name=value, say otherwise: Durable.
 // ErrNoPostgres if it is not installed.
-func Start(ctx context.Context) (_ *Cluster, err error) {
+func Start(ctx context.Context, settings ...string) (_ *Cluster, err error) {
 	bin, err := findPostgres()
 	if err != nil {
 		return nil, err
@@ -72,16 +87,24 @@ func Start(ctx context.Context) (_ *Cluster, err error) {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w: %s", err, bytes.TrimSpace(out))
 	}
-	server := exec.Command("/bin/sh", "-c", supervise, "sh", bin, dir)
+	args := []string{"-c", supervise, "sh", bin, dir}
+	for _, s := range settings {
+		args = append(args, "-c", s)
+	}
+	server := exec.Command("/bin/sh", args...)
 	server.SysProcAttr, server.Dir = attr, dir
 	lifeline, err := server.StdinPipe()
+	if err != nil {
+		return nil, fmt.Errorf("start Postgres: %w", err)
+	}
+	answers, err := server.StdoutPipe()
 	if err != nil {
 		return nil, fmt.Errorf("start Postgres: %w", err)
 	}
 	if err := server.Start(); err != nil {
 		return nil, fmt.Errorf("start Postgres: %w", err)
 	}
-	c := &Cluster{dir: dir, lifeline: lifeline, done: make(chan struct{})}
+	c := &Cluster{dir: dir, lifeline: lifeline, answers: bufio.NewReader(answers), done: make(chan struct{})}
 	go func() {
 		_ = server.Wait()
 		close(c.done)
@@ -102,7 +125,7 @@ func (c *Cluster) Stop() {
 // NewDatabase returns the URL of a new, migrated, empty database.
 func (c *Cluster) NewDatabase(ctx context.Context) (string, error) {
 	name := fmt.Sprintf("test_%d", c.count.Add(1))
-	if err := c.admin(ctx, "CREATE DATABASE "+name+" TEMPLATE "+template); err != nil {
+	if err := c.Exec(ctx, "CREATE DATABASE "+name+" TEMPLATE "+template); err != nil {
 		return "", err
 	}
 	return c.URL(name), nil
@@ -114,7 +137,7 @@ func (c *Cluster) DropDatabase(ctx context.Context, databaseURL string) error {
 	if err != nil {
 		return fmt.Errorf("drop database: %w", err)
 	}
-	return c.admin(ctx, "DROP DATABASE "+pgx.Identifier{u.Path[1:]}.Sanitize()+" WITH (FORCE)")
+	return c.Exec(ctx, "DROP DATABASE "+pgx.Identifier{u.Path[1:]}.Sanitize()+" WITH (FORCE)")
 }
 
 // URL is the address of a database of the cluster.
@@ -130,7 +153,7 @@ func (c *Cluster) prepare(ctx context.Context) error {
 	if err := c.wait(ctx); err != nil {
 		return err
 	}
-	if err := c.admin(ctx, "CREATE DATABASE "+template); err != nil {
+	if err := c.Exec(ctx, "CREATE DATABASE "+template); err != nil {
 		return err
 	}
 	st, err := sqlstore.Open(ctx, c.URL(template), sqlstore.Options{MaxConns: 1})
@@ -147,7 +170,7 @@ func (c *Cluster) wait(ctx context.Context) error {
 	poll := time.NewTicker(10 * time.Millisecond)
 	defer poll.Stop()
 	for {
-		err := c.admin(ctx, "SELECT 1")
+		err := c.Exec(ctx, "SELECT 1")
 		if err == nil {
 			return nil
 		}
@@ -161,7 +184,8 @@ func (c *Cluster) wait(ctx context.Context) error {
 	}
 }
 
-func (c *Cluster) admin(ctx context.Context, sql string) error {
+// Exec runs a statement as the superuser, in a database that no test uses.
+func (c *Cluster) Exec(ctx context.Context, sql string) error {
 	conn, err := pgx.Connect(ctx, c.URL("postgres"))
 	if err != nil {
 		return fmt.Errorf("connect to Postgres: %w", err)

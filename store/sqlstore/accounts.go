@@ -55,7 +55,7 @@ func (s *Store) SetAccountPlan(ctx context.Context, by store.Actor, id, plan str
 }
 
 // selectMembers is completed by a condition on one end of the relation.
-const selectMembers = `SELECT m.account_id, c.name, m.user_id, u.email, u.name, m.role, m.joined_at
+const selectMembers = `SELECT m.account_id, c.name, m.user_id, u.email, u.name, u.bot, m.role, m.joined_at
 FROM members m
 JOIN accounts c ON c.id = m.account_id AND c.deleted_at IS NULL
 JOIN users u ON u.id = m.user_id AND u.deleted_at IS NULL
@@ -68,7 +68,7 @@ const (
 
 func readMember(scan scanner) (m store.Member, err error) {
 	err = scan(toText(&m.AccountID), toText(&m.AccountName), toText(&m.UserID), toText(&m.Email), toText(&m.UserName),
-		toRole(&m.Role), toTime(&m.JoinedAt))
+		toBool(&m.Bot), toRole(&m.Role), toTime(&m.JoinedAt))
 	return m, err
 }
 
@@ -87,7 +87,7 @@ func (s *Store) MembersByUser(ctx context.Context, userID string) (list []store.
 const joinAccount = `INSERT INTO members (account_id, user_id, role, joined_at)
 SELECT c.id, u.id, $3, $4
 FROM accounts c, users u
-WHERE c.id = $1 AND c.deleted_at IS NULL AND u.id = $2 AND u.deleted_at IS NULL`
+WHERE c.id = $1 AND c.deleted_at IS NULL AND u.id = $2 AND u.deleted_at IS NULL AND u.bot = 0`
 
 // AddMember implements store.Accounts.
 func (s *Store) AddMember(ctx context.Context, by store.Actor, accountID, userID string, role scope.Role) (err error) {
@@ -103,7 +103,10 @@ func (s *Store) AddMember(ctx context.Context, by store.Actor, accountID, userID
 	})
 }
 
-const updateRole = `UPDATE members SET role = $3 WHERE account_id = $1 AND user_id = $2`
+// isPerson keeps bots as they were made: members of one account, with one role.
+const isPerson = ` AND user_id = (SELECT u.id FROM users u WHERE u.id = $2 AND u.bot = 0)`
+
+const updateRole = `UPDATE members SET role = $3 WHERE account_id = $1 AND user_id = $2` + isPerson
 
 // SetMemberRole implements store.Accounts.
 func (s *Store) SetMemberRole(ctx context.Context, by store.Actor, accountID, userID string, role scope.Role) (err error) {
@@ -119,7 +122,7 @@ func (s *Store) SetMemberRole(ctx context.Context, by store.Actor, accountID, us
 	})
 }
 
-const deleteMember = `DELETE FROM members WHERE account_id = $1 AND user_id = $2`
+const deleteMember = `DELETE FROM members WHERE account_id = $1 AND user_id = $2` + isPerson
 
 // RemoveMember implements store.Accounts.
 func (s *Store) RemoveMember(ctx context.Context, by store.Actor, accountID, userID string) (err error) {

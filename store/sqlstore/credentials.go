@@ -19,11 +19,15 @@ LEFT JOIN accounts c ON c.id = i.account_id
 LEFT JOIN members m ON m.account_id = i.account_id AND m.user_id = i.user_id
 WHERE t.id = $1`
 
+// endOfFamily is when the family of an expiring token t ended. One whose row is gone had ended: the token must not come
+// back to life because its family was swept before it.
+const endOfFamily = `CASE WHEN t.family_id IS NULL OR f.id IS NOT NULL THEN f.ended_at ELSE t.created_at END, `
+
 const (
 	selectAccess = `SELECT t.id, t.hash, t.app_id, t.installation_id, NULL, t.scope, t.resource, t.created_at, NULL, t.revoked_at, NULL, ` +
 		accessRoots + `FROM tokens t` + accessJoins
-	selectExpiringAccess = `SELECT t.id, t.hash, t.app_id, t.installation_id, t.family_id, t.scope, t.resource, t.created_at, t.expires_at, t.revoked_at, f.ended_at, ` +
-		accessRoots + `FROM expiring_tokens t LEFT JOIN families f ON f.id = t.family_id` + accessJoins
+	selectExpiringAccess = `SELECT t.id, t.hash, t.app_id, t.installation_id, t.family_id, t.scope, t.resource, t.created_at, t.expires_at, t.revoked_at, ` +
+		endOfFamily + accessRoots + `FROM expiring_tokens t LEFT JOIN families f ON f.id = t.family_id` + accessJoins
 )
 
 // AccessByID implements store.Credentials.

@@ -15,6 +15,13 @@ type dialect struct {
 	// consuming: one statement can update and insert in several tables (data-modifying WITH), so that redeeming and
 	// rotating are one round trip. Without it they are a transaction.
 	consuming bool
+	// batch stands around a SELECT of the ids of x that a statement is about. On Postgres it is evaluated once, and passes
+	// over rows that somebody else holds.
+	batch [2]string
+	// What the doctor asks.
+	version string // the database's name and version
+	unsafe  string // name and value of settings under which an acknowledged write can be lost
+	tables  string // every table: name, rows (-1: to be counted), bytes
 }
 
 var postgres = dialect{
@@ -25,12 +32,29 @@ var postgres = dialect{
 	shareLock:  ` FOR SHARE OF a, c, u, m`,
 	updateLock: ` FOR UPDATE`,
 	consuming:  true,
+	batch:      [2]string{` = ANY (ARRAY(`, ` FOR UPDATE OF x SKIP LOCKED))`},
+	version:    `SELECT 'PostgreSQL ' || current_setting('server_version')`,
+	unsafe: `SELECT name, setting FROM pg_settings
+WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off' ORDER BY name`,
+	// The counters of the statistics are newer than the estimate, and empty after a crash.
+	tables: `SELECT c.relname::text, COALESCE(NULLIF(s.n_live_tup, 0), CAST(GREATEST(c.reltuples, 0) AS BIGINT)), pg_total_relation_size(c.oid)
+FROM pg_class c LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid
+WHERE c.relkind = 'r' AND c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
+ORDER BY c.relname`,
 }
 
 var sqlite = dialect{
 	name:  "sqlite",
 	goose: goose.DialectSQLite3,
 	ping:  `SELECT COUNT(*) FROM sqlite_master`,
+	batch: [2]string{` IN (`, `)`},
+
+	version: `SELECT 'SQLite ' || sqlite_version()`,
+	unsafe:  `SELECT 'synchronous', CAST(synchronous AS TEXT) FROM pragma_synchronous WHERE synchronous < 2`,
+	// The sizes are the pages that dbstat finds; rows are counted for each table.
+	tables: `SELECT m.name, -1, COALESCE((SELECT SUM(p.pgsize) FROM dbstat p JOIN sqlite_master i ON i.name = p.name
+	WHERE i.tbl_name = m.name AND p.aggregate = TRUE), 0)
+FROM sqlite_master m WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' ORDER BY m.name`,
 }
 
 // postgresNow is the database's clock at the moment of evaluation, not at the start of the transaction.

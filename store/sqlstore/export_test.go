@@ -21,6 +21,16 @@ func (s *Store) Transact(ctx context.Context, fn func() error) error {
 	return s.db.transact(ctx, func(context.Context, querier) error { return fn() })
 }
 
+// PanicAfter panics in a transaction that has run a statement.
+func (s *Store) PanicAfter(ctx context.Context, statement string) error {
+	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+		if _, err := q.exec(ctx, statement); err != nil {
+			return err
+		}
+		panic("at the disco")
+	})
+}
+
 // Statements are all statements by their names, for a look at their plans.
 var Statements = map[string]string{
 	"insertUser": insertUser, "selectUser": selectUser, "selectUserByEmail": selectUserByEmail, "selectUsers": selectUsers,
@@ -52,7 +62,21 @@ var Statements = map[string]string{
 	"selectFamily": selectFamily, "selectAccess": selectAccess, "selectExpiringAccess": selectExpiringAccess,
 	"selectAppClient": selectAppClient, "selectResourceClient": selectResourceClient,
 
+	"selectAPIKey": selectAPIKey, "selectAPIKeysByUser": selectAPIKeysByUser, "selectAPIKeysPage": selectAPIKeysPage,
+	"touchAccount": touchAccount, "countKeys": countKeys, "insertAPIKey": insertAPIKey, "revokeAPIKey": revokeAPIKey,
+	"selectKeyBySecret": selectKeyBySecret, "touchAPIKey": touchAPIKey, "touchBot": touchBot, "selectAccountOfKey": selectAccountOfKey,
+	"selectAccountOfBotKey": selectAccountOfBotKey, "selectBot": selectBot, "selectBotsByUser": selectBotsByUser,
+	"selectBotsPage": selectBotsPage, "countBots": countBots, "selectAccountOfBot": selectAccountOfBot,
+	"selectBotBySecret": selectBotBySecret, "insertIntegrationToken": insertIntegrationToken, "selectIntegration": selectIntegration,
+	"revokeIntegration": revokeIntegration, "selectIntegrationKey": selectIntegrationKey,
+
 	"insertSession": insertSession, "selectSession": selectSession, "updateSession": updateSession, "deleteSession": deleteSession,
 	"selectSessions": selectSessions, "selectKey": selectKey, "eventsOfAccount": eventsOfAccount, "eventsOfApp": eventsOfApp,
 	"eventsOfAll": eventsOfAll,
+
+	"insertUserFamily": insertUserFamily, "selectUserRefresh": selectUserRefresh, "rotateUserRefresh": rotateUserRefresh + rotatedRefresh,
+	"clearUserSealed": clearUserSealed, "selectUserRotated": selectUserRotated, "endUserFamily": endUserFamily,
+	"selectUserFamily": selectUserFamily, "retireSigningKey": retireSigningKey,
+
+	"selectFailures": selectFailures, "upsertFailures": upsertFailures(1), "forgiveOne": forgiveOne, "forgiveAll": forgiveAll,
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3/lock"
+
+	"xenoauth/store"
 )
 
 // maxAttempts is how often a transaction runs that Postgres aborts for a deadlock or a serialization failure.
@@ -105,8 +107,8 @@ type postgresPool struct {
 // with runs fn on a connection, and again where that cannot do harm: after an abort, which left nothing behind, and for
 // reads after a lost connection.
 func (p postgresPool) with(ctx context.Context, fn func(context.Context, *pgxpool.Conn) error) error {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
+	ctx, done := store.Spend(ctx, opTimeout)
+	defer done()
 	rereads := p.rereads
 	for attempt := 1; ; attempt++ {
 		err := p.once(ctx, fn)

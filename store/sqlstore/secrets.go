@@ -16,6 +16,13 @@ func addSecret(ctx context.Context, q querier, c store.Secret) error {
 	return err
 }
 
+// secretColumns are read by toSecret; the table is s.
+const secretColumns = `s.id, s.client_id, s.hash, s.hint, s.created_at, s.expires_at, s.revoked_at`
+
+func toSecret(c *store.Secret) []any {
+	return []any{toID(&c.ID), toText(&c.ClientID), &c.Hash, toText(&c.Hint), toTime(&c.CreatedAt), toTime(&c.ExpiresAt), toTime(&c.RevokedAt)}
+}
+
 const selectSecrets = `SELECT s.id, s.client_id, s.hash, s.hint, s.created_at, s.expires_at, l.used_at
 FROM client_secrets s LEFT JOIN last_used l ON l.id = s.id
 WHERE s.client_id = $1 AND s.client_id <> '' AND s.revoked_at IS NULL AND (s.expires_at IS NULL OR s.expires_at > $2)
@@ -38,7 +45,12 @@ const (
 	touchApp = `UPDATE apps SET updated_at = $2
 WHERE id = $1 AND confidential = 1 AND suspended_at IS NULL AND deleted_at IS NULL`
 	touchResource = `UPDATE resource_servers SET name = name WHERE id = $1 AND removed_at IS NULL`
-	expireSecrets = `UPDATE client_secrets SET expires_at = $2
+	touchAPIKey   = `UPDATE api_keys SET name = name WHERE id = $1 AND revoked_at IS NULL
+AND EXISTS (SELECT 1 FROM accounts c WHERE c.id = api_keys.account_id AND c.disabled_at IS NULL AND c.deleted_at IS NULL)`
+	touchBot = `UPDATE users SET name = name WHERE deleted_at IS NULL AND id = (
+	SELECT b.id FROM bots b JOIN accounts c ON c.id = b.account_id WHERE b.api_key = $1 AND c.disabled_at IS NULL AND c.deleted_at IS NULL)`
+	// What ends at once is revoked: an expiry is only as exact as a replica's idea of the time.
+	expireSecrets = `UPDATE client_secrets SET expires_at = $2, revoked_at = CASE WHEN $2 <= $3 THEN $3 ELSE revoked_at END
 WHERE client_id = $1 AND client_id <> '' AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)`
 	countSecrets = `SELECT COUNT(*) FROM client_secrets
 WHERE client_id = $1 AND client_id <> '' AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)`
@@ -53,7 +65,7 @@ func (s *Store) AddSecret(ctx context.Context, by store.Actor, c store.Secret, o
 			return err
 		}
 		if !othersUntil.IsZero() {
-			if _, err := q.exec(ctx, expireSecrets, c.ClientID, at(othersUntil)); err != nil {
+			if _, err := q.exec(ctx, expireSecrets, c.ClientID, at(othersUntil), now); err != nil {
 				return err
 			}
 		}
@@ -75,9 +87,14 @@ func (s *Store) AddSecret(ctx context.Context, by store.Actor, c store.Secret, o
 func lockClient(ctx context.Context, q querier, clientID string, now int64) error {
 	var locked int64
 	var err error
-	if isResource(clientID) {
+	switch {
+	case isResource(clientID):
 		locked, err = q.exec(ctx, touchResource, clientID)
-	} else {
+	case isAPIKey(clientID):
+		locked, err = q.exec(ctx, touchAPIKey, clientID)
+	case isBot(clientID):
+		locked, err = q.exec(ctx, touchBot, clientID)
+	default:
 		locked, err = q.exec(ctx, touchApp, clientID, now)
 	}
 	if err == nil && locked == 0 {
@@ -100,18 +117,31 @@ func (s *Store) RevokeSecret(ctx context.Context, by store.Actor, clientID strin
 	})
 }
 
-// recordSecret records what happened to a secret, under the account that owns the app.
+const (
+	selectAccountOfKey    = `SELECT account_id FROM api_keys WHERE id = $1`
+	selectAccountOfBotKey = `SELECT account_id FROM bots WHERE api_key = $1`
+)
+
+// recordSecret records what happened to a secret, under the account that owns the app, key or bot.
 func (s *Store) recordSecret(ctx context.Context, q querier, by store.Actor, kind, clientID string, id store.LookupID) error {
 	e := store.Event{Kind: kind, Subject: secret.ID(id).String()}
-	if isResource(clientID) {
+	var err error
+	switch {
+	case isResource(clientID):
 		e.Detail = clientID
-		return s.record(ctx, q, by, e)
+	case isAPIKey(clientID):
+		e.Detail = clientID
+		err = q.row(ctx, selectAccountOfKey, []any{clientID}, &e.AccountID)
+	case isBot(clientID):
+		e.Detail = clientID
+		err = q.row(ctx, selectAccountOfBotKey, []any{clientID}, &e.AccountID)
+	default:
+		e.AppID = clientID
+		e.AccountID, err = s.accountOfApp(ctx, q, clientID)
 	}
-	accountID, err := s.accountOfApp(ctx, q, clientID)
 	if err != nil && !notFound(err) {
 		return err
 	}
-	e.AccountID, e.AppID = accountID, clientID
 	return s.record(ctx, q, by, e)
 }
 

@@ -8,7 +8,7 @@ import (
 
 const insertSession = `INSERT INTO sessions (id, user_id, created_at, seen_at, expires_at, user_agent, ip, data)
 SELECT $1, u.id, $3, $4, $5, $6, $7, $8
-FROM users u WHERE u.id = $2 AND u.disabled_at IS NULL AND u.deleted_at IS NULL`
+FROM users u WHERE u.id = $2 AND u.bot = 0 AND u.disabled_at IS NULL AND u.deleted_at IS NULL`
 
 // CreateSession implements store.Sessions.
 func (s *Store) CreateSession(ctx context.Context, by store.Actor, c store.Session) (err error) {

@@ -188,3 +188,28 @@ func TestEveryConditionHasAnIndex(t *testing.T) {
 		rows.Close()
 	}
 }
+
+// TestPanicInATransaction: what the transaction did is rolled back, and the database goes on (BATTERY.md H8).
+func TestPanicInATransaction(t *testing.T) {
+	t.Parallel()
+	for name, url := range map[string]func(testing.TB) string{"sqlite": dbtest.SQLite, "postgres": dbtest.Postgres} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			st := dbtest.Open(t, url(t))
+			for range 20 { // more than there are connections
+				func() {
+					defer func() {
+						if recover() == nil {
+							t.Error("the panic was swallowed")
+						}
+					}()
+					_ = st.PanicAfter(t.Context(), `INSERT INTO server_keys (name, value, created_at) VALUES ('x', 'x', 1)`)
+				}()
+			}
+			key, err := st.EnsureKey(t.Context(), "x", []byte("new"))
+			if err != nil || string(key) != "new" {
+				t.Errorf("after the panics: %q, %v", key, err)
+			}
+		})
+	}
+}

@@ -9,12 +9,12 @@ import (
 )
 
 // userColumns are read by toUser; the table is u.
-const userColumns = `u.id, u.email, u.name, u.password, u.operator, u.created_at, u.password_at, u.disabled_at`
+const userColumns = `u.id, u.email, u.name, u.password, u.operator, u.created_at, u.password_at, u.disabled_at, u.bot`
 
 func toUser(u *store.User) []any {
 	return []any{
 		toText(&u.ID), toText(&u.Email), toText(&u.Name), toText(&u.Password), toBool(&u.Operator), toTime(&u.CreatedAt),
-		toTime(&u.PasswordAt), toTime(&u.DisabledAt),
+		toTime(&u.PasswordAt), toTime(&u.DisabledAt), toBool(&u.Bot),
 	}
 }
 
@@ -62,7 +62,7 @@ func (s *Store) UserByEmail(ctx context.Context, email string) (u store.User, er
 	return u, err
 }
 
-const selectUsers = `SELECT ` + userColumns + ` FROM users u WHERE u.deleted_at IS NULL AND u.id > $1 ORDER BY u.id LIMIT $2`
+const selectUsers = `SELECT ` + userColumns + ` FROM users u WHERE u.deleted_at IS NULL AND u.bot = 0 AND u.id > $1 ORDER BY u.id LIMIT $2`
 
 // ListUsers implements store.Users.
 func (s *Store) ListUsers(ctx context.Context, p store.Page) (list []store.User, err error) {
@@ -71,7 +71,7 @@ func (s *Store) ListUsers(ctx context.Context, p store.Page) (list []store.User,
 }
 
 const (
-	updatePassword = `UPDATE users SET password = $2, password_at = $3 WHERE id = $1 AND deleted_at IS NULL`
+	updatePassword = `UPDATE users SET password = $2, password_at = $3 WHERE id = $1 AND bot = 0 AND deleted_at IS NULL`
 	endUserCodes   = `UPDATE codes SET ended_at = $2 WHERE user_id = $1 AND user_id <> '' AND consumed_at IS NULL AND ended_at IS NULL`
 	deleteSessions = `DELETE FROM sessions WHERE user_id = $1 AND id <> $2`
 )
@@ -167,21 +167,26 @@ WHERE user_id = $1 AND user_id <> '' AND removed_at IS NULL`
 func (s *Store) DeleteUser(ctx context.Context, by store.Actor, id string) (err error) {
 	defer tried(&err, "delete user %s", id)
 	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
-		now := s.micros()
-		if err := one(q.exec(ctx, markUserDeleted, id, now)); err != nil {
-			return err
-		}
-		if _, err := q.exec(ctx, deleteMemberships, id); err != nil {
-			return fmt.Errorf("leave accounts: %w", err)
-		}
-		if _, err := q.exec(ctx, removeUserInstallations, id, now); err != nil {
-			return fmt.Errorf("remove installations: %w", err)
-		}
-		if err := s.endLogins(ctx, q, id, nil, now); err != nil {
-			return err
-		}
-		return s.record(ctx, q, by, store.Event{Kind: store.EventUserDeleted, Subject: id})
+		return s.deleteUser(ctx, q, by, id, store.Event{Kind: store.EventUserDeleted, Subject: id})
 	})
+}
+
+// deleteUser ends a person or a bot and records e.
+func (s *Store) deleteUser(ctx context.Context, q querier, by store.Actor, id string, e store.Event) error {
+	now := s.micros()
+	if err := one(q.exec(ctx, markUserDeleted, id, now)); err != nil {
+		return err
+	}
+	if _, err := q.exec(ctx, deleteMemberships, id); err != nil {
+		return fmt.Errorf("leave accounts: %w", err)
+	}
+	if _, err := q.exec(ctx, removeUserInstallations, id, now); err != nil {
+		return fmt.Errorf("remove installations: %w", err)
+	}
+	if err := s.endLogins(ctx, q, id, nil, now); err != nil {
+		return err
+	}
+	return s.record(ctx, q, by, e)
 }
 
 // one is for statements that must change a row: none is store.ErrNotFound.

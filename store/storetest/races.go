@@ -69,6 +69,9 @@ func testRaces(t *testing.T, st store.Store) {
 	t.Run("uninstall against issue", func(t *testing.T) { raceUninstall(t, st) })
 	t.Run("end of a family against rotation", func(t *testing.T) { raceEndFamily(t, st) })
 	t.Run("codes of one installation redeemed together", func(t *testing.T) { raceLimit(t, st) })
+	t.Run("50 integration tokens of one key", func(t *testing.T) { raceIntegrations(t, st) })
+	t.Run("end of a key against exchange", func(t *testing.T) { raceKeyEnd(t, st) })
+	t.Run("one key rotated 50 times", func(t *testing.T) { raceKeyRotation(t, st) })
 	t.Run("uses recorded together", func(t *testing.T) { raceUses(t, st) })
 }
 

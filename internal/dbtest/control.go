@@ -1,0 +1,94 @@
+package dbtest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// Durable are settings of a cluster that loses nothing that it acknowledged.
+var Durable = []string{"fsync=on", "synchronous_commit=on", "full_page_writes=on"}
+
+// Halt ends all processes of the cluster and returns when they are gone: INT cuts connections off and shuts down in order,
+// QUIT leaves what was acknowledged to the recovery of the next start. Restart starts it again.
+func (c *Cluster) Halt(signal string) error { return c.command(signal) }
+
+// Restart starts a cluster that Halt ended, and waits until it takes connections.
+func (c *Cluster) Restart(ctx context.Context) error {
+	if err := c.command("start"); err != nil {
+		return err
+	}
+	return c.wait(ctx)
+}
+
+func (c *Cluster) command(line string) error {
+	if _, err := io.WriteString(c.lifeline, line+"\n"); err != nil {
+		return fmt.Errorf("tell Postgres to %s: %w", line, err)
+	}
+	if _, err := c.answers.ReadString('\n'); err != nil {
+		return fmt.Errorf("tell Postgres to %s: %w", line, err)
+	}
+	return nil
+}
+
+// Pause stops all processes of the cluster where they stand: connections stay open and nobody answers.
+func (c *Cluster) Pause() error { return c.signal(syscall.SIGSTOP) }
+
+// Resume lets a paused cluster go on.
+func (c *Cluster) Resume() error { return c.signal(syscall.SIGCONT) }
+
+// signal reaches the postmaster first, so that a paused one starts no further process.
+func (c *Cluster) signal(s syscall.Signal) error {
+	postmaster, err := c.postmaster()
+	if err != nil {
+		return err
+	}
+	errs := []error{syscall.Kill(postmaster, s)}
+	for _, child := range children(postmaster) {
+		if err := syscall.Kill(child, s); err != nil && !errors.Is(err, syscall.ESRCH) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// postmaster is the process that all others of the cluster are children of.
+func (c *Cluster) postmaster() (int, error) {
+	content, err := os.ReadFile(filepath.Join(c.dir, "data", "postmaster.pid"))
+	if err != nil {
+		return 0, fmt.Errorf("find Postgres: %w", err)
+	}
+	first, _, _ := strings.Cut(string(content), "\n")
+	pid, err := strconv.Atoi(first)
+	if err != nil {
+		return 0, fmt.Errorf("find Postgres: %w", err)
+	}
+	return pid, nil
+}
+
+// children are the processes that a process started.
+func children(parent int) (list []int) {
+	paths, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is well-formed
+	for _, path := range paths {
+		stat, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended
+		}
+		// After the name, which may hold anything, come the state and the parent.
+		fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+		if len(fields) < 2 || string(fields[1]) != strconv.Itoa(parent) {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
+			list = append(list, pid)
+		}
+	}
+	return list
+}

@@ -1,0 +1,59 @@
+package dbtest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// Kill ends all processes of the cluster at once and without warning, as a machine that loses its power does, and returns
+// when they are gone. Only what the kernel was given is left for the recovery of the next Restart.
+func (c *Cluster) Kill() error {
+	// Stopped processes start no others, and nobody is left over to be noticed too late.
+	if err := c.Pause(); err != nil {
+		return err
+	}
+	postmaster, err := c.postmaster()
+	if err != nil {
+		return err
+	}
+	all := append(children(postmaster), postmaster)
+	var errs []error
+	for _, pid := range all {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+			errs = append(errs, fmt.Errorf("kill Postgres: %w", err))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	// The one who started Postgres waits for it, and goes on.
+	if err := c.command("KILL"); err != nil {
+		return err
+	}
+	return gone(all)
+}
+
+// gone waits until none of the processes is left.
+func gone(pids []int) error {
+	deadline := time.After(30 * time.Second)
+	poll := time.NewTicker(2 * time.Millisecond)
+	defer poll.Stop()
+	for _, pid := range pids {
+		for {
+			if _, err := os.Stat(filepath.Join("/proc", strconv.Itoa(pid))); err != nil {
+				break
+			}
+			select {
+			case <-poll.C:
+			case <-deadline:
+				return fmt.Errorf("kill Postgres: process %d is still there", pid)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,41 @@
+-- API keys and bots of accounts, and the short-lived tokens that they are exchanged for. The secrets of both are rows of
+-- client_secrets, under key_… and bot_….
+
+-- +goose Up
+ALTER TABLE users ADD COLUMN bot INTEGER NOT NULL DEFAULT 0;
+
+CREATE TABLE api_keys (
+    id         TEXT PRIMARY KEY,
+    account_id TEXT NOT NULL REFERENCES accounts (id),
+    user_id    TEXT NOT NULL, -- whom a key with roles acts for; '' without
+    roles      TEXT NOT NULL, -- '': an account API key, good for integration tokens only
+    name       TEXT NOT NULL,
+    created_by TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    revoked_at BIGINT
+);
+CREATE INDEX api_keys_account ON api_keys (account_id) WHERE account_id <> '' AND revoked_at IS NULL;
+
+-- What a bot has beside its row in users, which is where it ends.
+CREATE TABLE bots (
+    id         TEXT PRIMARY KEY REFERENCES users (id),
+    account_id TEXT NOT NULL REFERENCES accounts (id),
+    api_key    TEXT NOT NULL UNIQUE,
+    created_by TEXT NOT NULL,
+    created_at BIGINT NOT NULL
+);
+CREATE INDEX bots_account ON bots (account_id);
+
+-- Integration tokens. Short-lived. They hang on the secrets that they were got with, too.
+CREATE TABLE integration_tokens (
+    id         BYTEA PRIMARY KEY,
+    hash       BYTEA NOT NULL,
+    key_id     TEXT NOT NULL,
+    key_secret BYTEA NOT NULL,
+    bot_id     TEXT NOT NULL, -- '' for an account-wide token
+    bot_secret BYTEA,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    revoked_at BIGINT
+);
+CREATE INDEX integration_tokens_expired ON integration_tokens (expires_at) WHERE expires_at > 0;

@@ -1,0 +1,212 @@
+package sqlstore
+
+import (
+	"context"
+	"strings"
+
+	"xenoauth/internal/scope"
+	"xenoauth/internal/secret"
+	"xenoauth/store"
+)
+
+// keyColumns are read by toKey; the table is k.
+const keyColumns = `k.id, k.account_id, k.user_id, k.roles, k.name, k.created_by, k.created_at`
+
+func toKey(k *store.APIKey) []any {
+	return []any{toText(&k.ID), toText(&k.AccountID), toText(&k.UserID), toRoles(&k.Roles), toText(&k.Name), toText(&k.CreatedBy), toTime(&k.CreatedAt)}
+}
+
+// ofSecrets reads, of the live secrets of a client, the hint of the newest and the last use of any. A client has two at
+// most. $1 is the time.
+func ofSecrets(clientID string) string {
+	const live = ` AND s.client_id <> '' AND s.revoked_at IS NULL AND (s.expires_at IS NULL OR s.expires_at > $1)`
+	return `(SELECT s.hint FROM client_secrets s WHERE s.client_id = ` + clientID + live + ` ORDER BY s.created_at DESC, s.id DESC LIMIT 1),
+(SELECT MAX(l.used_at) FROM client_secrets s JOIN last_used l ON l.id = s.id WHERE s.client_id = ` + clientID + live + `)`
+}
+
+// selectKeys is completed by a condition. $1 is the time.
+var selectKeys = `SELECT ` + keyColumns + `, c.name, u.email, u.name, u.bot, ` + ofSecrets("k.id") + `
+FROM api_keys k JOIN accounts c ON c.id = k.account_id AND c.deleted_at IS NULL LEFT JOIN users u ON u.id = k.user_id
+WHERE k.revoked_at IS NULL AND `
+
+func readKey(scan scanner) (k store.APIKey, err error) {
+	err = scan(append(toKey(&k), toText(&k.AccountName), toText(&k.UserEmail), toText(&k.UserName), toBool(&k.UserBot), toText(&k.Hint), toTime(&k.LastUsedAt))...)
+	return k, err
+}
+
+const (
+	// The row is written although nothing in it changes, because that is a lock in both databases: of several keys or bots
+	// that are made at the same time, each is counted.
+	touchAccount = `UPDATE accounts SET name = name WHERE id = $1 AND disabled_at IS NULL AND deleted_at IS NULL`
+	countKeys    = `SELECT COUNT(*) FROM api_keys WHERE account_id = $1 AND account_id <> '' AND revoked_at IS NULL`
+	insertAPIKey = `INSERT INTO api_keys (id, account_id, user_id, roles, name, created_by, created_at)
+SELECT $1, c.id, $3, $4, $5, $6, $7 FROM accounts c
+WHERE c.id = $2 AND ($3 = '' OR EXISTS (SELECT 1 FROM members m JOIN users u ON u.id = m.user_id
+	WHERE m.account_id = c.id AND m.user_id = $3 AND u.disabled_at IS NULL AND u.deleted_at IS NULL))`
+)
+
+// CreateAPIKey implements store.APIKeys.
+func (s *Store) CreateAPIKey(ctx context.Context, by store.Actor, k store.APIKey, first store.Secret) (err error) {
+	defer tried(&err, "create API key %s", k.ID)
+	roles, err := fromRoles(k.Roles)
+	// Who holds secrets is told by the prefix.
+	if err != nil || !isAPIKey(k.ID) || (roles == "") != (k.UserID == "") {
+		return store.ErrInvalid
+	}
+	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+		if err := roomInAccount(ctx, q, k.AccountID, countKeys, store.MaxAPIKeys); err != nil {
+			return err
+		}
+		n, err := q.exec(ctx, insertAPIKey, k.ID, k.AccountID, k.UserID, roles, k.Name, k.CreatedBy, at(k.CreatedAt))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return store.ErrEnded
+		}
+		first.ClientID = k.ID
+		if err := addSecret(ctx, q, first); err != nil {
+			return err
+		}
+		detail := "account API key"
+		if roles != "" {
+			detail = roles + " for " + k.UserID
+		}
+		return s.record(ctx, q, by, store.Event{Kind: store.EventKeyCreated, AccountID: k.AccountID, Subject: k.ID, Detail: detail})
+	})
+}
+
+// roomInAccount holds a live account until the transaction ends, if what is counted leaves room for one more.
+func roomInAccount(ctx context.Context, q querier, accountID, count string, most int) error {
+	locked, err := q.exec(ctx, touchAccount, accountID)
+	if err != nil {
+		return err
+	}
+	if locked == 0 {
+		return store.ErrEnded
+	}
+	var n int
+	if err := q.row(ctx, count, []any{accountID}, &n); err != nil {
+		return err
+	}
+	if n >= most {
+		return store.ErrLimit
+	}
+	return nil
+}
+
+// APIKeyByID implements store.APIKeys.
+func (s *Store) APIKeyByID(ctx context.Context, id string) (k store.APIKey, err error) {
+	defer tried(&err, "API key %s", id)
+	list, err := collect(ctx, s.read(), readKey, selectAPIKey, s.micros(), id)
+	return only(list, err)
+}
+
+// only is the one element of a list that has one at most.
+func only[T any](list []T, err error) (T, error) {
+	if err == nil && len(list) == 0 {
+		err = store.ErrNotFound
+	}
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return list[0], nil
+}
+
+// ofAdmin says that a table belongs to an account of which user $2 is an admin.
+func ofAdmin(table string) string {
+	return table + `.account_id <> '' AND ` + table + `.account_id IN
+	(SELECT m.account_id FROM members m WHERE m.user_id = $2 AND m.role = 'admin')`
+}
+
+var (
+	selectAPIKey        = selectKeys + `k.id = $2`
+	selectAPIKeysByUser = selectKeys + ofAdmin("k") + ` ORDER BY k.created_at DESC, k.id DESC`
+	selectAPIKeysPage   = selectKeys + `k.id > $2 ORDER BY k.id LIMIT $3`
+)
+
+// APIKeysByUser implements store.APIKeys.
+func (s *Store) APIKeysByUser(ctx context.Context, userID string) (list []store.APIKey, err error) {
+	defer tried(&err, "API keys of user %s", userID)
+	return collect(ctx, s.read(), readKey, selectAPIKeysByUser, s.micros(), userID)
+}
+
+// ListAPIKeys implements store.APIKeys.
+func (s *Store) ListAPIKeys(ctx context.Context, p store.Page) (list []store.APIKey, err error) {
+	defer tried(&err, "list API keys")
+	return collect(ctx, s.read(), readKey, selectAPIKeysPage, s.micros(), p.After, limit(p.Limit))
+}
+
+const revokeAPIKey = `UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING account_id`
+
+// RevokeAPIKey implements store.APIKeys. Whatever hangs on the key ends with this one row.
+func (s *Store) RevokeAPIKey(ctx context.Context, by store.Actor, id string) (err error) {
+	defer tried(&err, "revoke API key %s", id)
+	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+		var accountID string
+		if err := q.row(ctx, revokeAPIKey, []any{id, s.micros()}, &accountID); err != nil {
+			return err
+		}
+		return s.record(ctx, q, by, store.Event{Kind: store.EventKeyRevoked, AccountID: accountID, Subject: id})
+	})
+}
+
+// selectKeyBySecret reads a key and what it hangs on, all of it by primary key.
+const selectKeyBySecret = `SELECT ` + secretColumns + `, ` + keyColumns + `, k.revoked_at, ` + accountColumns + `, ` + userColumns + `, u.deleted_at, m.role
+FROM client_secrets s
+JOIN api_keys k ON k.id = s.client_id
+JOIN accounts c ON c.id = k.account_id AND c.deleted_at IS NULL
+LEFT JOIN users u ON u.id = k.user_id
+LEFT JOIN members m ON m.account_id = k.account_id AND m.user_id = k.user_id
+WHERE s.id = $1`
+
+// KeyBySecret implements store.Integrations.
+func (s *Store) KeyBySecret(ctx context.Context, id store.LookupID) (a store.KeyAccess, err error) {
+	defer tried(&err, "look up API key by secret %s", secret.ID(id))
+	var holder deletable
+	dest := append(append(toSecret(&a.Secret), toKey(&a.Key)...), toTime(&a.RevokedAt))
+	dest = append(append(dest, toAccount(&a.Account)...), holder.of(&a.User)...)
+	if err := s.read().row(ctx, selectKeyBySecret, []any{id[:]}, append(dest, toRole(&a.Role))...); err != nil {
+		return store.KeyAccess{}, err
+	}
+	a.AccountLive = a.Account.DisabledAt.IsZero()
+	a.UserLive = holder.live(&a.User)
+	return a, nil
+}
+
+// isAPIKey says whether an id is a key's.
+func isAPIKey(id string) bool { return strings.HasPrefix(id, "key_") }
+
+// fromRoles writes roles as a column has them: ascending, each once.
+func fromRoles(roles []scope.Role) (string, error) {
+	for _, r := range roles {
+		if r.Rank() == 0 {
+			return "", store.ErrInvalid
+		}
+	}
+	var words []string
+	for _, r := range scope.Roles() {
+		for _, given := range roles {
+			if given == r {
+				words = append(words, string(r))
+				break
+			}
+		}
+	}
+	return strings.Join(words, " "), nil
+}
+
+func toRoles(roles *[]scope.Role) destination {
+	return func(src any) error {
+		var s string
+		if err := toText(&s)(src); err != nil {
+			return err
+		}
+		*roles = nil
+		for word := range strings.FieldsSeq(s) {
+			*roles = append(*roles, scope.Role(word))
+		}
+		return nil
+	}
+}

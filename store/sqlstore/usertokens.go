@@ -1,0 +1,190 @@
+package sqlstore
+
+import (
+	"context"
+	"time"
+
+	"xenoauth/internal/secret"
+	"xenoauth/store"
+)
+
+// userTokenRoots is what a family f hangs on: the user with what opened it, the membership, the account.
+const userTokenRoots = `JOIN users u ON u.id = f.user_id AND u.disabled_at IS NULL AND u.deleted_at IS NULL AND COALESCE(u.password_at, 0) = f.password_at
+JOIN members m ON m.account_id = f.account_id AND m.user_id = f.user_id
+JOIN accounts c ON c.id = f.account_id AND c.disabled_at IS NULL AND c.deleted_at IS NULL
+LEFT JOIN client_secrets s ON s.id = f.secret_id`
+
+// botSecretLive is about the s of userTokenRoots at the time $2.
+const botSecretLive = `(f.secret_id IS NULL OR s.id IS NOT NULL AND s.revoked_at IS NULL AND (s.expires_at IS NULL OR s.expires_at > $2))`
+
+const (
+	// $7 says whether there is a secret.
+	insertUserFamily = `INSERT INTO user_families (id, user_id, account_id, password_at, secret_id, created_at)
+SELECT $1, u.id, c.id, $4, $5, $6
+FROM users u JOIN members m ON m.user_id = u.id JOIN accounts c ON c.id = m.account_id
+WHERE u.id = $2 AND u.disabled_at IS NULL AND u.deleted_at IS NULL AND COALESCE(u.password_at, 0) = $4
+AND c.id = $3 AND c.disabled_at IS NULL AND c.deleted_at IS NULL
+AND ($7 = 0 OR EXISTS (SELECT 1 FROM client_secrets s WHERE s.id = $5 AND s.revoked_at IS NULL AND (s.expires_at IS NULL OR s.expires_at > $8)))`
+
+	insertUserRefresh = `INSERT INTO user_refresh_tokens (id, hash, token_hash, family_id, previous_id, created_at, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7)`
+)
+
+// CreateUserFamily implements store.UserTokens.
+func (s *Store) CreateUserFamily(ctx context.Context, by store.Actor, f store.UserFamily, first store.UserRefresh) (err error) {
+	defer tried(&err, "create user token of user %s", f.UserID)
+	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+		n, err := q.exec(ctx, insertUserFamily, f.ID[:], f.UserID, f.AccountID, microsOf(f.PasswordAt), optional(f.SecretID), at(f.CreatedAt),
+			flag(f.SecretID != (store.LookupID{})), s.micros())
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return store.ErrEnded
+		}
+		_, err = q.exec(ctx, insertUserRefresh, first.ID[:], first.Hash, first.TokenHash, f.ID[:], nil, at(first.CreatedAt), at(first.ExpiresAt))
+		if err != nil {
+			return err
+		}
+		return s.record(ctx, q, by, store.Event{
+			Kind: store.EventUserTokenIssued, AccountID: f.AccountID, Subject: f.UserID, Detail: secret.ID(f.ID).String(),
+		})
+	})
+}
+
+// microsOf is a time in a column that is never NULL: 0 for never.
+func microsOf(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+// selectUserRefresh reads a pair with its family and what that hangs on, live or not, all of it by primary key.
+const selectUserRefresh = `SELECT r.id, r.hash, r.token_hash, r.family_id, r.created_at, r.expires_at, r.rotated_at, r.sealed, r.sealed_until,
+f.id, f.user_id, f.account_id, f.password_at, f.secret_id, f.created_at, f.ended_at,
+s.created_at, s.expires_at, s.revoked_at, ` + userColumns + `, u.deleted_at, ` + accountColumns + `, c.deleted_at, m.role
+FROM user_refresh_tokens r
+JOIN user_families f ON f.id = r.family_id
+LEFT JOIN users u ON u.id = f.user_id
+LEFT JOIN accounts c ON c.id = f.account_id
+LEFT JOIN members m ON m.account_id = f.account_id AND m.user_id = f.user_id
+LEFT JOIN client_secrets s ON s.id = f.secret_id
+WHERE r.id = $1`
+
+// UserRefreshByID implements store.UserTokens.
+func (s *Store) UserRefreshByID(ctx context.Context, id store.LookupID) (a store.UserAccess, err error) {
+	defer tried(&err, "look up user token %s", secret.ID(id))
+	var passwordAt int64
+	var opener store.Secret
+	var userDeleted, accountDeleted time.Time
+	f := &a.Owner
+	dest := []any{
+		toID(&a.ID), &a.Hash, &a.TokenHash, toID(&a.Family), toTime(&a.CreatedAt), toTime(&a.ExpiresAt), toTime(&a.RotatedAt),
+		&a.Sealed, toTime(&a.SealedUntil),
+		toID(&f.ID), &f.UserID, &f.AccountID, &passwordAt, toID(&f.SecretID), toTime(&f.CreatedAt), toTime(&f.EndedAt),
+		toTime(&opener.CreatedAt), toTime(&opener.ExpiresAt), toTime(&opener.RevokedAt),
+	}
+	dest = append(append(dest, toUser(&a.User)...), toTime(&userDeleted))
+	dest = append(append(dest, toAccount(&a.Account)...), toTime(&accountDeleted), toRole(&a.Role))
+	if err := s.read().row(ctx, selectUserRefresh, []any{id[:]}, dest...); err != nil {
+		return store.UserAccess{}, err
+	}
+	if passwordAt != 0 {
+		f.PasswordAt = time.UnixMicro(passwordAt).UTC()
+	}
+	a.User.Password = ""
+	openerLive := f.SecretID == (store.LookupID{}) || opener.LiveAt(s.Now())
+	userLive := a.User.ID != "" && userDeleted.IsZero() && a.User.DisabledAt.IsZero() && a.User.PasswordAt.Equal(f.PasswordAt)
+	accountLive := a.Account.ID != "" && accountDeleted.IsZero() && a.Account.DisabledAt.IsZero()
+	a.Live = f.EndedAt.IsZero() && openerLive && userLive && accountLive && a.Role != ""
+	return a, nil
+}
+
+// rotateUserRefresh is the gate of rotating: of any number of rotations, one finds the row current. $1 old, $2 now, $3
+// sealed answer, $4 how long that is given again.
+const rotateUserRefresh = `UPDATE user_refresh_tokens SET rotated_at = $2, sealed = $3, sealed_until = $4
+WHERE id = $1 AND rotated_at IS NULL AND expires_at > $2
+AND family_id = (SELECT f.id FROM user_families f ` + userTokenRoots + `
+	WHERE f.id = user_refresh_tokens.family_id AND f.ended_at IS NULL AND ` + botSecretLive + `)`
+
+// rotateUserAtOnce does everything in one round trip, and asks the database's own clock as redeeming does.
+const rotateUserAtOnce = `WITH rotated AS (` + rotateUserRefresh + ` AND expires_at > ` + postgresNow + rotatedRefresh + `),
+settled AS (
+	UPDATE user_refresh_tokens p SET sealed = NULL, sealed_until = NULL FROM rotated WHERE p.id = rotated.previous_id
+),
+successor AS (
+	INSERT INTO user_refresh_tokens (id, hash, token_hash, family_id, previous_id, created_at, expires_at)
+	SELECT $5, $6, $7, family_id, $1, $8, $9 FROM rotated
+)
+SELECT COUNT(*) FROM rotated`
+
+// RotateUserRefresh implements store.UserTokens. There is no audit event: the rows are the record.
+func (s *Store) RotateUserRefresh(ctx context.Context, r store.UserRotation) (err error) {
+	defer tried(&err, "rotate user token %s", secret.ID(r.Old))
+	gate := []any{r.Old[:], s.micros(), r.Sealed, at(r.SealedUntil)}
+	if !s.dialect.consuming {
+		return s.db.transact(ctx, func(ctx context.Context, q querier) error { return rotateUserStepwise(ctx, q, r, gate) })
+	}
+	n, rotated := r.Next, 0
+	err = s.db.row(ctx, rotateUserAtOnce, append(gate, n.ID[:], n.Hash, n.TokenHash, at(n.CreatedAt), at(n.ExpiresAt)), &rotated)
+	if err == nil && rotated == 0 {
+		return whyNotRotatedUser(ctx, s.db, r.Old)
+	}
+	return err
+}
+
+const clearUserSealed = `UPDATE user_refresh_tokens SET sealed = NULL, sealed_until = NULL WHERE id = $1`
+
+// rotateUserStepwise is RotateUserRefresh inside a transaction.
+func rotateUserStepwise(ctx context.Context, q querier, r store.UserRotation, gate []any) error {
+	var family, previous store.LookupID
+	err := q.row(ctx, rotateUserRefresh+rotatedRefresh, gate, toID(&family), toID(&previous))
+	if notFound(err) {
+		return whyNotRotatedUser(ctx, q, r.Old)
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := q.exec(ctx, clearUserSealed, previous[:]); err != nil {
+		return err
+	}
+	n := r.Next
+	_, err = q.exec(ctx, insertUserRefresh, n.ID[:], n.Hash, n.TokenHash, family[:], r.Old[:], at(n.CreatedAt), at(n.ExpiresAt))
+	return err
+}
+
+const selectUserRotated = `SELECT CASE WHEN rotated_at IS NULL THEN 0 ELSE 1 END FROM user_refresh_tokens WHERE id = $1`
+
+// whyNotRotatedUser tells a refresh token that was rotated from one that ended.
+func whyNotRotatedUser(ctx context.Context, q querier, id store.LookupID) error {
+	var rotated bool
+	if err := q.row(ctx, selectUserRotated, []any{id[:]}, toBool(&rotated)); err != nil {
+		return err
+	}
+	if rotated {
+		return store.ErrConsumed
+	}
+	return store.ErrEnded
+}
+
+const (
+	endUserFamily    = `UPDATE user_families SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL RETURNING user_id, account_id`
+	selectUserFamily = `SELECT user_id FROM user_families WHERE id = $1`
+)
+
+// EndUserFamily implements store.UserTokens.
+func (s *Store) EndUserFamily(ctx context.Context, by store.Actor, id store.LookupID, why string) (err error) {
+	defer tried(&err, "end user tokens %s", secret.ID(id))
+	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+		e := store.Event{Kind: store.EventUserTokenEnded, Detail: why}
+		err := q.row(ctx, endUserFamily, []any{id[:], s.micros()}, &e.Subject, &e.AccountID)
+		if notFound(err) { // it was ended before, or there is none
+			return q.row(ctx, selectUserFamily, []any{id[:]}, &e.Subject)
+		}
+		if err != nil {
+			return err
+		}
+		return s.record(ctx, q, by, e)
+	})
+}

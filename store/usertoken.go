@@ -1,0 +1,86 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"xenoauth/internal/scope"
+)
+
+// UserFamily is the chain of token pairs that starts with one log-in by a program (SEEDS.md §3).
+type UserFamily struct {
+	ID         LookupID
+	UserID     string
+	AccountID  string    // in which the user acts
+	PasswordAt time.Time // when the password was set that opened the user: another one ends the family
+	SecretID   LookupID  // of a bot: the secret that opened it, with which the family ends; else zero
+	CreatedAt  time.Time
+	EndedAt    time.Time // read only; final
+}
+
+// UserRefresh is one pair of a family: a refresh token, and the access token that was made with it.
+type UserRefresh struct {
+	ID          LookupID
+	Hash        []byte
+	TokenHash   []byte // of the access token
+	Family      LookupID
+	CreatedAt   time.Time
+	ExpiresAt   time.Time // of the refresh token
+	RotatedAt   time.Time // read only; zero: current
+	Sealed      []byte    // read only; the answer of its rotation, sealed under its own secret
+	SealedUntil time.Time // read only
+}
+
+// UserAccess is a pair with everything that decides whether it is good, read in one statement.
+type UserAccess struct {
+	UserRefresh
+	Owner   UserFamily
+	User    User // without password
+	Account Account
+	Role    scope.Role // today's role of the user in the account; "" if not a member
+	Live    bool       // the family has not ended, and user, account, membership and what opened the user are as they must be
+}
+
+// UserRotation replaces a pair by its successor.
+type UserRotation struct {
+	Old         LookupID
+	Next        UserRefresh
+	Sealed      []byte // the answer, readable only with the old refresh token
+	SealedUntil time.Time
+}
+
+// UserTokens is what may happen to user tokens.
+type UserTokens interface {
+	// CreateUserFamily starts a family with its first pair. ErrEnded: user or account is not live, the user is no member,
+	// or what opened the user no longer does: another password, a secret that was revoked or has expired.
+	CreateUserFamily(ctx context.Context, by Actor, f UserFamily, first UserRefresh) error
+	// UserRefreshByID returns a pair, current or rotated, live or not. ErrNotFound: no such pair.
+	UserRefreshByID(ctx context.Context, id LookupID) (UserAccess, error)
+	// RotateUserRefresh makes the successor current, in one operation with one winner; it also ends the grace of the
+	// predecessor of Old. The access token of Old stays as it is. ErrConsumed: Old was rotated before. ErrEnded: expired,
+	// or no longer live. ErrNotFound: no such pair. The family of what is created is Old's.
+	RotateUserRefresh(ctx context.Context, r UserRotation) error
+	// EndUserFamily ends all pairs of a family. Ending again is no error. ErrNotFound: no such family.
+	EndUserFamily(ctx context.Context, by Actor, id LookupID, why string) error
+}
+
+// SigningKey is a key that signs user tokens.
+type SigningKey struct {
+	ID         string // the kid
+	Follows    string // the ID of the key before; "" for the first
+	Algorithm  string // as JOSE names it: ES256
+	Public     []byte // PKIX, DER
+	Private    []byte // sealed; empty once the key was retired
+	CreatedAt  time.Time
+	ActiveFrom time.Time // it signs from here until its successor does
+	RetireAt   time.Time // zero while it has no successor; the last token that it signed has expired by then
+}
+
+// SigningKeys keeps the keys of all replicas.
+type SigningKeys interface {
+	// SigningKeys lists all keys, the first to be active first, those retired included.
+	SigningKeys(ctx context.Context) ([]SigningKey, error)
+	// AddSigningKey stores a key, retires the one that it follows at that time, and forgets the private keys whose time
+	// of retirement has come. ErrConflict: the key that it follows has a successor already, so another replica was first.
+	AddSigningKey(ctx context.Context, k SigningKey, retirePrevious time.Time) error
+}
