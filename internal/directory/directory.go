@@ -1,9 +1,9 @@
-// Package directory owns the rules for people and apps: who may sign up and log in, what a user, an account, an app
-// and a redirect URI may be called and look like, and who may change an app.
+// Package directory owns the rules for people, apps, API keys and bots: who may sign up and log in, what a user, an
+// account, an app and a redirect URI may be called and look like, and who may change an app, a key or a bot.
 //
 // It refuses values before they reach the store, all faults of a form at once and each with a sentence for the person
 // who typed it, and it hides apps of other accounts as if they did not exist. It moves users, accounts, members, apps,
-// secrets and resource servers from one state to the next, each by one store operation; it mints the credentials that
+// keys, bots, secrets and resource servers from one state to the next, each by one store operation; it mints the credentials that
 // belong to them and hands each out once. It knows no HTTP and no SQL.
 package directory
 
@@ -23,7 +23,7 @@ const DefaultPlan = "standard"
 type Options struct {
 	SignUpOpen  bool   // anybody may sign up; otherwise only the operator adds users
 	DefaultPlan string // plan of new accounts; "" means DefaultPlan
-	PublicURL   string // the issuer: an app may not give this server's own address as its homepage or logo
+	PublicURL   string // the issuer: no app's homepage or logo may be on its host, and bots have their addresses there
 }
 
 // Directory applies the rules on top of a store. It is safe for concurrent use.

@@ -86,3 +86,18 @@ func (e *SecretLimitError) Error() string {
 
 // Unwrap makes it store.ErrLimit.
 func (e *SecretLimitError) Unwrap() error { return store.ErrLimit }
+
+// KeyLimitError is the refusal of one more key or bot for an account that has as many as there may be; it is
+// store.ErrLimit to errors.Is.
+type KeyLimitError struct {
+	What string // "bots"
+	Most int
+}
+
+// Error says what to do first.
+func (e *KeyLimitError) Error() string {
+	return fmt.Sprintf("the account has %d %s, which is the most there may be: end one that is no longer used", e.Most, e.What)
+}
+
+// Unwrap makes it store.ErrLimit.
+func (e *KeyLimitError) Unwrap() error { return store.ErrLimit }

@@ -42,6 +42,9 @@ func (d *Directory) AddUser(ctx context.Context, by store.Actor, n NewUser) (sto
 	if err != nil {
 		faults.add("email", err.Error())
 	}
+	if isBotEmail(email) {
+		faults.add("email", "Addresses of this form belong to bots.")
+	}
 	name, fault := cleanName(n.Name, maxPersonName)
 	faults.add("name", fault)
 	if err := secret.CheckPassword(n.Password); err != nil {

@@ -34,7 +34,7 @@ func (d *Directory) RotateSecret(ctx context.Context, by store.Actor, userID, ap
 	if !a.Confidential {
 		return secret.Credential{}, ErrPublicApp
 	}
-	return d.rotate(ctx, by, appID, othersUntil)
+	return d.rotate(ctx, by, appID, secret.Client, othersUntil)
 }
 
 // RevokeSecret ends one secret at once. The last one may be revoked, too: the app then cannot authenticate until it
@@ -74,16 +74,16 @@ func (d *Directory) RotateResourceSecret(ctx context.Context, by store.Actor, id
 		}
 		return secret.Credential{}, fmt.Errorf("find resource server: %w", err)
 	}
-	return d.rotate(ctx, by, id, othersUntil)
+	return d.rotate(ctx, by, id, secret.Client, othersUntil)
 }
 
 // rotate adds a secret to a client that exists.
-func (d *Directory) rotate(ctx context.Context, by store.Actor, clientID string, othersUntil time.Time) (secret.Credential, error) {
+func (d *Directory) rotate(ctx context.Context, by store.Actor, clientID string, kind secret.Kind, othersUntil time.Time) (secret.Credential, error) {
 	// What ends at once makes room for the new one.
 	if now := d.store.Now(); !othersUntil.IsZero() && othersUntil.Before(now) {
 		othersUntil = now
 	}
-	c := d.format.New(secret.Client)
+	c := d.format.New(kind)
 	err := d.store.AddSecret(ctx, by, d.secretRow(clientID, c), othersUntil)
 	if errors.Is(err, store.ErrLimit) {
 		return secret.Credential{}, &SecretLimitError{}

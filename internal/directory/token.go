@@ -9,22 +9,26 @@ import (
 	"xenoauth/store"
 )
 
-// RevokeToken ends an access token, or a refresh token with its whole family, whoever's it is: the operator's way. It
-// need not be good at the moment: a token of a suspended app is ended, too, before it returns with the app.
+// RevokeToken ends an access token, an integration token, an API key with all that hangs on it, or a refresh token or user
+// token with its whole family, whoever's it is: the operator's way. It need not be good at the moment: a token of a
+// suspended app is ended, too, before it returns with the app.
 // store.ErrNotFound for what is no token of this server; nothing of it is repeated.
 func (d *Directory) RevokeToken(ctx context.Context, by store.Actor, token string) error {
-	c, ok := d.format.Parse(token)
-	if !ok {
-		return errNoToken
-	}
 	var err error
+	c, _ := d.format.Parse(token)
 	switch c.Kind {
+	case 0: // user tokens have a form of their own
+		err = d.revokeUserToken(ctx, by, token)
 	case secret.Access:
 		err = d.revokeAccess(ctx, by, c, store.NonExpiring)
 	case secret.Expiring:
 		err = d.revokeAccess(ctx, by, c, store.Expiring)
 	case secret.Refresh:
 		err = d.revokeFamily(ctx, by, c)
+	case secret.Integration:
+		err = d.revokeIntegration(ctx, by, c)
+	case secret.APIKey:
+		err = d.revokeKey(ctx, by, c)
 	default:
 		return fmt.Errorf("this is a %s, which is not a token: %w", c.Kind, store.ErrNotFound)
 	}
@@ -60,4 +64,26 @@ func (d *Directory) revokeFamily(ctx context.Context, by store.Actor, c secret.C
 		return store.ErrNotFound
 	}
 	return d.store.EndFamily(ctx, by, f.ID, "revoked by the operator")
+}
+
+func (d *Directory) revokeIntegration(ctx context.Context, by store.Actor, c secret.Credential) error {
+	a, err := d.store.IntegrationByID(ctx, store.LookupID(c.ID))
+	if err != nil {
+		return err
+	}
+	if !c.Matches(a.Hash) {
+		return store.ErrNotFound
+	}
+	return d.store.RevokeIntegrationToken(ctx, by, store.LookupID(c.ID))
+}
+
+func (d *Directory) revokeKey(ctx context.Context, by store.Actor, c secret.Credential) error {
+	a, err := d.store.KeyBySecret(ctx, store.LookupID(c.ID))
+	if err != nil {
+		return err
+	}
+	if !c.Matches(a.Secret.Hash) {
+		return store.ErrNotFound
+	}
+	return d.store.RevokeAPIKey(ctx, by, a.Key.ID)
 }

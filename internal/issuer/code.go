@@ -70,18 +70,18 @@ func (i *Issuer) redeem(ctx context.Context, tgr *oauth2.TokenGenerateRequest) (
 	facts := factsOf(ctx)
 	presented, ok := i.format.Parse(tgr.Code)
 	if !ok || presented.Kind != secret.Code {
-		return nil, errCode()
+		return nil, errCode().because(ErrUnknown)
 	}
 	code, err := i.store.CodeByID(ctx, presented.ID)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, errCode().because(err)
+		return nil, errCode().because(ErrUnknown)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look up code: %w", err)
 	}
 	app := facts.Client.App
 	if !presented.Matches(code.Hash) || app == nil || code.AppID != app.ID {
-		return nil, errCode()
+		return nil, errCode().because(ErrUnknown)
 	}
 	if fault := checkProof(code, tgr.RedirectURI, tgr.CodeVerifier); fault != nil {
 		if err := i.store.FailCode(ctx, code.ID); err != nil {

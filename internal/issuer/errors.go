@@ -1,6 +1,9 @@
 package issuer
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Error is a protocol error: what an app or a browser is told when a request of the OAuth endpoints is refused.
 // Trouble of the database is never one of these; it stays the store's own error and becomes a 503.
@@ -10,6 +13,10 @@ type Error struct {
 	Status      int    // HTTP status, if it is not the usual one of the code
 	Cause       error  // for the log
 }
+
+// ErrUnknown is the cause of a refusal when what was presented is no credential of this client's at all, live or dead:
+// somebody guesses, or uses what is not theirs.
+var ErrUnknown = errors.New("no such credential of this client's")
 
 // Error codes of RFC 6749, RFC 8707 and OpenID Connect Core §3.1.2.6.
 const (

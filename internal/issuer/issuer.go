@@ -1,6 +1,7 @@
-// Package issuer owns the rules for authorization codes, access tokens and refresh tokens: who may get one, what it
-// carries, how long it lives, and what a replay ends. It implements go-oauth2's oauth2.Manager, so that the library
-// dispatches the grants, and it refuses what the library would let through (docs/decisions/go-oauth2.md).
+// Package issuer owns the rules for authorization codes, access tokens, refresh tokens and user tokens: who may get one,
+// what it carries, how long it lives, what a replay ends, and which key signs. It implements go-oauth2's oauth2.Manager,
+// so that the library dispatches the grants, and it refuses what the library would let through
+// (docs/decisions/go-oauth2.md).
 //
 // It moves the state of codes, tokens and refresh families, always by one operation of the store. It never sees an
 // HTTP request: what an endpoint has proven arrives as Facts in the context.
@@ -24,6 +25,10 @@ type Store interface {
 	store.Tokens
 	store.Refreshes
 	store.Credentials
+	store.Integrations
+	store.UserTokens
+	store.SigningKeys
+	MembersByUser(ctx context.Context, userID string) ([]store.Member, error)
 	Now() time.Time
 }
 
@@ -34,6 +39,7 @@ type Options struct {
 	RefreshLifetime time.Duration // 30 days after the last rotation
 	Grace           time.Duration // in which a repeated refresh gets the same answer: 10 s
 	TokenLimit      int           // live non-expiring tokens an installation: 25
+	UserTokens      UserTokenOptions
 }
 
 func (o Options) withDefaults() Options {
@@ -49,6 +55,7 @@ func (o Options) withDefaults() Options {
 	if o.TokenLimit == 0 {
 		o.TokenLimit = 25
 	}
+	o.UserTokens = o.UserTokens.withDefaults()
 	return o
 }
 
@@ -58,13 +65,15 @@ type Issuer struct {
 	catalogue *scope.Catalogue
 	format    secret.Format
 	options   Options
+	keys      *signingKeys
 }
 
 var _ oauth2.Manager = (*Issuer)(nil)
 
 // New makes an Issuer over s.
 func New(s Store, c *scope.Catalogue, f secret.Format, o Options) *Issuer {
-	return &Issuer{store: s, catalogue: c, format: f, options: o.withDefaults()}
+	o = o.withDefaults()
+	return &Issuer{store: s, catalogue: c, format: f, options: o, keys: &signingKeys{store: s, options: o.UserTokens}}
 }
 
 // Facts are what an endpoint has established before it asks for a code or a token, and what go-oauth2's request type

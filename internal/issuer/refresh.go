@@ -21,18 +21,18 @@ func (i *Issuer) RefreshAccessToken(ctx context.Context, tgr *oauth2.TokenGenera
 	facts := factsOf(ctx)
 	presented, ok := i.format.Parse(tgr.Refresh)
 	if !ok || presented.Kind != secret.Refresh {
-		return nil, errRefresh()
+		return nil, errRefresh().because(ErrUnknown)
 	}
 	old, family, err := i.store.RefreshByID(ctx, presented.ID)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, errRefresh().because(err)
+		return nil, errRefresh().because(ErrUnknown)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look up refresh token: %w", err)
 	}
 	app := facts.Client.App
 	if !presented.Matches(old.Hash) || app == nil || family.AppID != app.ID {
-		return nil, errRefresh()
+		return nil, errRefresh().because(ErrUnknown)
 	}
 	request := refreshRequest{client: app.ID, scope: tgr.Scope, resource: facts.Resource}
 	if !old.RotatedAt.IsZero() {

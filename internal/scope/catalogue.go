@@ -165,6 +165,12 @@ func (c *Catalogue) RolePermissions(r Role) []Permission {
 	return c.numbering.list(c.roleGrants[r.Rank()])
 }
 
+// SharedPermissions returns what both roles may do: for a token that was made
+// for one and is used by a member with the other.
+func (c *Catalogue) SharedPermissions(a, b Role) []Permission {
+	return c.numbering.list(c.roleGrants[a.Rank()] & c.roleGrants[b.Rank()])
+}
+
 // ScopePermissions returns what the scopes, with those they imply, can give at
 // most; unknown names give nothing.
 func (c *Catalogue) ScopePermissions(scopes Set) []Permission {

@@ -32,10 +32,14 @@ const (
 	Integration  Kind = 'i' // integration token
 	Registration Kind = 'g' // registration access token (RFC 7592)
 	Request      Kind = 'q' // stored consent request
+
+	// JWT is the kind of user tokens, which have a form of their own: no Format
+	// mints or reads it.
+	JWT Kind = 'j'
 )
 
-// Valid says whether k is one of the kinds above.
-func (k Kind) Valid() bool { return k.String() != "unknown" }
+// Valid says whether k is one of the kinds above that a Format mints.
+func (k Kind) Valid() bool { return k != JWT && k.String() != "unknown" }
 
 // String returns the kind in words, for logs and error messages.
 func (k Kind) String() string {
@@ -60,6 +64,8 @@ func (k Kind) String() string {
 		return "registration token"
 	case Request:
 		return "consent request"
+	case JWT:
+		return "user token"
 	}
 	return "unknown"
 }

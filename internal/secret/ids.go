@@ -27,6 +27,14 @@ func NewID() ID {
 	return ID(uuid.Must(uuid.NewV7()))
 }
 
+// IDAt is not above any id that NewID makes at t or later, by the clock that
+// NewID goes by. It is for looking at what is new, not for deciding anything.
+func IDAt(t time.Time) ID {
+	var id ID
+	binary.BigEndian.PutUint64(id[:8], uint64(t.UnixMilli())<<16)
+	return id
+}
+
 // ParseID reads the 22 base62 characters that String writes. It accepts any
 // 128-bit value, whatever its UUID version, and refuses larger ones.
 func ParseID(s string) (ID, bool) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"xenoauth/internal/secret"
 	"xenoauth/store"
@@ -22,14 +21,14 @@ var dummyHash = func() []byte {
 	return sum[:]
 }()
 
-// refusalTime is how long every refusal takes at least. To read the row of a known client takes some 10 µs longer than
-// to find none; waiting for a fixed moment hides that (BATTERY.md K7).
-const refusalTime = 3 * time.Millisecond
-
 // Client authenticates a client: a public app by its id alone, everybody else by a live secret. A public app that
 // presents a secret is refused (it has none, so somebody guesses). ErrClient, or store.ErrUnavailable.
 func (v *Verifier) Client(ctx context.Context, presented ClientCredentials) (store.Client, error) {
-	start := time.Now()
+	// What cannot be an id is not looked up. People send tokens and passwords where an id belongs, and those are not to be
+	// in any statement, which a database may log.
+	if !secret.ValidPublicID("app_", presented.ID) && !secret.ValidPublicID("rs_", presented.ID) {
+		return store.Client{}, ErrClient
+	}
 	candidate, wellFormed := v.parseSecret(presented.Secrets)
 	c, err := v.store.ClientByID(ctx, presented.ID, candidate.ID)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -43,23 +42,14 @@ func (v *Verifier) Client(ctx context.Context, presented ClientCredentials) (sto
 	public := c.App != nil && !c.App.Confidential
 	switch {
 	case err != nil || !c.Live:
-		return store.Client{}, refuse(ctx, start)
+		return store.Client{}, ErrClient
 	case public && len(presented.Secrets) == 0:
 		return c, nil
 	case public || !matches:
-		return store.Client{}, refuse(ctx, start)
+		return store.Client{}, ErrClient
 	}
 	v.usage.note(candidate.ID, v.store.Now())
 	return c, nil
-}
-
-// refuse is ErrClient at the moment when every refusal is told, or when nobody waits for it any more.
-func refuse(ctx context.Context, start time.Time) error {
-	select {
-	case <-time.After(refusalTime - time.Since(start)):
-	case <-ctx.Done():
-	}
-	return ErrClient
 }
 
 // parseSecret takes the first reading that is a client secret by its form; the lookup id of none of them is zero.

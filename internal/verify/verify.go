@@ -28,26 +28,36 @@ var ErrClient = errors.New("client authentication failed")
 type Store interface {
 	store.Credentials
 	store.Refreshes
+	store.Integrations
+	store.UserTokens
+	store.SigningKeys
 	store.Usage
 	Now() time.Time
 }
 
 // Identity is who a live token stands for, and what it may do.
 type Identity struct {
-	Kind         secret.Kind // Access, Expiring or Refresh
+	Kind         secret.Kind // Access, Expiring or Refresh; APIKey; Integration; JWT for a user token
 	TokenID      secret.ID
-	ClientID     string
+	ClientID     string // of the app; of the API key that is the token, or that an integration token was got with; "" for a user token
 	AppName      string
-	Subject      string         // user id; the client id for an app's own token (the two can never be equal)
-	User         *store.User    // nil for an app's own token
+	Subject      string         // user id; without a user the client id (the two can never be equal)
+	User         *store.User    // nil for an app's own token and an account-wide integration token
+	Bot          bool           // the user is a bot
 	Account      *store.Account // nil for an app's own token
-	Role         scope.Role     // the user's role in the account today
+	Role         scope.Role     // the user's role in the account today; admin for an account-wide integration token
+	Acts         scope.Role     // the role that the token has, whose scopes are roles; "" for the tokens of apps
 	Installation string
 	Scopes       scope.Set
-	Permissions  []scope.Permission // what the scopes allow, as far as the role does
+	Permissions  []scope.Permission // what the scopes allow, as far as the user's role does
 	Audience     []string           // RFC 8707 resources
 	IssuedAt     time.Time
 	ExpiresAt    time.Time // zero: never
+}
+
+// OfApp says whether the token was given to an app, or is its refresh token.
+func (id Identity) OfApp() bool {
+	return id.Kind == secret.Access || id.Kind == secret.Expiring || id.Kind == secret.Refresh
 }
 
 // Verifier answers for credentials.
@@ -56,17 +66,24 @@ type Verifier struct {
 	format    secret.Format
 	catalogue *scope.Catalogue
 	usage     *usage
+	plans     []string // whose accounts may use API keys and integration tokens
+
+	userTokens *userTokens // nil: there are none
 }
 
 // New makes a Verifier. Close it to write down the last uses.
-func New(s Store, f secret.Format, c *scope.Catalogue) *Verifier {
-	return &Verifier{store: s, format: f, catalogue: c, usage: newUsage(s)}
+func New(s Store, f secret.Format, c *scope.Catalogue, options ...Option) *Verifier {
+	v := &Verifier{store: s, format: f, catalogue: c, usage: newUsage(s)}
+	for _, set := range options {
+		set(v)
+	}
+	return v
 }
 
 // Close stops the background writer after a last write.
 func (v *Verifier) Close(ctx context.Context) error { return v.usage.close(ctx) }
 
-// Lookup says whose access token this is, and records its use. ErrInvalid, or store.ErrUnavailable when nobody can tell.
+// Lookup says whose access token this is, and records its use. ErrInvalid, ErrExpired for a user token, or store.ErrUnavailable when nobody can tell.
 func (v *Verifier) Lookup(ctx context.Context, token string) (Identity, error) {
 	id, err := v.Inspect(ctx, token)
 	if err == nil {
@@ -77,6 +94,9 @@ func (v *Verifier) Lookup(ctx context.Context, token string) (Identity, error) {
 
 // Inspect is Lookup that leaves no trace: for introspection and tools.
 func (v *Verifier) Inspect(ctx context.Context, token string) (Identity, error) {
+	if isJWT(token) {
+		return v.inspectUserToken(ctx, token)
+	}
 	c, ok := v.format.Parse(token)
 	if !ok {
 		return Identity{}, ErrInvalid
@@ -86,6 +106,10 @@ func (v *Verifier) Inspect(ctx context.Context, token string) (Identity, error) 
 	case secret.Access:
 	case secret.Expiring:
 		kind = store.Expiring
+	case secret.APIKey:
+		return v.inspectKey(ctx, c)
+	case secret.Integration:
+		return v.inspectIntegration(ctx, c)
 	default:
 		return Identity{}, ErrInvalid
 	}

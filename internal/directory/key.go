@@ -1,0 +1,227 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"xenoauth/internal/scope"
+	"xenoauth/internal/secret"
+	"xenoauth/store"
+)
+
+// KeyForm is what a person or the operator says of an API key.
+type KeyForm struct {
+	Name string
+	// Scopes are the roles of a key that is a bearer token, at least one; nil makes an account API key, which is good for
+	// integration tokens only.
+	Scopes []string
+	// UserID is the member that a key with roles acts for; "" is whoever makes it, and for the operator the account's
+	// first admin.
+	UserID string
+}
+
+// CreateKey makes an API key of the account and returns its credential this once. FieldErrors hold all faults of the form.
+// A person must be an admin of the account, else it does not exist (store.ErrNotFound), and may choose nobody but
+// themselves and the account's bots to be acted for. *KeyLimitError: the account has enough.
+func (d *Directory) CreateKey(ctx context.Context, by store.Actor, accountID string, f KeyForm) (store.APIKey, secret.Credential, error) {
+	fail := func(err error) (store.APIKey, secret.Credential, error) {
+		return store.APIKey{}, secret.Credential{}, err
+	}
+	if err := d.mayManage(ctx, by, accountID); err != nil {
+		return fail(err)
+	}
+	members, err := d.store.MembersByAccount(ctx, accountID)
+	if err != nil {
+		return fail(fmt.Errorf("create API key: %w", err))
+	}
+	k := store.APIKey{ID: secret.NewPublicID("key_"), AccountID: accountID, CreatedBy: by.ID, CreatedAt: d.store.Now()}
+	faults := FieldErrors{}
+	var fault string
+	k.Name, fault = checkName(f.Name, "Give the key a name: what will use it?")
+	faults.add("name", fault)
+	if f.Scopes != nil {
+		k.Roles, fault = parseRoles(f.Scopes)
+		faults.add("scopes", fault)
+		k.UserID, fault = actedFor(by, f.UserID, members)
+		faults.add("user", fault)
+	} else if f.UserID != "" {
+		faults.add("user", "Only a key with scopes acts for somebody: an account API key acts for the account.")
+	}
+	if err := faults.orNil(); err != nil {
+		return fail(err)
+	}
+	c := d.format.New(secret.APIKey)
+	err = d.store.CreateAPIKey(ctx, by, k, d.secretRow(k.ID, c))
+	if errors.Is(err, store.ErrLimit) {
+		return fail(&KeyLimitError{What: "API keys", Most: store.MaxAPIKeys})
+	}
+	if err != nil {
+		return fail(fmt.Errorf("create API key in account %s: %w", accountID, err))
+	}
+	return k, c, nil
+}
+
+// mayManage says whether the actor manages the account's keys and bots: the operator, or an admin.
+func (d *Directory) mayManage(ctx context.Context, by store.Actor, accountID string) error {
+	if by.Kind != store.ActorUser {
+		return nil
+	}
+	admin, err := d.adminOf(ctx, by.ID, accountID)
+	if err != nil {
+		return fmt.Errorf("is user %s an admin of %s: %w", by.ID, accountID, err)
+	}
+	if !admin {
+		return &NotFoundError{What: "account", Ref: accountID}
+	}
+	return nil
+}
+
+// checkName is for names that the account's own people read.
+func checkName(s, missing string) (string, string) {
+	name, fault := cleanName(s, maxPersonName)
+	if fault == "" && name == "" {
+		fault = missing
+	}
+	return name, fault
+}
+
+// parseRoles reads the scopes of a key, which are roles, and puts them in ascending order.
+func parseRoles(names []string) ([]scope.Role, string) {
+	var roles []scope.Role
+	for _, name := range names {
+		r, err := scope.ParseRole(name)
+		if err != nil {
+			return nil, "The scopes of a key are roles: guest, agent, bot, admin."
+		}
+		roles = append(roles, r)
+	}
+	if len(roles) == 0 {
+		return nil, "Choose at least one scope: a key that is used as a token must have one."
+	}
+	slices.SortFunc(roles, func(a, b scope.Role) int { return a.Rank() - b.Rank() })
+	return slices.Compact(roles), ""
+}
+
+// actedFor is the member that a new key acts for. No admin makes a key with which to act in another person's name.
+func actedFor(by store.Actor, userID string, members []store.Member) (string, string) {
+	person := by.Kind == store.ActorUser
+	switch {
+	case userID == "" && person:
+		return by.ID, ""
+	case userID == "":
+		for _, m := range members {
+			if m.Role == scope.RoleAdmin {
+				return m.UserID, ""
+			}
+		}
+		return "", "The account has no admin: name the member that the key acts for."
+	}
+	for _, m := range members {
+		if m.UserID == userID && (!person || userID == by.ID || m.Bot) {
+			return userID, ""
+		}
+	}
+	if person {
+		return "", "A key acts for yourself, or for a bot of the account."
+	}
+	return "", "This is not a member of the account."
+}
+
+// Key returns a live API key to an admin of its account; to anybody else it does not exist (store.ErrNotFound). userID ""
+// is the operator.
+func (d *Directory) Key(ctx context.Context, userID, keyID string) (store.APIKey, error) {
+	k, err := d.store.APIKeyByID(ctx, keyID)
+	if errors.Is(err, store.ErrNotFound) {
+		return store.APIKey{}, &NotFoundError{What: "API key", Ref: keyID}
+	}
+	if err != nil {
+		return store.APIKey{}, fmt.Errorf("find API key: %w", err)
+	}
+	if err := d.sees(ctx, userID, k.AccountID, "API key", keyID); err != nil {
+		return store.APIKey{}, err
+	}
+	return k, nil
+}
+
+// sees hides what belongs to an account from all but its admins and the operator.
+func (d *Directory) sees(ctx context.Context, userID, accountID, what, ref string) error {
+	if userID == "" {
+		return nil
+	}
+	admin, err := d.adminOf(ctx, userID, accountID)
+	if err != nil {
+		return fmt.Errorf("find %s %s for user %s: %w", what, ref, userID, err)
+	}
+	if !admin {
+		return &NotFoundError{What: what, Ref: ref}
+	}
+	return nil
+}
+
+// Keys lists the live API keys of all accounts of which the user is an admin, newest first; for the operator (userID "")
+// all of them, in the order of their ids.
+func (d *Directory) Keys(ctx context.Context, userID string) ([]store.APIKey, error) {
+	if userID != "" {
+		return d.store.APIKeysByUser(ctx, userID)
+	}
+	return all(ctx, d.store.ListAPIKeys, func(k store.APIKey) string { return k.ID })
+}
+
+// all reads a list that comes in pages.
+func all[T any](ctx context.Context, list func(context.Context, store.Page) ([]T, error), id func(T) string) ([]T, error) {
+	var rows []T
+	p := store.Page{Limit: 500}
+	for {
+		page, err := list(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, page...)
+		if len(page) < p.Limit {
+			return rows, nil
+		}
+		p.After = id(page[len(page)-1])
+	}
+}
+
+// KeySecrets lists the credentials with which the key works now, newest first.
+func (d *Directory) KeySecrets(ctx context.Context, userID, keyID string) ([]store.Secret, error) {
+	if _, err := d.Key(ctx, userID, keyID); err != nil {
+		return nil, err
+	}
+	return d.store.SecretsByClient(ctx, keyID)
+}
+
+// RotateKey gives the key another credential, which is returned this once. The one before it works until then; a time
+// that is not in the future ends it at once, and its integration tokens with it. *SecretLimitError: two work already,
+// and are not to end at once.
+func (d *Directory) RotateKey(ctx context.Context, by store.Actor, userID, keyID string, othersUntil time.Time) (secret.Credential, error) {
+	if _, err := d.Key(ctx, userID, keyID); err != nil {
+		return secret.Credential{}, err
+	}
+	return d.rotate(ctx, by, keyID, secret.APIKey, othersUntil)
+}
+
+// RevokeKey is final: the key and its integration tokens are dead when it returns.
+func (d *Directory) RevokeKey(ctx context.Context, by store.Actor, userID, keyID string) error {
+	if _, err := d.Key(ctx, userID, keyID); err != nil {
+		return err
+	}
+	if err := d.store.RevokeAPIKey(ctx, by, keyID); err != nil {
+		return fmt.Errorf("revoke API key %s: %w", keyID, err)
+	}
+	return nil
+}
+
+// RoleNames are roles as a scope parameter has them.
+func RoleNames(roles []scope.Role) string {
+	words := make([]string, len(roles))
+	for i, r := range roles {
+		words[i] = string(r)
+	}
+	return strings.Join(words, " ")
+}

@@ -1,0 +1,167 @@
+package directory
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"xenoauth/internal/dbtest"
+	"xenoauth/internal/scope"
+	"xenoauth/internal/secret"
+	"xenoauth/store"
+)
+
+// keeping is a directory over SQLite with an admin, another admin of the same account, and a stranger.
+type keeping struct {
+	*Directory
+	t                      *testing.T
+	admin, other, stranger store.User
+	account                store.Account
+}
+
+func newKeeping(t *testing.T, issuer string) keeping {
+	t.Helper()
+	st := dbtest.Open(t, dbtest.SQLite(t))
+	passwords := secret.NewPasswords(0, secret.WithParams(secret.Params{Memory: 64, Time: 1, Threads: 1}))
+	k := keeping{Directory: New(st, scope.Default(), passwords, secret.Format{}, Options{PublicURL: issuer}), t: t}
+	add := func(name string) (store.User, store.Account) {
+		u, a, err := k.AddUser(t.Context(), store.Actor{Kind: store.ActorOperator}, NewUser{Email: name + "@example.org", Password: "correct horse battery"})
+		k.no(err)
+		return u, a
+	}
+	k.admin, k.account = add("ada")
+	k.other, _ = add("bob")
+	k.stranger, _ = add("eve")
+	k.no(st.AddMember(t.Context(), store.Actor{Kind: store.ActorOperator}, k.account.ID, k.other.ID, scope.RoleAdmin))
+	return k
+}
+
+func (k keeping) no(err error) {
+	k.t.Helper()
+	if err != nil {
+		k.t.Fatal(err)
+	}
+}
+
+func by(u store.User) store.Actor { return store.Actor{Kind: store.ActorUser, ID: u.ID} }
+
+// wantFault asserts that err is a fault of that one field.
+func wantFault(t *testing.T, err error, field string) {
+	t.Helper()
+	var faults FieldErrors
+	if !errors.As(err, &faults) || len(faults) != 1 || faults[field] == "" {
+		t.Errorf("got %v, want a fault of %s", err, field)
+	}
+}
+
+func TestCreateKey(t *testing.T) {
+	t.Parallel()
+	k := newKeeping(t, "https://auth.example.com")
+	ctx := t.Context()
+	bot, _, err := k.CreateBot(ctx, by(k.admin), k.account.ID, "Bot")
+	k.no(err)
+	for says, c := range map[string]struct {
+		by    store.Actor
+		form  KeyForm
+		fault string
+	}{
+		"no name":                         {by(k.admin), KeyForm{}, "name"},
+		"a name that runs backwards":      {by(k.admin), KeyForm{Name: "a\u202eb"}, "name"},
+		"an empty list of scopes":         {by(k.admin), KeyForm{Name: "K", Scopes: []string{}}, "scopes"},
+		"an unknown scope":                {by(k.admin), KeyForm{Name: "K", Scopes: []string{"agent", "widgets"}}, "scopes"},
+		"a scope in capitals":             {by(k.admin), KeyForm{Name: "K", Scopes: []string{"Admin"}}, "scopes"},
+		"in another admin's name":         {by(k.admin), KeyForm{Name: "K", Scopes: []string{"agent"}, UserID: k.other.ID}, "user"},
+		"in a stranger's name":            {store.Actor{Kind: store.ActorOperator}, KeyForm{Name: "K", Scopes: []string{"agent"}, UserID: k.stranger.ID}, "user"},
+		"an account API key for somebody": {by(k.admin), KeyForm{Name: "K", UserID: k.admin.ID}, "user"},
+	} {
+		_, _, err := k.CreateKey(ctx, c.by, k.account.ID, c.form)
+		t.Run(says, func(t *testing.T) { wantFault(t, err, c.fault) })
+	}
+	made, credential, err := k.CreateKey(ctx, by(k.admin), k.account.ID, KeyForm{Name: " Chat ", Scopes: []string{"bot", "agent", "bot"}, UserID: bot.ID})
+	k.no(err)
+	if made.Name != "Chat" || RoleNames(made.Roles) != "agent bot" || made.UserID != bot.ID || made.CreatedBy != k.admin.ID || credential.Kind != secret.APIKey {
+		t.Errorf("made %+v", made)
+	}
+	for says, c := range map[string]struct {
+		by   store.Actor
+		user string
+		want string
+	}{
+		"one's own":                            {by(k.other), "", k.other.ID},
+		"by the operator, for the first admin": {store.Actor{Kind: store.ActorOperator}, "", k.admin.ID},
+		"by the operator, for any member":      {store.Actor{Kind: store.ActorOperator}, k.other.ID, k.other.ID},
+	} {
+		made, _, err := k.CreateKey(ctx, c.by, k.account.ID, KeyForm{Name: "K", Scopes: []string{"agent"}, UserID: c.user})
+		k.no(err)
+		if made.UserID != c.want {
+			t.Errorf("%s: acts for %s, want %s", says, made.UserID, c.want)
+		}
+	}
+}
+
+// TestKeysAndBotsOfOthersDoNotExist: whatever is asked of them.
+func TestKeysAndBotsOfOthersDoNotExist(t *testing.T) {
+	t.Parallel()
+	k := newKeeping(t, "https://auth.example.com")
+	ctx, eve, now := t.Context(), k.stranger, k.store.Now()
+	key, _, err := k.CreateKey(ctx, by(k.admin), k.account.ID, KeyForm{Name: "K"})
+	k.no(err)
+	bot, _, err := k.CreateBot(ctx, by(k.admin), k.account.ID, "B")
+	k.no(err)
+	k.no(k.store.AddMember(ctx, store.Actor{}, k.account.ID, eve.ID, scope.RoleBot)) // a member, but no admin
+	refused := map[string]error{}
+	_, _, refused["create a key"] = k.CreateKey(ctx, by(eve), k.account.ID, KeyForm{Name: "K"})
+	_, refused["see a key"] = k.Key(ctx, eve.ID, key.ID)
+	_, refused["its credentials"] = k.KeySecrets(ctx, eve.ID, key.ID)
+	_, refused["rotate a key"] = k.RotateKey(ctx, by(eve), eve.ID, key.ID, now)
+	refused["revoke a key"] = k.RevokeKey(ctx, by(eve), eve.ID, key.ID)
+	_, _, refused["create a bot"] = k.CreateBot(ctx, by(eve), k.account.ID, "B")
+	_, refused["see a bot"] = k.Bot(ctx, eve.ID, bot.ID)
+	_, refused["see it by its address"] = k.Bot(ctx, eve.ID, bot.Email)
+	_, refused["its secrets"] = k.BotSecrets(ctx, eve.ID, bot.ID)
+	_, refused["rotate a bot"] = k.RotateBot(ctx, by(eve), eve.ID, bot.ID, now)
+	refused["remove a bot"] = k.RemoveBot(ctx, by(eve), eve.ID, bot.ID)
+	_, refused["a person as a bot"] = k.Bot(ctx, "", k.admin.ID)
+	for what, err := range refused {
+		if !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s: got %v, want that it does not exist", what, err)
+		}
+	}
+	keys, err := k.Keys(ctx, eve.ID)
+	k.no(err)
+	bots, err := k.Bots(ctx, eve.ID)
+	k.no(err)
+	if len(keys)+len(bots) != 0 {
+		t.Errorf("listed %v and %v", keys, bots)
+	}
+	k.no(k.RevokeKey(ctx, by(k.other), k.other.ID, key.ID)) // another admin may
+}
+
+func TestBotAddresses(t *testing.T) {
+	t.Parallel()
+	for issuer, domain := range map[string]string{
+		"https://auth.example.com": "auth.example.com", "https://AUTH.example.com:8443": "auth.example.com", "http://localhost:8080": "localhost",
+		"http://127.0.0.1:8080": "localhost", "http://[::1]:8080": "localhost", "": "localhost", "://": "localhost",
+	} {
+		k := newKeeping(t, issuer)
+		b, c, err := k.CreateBot(t.Context(), by(k.admin), k.account.ID, "Bot")
+		k.no(err)
+		if b.Email != "bot+"+b.ID+"@"+domain || !secret.ValidUserID(b.ID) || !isBotEmail(b.Email) || c.Kind != secret.Bot {
+			t.Errorf("issuer %q: %+v, want a bot @%s", issuer, b, domain)
+		}
+		if normal, err := NormalizeEmail(b.Email); err != nil || normal != b.Email {
+			t.Errorf("the address %q is not in its normal form: %q, %v", b.Email, normal, err)
+		}
+		found, err := k.Bot(t.Context(), "", strings.ToLower(b.Email))
+		k.no(err)
+		_, err = k.LogIn(t.Context(), b.Email, c.Reveal())
+		if found.ID != b.ID || !errors.Is(err, ErrCredentials) {
+			t.Errorf("a bot logs in: %v", err)
+		}
+	}
+	k := newKeeping(t, "https://auth.example.com")
+	_, _, err := k.AddUser(t.Context(), store.Actor{}, NewUser{Email: "BOT+0123456789abcdef01234567@example.org", Password: "correct horse battery"})
+	wantFault(t, err, "email")
+	_, _, err = k.AddUser(t.Context(), store.Actor{}, NewUser{Email: "bot+news@example.org", Password: "correct horse battery"})
+	k.no(err)
+}

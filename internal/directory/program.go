@@ -1,0 +1,55 @@
+package directory
+
+import (
+	"context"
+	"errors"
+
+	"xenoauth/internal/secret"
+	"xenoauth/store"
+)
+
+// ErrSecondFactor: the password was right, and is not enough for this user.
+var ErrSecondFactor = errors.New("this user logs in with a second factor, which a program cannot show")
+
+// LogInProgram is LogIn for a program, which sees no page and can be asked for nothing more (POST /v2/auth/token).
+// Errors as LogIn's, and ErrSecondFactor.
+func (d *Directory) LogInProgram(ctx context.Context, email, password string) (store.User, error) {
+	u, err := d.LogIn(ctx, email, password)
+	if err != nil {
+		return store.User{}, err
+	}
+	if needsSecondFactor(u) {
+		return store.User{}, ErrSecondFactor
+	}
+	return u, nil
+}
+
+// needsSecondFactor is the one place that keeps a password from being the way around a second factor (BATTERY.md J5,
+// L6). Nobody has one yet: a user is a password.
+func needsSecondFactor(store.User) bool { return false }
+
+// revokeUserToken ends the family of a user token or of its refresh token. Neither signature nor expiry is asked for: the
+// hash of the whole text proves it.
+func (d *Directory) revokeUserToken(ctx context.Context, by store.Actor, text string) error {
+	var id secret.ID
+	var proven func(store.UserAccess) bool
+	if refresh, ok := secret.ParseUserRefresh(text); ok {
+		id = refresh.ID
+		proven = func(a store.UserAccess) bool {
+			return refresh.Matches(a.Hash) && refresh.UserID == a.Owner.UserID
+		}
+	} else if claimed, ok := secret.ParseUserToken(text); ok {
+		id = claimed
+		proven = func(a store.UserAccess) bool { return secret.MatchesUserToken(text, a.TokenHash) }
+	} else {
+		return store.ErrNotFound
+	}
+	a, err := d.store.UserRefreshByID(ctx, store.LookupID(id))
+	if err != nil {
+		return err
+	}
+	if !proven(a) {
+		return store.ErrNotFound
+	}
+	return d.store.EndUserFamily(ctx, by, a.Family, "revoked by the operator")
+}

@@ -1,0 +1,236 @@
+package issuer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"xenoauth/internal/scope"
+	"xenoauth/internal/secret"
+	"xenoauth/store"
+)
+
+// UserTokenOptions are the settings of user tokens. Issuer and SealingKey are required; a zero field of the others means
+// its default.
+type UserTokenOptions struct {
+	Issuer          string        // the iss claim
+	Algorithm       string        // ES256, or HS256 for old verifiers, which then share Secret
+	Secret          secret.Text   // of HS256: 32 bytes at least
+	SealingKey      []byte        // under which private keys are kept
+	Lifetime        time.Duration // of access tokens: 24 h (SEEDS.md §3)
+	RefreshLifetime time.Duration // 30 days after the last rotation
+	KeyInterval     time.Duration // how long a key signs: 30 days; more than KeyLead
+	KeyRefresh      time.Duration // how old a replica's knowledge of the keys may be: 30 s
+}
+
+func (o UserTokenOptions) withDefaults() UserTokenOptions {
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{
+		{&o.Lifetime, 24 * time.Hour}, {&o.RefreshLifetime, 30 * 24 * time.Hour}, {&o.KeyInterval, 30 * 24 * time.Hour},
+		{&o.KeyRefresh, 30 * time.Second},
+	} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	return o
+}
+
+// MinSharedSecret is how long a secret of HS256 must be (RFC 7518 §3.2).
+const MinSharedSecret = 32
+
+// Check names the first setting that cannot be.
+func (o UserTokenOptions) Check() error {
+	o = o.withDefaults()
+	switch {
+	case o.Algorithm != "" && o.Algorithm != "ES256" && o.Algorithm != "HS256":
+		return errors.New("user tokens are signed by ES256 or HS256")
+	case o.Algorithm == "HS256" && o.Secret == "":
+		return errors.New("user tokens by HS256 need a secret")
+	case o.Secret != "" && len(o.Secret) < MinSharedSecret:
+		return fmt.Errorf("the secret of user tokens must have %d bytes", MinSharedSecret)
+	case o.KeyInterval < 2*KeyLead:
+		return fmt.Errorf("a signing key must sign for %s at least", 2*KeyLead)
+	}
+	return nil
+}
+
+// UserPair is a pair of user tokens, as it is handed out once.
+type UserPair struct {
+	Token        string
+	RefreshToken string // <user id>.<80 hexadecimal characters>
+	UserID       string
+	Scope        scope.Role
+}
+
+// userClaims are the claims of a user token (SEEDS.md §3; iss, sub and jti of RFC 7519 beside them). There is no aud: the
+// token is for every API of the platform.
+type userClaims struct {
+	UserID    string     `json:"_id"`
+	Scope     scope.Role `json:"scope"`
+	IssuedAt  int64      `json:"iat"`
+	ExpiresAt int64      `json:"exp"`
+	Issuer    string     `json:"iss"`
+	Subject   string     `json:"sub"`
+	ID        string     `json:"jti"`
+}
+
+// NewUserPair starts a family of user tokens for a proven user, in the account joined first. u is as it was when it was
+// proven, so that a password changed meanwhile is noticed; opener is the secret that proved a bot, else zero.
+// store.ErrEnded: user, account, membership or what proved the user is no longer live.
+func (i *Issuer) NewUserPair(ctx context.Context, by store.Actor, u store.User, opener store.LookupID) (UserPair, error) {
+	members, err := i.store.MembersByUser(ctx, u.ID)
+	if err != nil {
+		return UserPair{}, fmt.Errorf("accounts of user %s: %w", u.ID, err)
+	}
+	if len(members) == 0 {
+		return UserPair{}, fmt.Errorf("user %s has no account: %w", u.ID, store.ErrEnded)
+	}
+	now := i.store.Now()
+	family := store.UserFamily{
+		ID: secret.NewID(), UserID: u.ID, AccountID: members[0].AccountID, PasswordAt: u.PasswordAt, SecretID: opener, CreatedAt: now,
+	}
+	pair, first, err := i.mintPair(ctx, u.ID, members[0].Role, now)
+	if err != nil {
+		return UserPair{}, err
+	}
+	first.Family = family.ID
+	if err := i.store.CreateUserFamily(ctx, by, family, first); err != nil {
+		return UserPair{}, fmt.Errorf("create user token of user %s: %w", u.ID, err)
+	}
+	return pair, nil
+}
+
+// mintPair makes both tokens. Their text exists nowhere else.
+func (i *Issuer) mintPair(ctx context.Context, userID string, role scope.Role, now time.Time) (UserPair, store.UserRefresh, error) {
+	o, refresh := i.keys.options, secret.NewUserRefresh(userID)
+	payload, err := json.Marshal(userClaims{
+		UserID: userID, Scope: role, IssuedAt: now.Unix(), ExpiresAt: now.Add(o.Lifetime).Unix(),
+		Issuer: o.Issuer, Subject: userID, ID: secret.NewTokenID(refresh.ID),
+	})
+	if err != nil {
+		return UserPair{}, store.UserRefresh{}, fmt.Errorf("encode user token: %w", err)
+	}
+	token, err := i.keys.sign(ctx, payload)
+	if err != nil {
+		return UserPair{}, store.UserRefresh{}, err
+	}
+	hash, tokenHash := refresh.Hash(), secret.HashUserToken(token)
+	row := store.UserRefresh{
+		ID: store.LookupID(refresh.ID), Hash: hash[:], TokenHash: tokenHash[:], CreatedAt: now, ExpiresAt: now.Add(o.RefreshLifetime),
+	}
+	return UserPair{Token: token, RefreshToken: refresh.Reveal(), UserID: userID, Scope: role}, row, nil
+}
+
+// UserRefreshRequest is a refresh token and who presents it: the user whose access token came along (UserID), or who says
+// to be one (Email, normalised). One of the two must be there, and right.
+type UserRefreshRequest struct {
+	Token  secret.Text
+	UserID string
+	Email  string
+}
+
+func (r UserRefreshRequest) from(u store.User) bool {
+	return r.UserID == u.ID && r.Email == "" || r.Email == u.Email && r.UserID == "" && r.Email != ""
+}
+
+// RefreshUserPair rotates a refresh token by the rules of RefreshAccessToken: one winner, the same answer again within
+// the grace, the end of the family for a reuse after it. The scope is the user's role today.
+func (i *Issuer) RefreshUserPair(ctx context.Context, by store.Actor, r UserRefreshRequest) (UserPair, error) {
+	presented, ok := secret.ParseUserRefresh(r.Token.Reveal())
+	if !ok {
+		return UserPair{}, errUserRefresh().because(ErrUnknown)
+	}
+	old, err := i.store.UserRefreshByID(ctx, store.LookupID(presented.ID))
+	if errors.Is(err, store.ErrNotFound) {
+		return UserPair{}, errUserRefresh().because(ErrUnknown)
+	}
+	if err != nil {
+		return UserPair{}, fmt.Errorf("look up refresh token: %w", err)
+	}
+	if !presented.Matches(old.Hash) || presented.UserID != old.Owner.UserID || !r.from(old.User) {
+		return UserPair{}, errUserRefresh().because(ErrUnknown)
+	}
+	by.ID = old.Owner.UserID
+	if !old.RotatedAt.IsZero() {
+		return i.repeatPair(ctx, by, presented, old)
+	}
+	now := i.store.Now()
+	if !old.Live || !now.Before(old.ExpiresAt) {
+		return UserPair{}, errUserRefresh()
+	}
+	pair, next, err := i.mintPair(ctx, old.Owner.UserID, old.Role, now)
+	if err != nil {
+		return UserPair{}, err
+	}
+	rotation := store.UserRotation{Old: old.ID, Next: next, SealedUntil: now.Add(i.options.Grace)}
+	if rotation.Sealed, err = pair.seal(presented); err != nil {
+		return UserPair{}, err
+	}
+	err = i.store.RotateUserRefresh(ctx, rotation)
+	switch {
+	case errors.Is(err, store.ErrConsumed): // another request overtook this one between look-up and rotation
+		if old, err = i.store.UserRefreshByID(ctx, old.ID); err != nil {
+			return UserPair{}, fmt.Errorf("look up rotated refresh token: %w", err)
+		}
+		return i.repeatPair(ctx, by, presented, old)
+	case errors.Is(err, store.ErrEnded), errors.Is(err, store.ErrNotFound):
+		return UserPair{}, errUserRefresh().because(err)
+	case err != nil:
+		return UserPair{}, fmt.Errorf("rotate refresh token of user %s: %w", by.ID, err)
+	}
+	return pair, nil
+}
+
+// repeatPair answers for a refresh token that was rotated before, as repeat does for apps.
+func (i *Issuer) repeatPair(ctx context.Context, by store.Actor, presented secret.UserRefresh, old store.UserAccess) (UserPair, error) {
+	if !old.Live {
+		return UserPair{}, errUserRefresh()
+	}
+	if len(old.Sealed) > 0 && i.store.Now().Before(old.SealedUntil) {
+		return openPair(presented, old.Sealed)
+	}
+	if err := i.store.EndUserFamily(ctx, by, old.Family, "refresh token reused"); err != nil {
+		return UserPair{}, fmt.Errorf("end family of a reused refresh token: %w", err)
+	}
+	return UserPair{}, userRefused("refreshToken was used before; all tokens of this log-in are revoked, so log in again")
+}
+
+// pairSeal is the context under which an answer is sealed.
+const pairSeal = "xenoauth user token refresh"
+
+func (p UserPair) seal(under secret.UserRefresh) ([]byte, error) {
+	plain, err := json.Marshal(p)
+	if err != nil {
+		return nil, fmt.Errorf("encode refresh answer: %w", err)
+	}
+	sealed, err := under.Seal(plain, pairSeal)
+	if err != nil {
+		return nil, fmt.Errorf("seal refresh answer: %w", err)
+	}
+	return sealed, nil
+}
+
+func openPair(under secret.UserRefresh, sealed []byte) (p UserPair, err error) {
+	plain, err := under.Open(sealed, pairSeal)
+	if err == nil {
+		err = json.Unmarshal(plain, &p)
+	}
+	if err != nil {
+		return UserPair{}, fmt.Errorf("decode refresh answer: %w", err)
+	}
+	return p, nil
+}
+
+// errUserRefresh is the one answer for every refresh token that cannot be used, whatever the reason.
+func errUserRefresh() *Error {
+	return userRefused("refreshToken is unknown, expired or revoked, or does not belong to this user")
+}
+
+func userRefused(description string) *Error {
+	return &Error{Code: InvalidGrant, Status: 401, Description: description}
+}

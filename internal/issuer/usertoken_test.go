@@ -1,0 +1,148 @@
+package issuer_test
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"xenoauth/internal/dbtest"
+	"xenoauth/internal/issuer"
+	"xenoauth/internal/secret"
+	"xenoauth/store"
+)
+
+var userTokens = issuer.Options{UserTokens: issuer.UserTokenOptions{Issuer: "https://auth.test", SealingKey: []byte("a sealing key of 32 bytes or more")}}
+
+var program = store.Actor{Kind: store.ActorUser, IP: "192.0.2.1"}
+
+func (f fixture) pair() issuer.UserPair {
+	f.t.Helper()
+	u, err := f.store.UserByID(f.t.Context(), f.user.ID)
+	f.must(err)
+	p, err := f.NewUserPair(f.t.Context(), program, u, store.LookupID{})
+	f.must(err)
+	return p
+}
+
+func (f fixture) again(p issuer.UserPair) (issuer.UserPair, error) {
+	return f.RefreshUserPair(f.t.Context(), program, issuer.UserRefreshRequest{Token: secret.Text(p.RefreshToken), UserID: f.user.ID})
+}
+
+// TestUserRefresh: rotated once, the same answer within the grace, and the end of the family for a reuse after it.
+func TestUserRefresh(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, userTokens)
+	first := f.pair()
+	second, err := f.again(first)
+	f.must(err)
+	same, err := f.again(first)
+	f.must(err)
+	if same != second || second == first {
+		t.Error("the same request has another answer")
+	}
+	dbtest.Exec(t, f.store, `UPDATE user_refresh_tokens SET sealed_until = created_at WHERE sealed_until IS NOT NULL`)
+	_, err = f.again(first)
+	wantCode(t, err, issuer.InvalidGrant)
+	if errors.Is(err, issuer.ErrUnknown) {
+		t.Error("a reused token counts as a guess")
+	}
+	_, err = f.again(second)
+	wantCode(t, err, issuer.InvalidGrant)
+}
+
+// TestUserRefreshRefused: whoever is not the user, or presents what is no refresh token, gets one answer and changes
+// nothing, whether the token is current or was rotated.
+func TestUserRefreshRefused(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, userTokens)
+	current, rotated := f.pair(), f.pair()
+	_, err := f.again(rotated)
+	f.must(err)
+	dbtest.Exec(t, f.store, `UPDATE user_refresh_tokens SET sealed_until = created_at WHERE sealed_until IS NOT NULL`)
+	text := secret.Text(current.RefreshToken)
+	var answers []string
+	for name, r := range map[string]issuer.UserRefreshRequest{
+		"nobody": {Token: text}, "another user": {Token: text, UserID: secret.NewUserID()}, "another address": {Token: text, Email: "x@users.test"},
+		"both, one wrong": {Token: text, UserID: f.user.ID, Email: "x@users.test"}, "rotated, another user": {Token: secret.Text(rotated.RefreshToken), UserID: secret.NewUserID()},
+		"an access token": {Token: secret.Text(current.Token), UserID: f.user.ID}, "empty": {UserID: f.user.ID},
+		"unknown": {Token: secret.Text(secret.NewUserRefresh(f.user.ID).Reveal()), UserID: f.user.ID},
+	} {
+		_, err := f.RefreshUserPair(t.Context(), program, r)
+		wantCode(t, err, issuer.InvalidGrant)
+		if !errors.Is(err, issuer.ErrUnknown) {
+			t.Errorf("%s does not count as a guess: %v", name, err)
+		}
+		var refusal *issuer.Error
+		if errors.As(err, &refusal) {
+			answers = append(answers, refusal.Description)
+		}
+	}
+	for _, a := range answers {
+		if a != answers[0] {
+			t.Errorf("answers %q and %q", a, answers[0])
+		}
+	}
+	_, err = f.again(current)
+	f.must(err)
+	events, err := f.store.Events(t.Context(), store.EventFilter{Kind: store.EventUserTokenEnded})
+	f.must(err)
+	if len(events) != 0 {
+		t.Errorf("families were ended: %v", events)
+	}
+}
+
+// TestUserRefreshAtOnce: of any number of requests one rotates, and all get its answer.
+func TestUserRefreshAtOnce(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, userTokens)
+	first := f.pair()
+	answers := make([]issuer.UserPair, 50)
+	var all sync.WaitGroup
+	for i := range answers {
+		all.Go(func() {
+			var err error
+			if answers[i], err = f.again(first); err != nil {
+				t.Errorf("request %d: %v", i, err)
+			}
+		})
+	}
+	all.Wait()
+	for _, a := range answers {
+		if a != answers[0] {
+			t.Fatal("two answers")
+		}
+	}
+}
+
+// TestUserPairNeedsWhatProvedIt: a password that was changed between the proof and the token is none.
+func TestUserPairNeedsWhatProvedIt(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, userTokens)
+	before, err := f.store.UserByID(t.Context(), f.user.ID)
+	f.must(err)
+	f.must(f.store.SetUserPassword(t.Context(), operator, f.user.ID, "$argon2id$new", nil))
+	if _, err := f.NewUserPair(t.Context(), program, before, store.LookupID{}); !errors.Is(err, store.ErrEnded) {
+		t.Errorf("with the password before: %v", err)
+	}
+	if _, err := f.NewUserPair(t.Context(), program, before, secret.NewID()); !errors.Is(err, store.ErrEnded) {
+		t.Errorf("with an unknown secret: %v", err)
+	}
+	f.pair()
+}
+
+// TestUserRefreshExpires: a refresh token lives 30 days, counted from its own birth.
+func TestUserRefreshExpires(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, userTokens)
+	p := f.pair()
+	age := func(d time.Duration) {
+		dbtest.Exec(t, f.store, `UPDATE user_refresh_tokens SET expires_at = expires_at - $1`, d.Microseconds())
+	}
+	age(30*24*time.Hour - time.Minute)
+	next, err := f.again(p)
+	f.must(err)
+	age(30 * 24 * time.Hour)
+	_, err = f.again(next)
+	wantCode(t, err, issuer.InvalidGrant)
+}

@@ -1,0 +1,197 @@
+package verify_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"xenoauth/internal/dbtest"
+	"xenoauth/internal/issuer"
+	"xenoauth/internal/scope"
+	"xenoauth/internal/secret"
+	"xenoauth/internal/verify"
+	"xenoauth/store"
+)
+
+const issuerURL = "https://auth.test"
+
+var sharedSecret = secret.Text("a secret of thirty-two bytes or more")
+
+// counting is a store that counts what a look-up of a JWT may ask.
+type counting struct {
+	store.Store
+	keys, rows int
+}
+
+func (c *counting) SigningKeys(ctx context.Context) ([]store.SigningKey, error) {
+	c.keys++
+	return c.Store.SigningKeys(ctx)
+}
+
+func (c *counting) UserRefreshByID(ctx context.Context, id store.LookupID) (store.UserAccess, error) {
+	c.rows++
+	return c.Store.UserRefreshByID(ctx, id)
+}
+
+// jwtFixture is a verifier that knows the keys, and a user's token by each algorithm.
+type jwtFixture struct {
+	*verify.Verifier
+	store  *counting
+	user   store.User
+	tokens map[string]string // by algorithm
+}
+
+func newJWTFixture(t testing.TB) jwtFixture {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx := context.Background()
+	st := &counting{Store: dbtest.Open(t, dbtest.SQLite(t))}
+	now := st.Now()
+	f := jwtFixture{store: st, tokens: map[string]string{}}
+	f.user = store.User{ID: secret.NewUserID(), Email: "ursula@users.test", Name: "Ursula", CreatedAt: now, PasswordAt: now}
+	must(st.CreateUser(ctx, operator, f.user, store.Account{ID: secret.NewPublicID("acc_"), Name: "Ursula", Plan: "standard", CreatedAt: now}))
+	for _, algorithm := range []string{"ES256", "HS256"} {
+		o := issuer.UserTokenOptions{Issuer: issuerURL, Algorithm: algorithm, Secret: sharedSecret, SealingKey: []byte(strings.Repeat("k", 32))}
+		i := issuer.New(st, scope.Default(), secret.Format{}, issuer.Options{UserTokens: o})
+		must(i.PrepareKeys(ctx))
+		pair, err := i.NewUserPair(ctx, operator, f.user, store.LookupID{})
+		must(err)
+		f.tokens[algorithm] = pair.Token
+	}
+	f.Verifier = f.verifier(t, verify.UserTokenOptions{Issuer: issuerURL, Secret: sharedSecret})
+	return f
+}
+
+func (f jwtFixture) verifier(t testing.TB, o verify.UserTokenOptions) *verify.Verifier {
+	t.Helper()
+	v := verify.New(f.store, secret.Format{}, scope.Default(), verify.UserTokens(o))
+	t.Cleanup(func() {
+		if err := v.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := v.PrepareKeys(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	f.store.keys, f.store.rows = 0, 0
+	return v
+}
+
+// TestUserTokenIdentity: a user token stands for its user with the role of today, costs one question, and is good only
+// for who accepts user tokens, this issuer and this secret.
+func TestUserTokenIdentity(t *testing.T) {
+	t.Parallel()
+	f := newJWTFixture(t)
+	for algorithm, token := range f.tokens {
+		f.store.keys, f.store.rows = 0, 0
+		id, err := f.Lookup(t.Context(), token)
+		if err != nil {
+			t.Fatalf("%s: %v", algorithm, err)
+		}
+		if id.Kind != secret.JWT || id.Subject != f.user.ID || id.User.ID != f.user.ID || id.ClientID != "" || id.Bot || id.Role != scope.RoleAdmin ||
+			id.Acts != scope.RoleAdmin || id.Scopes.String() != "admin" || len(id.Permissions) != len(scope.Default().RolePermissions(scope.RoleAdmin)) ||
+			id.ExpiresAt.Sub(id.IssuedAt) != 24*time.Hour || id.OfApp() || id.User.Password != "" {
+			t.Errorf("%s: %+v", algorithm, id)
+		}
+		if f.store.keys != 0 || f.store.rows != 1 {
+			t.Errorf("%s: asked for keys %d times and for rows %d times", algorithm, f.store.keys, f.store.rows)
+		}
+	}
+	for name, v := range map[string]*verify.Verifier{
+		"another issuer": f.verifier(t, verify.UserTokenOptions{Issuer: "https://other.test", Secret: sharedSecret}),
+		"no user tokens": verify.New(f.store, secret.Format{}, scope.Default()),
+	} {
+		for algorithm, token := range f.tokens {
+			if _, err := v.Inspect(t.Context(), token); !errors.Is(err, verify.ErrInvalid) || errors.Is(err, verify.ErrExpired) {
+				t.Errorf("%s, %s: %v", name, algorithm, err)
+			}
+		}
+	}
+	tool := f.verifier(t, verify.UserTokenOptions{})
+	if _, err := tool.Inspect(t.Context(), f.tokens["ES256"]); err != nil {
+		t.Errorf("a tool without issuer: %v", err)
+	}
+	if _, err := tool.Inspect(t.Context(), f.tokens["HS256"]); !errors.Is(err, verify.ErrInvalid) {
+		t.Errorf("a tool without secret: %v", err)
+	}
+}
+
+// TestUserTokenUnavailable: a database that does not answer is not an invalid token; keys that are known stay known.
+func TestUserTokenUnavailable(t *testing.T) {
+	t.Parallel()
+	f := newJWTFixture(t)
+	eager := f.verifier(t, verify.UserTokenOptions{KeyRefresh: 1})
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, v := range map[string]*verify.Verifier{"keys known": f.Verifier, "keys to be read again": eager,
+		"keys never read": verify.New(f.store, secret.Format{}, scope.Default(), verify.UserTokens(verify.UserTokenOptions{}))} {
+		if _, err := v.Inspect(ended, f.tokens["ES256"]); !errors.Is(err, store.ErrUnavailable) || errors.Is(err, verify.ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	f.store.rows = 0
+	if _, err := eager.Inspect(ended, f.tokens["ES256"]+"A"); !errors.Is(err, verify.ErrInvalid) || f.store.rows != 0 {
+		t.Errorf("a forged token without a database: %v after %d questions", err, f.store.rows)
+	}
+}
+
+// TestErrExpired: who asks for ErrInvalid only, treats an expired user token as any other.
+func TestErrExpired(t *testing.T) {
+	t.Parallel()
+	if !errors.Is(verify.ErrExpired, verify.ErrInvalid) || errors.Is(verify.ErrInvalid, verify.ErrExpired) {
+		t.Error("ErrExpired is not a sort of ErrInvalid")
+	}
+}
+
+// FuzzUserToken: whatever comes as a JWT, nothing panics, and nobody is asked about what is not signed by us.
+func FuzzUserToken(f *testing.F) {
+	fixture := newJWTFixture(f)
+	for _, token := range fixture.tokens {
+		f.Add(token)
+		f.Add(token[:len(token)-2])
+		f.Add(strings.Replace(token, ".", "..", 1))
+	}
+	f.Add("eyJhbGciOiJub25lIn0.e30.")
+	f.Add(".." + strings.Repeat(".", 100))
+	f.Fuzz(func(t *testing.T, token string) {
+		fixture.store.keys, fixture.store.rows = 0, 0
+		id, err := fixture.Inspect(t.Context(), token)
+		known := token == fixture.tokens["ES256"] || token == fixture.tokens["HS256"]
+		if known != (err == nil) || !known && (!errors.Is(err, verify.ErrInvalid) || id.Subject != "") {
+			t.Fatalf("%q: %v", token, err)
+		}
+		// The encoding of a signature has spare bits: such a token is signed, and the database knows it is not ours.
+		if strings.Contains(token, ".") && !known && fixture.store.keys != 0 {
+			t.Fatalf("%q asked for the keys", token)
+		}
+	})
+}
+
+// BenchmarkVerify is what a user token costs to verify, database included: go test ./internal/verify -run '^$' -bench Verify.
+func BenchmarkVerify(b *testing.B) {
+	f := newJWTFixture(b)
+	for algorithm, token := range f.tokens {
+		b.Run(algorithm, func(b *testing.B) {
+			for range b.N {
+				if _, err := f.Inspect(b.Context(), token); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(algorithm+", forged", func(b *testing.B) {
+			forged := token[:len(token)-10] + "AAAAAAAAAA"
+			for range b.N {
+				if _, err := f.Inspect(b.Context(), forged); err == nil {
+					b.Fatal("a forged token")
+				}
+			}
+		})
+	}
+}
