@@ -48,6 +48,7 @@ type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
+	swept    *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -60,8 +61,11 @@ func newMetrics() *metrics {
 			Name: "xenoauth_request_seconds", Help: "Time to answer a request, by route.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1, 2.5},
 		}, []string{"route"}),
+		swept: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "xenoauth_swept_rows_total", Help: "Expired rows removed by this replica, by table.",
+		}, []string{"table"}),
 	}
-	m.registry.MustRegister(m.requests, m.seconds,
+	m.registry.MustRegister(m.requests, m.seconds, m.swept,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -20,7 +20,7 @@ type rooms struct {
 }
 
 // routes is every route there is. Page: a browser, logged in or not. Private: only logged in. Open: a form that another
-// site may post. API: a program. CORS: a script on another site, too.
+// site may post. API: a program. Messages: a program that reads errors in the integration endpoint's own form. CORS: a script on another site, too.
 func (s *Server) routes(h rooms) http.Handler {
 	mux := http.NewServeMux()
 	page := func(pattern string, f web.Handler) { mux.Handle(pattern, h.web.Page(f)) }
@@ -42,9 +42,17 @@ func (s *Server) routes(h rooms) http.Handler {
 	cors("POST", "/oauth/revoke", h.oauth.Revoke)
 	api("POST /oauth/introspect", h.oauth.Introspect)
 	cors("GET", "/.well-known/oauth-authorization-server", h.oauth.Metadata)
+	cors("GET", "/.well-known/jwks.json", h.oauth.KeySet)
 
 	// The platform.
 	api("GET /api/me", h.platform.Me)
+	api("/oauth/verify", h.platform.Verify)
+	api("POST /v2/auth/token", h.platform.CreateUserToken)
+	api("GET /v2/auth/token", h.platform.RefreshUserToken)
+	api("HEAD /v2/auth/token", h.platform.OtherUserToken)
+	api("/v2/auth/token", h.platform.OtherUserToken)
+	mux.Handle("POST /authorization/integration", h.web.Messages(h.platform.Integration))
+	mux.Handle("POST /bots/{bot}/authorization/integration", h.web.Messages(h.platform.Integration))
 
 	// People.
 	page("GET /{$}", h.account.Home)
@@ -62,6 +70,22 @@ func (s *Server) routes(h rooms) http.Handler {
 	private("GET /account/security", h.account.ShowSecurity)
 	private("POST /account/security", h.account.ChangePassword)
 	private("POST /account/security/sessions", h.account.EndOtherSessions)
+
+	private("GET /account/keys", h.account.ListKeys)
+	private("GET /account/keys/new", h.account.ShowNewKey)
+	private("POST /account/keys", h.account.CreateKey)
+	private("GET /account/keys/{key}/rotate", h.account.ShowRotateKey)
+	private("POST /account/keys/{key}/rotate", h.account.RotateKey)
+	private("GET /account/keys/{key}/revoke", h.account.ShowRevokeKey)
+	private("POST /account/keys/{key}/revoke", h.account.RevokeKey)
+	private("GET /account/bots", h.account.ListBots)
+	private("GET /account/bots/new", h.account.ShowNewBot)
+	private("POST /account/bots", h.account.CreateBot)
+	private("GET /account/bots/{bot}", h.account.ShowBot)
+	private("GET /account/bots/{bot}/rotate", h.account.ShowRotateBot)
+	private("POST /account/bots/{bot}/rotate", h.account.RotateBot)
+	private("GET /account/bots/{bot}/remove", h.account.ShowRemoveBot)
+	private("POST /account/bots/{bot}/remove", h.account.RemoveBot)
 
 	// Developers.
 	private("GET /developer/apps", h.portal.ListApps)

@@ -34,6 +34,7 @@ type Options struct {
 	Issuer         string           // origin without path, such as https://auth.example.com
 	SignUpOpen     bool             // anybody may sign up; otherwise only the operator adds users
 	DefaultPlan    string           // plan of new accounts: standard
+	APIPlans       []string         // plans whose accounts may use API keys and integration tokens: standard
 	CodeLifetime   time.Duration    // 60 s, at most 10 min
 	TokenLimit     int              // live non-expiring tokens an installation: 25
 	Prefixes       []string         // of credentials: the first is minted, all are accepted; xno
@@ -41,6 +42,11 @@ type Options struct {
 	TrustedProxies []netip.Prefix   // whose X-Forwarded-For is believed: none
 	Log            *slog.Logger     // nothing is logged without one
 	Passwords      *secret.Passwords
+	UserTokens     issuer.UserTokenOptions // algorithm, secret and times; the rest is filled in
+	Failures       web.FailureLimits       // how many wrong passwords, secrets and codes are borne
+	MaxConnections int                     // open at a time: 4096
+	Retention      store.Retention         // of what has ended; grace 1 h, at least 10 min; audit events for ever
+	SweepInterval  time.Duration           // between two looks for expired rows: 45 s; negative: nobody looks
 }
 
 // Server is a whole Xenoauth without its listeners.
@@ -50,11 +56,19 @@ type Server struct {
 	directory *directory.Directory
 	metrics   *metrics
 	handler   http.Handler
+	options   Options
+	sweeper   *Sweeper // nil: none
 	stopping  atomic.Bool
 }
 
 // MaxCodeLifetime is what RFC 6749 §4.1.2 recommends at most.
 const MaxCodeLifetime = 10 * time.Minute
+
+const (
+	// MinGrace is how long a redeemed code is kept at least, so that its replay is noticed.
+	MinGrace     = 10 * time.Minute
+	defaultGrace = time.Hour
+)
 
 func (o *Options) check() (*url.URL, error) {
 	u, err := url.Parse(o.Issuer)
@@ -63,6 +77,18 @@ func (o *Options) check() (*url.URL, error) {
 	}
 	if o.CodeLifetime < 0 || o.CodeLifetime > MaxCodeLifetime {
 		return nil, fmt.Errorf("code lifetime %s must be at most %s", o.CodeLifetime, MaxCodeLifetime)
+	}
+	if o.Retention.Grace == 0 {
+		o.Retention.Grace = defaultGrace
+	}
+	if o.Retention.Grace < MinGrace || o.Retention.Audit < 0 {
+		return nil, fmt.Errorf("retention %+v: the grace must be at least %s, and nothing negative", o.Retention, MinGrace)
+	}
+	if o.SweepInterval == 0 {
+		o.SweepInterval = defaultSweepInterval
+	}
+	if o.APIPlans == nil {
+		o.APIPlans = []string{directory.DefaultPlan}
 	}
 	if o.Catalogue == nil {
 		o.Catalogue = scope.Default()
@@ -92,7 +118,7 @@ func New(ctx context.Context, st store.Store, o Options) (*Server, error) {
 	}
 	toolkit, err := web.New(web.Config{
 		Issuer: issuerURL, Store: st, Templates: templates.Files, Static: static.Files,
-		Log: o.Log, TrustedProxies: o.TrustedProxies, CookieKey: cookieKey,
+		Log: o.Log, TrustedProxies: o.TrustedProxies, CookieKey: cookieKey, Failures: o.Failures,
 	})
 	if err != nil {
 		return nil, err
@@ -100,21 +126,54 @@ func New(ctx context.Context, st store.Store, o Options) (*Server, error) {
 	rules := directory.New(st, o.Catalogue, o.Passwords, format, directory.Options{
 		SignUpOpen: o.SignUpOpen, DefaultPlan: o.DefaultPlan, PublicURL: o.Issuer,
 	})
-	verifier := verify.New(st, format, o.Catalogue)
-	tokens := issuer.New(st, o.Catalogue, format, issuer.Options{CodeLifetime: o.CodeLifetime, TokenLimit: o.TokenLimit})
-	s := &Server{store: st, verify: verifier, directory: rules, metrics: newMetrics()}
+	tokens, verifier, err := newTokens(ctx, st, format, o)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{store: st, verify: verifier, directory: rules, metrics: newMetrics(), options: o}
 	s.handler = s.routes(rooms{
 		web:      toolkit,
 		oauth:    oauth.New(toolkit, rules, tokens, verifier, o.Catalogue, o.Issuer),
-		account:  account.New(toolkit, rules, st, o.Catalogue),
+		account:  account.New(toolkit, rules, st, o.Catalogue, o.Issuer),
 		portal:   portal.New(toolkit, rules, st, o.Catalogue, o.Issuer),
-		platform: platform.New(verifier),
+		platform: platform.New(toolkit, rules, tokens, verifier, o.Catalogue),
 	})
+	if o.SweepInterval > 0 {
+		s.sweeper = startSweeper(st, o, s.metrics.swept)
+	}
 	return s, nil
+}
+
+// newTokens makes the rules for tokens and the look-up of them, and proves that both know the keys.
+func newTokens(ctx context.Context, st store.Store, format secret.Format, o Options) (*issuer.Issuer, *verify.Verifier, error) {
+	user := o.UserTokens
+	user.Issuer = o.Issuer
+	err := user.Check()
+	if err != nil {
+		return nil, nil, err
+	}
+	if user.SealingKey, err = ensureKey(ctx, st, "signing"); err != nil {
+		return nil, nil, err
+	}
+	tokens := issuer.New(st, o.Catalogue, format, issuer.Options{CodeLifetime: o.CodeLifetime, TokenLimit: o.TokenLimit, UserTokens: user})
+	if err := tokens.PrepareKeys(ctx); err != nil {
+		return nil, nil, err
+	}
+	verifier := verify.New(st, format, o.Catalogue, verify.APIPlans(o.APIPlans...),
+		verify.UserTokens(verify.UserTokenOptions{Issuer: o.Issuer, Secret: user.Secret, KeyRefresh: user.KeyRefresh}))
+	if err := verifier.PrepareKeys(ctx); err != nil {
+		return nil, nil, errors.Join(err, verifier.Close(ctx))
+	}
+	return tokens, verifier, nil
 }
 
 // Handler serves everything that users, apps and APIs reach.
 func (s *Server) Handler() http.Handler { return s.handler }
+
+// HTTP serves Handler on any number of listeners, with the bounds of HTTPServer.
+func (s *Server) HTTP() *http.Server {
+	return HTTPServer(s.handler, s.options.Log, s.options.MaxConnections)
+}
 
 // Directory gives the rules for people and apps, for those who set up a server beside its pages.
 func (s *Server) Directory() *directory.Directory { return s.directory }
@@ -122,10 +181,10 @@ func (s *Server) Directory() *directory.Directory { return s.directory }
 // Drain makes readiness say no, so that nobody sends new requests while the last ones finish.
 func (s *Server) Drain() { s.stopping.Store(true) }
 
-// Close writes down what is buffered. The store stays open.
+// Close ends what runs beside the requests and writes down what is buffered. The store stays open.
 func (s *Server) Close(ctx context.Context) error {
 	s.Drain()
-	return s.verify.Close(ctx)
+	return errors.Join(s.sweeper.Close(ctx), s.verify.Close(ctx))
 }
 
 // ensureKey gets the server's key of that name, which all replicas share, making it if there is none.

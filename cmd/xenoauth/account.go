@@ -13,9 +13,6 @@ import (
 	"xenoauth/store"
 )
 
-// plans are the plans an account can have.
-func plans() []string { return []string{"standard", "free"} }
-
 // accountView is an account in JSON.
 type accountView struct {
 	ID        string       `json:"id"`
@@ -113,16 +110,17 @@ func (p *program) accountShow() *cobra.Command {
 
 func (p *program) accountSetPlan() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:       "set-plan ACCOUNT_OR_EMAIL PLAN",
-		Short:     "Change the plan: standard may use the platform's API, free may not",
-		Example:   "  xenoauth account set-plan ada@example.org free",
-		Args:      arguments("ACCOUNT_OR_EMAIL", "PLAN"),
-		ValidArgs: plans(),
+		Use:   "set-plan ACCOUNT_OR_EMAIL PLAN",
+		Short: "Change the plan: standard may use the platform's API, free may not",
+		Long: `Change the plan. Those of --api-plans (standard) may use the platform's API, free may not: keys
+and tokens of the account are refused until its plan allows them again.`,
+		Example: "  xenoauth account set-plan ada@example.org free",
+		Args:    arguments("ACCOUNT_OR_EMAIL", "PLAN"),
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		if !slices.Contains(plans(), args[1]) {
-			return misuse("there is no plan %q: use %s", args[1], strings.Join(plans(), " or "))
+		if known := plans(o.apiPlans); !slices.Contains(known, args[1]) {
+			return misuse("there is no plan %q: use %s", args[1], strings.Join(known, " or "))
 		}
 		a, err := o.directory.ResolveAccount(ctx, args[0])
 		if err != nil {
@@ -231,6 +229,8 @@ func (p *program) accountSetRole() *cobra.Command {
 // memberError says in words why a membership could not change.
 func memberError(err error, a store.Account, u store.User) error {
 	switch {
+	case u.Bot && errors.Is(err, store.ErrNotFound):
+		return fmt.Errorf("%s is a bot, which stays in its account with its role; \"xenoauth bot remove\" removes it", u.Email)
 	case errors.Is(err, store.ErrConflict):
 		return fmt.Errorf("%s is a member of %s already; \"xenoauth account set-role\" changes the role", u.Email, a.ID)
 	case errors.Is(err, store.ErrNotFound):

@@ -17,6 +17,7 @@ type definition struct {
 	value  string // the default
 	usage  string
 	secret bool // may also be given as a file, XENOAUTH_A_B_FILE
+	toggle bool // true or false; the flag alone means true
 }
 
 // definitions are all settings of all commands. The settings file may hold any of them, whatever the command.
@@ -26,15 +27,26 @@ func definitions() []definition {
 		{name: "database-url", value: "sqlite:xenoauth.db", usage: "sqlite:PATH or postgres://USER@HOST/DATABASE", secret: true},
 		{name: "scopes", usage: "`FILE` with a catalogue of scopes instead of the built-in one"},
 		{name: "token-prefix", value: "xno", usage: "prefixes of credentials, separated by commas: the first is for new ones, all are accepted"},
+		{name: "api-plans", value: "standard", usage: "plans whose accounts may use API keys and integration tokens, separated by commas; never free"},
 		{name: "listen", value: "127.0.0.1:8080", usage: "`HOST:PORT` to serve on; a loopback host means both 127.0.0.1 and ::1, port 0 any free one"},
 		{name: "issuer", usage: "the server's public `URL`, https://HOST[:PORT] (default http://localhost:PORT when only this machine can connect)"},
 		{name: "ops-listen", value: "127.0.0.1:9090", usage: "`HOST:PORT` for health and metrics; off for none"},
 		{name: "migrate", value: "auto", usage: "auto brings the database up to date at start; off refuses to start instead"},
 		{name: "signup", value: "open", usage: "open lets anybody sign up; closed leaves it to \"xenoauth user add\""},
-		{name: "default-plan", value: "standard", usage: "plan of new accounts: standard or free"},
+		{name: "default-plan", value: "standard", usage: "plan of new accounts: standard, free or one of --api-plans"},
 		{name: "code-lifetime", value: "60s", usage: "how long an authorization code may be exchanged, up to 10m"},
 		{name: "token-limit", value: "25", usage: "most live non-expiring tokens of one installation; one more revokes the oldest"},
+		{name: "user-token-alg", value: "ES256", usage: "ES256, whose public keys are published; or HS256 for old verifiers, which share the secret"},
+		{name: "user-token-secret", usage: "secret of HS256, 32 bytes or more; give it as XENOAUTH_USER_TOKEN_SECRET_FILE rather than here", secret: true},
+		{name: "key-rotation", value: "30d", usage: "how long a key signs user tokens before the next one does, 48h or more"},
 		{name: "trusted-proxies", usage: "networks whose X-Forwarded-For is believed, separated by commas, such as 10.0.0.0/8"},
+		{name: "login-failures", value: "10", usage: "wrong passwords that one account bears in 15 minutes; a browser that it knows is counted by itself"},
+		{name: "ip-failures", value: "100", usage: "wrong passwords, and as many failed sign-ups, that one client address may send in 15 minutes"},
+		{name: "client-failures", value: "300", usage: "unknown clients, secrets, codes and refresh tokens that one client address may send in a minute"},
+		{name: "max-connections", value: "4096", usage: "most connections that are open at a time; one more closes the one that has been idle longest"},
+		{name: "audit-retention", value: "400d", usage: "how long audit events are kept, such as 400d or 48h; 0 for ever"},
+		{name: "retention-grace", value: "1h", usage: "how long what has expired is kept (codes, sessions, tokens), 10m or more"},
+		{name: "allow-unsafe-database", value: "false", toggle: true, usage: "serve although the database may lose what it acknowledged"},
 		{name: "log-level", value: "info", usage: "debug, info, warn or error"},
 		{name: "log-format", value: "text", usage: "text or json"},
 	}
@@ -45,6 +57,9 @@ func (p *program) define(flags *pflag.FlagSet, names ...string) {
 	for _, d := range definitions() {
 		if slices.Contains(names, d.name) {
 			flags.String(d.name, d.value, d.usage)
+			if d.toggle {
+				flags.Lookup(d.name).NoOptDefVal = "true"
+			}
 		}
 	}
 }
@@ -187,7 +202,10 @@ func (s *settings) text(name string) string { return s.values[name].text }
 // fault notes that the setting cannot be used: what is wrong and what to write instead. It never repeats the value of a
 // secret; for the others the sentence may.
 func (s *settings) fault(name, format string, args ...any) {
-	s.faults = append(s.faults, fmt.Sprintf("%s (from %s): %s", name, s.values[name].source, fmt.Sprintf(format, args...)))
+	fault := fmt.Sprintf("%s (from %s): %s", name, s.values[name].source, fmt.Sprintf(format, args...))
+	if !slices.Contains(s.faults, fault) { // two may read one setting
+		s.faults = append(s.faults, fault)
+	}
 }
 
 // err is nil, or all faults as wrong usage.

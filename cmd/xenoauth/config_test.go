@@ -174,17 +174,6 @@ func TestOldUntil(t *testing.T) {
 	}
 }
 
-// TestHTTP2 stays off for toolchains whose server can be crashed from afar.
-func TestHTTP2(t *testing.T) {
-	t.Parallel()
-	for version, want := range map[string]bool{"go1.26.8": false, "go1.26.9": true, "go1.26.11": true, "go1.27": true, "go1.27rc1": true, "go1.25.20": false, "devel go1.27-abc": false} {
-		p := httpProtocols(version)
-		if p.HTTP2() != want || !p.HTTP1() {
-			t.Errorf("built by %s: %v, want HTTP/2 %v", version, p, want)
-		}
-	}
-}
-
 // TestSettingsAreDocumented: every setting has a flag somewhere with its help.
 func TestSettingsAreDocumented(t *testing.T) {
 	t.Parallel()

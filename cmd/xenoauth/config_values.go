@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"xenoauth/internal/directory"
 	"xenoauth/internal/scope"
 	"xenoauth/internal/secret"
 )
@@ -34,6 +35,31 @@ func (s *settings) duration(name string, least, most time.Duration) time.Duratio
 		s.fault(name, "%q is not a time between %s and %s: use for example 90s", s.text(name), least, most)
 	}
 	return d
+}
+
+// period is a time that may also be given in days; 0 means none.
+func (s *settings) period(name string, least time.Duration) time.Duration {
+	const most = 100 * 365 * 24 * time.Hour
+	text := s.text(name)
+	d, err := time.ParseDuration(text)
+	if days, found := strings.CutSuffix(text, "d"); found {
+		var n int
+		n, err = strconv.Atoi(days)
+		d = time.Duration(max(min(n, 1_000_000), -1)) * 24 * time.Hour
+	}
+	if err != nil || d != 0 && d < least || d > most {
+		s.fault(name, "%q is not a time of at least %s: use for example 400d or 48h", text, least)
+	}
+	return d
+}
+
+// toggled is a setting that is true or false.
+func (s *settings) toggled(name string) bool {
+	on, err := strconv.ParseBool(s.text(name))
+	if err != nil {
+		s.fault(name, "%q is neither true nor false", s.text(name))
+	}
+	return on
 }
 
 // number is a whole number between two bounds.
@@ -163,6 +189,37 @@ func checkIssuer(text string) error {
 		return errors.New("http is for this machine only (localhost): use https")
 	}
 	return nil
+}
+
+// freePlan is the plan that never includes the platform's API.
+const freePlan = "free"
+
+// apiPlans are the plans whose accounts may use API keys and integration tokens.
+func (s *settings) apiPlans() []string {
+	plans := []string{}
+	for plan := range strings.SplitSeq(s.text("api-plans"), ",") {
+		plan = strings.TrimSpace(plan)
+		switch {
+		case plan == freePlan:
+			s.fault("api-plans", "the plan free never includes the API")
+		case plan == "" || strings.Trim(plan, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "":
+			s.fault("api-plans", "%q is not the name of a plan: use lower-case letters, digits, - and _, and commas between several", plan)
+		default:
+			plans = append(plans, plan)
+		}
+	}
+	return plans
+}
+
+// plans are the plans an account can have.
+func plans(apiPlans []string) []string {
+	all := []string{directory.DefaultPlan, freePlan}
+	for _, plan := range apiPlans {
+		if !slices.Contains(all, plan) {
+			all = append(all, plan)
+		}
+	}
+	return all
 }
 
 // proxies are the networks whose forwarded headers are believed.

@@ -28,6 +28,8 @@ type office struct {
 	directory *directory.Directory
 	catalogue *scope.Catalogue
 	format    secret.Format
+	apiPlans  []string
+	shared    secret.Text // of user tokens by HS256; "" without
 }
 
 // close releases the database.
@@ -40,7 +42,7 @@ var errPending = errors.New("the database is not up to date: run \"xenoauth migr
 func (p *program) open(cmd *cobra.Command, s *settings) (*office, error) {
 	format, _ := s.format()
 	catalogue := s.catalogue()
-	address := s.databaseURL()
+	address, apiPlans, shared := s.databaseURL(), s.apiPlans(), s.userTokenSecret()
 	if err := s.err(); err != nil {
 		return nil, err
 	}
@@ -59,7 +61,7 @@ func (p *program) open(cmd *cobra.Command, s *settings) (*office, error) {
 	rules := directory.New(st, catalogue, secret.NewPasswords(0), format, directory.Options{
 		DefaultPlan: s.text("default-plan"), PublicURL: s.text("issuer"),
 	})
-	return &office{store: st, directory: rules, catalogue: catalogue, format: format}, nil
+	return &office{store: st, directory: rules, catalogue: catalogue, format: format, apiPlans: apiPlans, shared: shared}, nil
 }
 
 // openExisting opens a database without making one: a command with a misspelt file name must not leave an empty file.

@@ -105,6 +105,9 @@ func (p *program) startDemo(ctx context.Context, database string, prefixes []str
 	}
 	d.store = st
 	d.cleanUp = append(d.cleanUp, func() { _ = st.Close() })
+	if err := checkSafety(ctx, st, true, d.log); err != nil {
+		return d, err
+	}
 	if _, err := st.Migrate(ctx); err != nil {
 		return d, err
 	}
@@ -190,7 +193,7 @@ func (d *demo) close() {
 
 // serve runs the server and the sample app until ctx ends.
 func (d *demo) serve(ctx context.Context) error {
-	third := newHTTPServer(d.app.handler(), d.log)
+	third := server.HTTPServer(d.app.handler(), d.log, 0)
 	for _, l := range d.third {
 		go func() {
 			if err := third.Serve(l); !errors.Is(err, http.ErrServerClosed) {

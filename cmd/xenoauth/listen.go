@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"syscall"
 )
@@ -58,6 +59,26 @@ func noIPv6(err error) bool {
 
 // portOf is the port that a listener got.
 func portOf(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
+
+// filesInReserve are the open files that are not connections of the public listener: the database, the operator's
+// listener, what the runtime needs.
+const filesInReserve = 200
+
+// affordable is how many connections the process may hold: as many as were asked for, unless it may not open as many
+// files. A server that runs out of files serves nobody.
+func affordable(connections int, log *slog.Logger) int {
+	var files syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
+		return connections
+	}
+	most := int(min(files.Cur, 1<<30)) - filesInReserve
+	most = max(most, int(min(files.Cur, 1<<30))/2, 1)
+	if connections <= most {
+		return connections
+	}
+	log.Warn("fewer connections than max-connections says, because the process may open few files", "connections", most, "files", files.Cur)
+	return most
+}
 
 // closeAll closes listeners that no server took over.
 func closeAll(listeners []net.Listener) {

@@ -84,10 +84,10 @@ and that over the file.`,
 	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
-	p.define(root.PersistentFlags(), "config", "database-url", "scopes", "token-prefix")
+	p.define(root.PersistentFlags(), "config", "database-url", "scopes", "token-prefix", "api-plans")
 	root.AddCommand(
 		p.serveCommand(), p.demoCommand(), p.migrateCommand(), p.userCommand(), p.accountCommand(), p.appCommand(),
-		p.resourceCommand(), p.tokenCommand(), p.versionCommand(),
+		p.resourceCommand(), p.keyCommand(), p.botCommand(), p.tokenCommand(), p.doctorCommand(), p.versionCommand(),
 	)
 	root.SetHelpCommand(helpCommand(root))
 	root.InitDefaultHelpFlag()

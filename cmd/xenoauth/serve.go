@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"go/version"
 	"log/slog"
 	"net"
 	"net/http"
 	"os/signal"
-	"runtime"
 	"syscall"
 	"time"
 
@@ -17,11 +15,16 @@ import (
 
 	"xenoauth/internal/secret"
 	"xenoauth/server"
+	"xenoauth/server/web"
+	"xenoauth/store"
 	"xenoauth/store/sqlstore"
 )
 
 // graceTime is how long requests in flight may take to finish after the signal to stop.
 const graceTime = 10 * time.Second
+
+// opsConnections is how many connections the operator's listener holds: a few programs ask it.
+const opsConnections = 64
 
 // serveConfig is what serve was told, checked.
 type serveConfig struct {
@@ -29,8 +32,16 @@ type serveConfig struct {
 	host, port       string
 	opsHost, opsPort string // "" for none
 	migrate          bool
+	allowUnsafe      bool // database
 	options          server.Options
 	log              *slog.Logger
+}
+
+// serveSettings are what serve is told, beside what every command is.
+var serveSettings = []string{
+	"listen", "issuer", "ops-listen", "migrate", "signup", "default-plan", "code-lifetime", "token-limit",
+	"trusted-proxies", "login-failures", "ip-failures", "client-failures", "max-connections", "audit-retention",
+	"retention-grace", "allow-unsafe-database", "user-token-alg", "user-token-secret", "key-rotation", "log-level", "log-format",
 }
 
 func (p *program) serveCommand() *cobra.Command {
@@ -38,7 +49,8 @@ func (p *program) serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Start the server",
 		Long: `Start the server. Without any setting it serves this machine on http://localhost:8080, with a
-SQLite file xenoauth.db in the working directory; --database-url moves it to Postgres.
+SQLite file xenoauth.db in the working directory; --database-url moves it to Postgres, which must
+not run with fsync, full_page_writes or synchronous_commit off.
 
 SIGTERM or SIGINT stops it: readiness turns off, requests in flight may finish within 10 s.`,
 		Example: `  xenoauth serve
@@ -46,8 +58,7 @@ SIGTERM or SIGINT stops it: readiness turns off, requests in flight may finish w
   XENOAUTH_DATABASE_URL_FILE=/run/secrets/database xenoauth serve --config /etc/xenoauth.conf`,
 		Args: arguments(),
 	}
-	p.define(cmd.Flags(), "listen", "issuer", "ops-listen", "migrate", "signup", "default-plan", "code-lifetime", "token-limit",
-		"trusted-proxies", "log-level", "log-format")
+	p.define(cmd.Flags(), serveSettings...)
 	cmd.RunE = p.act(func(cmd *cobra.Command, _ []string) error {
 		config, err := p.serveConfig(p.load(cmd))
 		if err != nil {
@@ -69,11 +80,14 @@ func (p *program) serveConfig(s *settings) (serveConfig, error) {
 		c.opsHost, c.opsPort = s.address("ops-listen")
 	}
 	c.migrate = s.oneOf("migrate", "auto", "off") == "auto"
+	c.allowUnsafe = s.toggled("allow-unsafe-database")
 	_, prefixes := s.format()
+	apiPlans := s.apiPlans()
 	c.options = server.Options{
 		Issuer:         s.issuer(c.host, c.port),
 		SignUpOpen:     s.oneOf("signup", "open", "closed") == "open",
-		DefaultPlan:    s.oneOf("default-plan", plans()...),
+		DefaultPlan:    s.oneOf("default-plan", plans(apiPlans)...),
+		APIPlans:       apiPlans,
 		CodeLifetime:   s.duration("code-lifetime", time.Second, server.MaxCodeLifetime),
 		TokenLimit:     s.number("token-limit", 1, 10_000),
 		Prefixes:       prefixes,
@@ -81,6 +95,14 @@ func (p *program) serveConfig(s *settings) (serveConfig, error) {
 		TrustedProxies: s.proxies(),
 		Log:            c.log,
 		Passwords:      secret.NewPasswords(0),
+		UserTokens:     s.userTokens(),
+		MaxConnections: affordable(s.number("max-connections", 1, 1_000_000), c.log),
+		Failures: web.FailureLimits{
+			LogIn:  s.number("login-failures", 1, 1_000_000),
+			IP:     s.number("ip-failures", 1, 1_000_000),
+			Client: s.number("client-failures", 1, 1_000_000),
+		},
+		Retention: store.Retention{Grace: s.duration("retention-grace", server.MinGrace, 365*24*time.Hour), Audit: s.period("audit-retention", time.Hour)},
 	}
 	return c, s.err()
 }
@@ -92,6 +114,9 @@ func (p *program) serve(ctx context.Context, c serveConfig) error {
 		return err
 	}
 	defer st.Close()
+	if err := checkSafety(ctx, st, c.allowUnsafe, c.log); err != nil {
+		return err
+	}
 	if err := upToDate(ctx, st, c.migrate); err != nil {
 		return err
 	}
@@ -148,8 +173,8 @@ func readyLine(c serveConfig, ops []net.Listener) string {
 // load balancer looks elsewhere, then the public listeners, which let requests finish, then what is buffered, and the
 // operator's listener last.
 func run(ctx context.Context, srv *server.Server, log *slog.Logger, public, ops []net.Listener) error {
-	front := newHTTPServer(srv.Handler(), log)
-	back := newHTTPServer(srv.Operations(), log)
+	front := srv.HTTP()
+	back := server.HTTPServer(srv.Operations(), log, opsConnections)
 	failed := make(chan error, len(public)+len(ops))
 	start := func(s *http.Server, listeners []net.Listener) {
 		for _, l := range listeners {
@@ -184,26 +209,4 @@ func run(ctx context.Context, srv *server.Server, log *slog.Logger, public, ops 
 	}
 	_ = back.Close()
 	return failure
-}
-
-// newHTTPServer has the limits without which one slow client holds a connection for ever (BATTERY.md H2, H3).
-func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
-	return &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       15 * time.Second,
-		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		Protocols:         httpProtocols(runtime.Version()),
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-	}
-}
-
-// httpProtocols leaves HTTP/2 off in what toolchains before 1.26.9 build: its server could be crashed from afar.
-func httpProtocols(goVersion string) *http.Protocols {
-	p := new(http.Protocols)
-	p.SetHTTP1(true)
-	p.SetHTTP2(version.IsValid(goVersion) && version.Compare(goVersion, "go1.26.9") >= 0)
-	return p
 }

@@ -49,7 +49,8 @@ func startServing(t *testing.T, l line, args ...string) serving {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan int, 1)
 	go func() {
-		code := p.run(ctx, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...))
+		// The test's Postgres is as fast as can be, and nothing of it is meant to last.
+		code := p.run(ctx, append([]string{"serve", "--listen", "127.0.0.1:0", "--allow-unsafe-database"}, args...))
 		_ = write.Close()
 		ended <- code
 	}()

@@ -100,13 +100,14 @@ not touched. A dead token is exit code 1.`,
   printf %s "$TOKEN" | xenoauth token inspect - --json`,
 		Args: fromStandardInput,
 	}
+	p.define(cmd.Flags(), "user-token-secret")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, _ []string) error {
 		token, err := p.readLine("token")
 		if err != nil {
 			return err
 		}
-		v := verify.New(o.store, o.format, o.catalogue)
+		v := verify.New(o.store, o.format, o.catalogue, verify.APIPlans(o.apiPlans...), verify.UserTokens(verify.UserTokenOptions{Secret: o.shared}))
 		id, err := v.Inspect(ctx, token)
 		if errors.Is(err, verify.ErrInvalid) {
 			id, err = v.InspectRefresh(ctx, token)

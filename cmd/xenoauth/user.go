@@ -54,7 +54,7 @@ of the machine could see it.`,
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = p.act(func(cmd *cobra.Command, args []string) error {
 		s := p.load(cmd)
-		s.oneOf("default-plan", plans()...)
+		s.oneOf("default-plan", plans(s.apiPlans())...)
 		password, err := p.password(*fromStdin)
 		if err != nil {
 			return err
@@ -191,6 +191,9 @@ func (p *program) userSetPassword() *cobra.Command {
 		u, err := o.directory.ResolveUser(ctx, args[0])
 		if err != nil {
 			return err
+		}
+		if u.Bot {
+			return fmt.Errorf("%s is a bot and has no password; \"xenoauth bot rotate\" gives it another API secret", u.Email)
 		}
 		if err := o.directory.SetPassword(ctx, operator(), u.ID, password); err != nil {
 			return err

@@ -1,4 +1,5 @@
-// Package account is what people see of themselves: sign-up, log-in, log-out, profile, installed apps, security.
+// Package account is what people see of themselves and of their accounts: sign-up, log-in, log-out, profile, installed
+// apps, API keys, bots, security.
 //
 // It owns the pages and the order of steps in them; who may do what, and what a value must look like, is for package
 // directory. It moves a browser between logged out and logged in.
@@ -19,11 +20,12 @@ type Handler struct {
 	directory *directory.Directory
 	store     store.Store
 	catalogue *scope.Catalogue
+	issuer    string
 }
 
-// New returns a handler over the rules d and the store s; c says what scopes mean.
-func New(t *web.Toolkit, d *directory.Directory, s store.Store, c *scope.Catalogue) *Handler {
-	return &Handler{web: t, directory: d, store: s, catalogue: c}
+// New returns a handler over the rules d and the store s; c says what scopes and roles mean, issuer is the server's origin.
+func New(t *web.Toolkit, d *directory.Directory, s store.Store, c *scope.Catalogue, issuer string) *Handler {
+	return &Handler{web: t, directory: d, store: s, catalogue: c, issuer: issuer}
 }
 
 // homePage is the data of home.html.

@@ -1,14 +1,19 @@
 package account
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"xenoauth/internal/directory"
 	"xenoauth/server/web"
 	"xenoauth/store"
 )
+
+// hashPatience is how long a password waits behind others to be hashed. Who is not served by then is told to come back.
+const hashPatience = 10 * time.Second
 
 // logInPage is the data of login.html. A password is never sent back.
 type logInPage struct {
@@ -16,6 +21,7 @@ type logInPage struct {
 	Next       string
 	App        string // the app whose authorization request waits for the log-in
 	Wrong      bool   // the e-mail address and the password do not belong together
+	Wait       string // too much has failed: what to do
 	SignUpOpen bool
 	Errors     directory.FieldErrors
 }
@@ -40,7 +46,16 @@ func (h *Handler) LogIn(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page := logInPage{Email: values.Get("email"), Next: values.Get("next")}
-	user, err := h.directory.LogIn(r.Context(), page.Email, values.Get("password"))
+	try, err := h.web.TryLogIn(r, page.Email)
+	if err != nil {
+		if page.Wait, err = toWait(w, err); err != nil {
+			return err
+		}
+		return h.renderLogIn(w, r, http.StatusTooManyRequests, page)
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), hashPatience)
+	defer cancel()
+	user, err := h.directory.LogIn(ctx, page.Email, values.Get("password"))
 	// A user who was disabled between the two steps is as wrong as one who was disabled before.
 	if err == nil {
 		if err = h.web.SignIn(w, r, user); errors.Is(err, store.ErrEnded) {
@@ -49,6 +64,7 @@ func (h *Handler) LogIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch {
 	case err == nil:
+		try.Succeeded(w, r, user)
 		web.Redirect(w, r, web.NextURL(page.Next))
 		return nil
 	case errors.Is(err, directory.ErrCredentials):
@@ -56,9 +72,20 @@ func (h *Handler) LogIn(w http.ResponseWriter, r *http.Request) error {
 		return h.renderLogIn(w, r, http.StatusUnprocessableEntity, page)
 	}
 	if page.Errors, err = web.Faults(err); err != nil {
+		try.Undecided(r)
 		return err
 	}
 	return h.renderLogIn(w, r, http.StatusBadRequest, page)
+}
+
+// toWait turns the error of a try that came too early into a sentence for the page, and sets Retry-After.
+func toWait(w http.ResponseWriter, err error) (string, error) {
+	var limited *web.LimitError
+	if !errors.As(err, &limited) {
+		return "", err
+	}
+	limited.Announce(w)
+	return limited.Sentence(), nil
 }
 
 func (h *Handler) renderLogIn(w http.ResponseWriter, r *http.Request, status int, page logInPage) error {

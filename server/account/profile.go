@@ -15,6 +15,7 @@ type profilePage struct {
 	User    store.User
 	Name    string // as typed
 	Members []membership
+	Admin   bool // of an account: there are keys and bots to manage
 	Errors  directory.FieldErrors
 }
 
@@ -59,6 +60,7 @@ func (h *Handler) profile(w http.ResponseWriter, r *http.Request, status int, pa
 	}
 	for _, m := range members {
 		role := h.role(m.Role)
+		page.Admin = page.Admin || m.Role == scope.RoleAdmin
 		page.Members = append(page.Members, membership{ID: m.AccountID, Name: m.AccountName, Role: role.Title, RoleText: role.Description, JoinedAt: m.JoinedAt})
 	}
 	return h.web.Render(w, r, status, "profile", page)

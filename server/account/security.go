@@ -2,6 +2,7 @@ package account
 
 import (
 	"bytes"
+	"context"
 	"net/http"
 	"time"
 
@@ -53,14 +54,26 @@ func (h *Handler) ChangePassword(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v := web.VisitorOf(r.Context())
-	err = h.directory.ChangePassword(r.Context(), v.Actor(r), v.User, values.Get("current_password"), values.Get("password"), v.Session.ID)
+	try, err := h.web.TryPassword(r, v.User.ID)
+	if err != nil {
+		wait, err := toWait(w, err)
+		if err != nil {
+			return err
+		}
+		return h.security(w, r, http.StatusTooManyRequests, securityPage{Errors: directory.FieldErrors{"current_password": wait}})
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), hashPatience)
+	defer cancel()
+	err = h.directory.ChangePassword(ctx, v.Actor(r), v.User, values.Get("current_password"), values.Get("password"), v.Session.ID)
 	if err != nil {
 		faults, err := web.Faults(err)
 		if err != nil {
+			try.Undecided(r)
 			return err
 		}
 		return h.security(w, r, http.StatusUnprocessableEntity, securityPage{Errors: faults})
 	}
+	try.Succeeded(w, r, v.User)
 	if err := h.web.SignIn(w, r, v.User); err != nil {
 		return err
 	}

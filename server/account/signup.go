@@ -1,6 +1,7 @@
 package account
 
 import (
+	"context"
 	"net/http"
 
 	"xenoauth/internal/directory"
@@ -14,6 +15,7 @@ type signUpPage struct {
 	Email  string
 	Next   string
 	App    string // the app whose authorization request waits for the sign-up
+	Wait   string // too much has failed: what to do
 	Errors directory.FieldErrors
 }
 
@@ -43,14 +45,25 @@ func (h *Handler) SignUp(w http.ResponseWriter, r *http.Request) error {
 		return h.closed(w, r)
 	}
 	page := signUpPage{Name: values.Get("name"), Email: values.Get("email"), Next: values.Get("next")}
+	try, err := h.web.TrySignUp(r)
+	if err != nil {
+		if page.Wait, err = toWait(w, err); err != nil {
+			return err
+		}
+		return h.renderSignUp(w, r, http.StatusTooManyRequests, page)
+	}
 	by := store.Actor{Kind: store.ActorUser, IP: web.ClientIP(r)}
-	user, err := h.directory.SignUp(r.Context(), by, directory.SignUpForm{Name: page.Name, Email: page.Email, Password: values.Get("password")})
+	ctx, cancel := context.WithTimeout(r.Context(), hashPatience)
+	defer cancel()
+	user, err := h.directory.SignUp(ctx, by, directory.SignUpForm{Name: page.Name, Email: page.Email, Password: values.Get("password")})
 	if err != nil {
 		if page.Errors, err = web.Faults(err); err != nil {
+			try.Undecided(r)
 			return err
 		}
 		return h.renderSignUp(w, r, http.StatusUnprocessableEntity, page)
 	}
+	try.Succeeded(w, r, user)
 	if err := h.web.SignIn(w, r, user); err != nil {
 		return err
 	}

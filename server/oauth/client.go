@@ -17,16 +17,25 @@ import (
 // authenticate is the one client authentication of all endpoints (RFC 6749 §2.3): client_secret_basic,
 // client_secret_post, and none for public apps. Credentials in a URL are never read, because URLs are logged. Two
 // methods in one request are refused: whichever is checked, the other one could belong to somebody else.
+//
+// Failures are counted. Whoever fails too often is told to wait instead of what was wrong.
 func (h *Handler) authenticate(r *http.Request, params web.Values) (store.Client, error) {
 	presented, err := readClient(r, params)
+	var client store.Client
+	if err == nil {
+		client, err = h.verify.Client(r.Context(), presented)
+	}
+	if errors.Is(err, verify.ErrClient) {
+		err = errClient(err)
+	}
+	var refusal *issuer.Error
+	if errors.As(err, &refusal) && refusal.Code == issuer.InvalidClient {
+		err = h.web.Refused(r, err)
+	}
 	if err != nil {
 		return store.Client{}, err
 	}
-	client, err := h.verify.Client(r.Context(), presented)
-	if errors.Is(err, verify.ErrClient) {
-		return store.Client{}, errClient(err)
-	}
-	return client, err
+	return client, nil
 }
 
 func readClient(r *http.Request, params web.Values) (verify.ClientCredentials, error) {

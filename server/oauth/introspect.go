@@ -16,7 +16,7 @@ import (
 type introspection struct {
 	Active       bool               `json:"active"`
 	Scope        string             `json:"scope"`
-	ClientID     string             `json:"client_id"`
+	ClientID     string             `json:"client_id,omitempty"`
 	Subject      string             `json:"sub"`
 	Account      string             `json:"account,omitempty"`
 	Bot          string             `json:"bot,omitempty"`
@@ -43,6 +43,9 @@ func (h *Handler) Introspect(w http.ResponseWriter, r *http.Request) error {
 	}
 	if client.App != nil && !client.App.Confidential {
 		return errClient(nil)
+	}
+	if params.Get("token") == "" {
+		return errTokenMissing()
 	}
 	id, err := h.inspect(r, client, params.Get("token"))
 	if errors.Is(err, verify.ErrInvalid) {
@@ -79,6 +82,9 @@ func (h *Handler) newIntrospection(id verify.Identity) introspection {
 	}
 	if id.User != nil {
 		a.Username = id.User.Email
+		if id.Bot {
+			a.Bot = id.User.ID
+		}
 	}
 	if !id.ExpiresAt.IsZero() {
 		a.ExpiresAt = id.ExpiresAt.Unix()

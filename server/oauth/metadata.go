@@ -13,6 +13,7 @@ type metadata struct {
 	TokenEndpoint         string   `json:"token_endpoint"`
 	RevocationEndpoint    string   `json:"revocation_endpoint"`
 	IntrospectionEndpoint string   `json:"introspection_endpoint"`
+	KeySet                string   `json:"jwks_uri"`
 	Scopes                []string `json:"scopes_supported"`
 	ResponseTypes         []string `json:"response_types_supported"`
 	ResponseModes         []string `json:"response_modes_supported"`
@@ -37,6 +38,7 @@ func (h *Handler) Metadata(w http.ResponseWriter, _ *http.Request) error {
 		TokenEndpoint:         h.issuer + "/oauth/token",
 		RevocationEndpoint:    h.issuer + "/oauth/revoke",
 		IntrospectionEndpoint: h.issuer + "/oauth/introspect",
+		KeySet:                h.issuer + keySetPath,
 		Scopes:                h.catalogue.Names(),
 		ResponseTypes:         []string{"code"},
 		ResponseModes:         []string{"query"},

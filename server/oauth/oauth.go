@@ -25,7 +25,7 @@ type Handler struct {
 	web       *web.Toolkit
 	directory *directory.Directory
 	verify    *verify.Verifier
-	manager   oauth2.Manager
+	manager   *issuer.Issuer
 	grants    *grants.Server
 	catalogue *scope.Catalogue
 	issuer    string

@@ -16,6 +16,9 @@ func (h *Handler) Revoke(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if params.Get("token") == "" {
+		return errTokenMissing()
+	}
 	ctx := issuer.WithFacts(r.Context(), issuer.Facts{
 		By:     store.Actor{Kind: store.ActorApp, ID: client.ID, IP: web.ClientIP(r)},
 		Client: client,
@@ -49,8 +52,7 @@ func (h *Handler) readTokenQuestion(w http.ResponseWriter, r *http.Request) (web
 	if err != nil {
 		return web.Values{}, store.Client{}, err
 	}
-	if params.Get("token") == "" {
-		return web.Values{}, store.Client{}, issuer.Errorf(issuer.InvalidRequest, "token is missing")
-	}
 	return params, client, nil
 }
+
+func errTokenMissing() error { return issuer.Errorf(issuer.InvalidRequest, "token is missing") }

@@ -50,6 +50,9 @@ func (h *Handler) Token(w http.ResponseWriter, r *http.Request) error {
 		Resource: resources,
 	})
 	token, err := h.grants.GetAccessToken(ctx, grantType, request)
+	if errors.Is(err, issuer.ErrUnknown) {
+		return h.web.Refused(r, err)
+	}
 	if err != nil {
 		return fromLibrary(err)
 	}

@@ -1,7 +1,6 @@
 package platform
 
 import (
-	"errors"
 	"net/http"
 
 	"xenoauth/internal/scope"
@@ -13,7 +12,7 @@ import (
 // every member.
 type me struct {
 	TokenType    string             `json:"token_type"`
-	ClientID     string             `json:"client_id"`
+	ClientID     *string            `json:"client_id"`
 	Subject      string             `json:"sub"`
 	User         *meUser            `json:"user"`
 	Account      *meAccount         `json:"account"`
@@ -54,9 +53,6 @@ func (h *Handler) Me(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	id, err := h.verify.Lookup(r.Context(), token)
-	if errors.Is(err, verify.ErrInvalid) {
-		return web.InvalidToken()
-	}
 	if err != nil {
 		return err
 	}
@@ -66,17 +62,24 @@ func (h *Handler) Me(w http.ResponseWriter, r *http.Request) error {
 func newMe(id verify.Identity) me {
 	m := me{
 		TokenType:   "Bearer",
-		ClientID:    id.ClientID,
 		Subject:     id.Subject,
-		App:         &meApp{ClientID: id.ClientID, Name: id.AppName},
 		Scopes:      id.Scopes.Slice(),
 		Permissions: id.Permissions,
 	}
 	if m.Permissions == nil {
 		m.Permissions = []scope.Permission{}
 	}
+	if id.ClientID != "" {
+		m.ClientID = &id.ClientID
+	}
+	if id.OfApp() {
+		m.App = &meApp{ClientID: id.ClientID, Name: id.AppName}
+	}
 	if id.User != nil {
 		m.User = &meUser{ID: id.User.ID, Email: id.User.Email, Name: id.User.Name}
+		if id.Bot {
+			m.Bot = &meBot{ID: id.User.ID, Name: id.User.Name}
+		}
 	}
 	if id.Account != nil {
 		m.Account = &meAccount{ID: id.Account.ID, Name: id.Account.Name, Role: id.Role}

@@ -1,13 +1,26 @@
-// Package platform holds the endpoints that belong to the platform itself rather than to OAuth: what a bearer token is
-// good for. It asks package verify and writes the answer; it holds no state and decides nothing.
+// Package platform holds the endpoints that belong to the platform itself rather than to OAuth: user tokens, integration
+// tokens, and what a bearer token is good for. It reads requests, asks directory, issuer and verify, and writes the answers; it holds no
+// state and decides nothing.
 package platform
 
-import "xenoauth/internal/verify"
+import (
+	"xenoauth/internal/directory"
+	"xenoauth/internal/issuer"
+	"xenoauth/internal/scope"
+	"xenoauth/internal/verify"
+	"xenoauth/server/web"
+)
 
 // Handler serves the platform's endpoints.
 type Handler struct {
-	verify *verify.Verifier
+	web       *web.Toolkit
+	directory *directory.Directory
+	issuer    *issuer.Issuer
+	verify    *verify.Verifier
+	catalogue *scope.Catalogue
 }
 
 // New makes the handler.
-func New(v *verify.Verifier) *Handler { return &Handler{verify: v} }
+func New(t *web.Toolkit, d *directory.Directory, i *issuer.Issuer, v *verify.Verifier, c *scope.Catalogue) *Handler {
+	return &Handler{web: t, directory: d, issuer: i, verify: v, catalogue: c}
+}

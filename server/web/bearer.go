@@ -1,6 +1,7 @@
 package web
 
 import (
+	"mime"
 	"net/http"
 	"strings"
 )
@@ -10,21 +11,69 @@ import (
 // count as no token, beside the header they are a 400.
 //
 // Errors are *Error: 401 with a bare challenge if there is no token, 401 invalid_token for a malformed header or another
-// scheme.
+// scheme, 400 for a second token and for a query or form in which one could hide because it cannot be read.
 func BearerToken(r *http.Request) (string, error) {
+	if len(r.Header.Values("Authorization")) > 0 {
+		if err := onlyInHeader(r); err != nil {
+			return "", err
+		}
+	}
+	return HeaderToken(r)
+}
+
+// HeaderToken is BearerToken for requests whose query and body are somebody else's: it looks at the Authorization header
+// and at nothing else. Errors are *Error: 401 with a bare challenge if there is no header, 401 invalid_token for whatever
+// is not exactly one token.
+func HeaderToken(r *http.Request) (string, error) {
 	headers := r.Header.Values("Authorization")
 	if len(headers) == 0 {
 		return "", &Error{Status: http.StatusUnauthorized, Code: "invalid_token", Description: "send an access token in the Authorization header",
 			Header: http.Header{"Www-Authenticate": {`Bearer realm="xenoauth"`}}}
-	}
-	if r.URL.Query().Has("access_token") {
-		return "", BadRequest("access_token", "must not be sent beside an Authorization header, or in a URL at all")
 	}
 	scheme, token, _ := strings.Cut(headers[0], " ")
 	if len(headers) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" || strings.ContainsAny(token, " \t") {
 		return "", InvalidToken()
 	}
 	return token, nil
+}
+
+// onlyInHeader looks where else RFC 6750 lets clients put a token (§2.2 and 2.3).
+func onlyInHeader(r *http.Request) error {
+	const name = "access_token"
+	query, err := ParseQuery(r)
+	if err != nil {
+		return err
+	}
+	if query.All(name) != nil {
+		return BadRequest(name, "must not be sent beside an Authorization header, or in a URL at all")
+	}
+	contentType := r.Header.Get("Content-Type")
+	if contentType == "" { // as of nearly every request
+		return nil
+	}
+	if media, _, err := mime.ParseMediaType(contentType); err != nil || media != formType {
+		return nil
+	}
+	body, err := ParseBody(nil, r)
+	if err != nil {
+		return err
+	}
+	if body.All(name) != nil {
+		return BadRequest(name, "must not be sent beside an Authorization header")
+	}
+	return nil
+}
+
+// ExpiredToken is the 403 for a user token whose time is over: its holder asks for the next one with the refresh token
+// (SEEDS.md §3).
+func ExpiredToken() *Error {
+	return PermissionDenied("the user token has expired; get a new one with its refresh token")
+}
+
+// PermissionDenied is the 403 of SEEDS.md §3 for a user token that does not do.
+func PermissionDenied(why string) *Error {
+	return &Error{Status: http.StatusForbidden, Code: "invalid_token", Description: "Permission Denied: " + why,
+		Header: http.Header{"Www-Authenticate": {`Bearer realm="xenoauth", error="invalid_token"`}}}
 }
 
 // InvalidToken is the 401 for every token that is not good, whatever the reason (RFC 6750 §3.1).

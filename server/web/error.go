@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"xenoauth/internal/directory"
 	"xenoauth/internal/issuer"
+	"xenoauth/internal/verify"
 	"xenoauth/store"
 )
 
@@ -121,6 +124,8 @@ func classify(err error) Error {
 			e.Header.Set("WWW-Authenticate", `Basic realm="xenoauth"`)
 		case e.Code == "invalid_token" && e.Status == http.StatusUnauthorized, e.Code == "insufficient_scope":
 			e.Header.Set("WWW-Authenticate", `Bearer realm="xenoauth", error="`+e.Code+`"`)
+		case e.Status == http.StatusUnauthorized: // none is without (RFC 9110 §11.6.1)
+			e.Header.Set("WWW-Authenticate", `Bearer realm="xenoauth"`)
 		}
 	}
 	return e
@@ -130,14 +135,22 @@ func translate(err error) Error {
 	var ours *Error
 	var protocol *issuer.Error
 	var fields directory.FieldErrors
+	var limited *LimitError
 	// Trouble of the database comes first: whatever somebody made of it on the way up, it is not the caller's fault.
 	switch {
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return Error{Status: http.StatusServiceUnavailable, Cause: err}
+	case errors.As(err, &limited):
+		return Error{Status: http.StatusTooManyRequests, Description: limited.Sentence(), Cause: err,
+			Header: http.Header{"Retry-After": {strconv.Itoa(limited.seconds())}}}
 	case errors.As(err, &ours):
 		return *ours
 	case errors.As(err, &protocol):
 		return fromProtocol(protocol)
+	case errors.Is(err, verify.ErrExpired):
+		return *ExpiredToken()
+	case errors.Is(err, verify.ErrInvalid):
+		return *InvalidToken()
 	case errors.As(err, &fields):
 		return Error{Status: http.StatusUnprocessableEntity, Description: fields.Error(), Cause: err}
 	case errors.Is(err, store.ErrNotFound):
@@ -212,7 +225,21 @@ func (t *Toolkit) noteError(r *http.Request, e Error, err error) {
 	case e.Status >= http.StatusInternalServerError:
 		line = t.log.ErrorContext
 	}
-	line(r.Context(), "request refused", "request", RequestID(r.Context()), "method", r.Method, "route", r.Pattern, "status", e.Status, "error", err)
+	line(r.Context(), "request refused", "request", RequestID(r.Context()), "method", r.Method, "route", r.Pattern, "status", e.Status, "error", oneLine(err.Error()))
+}
+
+// oneLine escapes what the handlers of package slog leave as it is, and what could end a line, start an escape sequence or
+// turn the direction of text on the operator's screen all the same (BATTERY.md G2).
+func oneLine(s string) string {
+	var b strings.Builder
+	for _, c := range strings.ToValidUTF8(s, "?") {
+		if 0x7f <= c && c < 0xa0 || unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp) {
+			fmt.Fprintf(&b, "\\u%04x", c)
+			continue
+		}
+		b.WriteRune(c)
+	}
+	return b.String()
 }
 
 // plainASCII keeps what RFC 6749 §5.2 allows in error_description: printable ASCII without quote and backslash.

@@ -136,6 +136,19 @@ func ParseFormOrJSON(w http.ResponseWriter, r *http.Request) (Values, error) {
 	return Values{}, unsupportedMedia("send the parameters as " + formType + " or application/json")
 }
 
+// ParseJSON reads the named members of a JSON object as ParseMembers does, and refuses other content types with 415: a form
+// of another site can send none that names JSON.
+func ParseJSON(w http.ResponseWriter, r *http.Request, names ...string) (Values, error) {
+	media, body, err := readBody(w, r)
+	if err != nil {
+		return Values{}, err
+	}
+	if media != "application/json" {
+		return Values{}, unsupportedMedia("send a JSON object as application/json")
+	}
+	return readMembers(body, names)
+}
+
 // readBody returns the media type, lower-cased and without parameters, and at most maxBody bytes.
 func readBody(w http.ResponseWriter, r *http.Request) (string, []byte, error) {
 	media, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))

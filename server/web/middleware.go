@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"xenoauth/store"
 )
 
 // Wrap is the way of every request: it gets an id, is logged at debug level, survives a panic, must have a clean path,
@@ -29,15 +31,20 @@ type arrival struct {
 
 type arrivalKey struct{}
 
-// Identify gives the request an id (sent back as X-Request-Id; one sent by the client is not believed) and finds out
-// the client's address.
+// databasePatience is how long one request waits for the database altogether, so that it is answered within three
+// seconds however often it has to ask.
+const databasePatience = 2500 * time.Millisecond
+
+// Identify gives the request an id (sent back as X-Request-Id; one sent by the client is not believed), finds out the
+// client's address, and bounds how long the request waits for the database.
 func (t *Toolkit) Identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := make([]byte, 8)
 		rand.Read(id) // never fails: the runtime ends the process instead
 		a := arrival{id: hex.EncodeToString(id), ip: t.clientIP(r)}
 		w.Header().Set("X-Request-Id", a.id)
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), arrivalKey{}, a)))
+		ctx := store.WithPatience(context.WithValue(r.Context(), arrivalKey{}, a), databasePatience)
+		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
 
@@ -69,7 +76,13 @@ func (t *Toolkit) clientIP(r *http.Request) string {
 	if !ok {
 		return ""
 	}
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	forwarded := r.Header.Values("X-Forwarded-For")
+	if len(forwarded) > 0 && !t.trusted(ip) && (ip.IsLoopback() || ip.IsPrivate()) {
+		t.proxyHint.Do(func() {
+			t.log.Warn("X-Forwarded-For is not believed: if a proxy of yours is at this address, name it in trusted-proxies; until then all its clients count as one when failures are limited", "ip", ip)
+		})
+	}
+	hops := strings.Split(strings.Join(forwarded, ","), ",")
 	for _, hop := range slices.Backward(hops) {
 		if !t.trusted(ip) {
 			break

@@ -26,6 +26,10 @@ func NextURL(next string) string {
 		return "/account/security"
 	case "profile":
 		return "/account"
+	case "keys":
+		return "/account/keys"
+	case "bots":
+		return "/account/bots"
 	case "developer":
 		return "/developer/apps"
 	case "developer-new":
@@ -63,6 +67,10 @@ func loginURL(path string) string {
 		name = "security"
 	case strings.HasPrefix(path, "/account/apps"):
 		name = "apps"
+	case strings.HasPrefix(path, "/account/keys"):
+		name = "keys"
+	case strings.HasPrefix(path, "/account/bots"):
+		name = "bots"
 	case path == "/developer/apps":
 		name = "developer"
 	case path == "/developer/apps/new":

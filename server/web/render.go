@@ -104,7 +104,7 @@ func section(path string) string {
 		return "apps"
 	case strings.HasPrefix(path, "/account/security"):
 		return "security"
-	case path == "/account":
+	case path == "/account", strings.HasPrefix(path, "/account/keys"), strings.HasPrefix(path, "/account/bots"):
 		return "profile"
 	case strings.HasPrefix(path, "/developer"):
 		return "developer"

@@ -3,6 +3,7 @@ package web
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -121,6 +122,10 @@ func (c *cookieStore) Save(r *http.Request, w http.ResponseWriter, s *sessions.S
 func (c *cookieStore) presented(r *http.Request, name string) ([]byte, bool) {
 	found := r.CookiesNamed(name)
 	if len(found) != 1 {
+		return nil, false
+	}
+	// The codec overlooks the spare bits of the last character: one session would have several spellings.
+	if _, err := base64.URLEncoding.Strict().DecodeString(found[0].Value); err != nil {
 		return nil, false
 	}
 	var id []byte

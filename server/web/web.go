@@ -1,10 +1,11 @@
 // Package web is the toolkit of every handler: the adapters Page, Private and API, sessions, strict forms, rendering,
 // redirects, and the one table that turns an error into an HTTP answer.
 //
-// It owns what a browser keeps (the session cookie), the headers of every answer, and the text of generic error pages.
-// It refuses: parameters that are not exactly one well-formed value, paths that are not clean, requests that another
-// site made with our cookie, and redirects to addresses that nobody validated. The only state it moves is a session's
-// row: made at sign-in, touched while in use, deleted at sign-out.
+// It owns what a browser keeps (the session cookie, and the one by which a browser is known again), the headers of every
+// answer, the text of generic error pages, and the counting of failures. It refuses: parameters that are not exactly one
+// well-formed value, paths that are not clean, requests that another site made with our cookie, redirects to addresses
+// that nobody validated, and guessing. The state it moves is a session's row (made at sign-in, touched while in use,
+// deleted at sign-out) and the counts.
 package web
 
 import (
@@ -17,6 +18,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 
 	"xenoauth/store"
 )
@@ -25,7 +27,7 @@ import (
 // error into a page or into JSON.
 type Handler func(w http.ResponseWriter, r *http.Request) error
 
-// Config is what the toolkit needs. All fields but TrustedProxies are required.
+// Config is what the toolkit needs. All fields but TrustedProxies and Failures are required.
 type Config struct {
 	Issuer         *url.URL       // origin without path; decides the cookie's name and flags, HSTS and the loopback redirect
 	Store          store.Store    // where sessions live
@@ -34,6 +36,7 @@ type Config struct {
 	Log            *slog.Logger   // one line an error; every request at debug level
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
 	CookieKey      []byte         // 32 bytes at least; authenticates session cookies, shared by all replicas
+	Failures       FailureLimits  // how many failures are borne
 }
 
 // Toolkit is safe for concurrent use.
@@ -43,6 +46,9 @@ type Toolkit struct {
 	log       *slog.Logger
 	proxies   []netip.Prefix
 	cookies   *cookieStore
+	devices   devices
+	limits    *limits
+	proxyHint sync.Once // says that a proxy may be missing in TrustedProxies
 	templates templates
 	assets    assets
 	origins   *http.CrossOriginProtection
@@ -62,6 +68,8 @@ func New(c Config) (*Toolkit, error) {
 		return nil, fmt.Errorf("web: issuer %q: %w", c.Issuer, err)
 	}
 	t.cookies = newCookieStore(c.Store, c.CookieKey, c.Issuer.Scheme == "https")
+	t.devices = newDevices(c.CookieKey, c.Issuer.Scheme == "https")
+	t.limits = newLimits(c.Store, c.CookieKey, c.Failures)
 	var err error
 	if t.assets, err = loadAssets(c.Static); err != nil {
 		return nil, err

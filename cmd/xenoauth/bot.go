@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"xenoauth/store"
+)
+
+// botView is a bot in JSON.
+type botView struct {
+	ID          string `json:"id"`
+	Email       string `json:"email"`
+	Name        string `json:"name"`
+	Account     string `json:"account"`
+	AccountName string `json:"account_name,omitempty"`
+	APIKey      string `json:"api_key"`
+	APISecret   string `json:"api_secret,omitempty"` // only when it was just made
+	Disabled    bool   `json:"disabled"`
+	Hint        string `json:"hint,omitempty"`
+	CreatedAt   moment `json:"created_at"`
+	LastUsedAt  moment `json:"last_used_at"`
+}
+
+func viewBot(b store.Bot) botView {
+	return botView{
+		ID: b.ID, Email: b.Email, Name: b.Name, Account: b.AccountID, AccountName: b.AccountName, APIKey: b.APIKey,
+		Disabled: !b.DisabledAt.IsZero(), Hint: b.Hint, CreatedAt: moment(b.CreatedAt), LastUsedAt: moment(b.LastUsedAt),
+	}
+}
+
+func (p *program) botCommand() *cobra.Command {
+	return asGroup(&cobra.Command{
+		Use:   "bot",
+		Short: "Manage bots: programs that are members of an account",
+	}, p.botAdd(), p.botList(), p.botRotate(), p.botRemove())
+}
+
+func (p *program) botAdd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "add NAME --account ACCOUNT_OR_EMAIL",
+		Short: "Make a bot of an account, with an API key and an API secret",
+		Long: `Make a bot of an account and print its API secret, this once; only its hash is kept.
+
+With an account API key, the bot's API key and secret are exchanged for integration tokens of
+the bot; with its e-mail address, the secret is exchanged for user tokens. The address is on
+the host of --issuer.`,
+		Example: `  xenoauth bot add "Order bot" --account ada@example.org --issuer https://auth.example.com --json`,
+		Args:    arguments("NAME"),
+	}
+	p.define(cmd.Flags(), "issuer")
+	account := cmd.Flags().String("account", "", "the `ACCOUNT_OR_EMAIL` that the bot belongs to")
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = p.act(func(cmd *cobra.Command, args []string) error {
+		s := p.load(cmd)
+		if text := s.text("issuer"); text != "" {
+			if err := checkIssuer(text); err != nil {
+				s.fault("issuer", "%v", err)
+			}
+		}
+		if *account == "" {
+			return misuse("name the account: --account ACCOUNT_OR_EMAIL")
+		}
+		o, err := p.open(cmd, s)
+		if err != nil {
+			return err
+		}
+		defer o.close()
+		a, err := o.directory.ResolveAccount(cmd.Context(), *account)
+		if err != nil {
+			return err
+		}
+		b, c, err := o.directory.CreateBot(cmd.Context(), operator(), a.ID, args[0])
+		if err != nil {
+			return err
+		}
+		v := viewBot(b)
+		v.AccountName, v.APISecret = a.Name, c.Reveal()
+		if *asJSON {
+			return p.printJSON(v)
+		}
+		return p.printFields(field{"id", v.ID}, field{"name", v.Name}, field{"account", v.Account + "  " + v.AccountName}, field{"e-mail address", v.Email},
+			field{"API key", v.APIKey}, field{"API secret", v.APISecret + "  (shown only now)"})
+	})
+	return cmd
+}
+
+func (p *program) botList() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "List bots, without their secrets",
+		Example: "  xenoauth bot list --account ada@example.org --json",
+		Args:    arguments(),
+	}
+	account := cmd.Flags().String("account", "", "only the bots of this `ACCOUNT_OR_EMAIL`")
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, _ []string) error {
+		only, err := o.onlyAccount(ctx, *account)
+		if err != nil {
+			return err
+		}
+		bots, err := o.directory.Bots(ctx, "")
+		if err != nil {
+			return err
+		}
+		views, rows := []botView{}, [][]string{}
+		for _, b := range bots {
+			if only != "" && b.AccountID != only {
+				continue
+			}
+			v := viewBot(b)
+			views = append(views, v)
+			rows = append(rows, []string{v.ID, v.Name, v.AccountName, v.APIKey, "…" + v.Hint, yesNo(v.Disabled), v.CreatedAt.String(), v.LastUsedAt.String()})
+		}
+		if *asJSON {
+			return p.printJSON(views)
+		}
+		return p.printRows([]string{"ID", "NAME", "ACCOUNT", "API KEY", "SECRET", "DISABLED", "CREATED (UTC)", "LAST USED (UTC)"}, rows)
+	})
+	return cmd
+}
+
+// rotatedBotView is a new API secret in JSON: the only time it is shown.
+type rotatedBotView struct {
+	ID        string `json:"id"`
+	Email     string `json:"email"`
+	APIKey    string `json:"api_key"`
+	APISecret string `json:"api_secret"`
+	OldUntil  moment `json:"old_until"`
+}
+
+func (p *program) botRotate() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "rotate BOT",
+		Short: "Replace the API secret of a bot; its API key stays",
+		Long: `Replace the API secret of a bot, named by its id or e-mail address, and print the new one, this
+once. Its API key stays.
+
+The old secret stops working at once, with the integration tokens that were got with it, unless
+--old-until gives it time, so that the new one can be rolled out. Two work at a time at most.`,
+		Example: `  xenoauth bot rotate 68f0c0ffee00112233445566
+  xenoauth bot rotate 68f0c0ffee00112233445566 --old-until 24h --json`,
+		Args: arguments("BOT"),
+	}
+	oldUntil, asJSON := oldUntilFlag(cmd), jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+		until, err := endOfOld(*oldUntil, o.store.Now())
+		if err != nil {
+			return err
+		}
+		b, err := o.directory.Bot(ctx, "", args[0])
+		if err != nil {
+			return err
+		}
+		c, err := o.directory.RotateBot(ctx, operator(), "", b.ID, until)
+		if err != nil {
+			return orEndNow(err)
+		}
+		v := rotatedBotView{ID: b.ID, Email: b.Email, APIKey: b.APIKey, APISecret: c.Reveal(), OldUntil: moment(until)}
+		if *asJSON {
+			return p.printJSON(v)
+		}
+		return p.printFields(field{"id", v.ID}, field{"API key", v.APIKey}, field{"API secret", v.APISecret + "  (shown only now)"},
+			field{"old secret", "works until " + v.OldUntil.String() + " UTC"})
+	})
+	return cmd
+}
+
+func (p *program) botRemove() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "remove BOT",
+		Short:   "Remove a bot for ever, with its tokens and the keys that act for it",
+		Example: "  xenoauth bot remove 68f0c0ffee00112233445566 --yes",
+		Args:    arguments("BOT"),
+	}
+	yes, asJSON := confirmFlag(cmd), jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+		b, err := o.directory.Bot(ctx, "", args[0])
+		if err != nil {
+			return err
+		}
+		if err := p.confirm(*yes, "Remove the bot %q of %s for ever?", b.Name, b.AccountName); err != nil {
+			return err
+		}
+		if err := o.directory.RemoveBot(ctx, operator(), "", b.ID); err != nil {
+			return err
+		}
+		return p.done(*asJSON, "removed", b.ID, b.Name)
+	})
+	return cmd
+}

@@ -1,0 +1,27 @@
+package main
+
+import (
+	"xenoauth/internal/issuer"
+	"xenoauth/internal/secret"
+)
+
+// userTokens is how user tokens are signed.
+func (s *settings) userTokens() issuer.UserTokenOptions {
+	o := issuer.UserTokenOptions{Algorithm: s.oneOf("user-token-alg", "ES256", "HS256"), Secret: s.userTokenSecret()}
+	if o.Algorithm == "HS256" && o.Secret == "" {
+		s.fault("user-token-alg", "HS256 needs a secret that the verifiers share: name its file in XENOAUTH_USER_TOKEN_SECRET_FILE")
+	}
+	if o.KeyInterval = s.period("key-rotation", 2*issuer.KeyLead); o.KeyInterval == 0 {
+		s.fault("key-rotation", "keys do change: use a time of at least %s, such as 30d", 2*issuer.KeyLead)
+	}
+	return o
+}
+
+// userTokenSecret is the secret of HS256, "" if there is none.
+func (s *settings) userTokenSecret() secret.Text {
+	text := s.text("user-token-secret")
+	if n := len(text); n > 0 && n < issuer.MinSharedSecret {
+		s.fault("user-token-secret", "%d bytes are too few to be safe: use %d random ones or more", n, issuer.MinSharedSecret)
+	}
+	return secret.Text(text)
+}

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"xenoauth/store"
+	"xenoauth/store/sqlstore"
+)
+
+const (
+	// overdue is how long something may have been waiting for a sweep before nobody seems to sweep.
+	overdue = 15 * time.Minute
+	// clockTolerance is how far the database's clock and this machine's may be apart. Expiry goes by the database's.
+	clockTolerance = 2 * time.Second
+)
+
+// report is what the doctor found out, and its form in JSON.
+type report struct {
+	Healthy    bool            `json:"healthy"`
+	Attention  []string        `json:"attention"`
+	Database   databaseView    `json:"database"`
+	Pending    []migrationView `json:"pending_migrations"`
+	Unsafe     []string        `json:"unsafe_settings"`
+	ClockAhead float64         `json:"clock_ahead_seconds"` // of the database's
+	Live       *liveView       `json:"live"`
+	LastEvent  *eventView      `json:"last_event"`
+	Tables     []tableView     `json:"tables"`
+	settings   *settings       // as serve would read them
+	serve      serveConfig     // the same, checked
+	store      *sqlstore.Store
+}
+
+type databaseView struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+}
+
+type liveView struct {
+	Apps          int64 `json:"apps"`
+	Installations int64 `json:"installations"`
+	Tokens        int64 `json:"tokens"`
+}
+
+type eventView struct {
+	At   moment `json:"at"`
+	Kind string `json:"kind"`
+}
+
+type tableView struct {
+	Table         string `json:"table"`
+	Rows          int64  `json:"rows"`
+	Bytes         int64  `json:"bytes"`
+	Day           *int64 `json:"rows_24h"` // null: not known
+	Week          *int64 `json:"rows_7d"`
+	OldestExpired moment `json:"oldest_expired"`
+}
+
+func (p *program) doctorCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Look at the database and the settings, and say what needs attention",
+		Long: `Look at the database and the settings of "xenoauth serve", given to this command in the same way:
+sizes and growth of all tables, what has expired and is not removed, pending migrations, unsafe
+settings, clocks. Nothing is changed, and it works beside a running server.
+
+The exit code is 1 if something needs attention; each such thing is a sentence that says what to
+do. On Postgres row counts are estimates; counts end at 1,000,000.`,
+		Example: `  xenoauth doctor
+  xenoauth doctor --json --database-url postgres://xenoauth@db.example/xenoauth`,
+		Args: arguments(),
+	}
+	p.define(cmd.Flags(), serveSettings...)
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = p.act(func(cmd *cobra.Command, _ []string) error {
+		r, err := p.examine(cmd.Context(), p.load(cmd))
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			err = p.printJSON(r)
+		} else {
+			err = p.printReport(r)
+		}
+		if err == nil && !r.Healthy {
+			err = fmt.Errorf("%d things need attention", len(r.Attention))
+			if len(r.Attention) == 1 {
+				err = fmt.Errorf("one thing needs attention")
+			}
+		}
+		return err
+	})
+	return cmd
+}
+
+// examine finds everything out. Its error means that the database could not be asked.
+func (p *program) examine(ctx context.Context, s *settings) (*report, error) {
+	address := s.databaseURL()
+	if err := s.err(); err != nil {
+		return nil, err
+	}
+	r := &report{settings: s, Attention: []string{}, Pending: []migrationView{}, Unsafe: []string{}, Tables: []tableView{}}
+	// What serve would refuse is one finding among others here.
+	r.serve, _ = p.serveConfig(s)
+	st, err := openExisting(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	defer st.Close()
+	r.store = st
+	r.Database.Name = databaseName(address)
+	for _, look := range []func(context.Context) error{r.lookAtDatabase, r.lookAtMigrations, r.lookAtTables, r.lookAtLife} {
+		if err := look(ctx); err != nil {
+			return nil, err
+		}
+	}
+	r.lookAtSettings()
+	r.Healthy = len(r.Attention) == 0
+	return r, nil
+}
+
+// attend notes something that needs attention: what it is and what to do.
+func (r *report) attend(format string, args ...any) {
+	r.Attention = append(r.Attention, fmt.Sprintf(format, args...))
+}
+
+func (r *report) lookAtDatabase(ctx context.Context) (err error) {
+	if r.Database.Version, err = r.store.DatabaseVersion(ctx); err != nil {
+		return err
+	}
+	unsafe, err := r.store.UnsafeSettings(ctx)
+	if err != nil {
+		return err
+	}
+	r.Unsafe = append(r.Unsafe, unsafe...)
+	for _, line := range howToMend(unsafe) {
+		r.attend("The database may lose what it acknowledged: %s.", line)
+	}
+	ahead, err := r.store.ClockDifference(ctx)
+	if err != nil {
+		return err
+	}
+	r.ClockAhead = ahead.Round(time.Millisecond).Seconds()
+	if ahead.Abs() > clockTolerance {
+		r.attend("The database's clock and this machine's are %s apart: let both follow the same time server.", ahead.Abs().Round(time.Millisecond))
+	}
+	return nil
+}
+
+func (r *report) lookAtMigrations(ctx context.Context) error {
+	status, err := r.store.MigrationStatus(ctx)
+	if err != nil {
+		return err
+	}
+	for _, m := range status {
+		if m.AppliedAt.IsZero() {
+			r.Pending = append(r.Pending, migrationView{Version: m.Version, Name: m.Name})
+		}
+	}
+	if n := len(r.Pending); n > 0 {
+		r.attend(`%d of %d migrations are pending: run "xenoauth migrate up" (serve does it at its start unless --migrate is off).`, n, len(status))
+	}
+	return nil
+}
+
+func (r *report) lookAtTables(ctx context.Context) error {
+	kept := r.serve.options.Retention
+	if kept.Audit > 0 {
+		kept.Audit += overdue
+	}
+	kept.Grace += overdue
+	list, err := r.store.TableSizes(ctx, kept)
+	if err != nil {
+		return err
+	}
+	now := r.store.Now()
+	for _, t := range list {
+		v := tableView{Table: t.Table, Rows: t.Rows, Bytes: t.Bytes, OldestExpired: moment(t.OldestExpired)}
+		if t.Day >= 0 {
+			v.Day, v.Week = &t.Day, &t.Week
+		}
+		r.Tables = append(r.Tables, v)
+		late := !t.OldestExpired.IsZero() && (!revoked[t.Table] || now.Sub(t.OldestExpired) > store.KeepRevoked+overdue)
+		if late {
+			r.attend("Rows of %s that ended %s (UTC) are still there: look at the log of a running server for why it does not remove them, or start one.",
+				t.Table, moment(t.OldestExpired))
+		}
+	}
+	return nil
+}
+
+// revoked are the tables whose rows are kept for store.KeepRevoked, whatever the settings say.
+var revoked = map[string]bool{"tokens": true, "client_secrets": true}
+
+// lookAtLife counts what a migrated database holds. While migrations are pending there may be nothing to count in.
+func (r *report) lookAtLife(ctx context.Context) error {
+	figures, err := r.store.CountFigures(ctx)
+	if err == nil {
+		r.Live = &liveView{figures.Apps, figures.Installations, figures.Tokens}
+		var events []store.Event
+		events, err = r.store.Events(ctx, store.EventFilter{Limit: 1})
+		for _, e := range events {
+			r.LastEvent = &eventView{At: moment(e.At), Kind: e.Kind}
+		}
+	}
+	if len(r.Pending) > 0 {
+		return nil
+	}
+	return err
+}

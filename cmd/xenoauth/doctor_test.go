@@ -1,0 +1,245 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"xenoauth/internal/dbtest"
+	"xenoauth/store/storetest"
+)
+
+// checkup is the doctor's JSON, as far as tests look at it.
+type checkup struct {
+	Healthy   bool     `json:"healthy"`
+	Attention []string `json:"attention"`
+	Database  struct {
+		Name, Version string
+	} `json:"database"`
+	Pending []object `json:"pending_migrations"`
+	Unsafe  []string `json:"unsafe_settings"`
+	Live    struct {
+		Apps, Installations, Tokens int64
+	} `json:"live"`
+	LastEvent *struct {
+		Kind string `json:"kind"`
+		At   string `json:"at"`
+	} `json:"last_event"`
+	Tables []struct {
+		Table string `json:"table"`
+		Bytes int64  `json:"bytes"`
+		Day   *int64 `json:"rows_24h"`
+	} `json:"tables"`
+}
+
+// has says whether something needs attention for that reason.
+func (c checkup) has(saying string) bool {
+	return strings.Contains(strings.Join(c.Attention, "\n"), saying)
+}
+
+// doctor runs the doctor, which must end with the code.
+func doctor(t *testing.T, l line, code int, args ...string) (c checkup) {
+	t.Helper()
+	r := l.run(t, append([]string{"doctor", "--json"}, args...)...)
+	if r.code != code {
+		t.Fatalf("doctor: exit %d, want %d\n%s%s", r.code, code, r.stdout, r.stderr)
+	}
+	if err := json.Unmarshal([]byte(r.stdout), &c); err != nil {
+		t.Fatalf("%v in\n%s", err, r.stdout)
+	}
+	if c.Healthy != (code == exitDone) || c.Healthy != (len(c.Attention) == 0) {
+		t.Fatalf("exit %d, healthy %t, attention %q", r.code, c.Healthy, c.Attention)
+	}
+	return c
+}
+
+// TestDoctor: what it says of a database in use, beside a running server, in both forms.
+func TestDoctor(t *testing.T) {
+	t.Parallel()
+	dbtest.EachURL(t, func(t *testing.T, database string) {
+		st := dbtest.Open(t, database)
+		u, a := storetest.NewUser(t, st)
+		app, _ := storetest.NewApp(t, st, a.ID, nil)
+		ins := storetest.Install(t, st, u, a.ID, app.ID, storetest.Scopes(t, "widgets"))
+		storetest.Redeem(t, st, ins, storetest.TokenGrant(st, ins))
+		l, code, kind := on(database), exitDone, "SQLite 3."
+		startServing(t, l, "--ops-listen", "off")
+		if strings.HasPrefix(database, "postgres") {
+			code, kind = exitRefused, "PostgreSQL 1" // the test's Postgres is not safe
+		}
+		c := doctor(t, l, code)
+		if !strings.HasPrefix(c.Database.Version, kind) || c.Database.Name != databaseName(database) || len(c.Pending) != 0 {
+			t.Errorf("database %v, pending %v", c.Database, c.Pending)
+		}
+		if c.Live.Apps != 1 || c.Live.Installations != 1 || c.Live.Tokens != 1 || c.LastEvent == nil || c.LastEvent.Kind == "" {
+			t.Errorf("live %v, last event %v", c.Live, c.LastEvent)
+		}
+		if code == exitRefused && (len(c.Unsafe) != 3 || !c.has("fsync = off: set fsync = on in postgresql.conf") || len(c.Attention) != 3) {
+			t.Errorf("unsafe %q, attention %q", c.Unsafe, c.Attention)
+		}
+		sized := 0
+		for _, table := range c.Tables {
+			if table.Bytes > 0 {
+				sized++
+			}
+			if table.Table == "tokens" && (table.Day == nil || *table.Day != 1) {
+				t.Errorf("tokens of the last day: %v", table.Day)
+			}
+		}
+		if sized != len(c.Tables) || sized < 15 {
+			t.Errorf("%d of %d tables have a size", sized, len(c.Tables))
+		}
+		r := l.run(t, "doctor")
+		for _, want := range []string{"TABLE", "audit_events", kind, "1 apps, 1 installations, 1 non-expiring tokens", "up to date"} {
+			if r.code != code || !strings.Contains(r.stdout, want) {
+				t.Errorf("exit %d; the report lacks %q:\n%s%s", r.code, want, r.stdout, r.stderr)
+			}
+		}
+	})
+}
+
+// TestDoctorFindsBacklog: rows that ended long ago mean that nobody sweeps; those of the last minutes do not.
+func TestDoctorFindsBacklog(t *testing.T) {
+	t.Parallel()
+	database := dbtest.SQLite(t)
+	st := dbtest.Open(t, database)
+	u, a := storetest.NewUser(t, st)
+	app, _ := storetest.NewApp(t, st, a.ID, nil)
+	ins := storetest.Install(t, st, u, a.ID, app.ID, storetest.Scopes(t, "widgets"))
+	for _, c := range []struct {
+		ended time.Duration
+		code  int
+	}{{time.Hour + 5*time.Minute, exitDone}, {3 * time.Hour, exitRefused}} {
+		code := storetest.Code(st, ins)
+		code.ExpiresAt = st.Now().Add(-c.ended)
+		if err := st.CreateCode(t.Context(), code); err != nil {
+			t.Fatal(err)
+		}
+		if got := doctor(t, on(database), c.code); got.has("Rows of codes") != (c.code == exitRefused) {
+			t.Errorf("%v: attention %q", c.ended, got.Attention)
+		}
+	}
+	if got := doctor(t, on(database), exitDone, "--retention-grace", "4h"); len(got.Attention) != 0 {
+		t.Errorf("within a longer grace: %q", got.Attention)
+	}
+}
+
+// TestDoctorOnUnmigrated: a database without tables, and one that is behind, are looked at as far as they go.
+func TestDoctorOnUnmigrated(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "empty.db")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := doctor(t, on("sqlite:"+path), exitRefused)
+	if !c.has(`run "xenoauth migrate up"`) || len(c.Pending) < 2 {
+		t.Errorf("pending %v, attention %q", c.Pending, c.Attention)
+	}
+	on("sqlite:"+filepath.Join(t.TempDir(), "none.db")).fails(t, exitRefused, "there is no database", "doctor")
+	on("postgres://nobody@127.0.0.1:1/none").fails(t, exitRefused, "The database could not be asked", "doctor")
+	on("mysql://x").fails(t, exitUsage, "database-url", "doctor")
+}
+
+// TestDoctorOnSettings: what serve would refuse, and what is hardly meant.
+func TestDoctorOnSettings(t *testing.T) {
+	t.Parallel()
+	database := dbtest.SQLite(t)
+	for name, test := range map[string]struct {
+		args   string
+		saying string // "": fine
+	}{
+		"defaults":                  {"", ""},
+		"a matching issuer":         {"--issuer http://localhost:8080", ""},
+		"another port":              {"--issuer http://localhost:9999", "names another port"},
+		"http for others":           {"--issuer http://auth.example.com", "http is for this machine only"},
+		"loopback for others":       {"--issuer http://localhost:8080 --listen 0.0.0.0:8080", "is for this machine only, but serve listens on 0.0.0.0"},
+		"no issuer":                 {"--listen 0.0.0.0:8080", "issuer (from the default): required"},
+		"a proxy nobody knows":      {"--issuer https://auth.example.com", "--trusted-proxies is empty"},
+		"a proxy":                   {"--issuer https://auth.example.com --trusted-proxies 10.0.0.0/8", ""},
+		"a grace that is too short": {"--retention-grace 1m", "retention-grace"},
+		"two things":                {"--code-lifetime 1h --token-limit 0", "token-limit"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			code := exitDone
+			if test.saying != "" {
+				code = exitRefused
+			}
+			if c := doctor(t, on(database), code, strings.Fields(test.args)...); !c.has(test.saying) {
+				t.Errorf("attention %q, want %q", c.Attention, test.saying)
+			}
+		})
+	}
+	t.Run("an open file", func(t *testing.T) {
+		t.Parallel()
+		database := dbtest.SQLite(t)
+		if err := os.Chmod(strings.TrimPrefix(database, "sqlite:"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if c := doctor(t, on(database), exitRefused); !c.has("chmod 600") {
+			t.Errorf("attention %q", c.Attention)
+		}
+	})
+}
+
+// TestSafeStart: serve refuses a Postgres that loses what it acknowledged, naming each setting and how to mend it, unless
+// it is told otherwise; the demo warns only.
+func TestSafeStart(t *testing.T) {
+	t.Parallel()
+	database := dbtest.Postgres(t)
+	serve := []string{"serve", "--listen", "127.0.0.1:0", "--ops-listen", "off"}
+	for _, saying := range []string{
+		"fsync = off: set fsync = on", "full_page_writes = off: set", "synchronous_commit = off: set", "--allow-unsafe-database",
+	} {
+		on(database).fails(t, exitRefused, saying, serve...)
+	}
+	on(database+"&synchronous_commit=on").fails(t, exitRefused, "fsync = off", serve...)
+	on(database).fails(t, exitUsage, "neither true nor false", append(serve, "--allow-unsafe-database=perhaps")...)
+	allowed := on(database)
+	allowed.env["XENOAUTH_ALLOW_UNSAFE_DATABASE"] = "true"
+	startServing(t, allowed, "--ops-listen", "off")
+	r := line{}.ok(t, nil, "demo", "--check", "--database-url", database)
+	if !strings.Contains(r.stderr, "may lose what it acknowledged") {
+		t.Errorf("the demo does not warn: %s", r.stderr)
+	}
+}
+
+// TestSafePostgres: a Postgres as it is installed is served without a word.
+func TestSafePostgres(t *testing.T) {
+	t.Parallel()
+	dbtest.Postgres(t) // skips or fails without Postgres
+	c, err := dbtest.Start(t.Context(), dbtest.Durable...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Stop)
+	database, err := c.NewDatabase(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	startServing(t, on(database), "--ops-listen", "off", "--allow-unsafe-database=false")
+	if c := doctor(t, on(database), exitDone); len(c.Unsafe) != 0 {
+		t.Errorf("unsafe: %q", c.Unsafe)
+	}
+	on(database+"&synchronous_commit=off").fails(t, exitRefused, "synchronous_commit = off", "serve", "--listen", "127.0.0.1:0", "--ops-listen", "off")
+}
+
+// TestPeriods: retention may be given in days.
+func TestPeriods(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]time.Duration{"400d": 9600 * time.Hour, "48h": 48 * time.Hour, "0": 0, "0d": 0} {
+		s := &settings{values: map[string]value{"audit-retention": {text: text}}}
+		if got := s.period("audit-retention", time.Hour); got != want || s.err() != nil {
+			t.Errorf("%s: %v, %v", text, got, s.err())
+		}
+	}
+	for _, text := range []string{"", "d", "-1d", "1m", "1y", "99999999d", "4 d"} {
+		s := &settings{values: map[string]value{"audit-retention": {text: text}}}
+		if got := s.period("audit-retention", time.Hour); s.err() == nil {
+			t.Errorf("%q is taken for %v", text, got)
+		}
+	}
+}

@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"xenoauth/internal/directory"
+	"xenoauth/store"
+)
+
+// keyView is an API key in JSON.
+type keyView struct {
+	ID          string   `json:"id"`
+	Name        string   `json:"name"`
+	Account     string   `json:"account"`
+	AccountName string   `json:"account_name,omitempty"`
+	Scopes      []string `json:"scopes"` // empty: an account API key, for integration tokens
+	User        string   `json:"user,omitempty"`
+	UserEmail   string   `json:"user_email,omitempty"`
+	Hint        string   `json:"hint,omitempty"`
+	CreatedAt   moment   `json:"created_at"`
+	LastUsedAt  moment   `json:"last_used_at"`
+	Key         string   `json:"key,omitempty"` // only when it was just made
+}
+
+func viewKey(k store.APIKey) keyView {
+	return keyView{
+		ID: k.ID, Name: k.Name, Account: k.AccountID, AccountName: k.AccountName, Scopes: strings.Fields(directory.RoleNames(k.Roles)),
+		User: k.UserID, UserEmail: k.UserEmail, Hint: k.Hint, CreatedAt: moment(k.CreatedAt), LastUsedAt: moment(k.LastUsedAt),
+	}
+}
+
+// use is what the key is good for, in words.
+func (v keyView) use() string {
+	if len(v.Scopes) == 0 {
+		return "integration tokens"
+	}
+	return strings.Join(v.Scopes, ",") + " for " + v.UserEmail
+}
+
+func (p *program) keyCommand() *cobra.Command {
+	return asGroup(&cobra.Command{
+		Use:   "key",
+		Short: "Manage the API keys of accounts",
+	}, p.keyAdd(), p.keyList(), p.keyRotate(), p.keyRevoke())
+}
+
+func (p *program) keyAdd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "add NAME --account ACCOUNT_OR_EMAIL",
+		Short: "Make an API key of an account",
+		Long: `Make an API key of an account and print it, this once; only its hash is kept.
+
+Without --scope it is an account API key, which a program exchanges for integration tokens at
+/authorization/integration. With --scope it is itself a bearer token, which works until it is
+revoked: it acts for a member, never with more than that member's role allows at the time.`,
+		Example: `  xenoauth key add "Nightly export" --account ada@example.org --json
+  xenoauth key add "Help desk" --account ada@example.org --scope agent,bot
+  xenoauth key add "Chat" --account ada@example.org --scope bot --user bot+68f0c0ffee00112233445566@example.org`,
+		Args: arguments("NAME"),
+	}
+	account := cmd.Flags().String("account", "", "the `ACCOUNT_OR_EMAIL` that the key belongs to")
+	scopes := cmd.Flags().StringSlice("scope", nil, "roles, separated by commas: guest, agent, bot, admin")
+	user := cmd.Flags().String("user", "", "the `MEMBER` that a key with --scope acts for, by e-mail address or id (default the account's first admin)")
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+		if *account == "" {
+			return misuse("name the account: --account ACCOUNT_OR_EMAIL")
+		}
+		form := directory.KeyForm{Name: args[0]}
+		if cmd.Flags().Changed("scope") {
+			form.Scopes = append([]string{}, *scopes...)
+		}
+		a, err := o.directory.ResolveAccount(ctx, *account)
+		if err != nil {
+			return err
+		}
+		if *user != "" {
+			u, err := o.directory.ResolveUser(ctx, *user)
+			if err != nil {
+				return err
+			}
+			form.UserID = u.ID
+		}
+		k, c, err := o.directory.CreateKey(ctx, operator(), a.ID, form)
+		if err != nil {
+			return err
+		}
+		if k, err = o.directory.Key(ctx, "", k.ID); err != nil {
+			return err
+		}
+		v := viewKey(k)
+		v.Key = c.Reveal()
+		if *asJSON {
+			return p.printJSON(v)
+		}
+		return p.printFields(field{"id", v.ID}, field{"name", v.Name}, field{"account", v.Account + "  " + v.AccountName},
+			field{"good for", v.use()}, field{"key", v.Key + "  (shown only now)"})
+	})
+	return cmd
+}
+
+func (p *program) keyList() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "List API keys, without the keys",
+		Example: "  xenoauth key list --account ada@example.org --json",
+		Args:    arguments(),
+	}
+	account := cmd.Flags().String("account", "", "only the keys of this `ACCOUNT_OR_EMAIL`")
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, _ []string) error {
+		only, err := o.onlyAccount(ctx, *account)
+		if err != nil {
+			return err
+		}
+		keys, err := o.directory.Keys(ctx, "")
+		if err != nil {
+			return err
+		}
+		views, rows := []keyView{}, [][]string{}
+		for _, k := range keys {
+			if only != "" && k.AccountID != only {
+				continue
+			}
+			v := viewKey(k)
+			views = append(views, v)
+			rows = append(rows, []string{v.ID, v.Name, v.AccountName, v.use(), "…" + v.Hint, v.CreatedAt.String(), v.LastUsedAt.String()})
+		}
+		if *asJSON {
+			return p.printJSON(views)
+		}
+		return p.printRows([]string{"ID", "NAME", "ACCOUNT", "GOOD FOR", "KEY", "CREATED (UTC)", "LAST USED (UTC)"}, rows)
+	})
+	return cmd
+}
+
+// onlyAccount is the id of the account that a list is narrowed to; "" for all.
+func (o *office) onlyAccount(ctx context.Context, ref string) (string, error) {
+	if ref == "" {
+		return "", nil
+	}
+	a, err := o.directory.ResolveAccount(ctx, ref)
+	return a.ID, err
+}
+
+// oldUntilFlag says when what is replaced ends: at once, unless it is given time.
+func oldUntilFlag(cmd *cobra.Command) *string {
+	return cmd.Flags().String("old-until", "now", "how long the old one works: now or a time such as `24h`")
+}
+
+// endOfOld reads it. Unlike an app's secret, what a key or a bot had before always ends.
+func endOfOld(text string, now time.Time) (time.Time, error) {
+	until, err := parseOldUntil(text, now)
+	if err != nil || until.IsZero() {
+		return time.Time{}, misuse("--old-until %q is not now or a time such as 24h", text)
+	}
+	return until, nil
+}
+
+// rotatedKeyView is a new key in JSON: the only time it is shown.
+type rotatedKeyView struct {
+	ID       string `json:"id"`
+	Key      string `json:"key"`
+	OldUntil moment `json:"old_until"`
+}
+
+func (p *program) keyRotate() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "rotate KEY",
+		Short: "Replace an API key by another; its id, name and scopes stay",
+		Long: `Replace an API key by another and print it, this once; its id, name and scopes stay.
+
+The old one stops working at once, with the integration tokens that were got with it, unless
+--old-until gives it time, so that the new one can be rolled out. Two work at a time at most.`,
+		Example: `  xenoauth key rotate key_0AbCdEfGhIjKlMnOpQrStU
+  xenoauth key rotate key_0AbCdEfGhIjKlMnOpQrStU --old-until 24h --json`,
+		Args: arguments("KEY"),
+	}
+	oldUntil, asJSON := oldUntilFlag(cmd), jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+		until, err := endOfOld(*oldUntil, o.store.Now())
+		if err != nil {
+			return err
+		}
+		c, err := o.directory.RotateKey(ctx, operator(), "", args[0], until)
+		if err != nil {
+			return orEndNow(err)
+		}
+		v := rotatedKeyView{ID: args[0], Key: c.Reveal(), OldUntil: moment(until)}
+		if *asJSON {
+			return p.printJSON(v)
+		}
+		return p.printFields(field{"id", v.ID}, field{"key", v.Key + "  (shown only now)"}, field{"old key", "works until " + v.OldUntil.String() + " UTC"})
+	})
+	return cmd
+}
+
+func (p *program) keyRevoke() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "revoke KEY",
+		Short:   "End an API key for ever, with the tokens that were got with it",
+		Example: "  xenoauth key revoke key_0AbCdEfGhIjKlMnOpQrStU --yes",
+		Args:    arguments("KEY"),
+	}
+	yes, asJSON := confirmFlag(cmd), jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+		k, err := o.directory.Key(ctx, "", args[0])
+		if err != nil {
+			return err
+		}
+		if err := p.confirm(*yes, "End the key %q of %s for ever?", k.Name, k.AccountName); err != nil {
+			return err
+		}
+		if err := o.directory.RevokeKey(ctx, operator(), "", k.ID); err != nil {
+			return err
+		}
+		return p.done(*asJSON, "revoked", k.ID, k.Name)
+	})
+	return cmd
+}
+
+// orEndNow adds the way out of having two already.
+func orEndNow(err error) error {
+	if errors.Is(err, store.ErrLimit) {
+		return errors.New("two work already, which is the most there may be: add --old-until now to end both at once")
+	}
+	return err
+}

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"xenoauth/store"
+)
+
+// mending says what to do about an unsafe setting of a database.
+var mending = map[string]string{
+	"fsync":              "set fsync = on in postgresql.conf and reload Postgres",
+	"full_page_writes":   "set full_page_writes = on in postgresql.conf and reload Postgres",
+	"synchronous_commit": "set synchronous_commit = on (or local, remote_write, remote_apply) for the server, and for this role, database and URL, if one of them says otherwise",
+	"synchronous":        "this SQLite was built with another default than FULL; use the release",
+}
+
+// howToMend is a line for each unsafe setting.
+func howToMend(unsafe []string) []string {
+	lines := make([]string, len(unsafe))
+	for i, setting := range unsafe {
+		name, _, _ := strings.Cut(setting, " ")
+		lines[i] = setting + ": " + mending[name]
+	}
+	return lines
+}
+
+// checkSafety refuses a database that loses what it acknowledged when its machine fails: somebody's revoked token would
+// be good again. With allowed it only warns.
+func checkSafety(ctx context.Context, st store.Upkeep, allowed bool, log *slog.Logger) error {
+	unsafe, err := st.UnsafeSettings(ctx)
+	if err != nil {
+		return fmt.Errorf("is the database safe: %w", err)
+	}
+	switch {
+	case len(unsafe) == 0:
+		return nil
+	case allowed:
+		log.WarnContext(ctx, "the database may lose what it acknowledged when its machine fails", "settings", strings.Join(unsafe, ", "))
+		return nil
+	}
+	return errors.New(`the database may lose what it acknowledged when its machine fails, and a revoked token would be good again:
+  ` + strings.Join(howToMend(unsafe), "\n  ") + `
+Where that does not matter, or the storage underneath is safe by itself, say --allow-unsafe-database.`)
+}

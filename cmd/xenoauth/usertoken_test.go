@@ -1,0 +1,89 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"xenoauth/internal/dbtest"
+	"xenoauth/internal/issuer"
+	"xenoauth/internal/scope"
+	"xenoauth/internal/secret"
+	"xenoauth/store"
+)
+
+// userPair is a pair of the user's as the server would give it.
+func userPair(t *testing.T, st store.Store, email string, o issuer.UserTokenOptions) issuer.UserPair {
+	t.Helper()
+	u, err := st.UserByEmail(t.Context(), email)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Issuer, o.SealingKey = "https://auth.test", []byte(strings.Repeat("k", 32))
+	i := issuer.New(st, scope.Default(), secret.Format{}, issuer.Options{UserTokens: o})
+	p, err := i.NewUserPair(t.Context(), operator(), u, store.LookupID{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// TestUserTokenCommands: the operator's commands know user tokens by either algorithm, and revoke a family by each half.
+func TestUserTokenCommands(t *testing.T) {
+	t.Parallel()
+	dbtest.EachURL(t, func(t *testing.T, database string) {
+		l := on(database)
+		user, account := addUser(t, l, "ada@example.org")
+		st := dbtest.Open(t, database)
+		p := userPair(t, st, "ada@example.org", issuer.UserTokenOptions{})
+		var v object
+		l.with(p.Token+"\n").ok(t, &v, "token", "inspect", "-")
+		if v["kind"] != "user token" || v["sub"] != user || v["client_id"] != nil || v["account"].(map[string]any)["id"] != account {
+			t.Errorf("inspected %v", v)
+		}
+		l.with(p.Token[:len(p.Token)-4]).fails(t, exitRefused, "no such token", "token", "revoke", "-")
+		l.with(p.Token).ok(t, nil, "token", "inspect", "-")
+		l.with(p.Token).ok(t, nil, "token", "revoke", "-")
+		l.with(p.Token).fails(t, exitRefused, "not active", "token", "inspect", "-")
+
+		p = userPair(t, st, "ada@example.org", issuer.UserTokenOptions{})
+		l.with(p.RefreshToken[:len(p.RefreshToken)-1]+"g").fails(t, exitRefused, "no such token", "token", "revoke", "-")
+		l.with(p.RefreshToken).ok(t, nil, "token", "revoke", "-")
+		l.with(p.Token).fails(t, exitRefused, "not active", "token", "inspect", "-")
+
+		shared := strings.Repeat("s", 32)
+		p = userPair(t, st, "ada@example.org", issuer.UserTokenOptions{Algorithm: "HS256", Secret: secret.Text(shared)})
+		l.with(p.Token).fails(t, exitRefused, "not active", "token", "inspect", "-")
+		l.with(p.Token).ok(t, nil, "token", "inspect", "-", "--user-token-secret", shared)
+	})
+}
+
+// TestUserTokenSettings: HS256 needs a secret, which comes from a file and is never shown; keys change, and not too often.
+func TestUserTokenSettings(t *testing.T) {
+	t.Parallel()
+	file := writeFile(t, "secret", strings.Repeat("s", 32)+"\n")
+	s := loaded(t, map[string]string{"XENOAUTH_USER_TOKEN_SECRET_FILE": file, "XENOAUTH_USER_TOKEN_ALG": "HS256"}, "--key-rotation", "60d")
+	o := s.userTokens()
+	if s.err() != nil || o.Algorithm != "HS256" || o.Secret.Reveal() != strings.Repeat("s", 32) || o.KeyInterval.Hours() != 60*24 || o.Check() != nil {
+		t.Errorf("from a file: %s %v %v", o.Algorithm, o.KeyInterval, s.err())
+	}
+	s = loaded(t, nil)
+	if o := s.userTokens(); s.err() != nil || o.Algorithm != "ES256" || o.Secret != "" || o.KeyInterval.Hours() != 30*24 || o.Check() != nil {
+		t.Errorf("without settings: %s %v %v", o.Algorithm, o.KeyInterval, s.err())
+	}
+	for want, c := range map[string]struct {
+		env  map[string]string
+		args []string
+	}{
+		"HS256 needs a secret":   {nil, []string{"--user-token-alg", "HS256"}},
+		`"none" is none of the`:  {nil, []string{"--user-token-alg", "none"}},
+		"6 bytes are too few":    {map[string]string{"XENOAUTH_USER_TOKEN_SECRET": "hunter"}, nil},
+		"is not a time of at":    {nil, []string{"--key-rotation", "1h"}},
+		"keys do change: use a ": {nil, []string{"--key-rotation", "0"}},
+	} {
+		s := loaded(t, c.env, c.args...)
+		s.userTokens()
+		if err := s.err(); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter") {
+			t.Errorf("%v: %v, want %q", c.args, err, want)
+		}
+	}
+}

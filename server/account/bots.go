@@ -1,0 +1,172 @@
+package account
+
+import (
+	"net/http"
+
+	"xenoauth/internal/directory"
+	"xenoauth/internal/secret"
+	"xenoauth/server/web"
+	"xenoauth/store"
+)
+
+// botsPage is the data of bots.html.
+type botsPage struct {
+	Bots    []store.Bot
+	Admin   bool
+	Several bool
+}
+
+// botFormPage is the data of bot_form.html.
+type botFormPage struct {
+	Accounts []store.Member
+	Account  string
+	Name     string
+	Several  bool
+	Errors   directory.FieldErrors
+}
+
+// botPage is the data of bot.html, and with a Secret of bot_secret.html.
+type botPage struct {
+	Bot      store.Bot
+	Endpoint string // the bot's service endpoint
+	Secrets  []store.Secret
+	New      bool
+	Secret   string // shown this once
+	Others   string // what becomes of the secret before it
+}
+
+// ListBots shows the bots of all accounts of which the visitor is an admin.
+func (h *Handler) ListBots(w http.ResponseWriter, r *http.Request) error {
+	accounts, err := h.managed(r)
+	if err != nil {
+		return err
+	}
+	bots, err := h.directory.Bots(r.Context(), web.VisitorOf(r.Context()).User.ID)
+	if err != nil {
+		return err
+	}
+	return h.web.Render(w, r, http.StatusOK, "bots", botsPage{Bots: bots, Admin: len(accounts) > 0, Several: len(accounts) > 1})
+}
+
+// ShowNewBot is the empty form.
+func (h *Handler) ShowNewBot(w http.ResponseWriter, r *http.Request) error {
+	return h.botForm(w, r, http.StatusOK, botFormPage{})
+}
+
+func (h *Handler) botForm(w http.ResponseWriter, r *http.Request, status int, page botFormPage) error {
+	var err error
+	if page.Accounts, err = h.managed(r); err != nil {
+		return err
+	}
+	if len(page.Accounts) == 0 {
+		return web.Forbidden("Bots are made by the admins of an account, and you are none.")
+	}
+	page.Several = len(page.Accounts) > 1
+	return h.web.Render(w, r, status, "bot_form", page)
+}
+
+// CreateBot makes a bot and shows its secret this once.
+func (h *Handler) CreateBot(w http.ResponseWriter, r *http.Request) error {
+	values, err := web.ParseForm(w, r)
+	if err != nil {
+		return err
+	}
+	page := botFormPage{Account: values.Get("account"), Name: values.Get("name")}
+	accountID, err := h.accountOf(r, page.Account)
+	if err != nil {
+		return err
+	}
+	b, c, err := h.directory.CreateBot(r.Context(), web.VisitorOf(r.Context()).Actor(r), accountID, page.Name)
+	if err != nil {
+		if page.Errors, err = web.Faults(err); err != nil {
+			return tooMany(err)
+		}
+		return h.botForm(w, r, http.StatusUnprocessableEntity, page)
+	}
+	return h.web.Render(w, r, http.StatusOK, "bot_secret", botPage{Bot: b, Endpoint: h.endpoint(b), New: true, Secret: c.Reveal()})
+}
+
+// endpoint is the bot's service endpoint: the address below which it gets its tokens (SEEDS.md §2).
+func (h *Handler) endpoint(b store.Bot) string { return h.issuer + "/bots/" + b.ID }
+
+// bot finds the bot that the path names among the visitor's: everybody else's does not exist.
+func (h *Handler) bot(r *http.Request) (store.Bot, error) {
+	id := r.PathValue("bot")
+	if !secret.ValidUserID(id) {
+		return store.Bot{}, web.NotFound()
+	}
+	return h.directory.Bot(r.Context(), web.VisitorOf(r.Context()).User.ID, id)
+}
+
+// ShowBot shows all there is to a bot but its secret.
+func (h *Handler) ShowBot(w http.ResponseWriter, r *http.Request) error {
+	b, err := h.bot(r)
+	if err != nil {
+		return err
+	}
+	secrets, err := h.directory.BotSecrets(r.Context(), web.VisitorOf(r.Context()).User.ID, b.ID)
+	if err != nil {
+		return err
+	}
+	return h.web.Render(w, r, http.StatusOK, "bot", botPage{Bot: b, Endpoint: h.endpoint(b), Secrets: secrets})
+}
+
+// ShowRotateBot asks how long the present secret goes on working.
+func (h *Handler) ShowRotateBot(w http.ResponseWriter, r *http.Request) error {
+	b, err := h.bot(r)
+	if err != nil {
+		return err
+	}
+	live, err := h.directory.BotSecrets(r.Context(), web.VisitorOf(r.Context()).User.ID, b.ID)
+	if err != nil {
+		return err
+	}
+	return h.web.Render(w, r, http.StatusOK, "key_rotate", rotatePage{
+		Name: b.Name, What: "secret", Path: "/account/bots/" + b.ID + "/rotate", Back: "/account/bots/" + b.ID, Full: len(live) >= store.MaxSecrets,
+	})
+}
+
+// RotateBot makes another secret and shows it this once.
+func (h *Handler) RotateBot(w http.ResponseWriter, r *http.Request) error {
+	b, err := h.bot(r)
+	if err != nil {
+		return err
+	}
+	until, others, err := h.keeps(w, r, "secret")
+	if err != nil {
+		return err
+	}
+	v := web.VisitorOf(r.Context())
+	c, err := h.directory.RotateBot(r.Context(), v.Actor(r), v.User.ID, b.ID, until)
+	if err != nil {
+		return tooMany(err)
+	}
+	return h.web.Render(w, r, http.StatusOK, "bot_secret", botPage{Bot: b, Endpoint: h.endpoint(b), Secret: c.Reveal(), Others: others})
+}
+
+// ShowRemoveBot says what stops working and asks.
+func (h *Handler) ShowRemoveBot(w http.ResponseWriter, r *http.Request) error {
+	b, err := h.bot(r)
+	if err != nil {
+		return err
+	}
+	return h.web.Render(w, r, http.StatusOK, "bot_remove", botPage{Bot: b})
+}
+
+// RemoveBot ends a bot for good.
+func (h *Handler) RemoveBot(w http.ResponseWriter, r *http.Request) error {
+	if _, err := web.ParseForm(w, r); err != nil {
+		return err
+	}
+	b, err := h.bot(r)
+	if err != nil {
+		return err
+	}
+	v := web.VisitorOf(r.Context())
+	if err := h.directory.RemoveBot(r.Context(), v.Actor(r), v.User.ID, b.ID); err != nil {
+		return err
+	}
+	h.web.Notice(w, r, "The bot "+b.Name+" is removed and has no access any more.")
+	web.Redirect(w, r, "/account/bots")
+	return nil
+}

@@ -1,0 +1,97 @@
+package account
+
+import (
+	"net/http"
+	"slices"
+
+	"xenoauth/internal/directory"
+	"xenoauth/internal/scope"
+	"xenoauth/server/web"
+	"xenoauth/store"
+)
+
+// keyFormPage is the data of key_form.html.
+type keyFormPage struct {
+	Accounts []store.Member // of which one is chosen; never empty
+	Account  string
+	Name     string
+	Token    bool // the key is used as a token
+	Roles    []chosenRole
+	Bots     []store.Bot // that a token may act for, instead of the visitor
+	Several  bool        // accounts
+	User     string      // whom it acts for: "" for the visitor
+	Errors   directory.FieldErrors
+}
+
+// chosenRole is a role to tick.
+type chosenRole struct {
+	scope.RoleInfo
+	Chosen bool
+}
+
+// ShowNewKey is the empty form.
+func (h *Handler) ShowNewKey(w http.ResponseWriter, r *http.Request) error {
+	return h.keyForm(w, r, http.StatusOK, keyFormPage{}, nil)
+}
+
+// keyForm fills in what there is to choose from. Who is an admin of no account has nothing to make a key for.
+func (h *Handler) keyForm(w http.ResponseWriter, r *http.Request, status int, page keyFormPage, roles []string) error {
+	var err error
+	if page.Accounts, err = h.managed(r); err != nil {
+		return err
+	}
+	if len(page.Accounts) == 0 {
+		return web.Forbidden("API keys are made by the admins of an account, and you are none.")
+	}
+	page.Several = len(page.Accounts) > 1
+	if page.Bots, err = h.directory.Bots(r.Context(), web.VisitorOf(r.Context()).User.ID); err != nil {
+		return err
+	}
+	for _, info := range h.catalogue.Roles() {
+		page.Roles = append(page.Roles, chosenRole{info, slices.Contains(roles, string(info.Role))})
+	}
+	return h.web.Render(w, r, status, "key_form", page)
+}
+
+// CreateKey makes a key and shows it this once.
+func (h *Handler) CreateKey(w http.ResponseWriter, r *http.Request) error {
+	values, err := web.ParseForm(w, r, "scopes")
+	if err != nil {
+		return err
+	}
+	page := keyFormPage{Account: values.Get("account"), Name: values.Get("name"), Token: values.Get("kind") == "token", User: values.Get("user")}
+	form := directory.KeyForm{Name: page.Name}
+	if page.Token {
+		form.Scopes, form.UserID = append([]string{}, values.All("scopes")...), page.User
+	}
+	v := web.VisitorOf(r.Context())
+	accountID, err := h.accountOf(r, page.Account)
+	if err != nil {
+		return err
+	}
+	k, c, err := h.directory.CreateKey(r.Context(), v.Actor(r), accountID, form)
+	if err != nil {
+		if page.Errors, err = web.Faults(err); err != nil {
+			return tooMany(err)
+		}
+		return h.keyForm(w, r, http.StatusUnprocessableEntity, page, values.All("scopes"))
+	}
+	if k, err = h.directory.Key(r.Context(), v.User.ID, k.ID); err != nil {
+		return err
+	}
+	return h.web.Render(w, r, http.StatusOK, "key_secret", keySecretPage{Key: listKey(k, v.User), New: true, Secret: c.Reveal(), Issuer: h.issuer})
+}
+
+// accountOf is the account that a form names, or the only one there is to name.
+func (h *Handler) accountOf(r *http.Request, id string) (string, error) {
+	accounts, err := h.managed(r)
+	if err != nil {
+		return "", err
+	}
+	for _, m := range accounts {
+		if m.AccountID == id || id == "" && len(accounts) == 1 {
+			return m.AccountID, nil
+		}
+	}
+	return "", web.NotFound()
+}

@@ -1,0 +1,203 @@
+package account
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"xenoauth/internal/directory"
+	"xenoauth/internal/scope"
+	"xenoauth/internal/secret"
+	"xenoauth/server/web"
+	"xenoauth/store"
+)
+
+// keysPage is the data of keys.html.
+type keysPage struct {
+	Keys    []listedKey
+	Admin   bool // of an account
+	Several bool // admin of several accounts
+}
+
+// listedKey is what may be shown of an API key.
+type listedKey struct {
+	store.APIKey
+	RoleText string // "agent, bot"; "" for an account API key
+	For      string // whom a key with roles acts for, in words
+}
+
+// keySecretPage is the data of key_secret.html, the one page that holds a key.
+type keySecretPage struct {
+	Key    listedKey
+	New    bool
+	Secret string
+	Others string // what becomes of the credential before it
+	Issuer string
+}
+
+// rotatePage is the data of key_rotate.html, for keys and for bots.
+type rotatePage struct {
+	Name string
+	What string // "key" or "secret"
+	Path string // of the form
+	Back string
+	Full bool // two work already: both must end now
+}
+
+// revokeKeyPage is the data of key_revoke.html.
+type revokeKeyPage struct {
+	Key listedKey
+}
+
+// ListKeys shows the keys of all accounts of which the visitor is an admin.
+func (h *Handler) ListKeys(w http.ResponseWriter, r *http.Request) error {
+	user := web.VisitorOf(r.Context()).User
+	accounts, err := h.managed(r)
+	if err != nil {
+		return err
+	}
+	keys, err := h.directory.Keys(r.Context(), user.ID)
+	if err != nil {
+		return err
+	}
+	page := keysPage{Admin: len(accounts) > 0, Several: len(accounts) > 1}
+	for _, k := range keys {
+		page.Keys = append(page.Keys, listKey(k, user))
+	}
+	return h.web.Render(w, r, http.StatusOK, "keys", page)
+}
+
+func listKey(k store.APIKey, user store.User) listedKey {
+	l := listedKey{APIKey: k, RoleText: strings.ReplaceAll(directory.RoleNames(k.Roles), " ", ", ")}
+	switch {
+	case k.UserID == "":
+	case k.UserID == user.ID:
+		l.For = "you"
+	case k.UserBot:
+		l.For = "the bot " + k.UserName
+	default:
+		l.For = k.UserEmail
+	}
+	return l
+}
+
+// managed lists the accounts of which the visitor is an admin.
+func (h *Handler) managed(r *http.Request) ([]store.Member, error) {
+	members, err := h.store.MembersByUser(r.Context(), web.VisitorOf(r.Context()).User.ID)
+	if err != nil {
+		return nil, err
+	}
+	var managed []store.Member
+	for _, m := range members {
+		if m.Role == scope.RoleAdmin {
+			managed = append(managed, m)
+		}
+	}
+	return managed, nil
+}
+
+// key finds the key that the path names among the visitor's: everybody else's does not exist.
+func (h *Handler) key(r *http.Request) (listedKey, error) {
+	id := r.PathValue("key")
+	if !secret.ValidPublicID("key_", id) {
+		return listedKey{}, web.NotFound()
+	}
+	user := web.VisitorOf(r.Context()).User
+	k, err := h.directory.Key(r.Context(), user.ID, id)
+	return listKey(k, user), err
+}
+
+// ShowRotateKey asks how long the present credential goes on working.
+func (h *Handler) ShowRotateKey(w http.ResponseWriter, r *http.Request) error {
+	k, err := h.key(r)
+	if err != nil {
+		return err
+	}
+	live, err := h.directory.KeySecrets(r.Context(), web.VisitorOf(r.Context()).User.ID, k.ID)
+	if err != nil {
+		return err
+	}
+	return h.web.Render(w, r, http.StatusOK, "key_rotate", rotatePage{
+		Name: k.Name, What: "key", Path: "/account/keys/" + k.ID + "/rotate", Back: "/account/keys", Full: len(live) >= store.MaxSecrets,
+	})
+}
+
+// RotateKey makes another credential and shows it this once.
+func (h *Handler) RotateKey(w http.ResponseWriter, r *http.Request) error {
+	k, err := h.key(r)
+	if err != nil {
+		return err
+	}
+	until, others, err := h.keeps(w, r, "key")
+	if err != nil {
+		return err
+	}
+	v := web.VisitorOf(r.Context())
+	c, err := h.directory.RotateKey(r.Context(), v.Actor(r), v.User.ID, k.ID, until)
+	if err != nil {
+		return tooMany(err)
+	}
+	return h.web.Render(w, r, http.StatusOK, "key_secret", keySecretPage{Key: k, Secret: c.Reveal(), Others: others, Issuer: h.issuer})
+}
+
+// keeps reads how long what is replaced goes on working, and says it in words.
+func (h *Handler) keeps(w http.ResponseWriter, r *http.Request, what string) (time.Time, string, error) {
+	values, err := web.ParseForm(w, r)
+	if err != nil {
+		return time.Time{}, "", err
+	}
+	now := h.store.Now()
+	switch values.Get("keep") {
+	case "now":
+		return now, "The " + what + " before it has stopped working.", nil
+	case "1h":
+		return now.Add(time.Hour), "The " + what + " before it stops working in an hour.", nil
+	case "24h":
+		return now.Add(24 * time.Hour), "The " + what + " before it stops working in 24 hours.", nil
+	case "7d":
+		return now.Add(7 * 24 * time.Hour), "The " + what + " before it stops working in 7 days.", nil
+	}
+	return time.Time{}, "", web.BadRequest("keep", "must be now, 1h, 24h or 7d")
+}
+
+// tooMany turns a limit into a page that says what to do first.
+func tooMany(err error) error {
+	var secrets *directory.SecretLimitError
+	var keys *directory.KeyLimitError
+	switch {
+	case errors.As(err, &secrets):
+		return &web.Error{Status: http.StatusConflict, Title: "Two work already", Cause: err,
+			Description: "That is the most there may be. Go back, and let both end now."}
+	case errors.As(err, &keys):
+		return &web.Error{Status: http.StatusConflict, Title: "That is enough", Cause: err, Description: "Nothing was made: " + keys.Error() + "."}
+	}
+	return err
+}
+
+// ShowRevokeKey says what stops working and asks.
+func (h *Handler) ShowRevokeKey(w http.ResponseWriter, r *http.Request) error {
+	k, err := h.key(r)
+	if err != nil {
+		return err
+	}
+	return h.web.Render(w, r, http.StatusOK, "key_revoke", revokeKeyPage{k})
+}
+
+// RevokeKey ends a key for good.
+func (h *Handler) RevokeKey(w http.ResponseWriter, r *http.Request) error {
+	if _, err := web.ParseForm(w, r); err != nil {
+		return err
+	}
+	k, err := h.key(r)
+	if err != nil {
+		return err
+	}
+	v := web.VisitorOf(r.Context())
+	if err := h.directory.RevokeKey(r.Context(), v.Actor(r), v.User.ID, k.ID); err != nil {
+		return err
+	}
+	h.web.Notice(w, r, "The key "+k.Name+" is revoked and does not work any more.")
+	web.Redirect(w, r, "/account/keys")
+	return nil
+}

@@ -1,0 +1,21 @@
+package oauth
+
+import (
+	"net/http"
+
+	"xenoauth/server/web"
+)
+
+// keySetPath is where the metadata says that the keys are.
+const keySetPath = "/.well-known/jwks.json"
+
+// KeySet answers GET /.well-known/jwks.json: the public keys of user tokens (RFC 7517). A key is in it a day before it
+// signs, so that the answer may be kept.
+func (h *Handler) KeySet(w http.ResponseWriter, r *http.Request) error {
+	set, err := h.manager.KeySet(r.Context())
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Cache-Control", "public, max-age=300")
+	return web.WriteJSON(w, http.StatusOK, set)
+}

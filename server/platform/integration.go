@@ -1,0 +1,115 @@
+package platform
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"xenoauth/internal/issuer"
+	"xenoauth/internal/secret"
+	"xenoauth/internal/verify"
+	"xenoauth/server/web"
+	"xenoauth/store"
+)
+
+// integration is the answer of the integration endpoint; Expires is in minutes (SEEDS.md §2).
+type integration struct {
+	Token   string `json:"token"`
+	Expires int    `json:"expires"`
+}
+
+// integrationKeys are the three keys of a request. The last two are given together or not at all.
+type integrationKeys struct {
+	account, bot, botSecret string
+}
+
+// What the endpoint refuses. There are no other codes than 400, 403 and 404 for what a caller does.
+var (
+	errKey = &web.Error{Status: http.StatusNotFound, Description: "the AccountAPIKey was not found"}
+	errAPI = &web.Error{Status: http.StatusForbidden, Description: "Unauthorized: this account may not use the platform API"}
+	errBot = &web.Error{Status: http.StatusForbidden, Description: "Unauthorized: the BotAPIKey or the BotAPISecret is wrong"}
+)
+
+// Integration exchanges an account's API key, alone or with a bot's key and secret, for a token of 60 minutes: POST
+// /authorization/integration, and the same below a bot's own address.
+func (h *Handler) Integration(w http.ResponseWriter, r *http.Request) error {
+	if id := r.PathValue("bot"); id != "" && !secret.ValidUserID(id) {
+		return web.NotFound()
+	}
+	keys, err := readIntegration(w, r)
+	if err != nil {
+		return err
+	}
+	// What was proven may end before the token is stored. Then it is asked anew, and says itself what is wrong.
+	for range 2 {
+		var token secret.Credential
+		token, err = h.integrate(w, r, keys)
+		if err == nil {
+			return web.WriteJSON(w, http.StatusOK, integration{Token: token.Reveal(), Expires: int(issuer.IntegrationLifetime / time.Minute)})
+		}
+		if !errors.Is(err, store.ErrEnded) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+}
+
+// readIntegration takes the body and nothing else. Members are spelled as documented.
+func readIntegration(w http.ResponseWriter, r *http.Request) (integrationKeys, error) {
+	values, err := web.ParseMembers(w, r, "AccountAPIKey", "BotAPIKey", "BotAPISecret")
+	if err != nil {
+		return integrationKeys{}, err
+	}
+	keys := integrationKeys{values.Get("AccountAPIKey"), values.Get("BotAPIKey"), values.Get("BotAPISecret")}
+	switch {
+	case keys.account == "":
+		return integrationKeys{}, web.BadRequest("AccountAPIKey", "is missing from the JSON body")
+	case keys.bot != "" && keys.botSecret == "":
+		return integrationKeys{}, web.BadRequest("BotAPISecret", "is missing: it goes with the BotAPIKey")
+	case keys.bot == "" && keys.botSecret != "":
+		return integrationKeys{}, web.BadRequest("BotAPIKey", "is missing: it goes with the BotAPISecret")
+	}
+	return keys, nil
+}
+
+// integrate proves the keys and makes the token. store.ErrEnded: something ended between the two.
+func (h *Handler) integrate(w http.ResponseWriter, r *http.Request, keys integrationKeys) (secret.Credential, error) {
+	key, err := h.verify.AccountKey(r.Context(), secret.Text(keys.account))
+	switch {
+	case errors.Is(err, verify.ErrKey):
+		return secret.Credential{}, h.refused(w, r, keys.account, errKey)
+	case errors.Is(err, verify.ErrNoAPI):
+		return secret.Credential{}, errAPI
+	case err != nil:
+		return secret.Credential{}, err
+	}
+	var bot *store.BotAccess
+	if keys.bot != "" {
+		b, err := h.verify.Bot(r.Context(), verify.BotCredentials{Key: keys.bot, Secret: secret.Text(keys.botSecret)})
+		if errors.Is(err, verify.ErrClient) || err == nil && !mayUse(b, key, r.PathValue("bot")) {
+			return secret.Credential{}, h.refused(w, r, keys.botSecret, errBot)
+		}
+		if err != nil {
+			return secret.Credential{}, err
+		}
+		bot = &b
+	}
+	return h.issuer.IntegrationToken(r.Context(), key, bot, h.verify.Plans())
+}
+
+// mayUse says whether a proven bot is of the key's account, and the one whose address was asked, if it was one's.
+func mayUse(b store.BotAccess, key store.KeyAccess, address string) bool {
+	return b.Bot.AccountID == key.Key.AccountID && (address == "" || address == b.Bot.ID)
+}
+
+// refused counts a failure. Who has had too many is told to wait by a 403, because the endpoint has no 429.
+func (h *Handler) refused(w http.ResponseWriter, r *http.Request, presented string, refusal *web.Error) error {
+	err := h.web.RefusedKey(r, presented, refusal)
+	var limited *web.LimitError
+	if !errors.As(err, &limited) {
+		return err
+	}
+	limited.Announce(w)
+	return &web.Error{Status: http.StatusForbidden, Description: "Unauthorized: " + limited.Sentence(), Cause: limited.Cause}
+}

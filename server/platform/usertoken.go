@@ -1,0 +1,178 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"xenoauth/internal/directory"
+	"xenoauth/internal/issuer"
+	"xenoauth/internal/scope"
+	"xenoauth/internal/secret"
+	"xenoauth/internal/verify"
+	"xenoauth/server/web"
+	"xenoauth/store"
+)
+
+// hashPatience is how long a password waits to be hashed and compared.
+const hashPatience = 10 * time.Second
+
+// userToken is the answer with a pair of user tokens (SEEDS.md §3).
+type userToken struct {
+	TokenType    string     `json:"tokenType"`
+	Token        string     `json:"token"`
+	RefreshToken string     `json:"refreshToken"`
+	User         string     `json:"user"`
+	Scope        scope.Role `json:"scope"`
+}
+
+func writeUserToken(w http.ResponseWriter, p issuer.UserPair) error {
+	return web.WriteJSON(w, http.StatusOK, userToken{"Bearer", p.Token, p.RefreshToken, p.UserID, p.Scope})
+}
+
+// errLogIn is the one answer to whoever is not proven, to the byte.
+func errLogIn(cause error) error {
+	return &issuer.Error{Code: issuer.InvalidGrant, Status: http.StatusUnauthorized, Description: "the email or the password is wrong", Cause: cause}
+}
+
+// CreateUserToken answers POST /v2/auth/token: a pair for an e-mail address and its password (for a bot, its API secret),
+// or the next pair for a refresh token and the e-mail address of whose it is. An Authorization header is not looked at.
+func (h *Handler) CreateUserToken(w http.ResponseWriter, r *http.Request) error {
+	const email, password, refreshToken, clientID = "email", "password", "refreshToken", "clientId"
+	body, err := web.ParseJSON(w, r, email, password, refreshToken, clientID)
+	if err != nil {
+		return err
+	}
+	first, second := email, password
+	if body.Get(refreshToken) != "" || body.Get(clientID) != "" {
+		first, second = refreshToken, clientID
+		if body.Get(email) != "" || body.Get(password) != "" {
+			return web.BadRequest("", "send email and password, or refreshToken and clientId, and not both")
+		}
+	}
+	for _, name := range []string{first, second} {
+		if body.Get(name) == "" {
+			return web.BadRequest(name, "is missing from the JSON body; send email and password, or refreshToken and clientId")
+		}
+	}
+	if first == email {
+		return h.logInProgram(w, r, body.Get(email), body.Get(password))
+	}
+	address, err := directory.NormalizeEmail(body.Get(clientID))
+	if err != nil { // nobody's, so that no refresh token is
+		address = body.Get(clientID)
+	}
+	return h.refresh(w, r, issuer.UserRefreshRequest{Token: secret.Text(body.Get(refreshToken)), Email: address})
+}
+
+// logInProgram gives a pair to a proven person or bot. The form of the password decides which of the two is looked for,
+// so that nothing tells who exists.
+func (h *Handler) logInProgram(w http.ResponseWriter, r *http.Request, email, password string) error {
+	prove := h.provePerson
+	if h.verify.IsBotSecret(password) {
+		prove = h.proveBot
+	}
+	user, opener, err := prove(r, email, password)
+	if err != nil {
+		return err
+	}
+	by := store.Actor{Kind: store.ActorUser, ID: user.ID, IP: web.ClientIP(r)}
+	pair, err := h.issuer.NewUserPair(r.Context(), by, user, opener)
+	if errors.Is(err, store.ErrEnded) {
+		return errLogIn(err)
+	}
+	if err != nil {
+		return err
+	}
+	return writeUserToken(w, pair)
+}
+
+func (h *Handler) provePerson(r *http.Request, email, password string) (store.User, store.LookupID, error) {
+	try, err := h.web.TryProgram(r, email)
+	if err != nil {
+		return store.User{}, store.LookupID{}, err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), hashPatience)
+	defer cancel()
+	user, err := h.directory.LogInProgram(ctx, email, password)
+	faults, other := web.Faults(err)
+	switch {
+	case err == nil:
+		try.Proven(r)
+		return user, store.LookupID{}, nil
+	case errors.Is(err, directory.ErrCredentials):
+		err = errLogIn(err)
+	case errors.Is(err, directory.ErrSecondFactor):
+		try.Proven(r)
+		err = &web.Error{Status: http.StatusForbidden, Code: "mfa_required", Description: "Permission Denied: " + err.Error(), Cause: err}
+	case other == nil:
+		err = web.BadRequest("password", faults["password"])
+	default:
+		try.Undecided(r)
+	}
+	return store.User{}, store.LookupID{}, err
+}
+
+// proveBot needs no count before the try: nobody guesses 256 bits. Failures are counted, so that trying stays cheap for us.
+func (h *Handler) proveBot(r *http.Request, email, apiSecret string) (store.User, store.LookupID, error) {
+	address, err := directory.NormalizeEmail(email)
+	if err != nil {
+		address = email
+	}
+	bot, err := h.verify.Bot(r.Context(), verify.BotCredentials{Email: address, Secret: secret.Text(apiSecret)})
+	if errors.Is(err, verify.ErrClient) {
+		err = h.web.RefusedKey(r, apiSecret, errLogIn(err))
+	}
+	if err != nil {
+		return store.User{}, store.LookupID{}, err
+	}
+	return bot.User, bot.Secret.ID, nil
+}
+
+// RefreshUserToken answers GET /v2/auth/token?refreshToken=…: the next pair, before the access token has expired, which
+// is the Bearer token. It changes something although it is a GET, as documented; so nothing is consumed unless all is
+// right.
+func (h *Handler) RefreshUserToken(w http.ResponseWriter, r *http.Request) error {
+	query, err := web.ParseQuery(r)
+	if err != nil {
+		return err
+	}
+	if err := query.OneValue(); err != nil {
+		return err
+	}
+	token := query.Get("refreshToken")
+	if token == "" {
+		return web.BadRequest("refreshToken", "is missing from the query")
+	}
+	bearer, err := web.BearerToken(r)
+	if err != nil {
+		return err
+	}
+	id, err := h.verify.Inspect(r.Context(), bearer)
+	if err != nil {
+		return err
+	}
+	presented, ok := secret.ParseUserRefresh(token)
+	if id.Kind != secret.JWT || ok && presented.UserID != id.Subject {
+		return web.PermissionDenied("the access token is not one of the user whose refresh token this is")
+	}
+	return h.refresh(w, r, issuer.UserRefreshRequest{Token: secret.Text(token), UserID: id.Subject})
+}
+
+func (h *Handler) refresh(w http.ResponseWriter, r *http.Request, request issuer.UserRefreshRequest) error {
+	pair, err := h.issuer.RefreshUserPair(r.Context(), store.Actor{Kind: store.ActorUser, IP: web.ClientIP(r)}, request)
+	if errors.Is(err, issuer.ErrUnknown) {
+		return h.web.Refused(r, err)
+	}
+	if err != nil {
+		return err
+	}
+	return writeUserToken(w, pair)
+}
+
+// OtherUserToken answers every other method, HEAD among them: it would rotate a token and show nobody the new one.
+func (h *Handler) OtherUserToken(http.ResponseWriter, *http.Request) error {
+	return &web.Error{Status: http.StatusMethodNotAllowed, Header: http.Header{"Allow": {"GET, POST"}},
+		Description: "POST email and password, or refreshToken and clientId; or GET with refreshToken in the query"}
+}

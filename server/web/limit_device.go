@@ -1,0 +1,81 @@
+package web
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/base64"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/gorilla/securecookie"
+)
+
+const (
+	deviceAge   = 365 * 24 * time.Hour
+	deviceParts = 16 // bytes of a device's id, and of the mark of each account
+	deviceUsers = 4  // accounts that one browser is remembered for
+)
+
+// devices keeps a cookie in browsers that have logged in: a random id and the marks of the accounts, authenticated. It
+// opens nothing; it only says that the browser is not a stranger to the account.
+type devices struct {
+	name   string
+	codec  *securecookie.SecureCookie
+	key    []byte
+	secure bool
+}
+
+func newDevices(key []byte, secure bool) devices {
+	d := devices{name: "xenoauth-device", key: seal(key, "devices"), secure: secure}
+	if secure {
+		d.name = "__Host-xenoauth-device"
+	}
+	d.codec = securecookie.New(d.key, nil).SetSerializer(securecookie.NopEncoder{}).MaxAge(int(deviceAge.Seconds()))
+	return d
+}
+
+// mark stands for an account's e-mail address in a cookie.
+func (d devices) mark(email string) []byte { return seal(d.key, email)[:deviceParts] }
+
+// read returns the browser's id and marks, the latest first; nil if it has none that we gave it. Two cookies of the name
+// mean that somebody planted one: none counts.
+func (d devices) read(r *http.Request) [][]byte {
+	found := r.CookiesNamed(d.name)
+	if len(found) != 1 {
+		return nil
+	}
+	var content []byte
+	if err := d.codec.Decode(d.name, found[0].Value, &content); err != nil || len(content) == 0 || len(content)%deviceParts != 0 {
+		return nil
+	}
+	return slices.Collect(slices.Chunk(content, deviceParts))
+}
+
+// device returns the id of a browser that has logged in to the account before.
+func (t *Toolkit) device(r *http.Request, email string) (string, bool) {
+	parts := t.devices.read(r)
+	if len(parts) == 0 || !slices.ContainsFunc(parts[1:], func(p []byte) bool { return bytes.Equal(p, t.devices.mark(email)) }) {
+		return "", false
+	}
+	return base64.RawURLEncoding.EncodeToString(parts[0]), true
+}
+
+// rememberDevice gives the browser the cookie, or a new one that has the account first.
+func (t *Toolkit) rememberDevice(w http.ResponseWriter, r *http.Request, email string) {
+	d, mark := t.devices, t.devices.mark(email)
+	id := make([]byte, deviceParts)
+	rand.Read(id) // never fails: the runtime ends the process instead
+	var marks [][]byte
+	if parts := d.read(r); len(parts) > 0 {
+		id = parts[0]
+		marks = slices.DeleteFunc(parts[1:], func(p []byte) bool { return bytes.Equal(p, mark) })
+	}
+	marks = append([][]byte{id, mark}, marks[:min(len(marks), deviceUsers-1)]...)
+	value, err := d.codec.Encode(d.name, bytes.Join(marks, nil))
+	if err != nil { // a value of this length always encodes; without the cookie the browser is a stranger next time
+		t.log.WarnContext(r.Context(), "browser not remembered", "request", RequestID(r.Context()), "error", err)
+		return
+	}
+	http.SetCookie(w, &http.Cookie{Name: d.name, Value: value, Path: "/", MaxAge: int(deviceAge.Seconds()), Secure: d.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+}
