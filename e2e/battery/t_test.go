@@ -246,7 +246,7 @@ func checksum(body string) string {
 	return strings.Repeat("0", 6-len(swapped)) + swapped
 }
 
-// TestBattery_T5: Codes, tokens and client secrets as the routes and rules hand them out, 100 of each: the documented form
+// TestBattery_T5: Codes, tokens and client secrets as the routes and rules hand them out, 50 of each: the documented form
 // (prefix, letter, 22 characters of lookup id, 43 random characters, which hold 256 bits, checksum), and no id, no random
 // part and no text twice. That 10⁵ of them are unique and uniformly drawn is TestEntropy of internal/secret: all kinds
 // are minted by the same function.
@@ -272,7 +272,7 @@ func TestBattery_T5(t *testing.T) {
 			minted[kind]++
 		}
 		check(r.A.Secret, byte(secret.Client))
-		for range 100 {
+		for range 50 {
 			code := b.Code(r.A)
 			check(code, byte(secret.Code))
 			check(r.Exchange(r.A, code).WantToken(t), byte(secret.Access))

@@ -147,15 +147,18 @@ func wantPageSet(t *testing.T, r *rig.Rig, a rig.Answer, status int) {
 func wantSessionCookie(t *testing.T, r *rig.Rig, a rig.Answer) {
 	t.Helper()
 	cookies := (&http.Response{Header: a.Header}).Cookies()
-	if len(cookies) != 1 {
-		t.Fatalf("%d cookies after the log-in, want one: %v", len(cookies), a.Header.Values("Set-Cookie"))
+	names := []string{"xenoauth", "xenoauth-device"} // of the session, and of the browser that is no longer a stranger
+	if len(cookies) != len(names) {
+		t.Fatalf("%d cookies after the log-in, want %v: %v", len(cookies), names, a.Header.Values("Set-Cookie"))
 	}
 	secure := strings.HasPrefix(r.URL, "https:")
-	c, name := cookies[0], "xenoauth"
-	if secure {
-		name = "__Host-xenoauth"
-	}
-	if c.Name != name || c.Secure != secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" {
-		t.Errorf("cookie = %s", c)
+	for i, c := range cookies {
+		name := names[i]
+		if secure {
+			name = "__Host-" + name
+		}
+		if c.Name != name || c.Secure != secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" {
+			t.Errorf("cookie = %s", c)
+		}
 	}
 }

@@ -49,6 +49,12 @@ func place(t *testing.T, r *rig.Rig, app rig.App, path string) string {
 		}
 		path = strings.ReplaceAll(path, "{secret}", secret.ID(secrets[0].ID).String())
 	}
+	if strings.Contains(path, "{key}") {
+		path = strings.ReplaceAll(path, "{key}", r.AddKey(r.U.Account.ID, "").ID)
+	}
+	if strings.Contains(path, "{bot}") {
+		path = strings.ReplaceAll(path, "{bot}", r.AddBot(r.U.Account.ID, "Bot").ID)
+	}
 	path = strings.ReplaceAll(path, "{id}", app.ID)
 	return strings.ReplaceAll(path, "{$}", "")
 }
@@ -58,24 +64,31 @@ var changes = map[string]struct {
 	status int
 	form   url.Values
 }{
-	"/oauth/authorize":                    {http.StatusOK, url.Values{"decision": {"allow"}, "prompt": {"consent"}}}, // asks
-	"/oauth/consent":                      {http.StatusBadRequest, url.Values{"decision": {"allow"}}},                // a page's id opens nothing
-	"/signup":                             {http.StatusSeeOther, url.Values{"name": {"X"}, "email": {"x@users.test"}, "password": {rig.Password}}},
-	"/login":                              {http.StatusSeeOther, url.Values{"email": {"olga@users.test"}, "password": {rig.Password}}},
-	"/logout":                             {http.StatusOK, nil}, // asks
-	"/account":                            {http.StatusOK, url.Values{"name": {"Mallory"}}},
-	"/account/apps/{installation}/remove": {http.StatusOK, nil}, // asks
-	"/account/security":                   {http.StatusOK, url.Values{"current_password": {rig.Password}, "password": {"another horse battery"}}},
-	"/account/security/sessions":          {http.StatusMethodNotAllowed, nil},
-	"/developer/apps":                     {http.StatusOK, url.Values{"name": {"X"}, "redirect_uris": {rig.CB}, "scopes": {"faqs"}}},
-	"/developer/apps/{id}/edit":           {http.StatusOK, url.Values{"name": {"X"}, "redirect_uris": {"https://evil.test"}, "scopes": {"faqs"}, "version": {"1"}}},
-	"/developer/apps/{id}/secrets":        {http.StatusMethodNotAllowed, url.Values{"keep": {"now"}}},
+	"/oauth/authorize":                             {http.StatusOK, url.Values{"decision": {"allow"}, "prompt": {"consent"}}}, // asks
+	"/oauth/consent":                               {http.StatusBadRequest, url.Values{"decision": {"allow"}}},                // a page's id opens nothing
+	"/signup":                                      {http.StatusSeeOther, url.Values{"name": {"X"}, "email": {"x@users.test"}, "password": {rig.Password}}},
+	"/login":                                       {http.StatusSeeOther, url.Values{"email": {"olga@users.test"}, "password": {rig.Password}}},
+	"/logout":                                      {http.StatusOK, nil}, // asks
+	"/account":                                     {http.StatusOK, url.Values{"name": {"Mallory"}}},
+	"/account/apps/{installation}/remove":          {http.StatusOK, nil}, // asks
+	"/account/security":                            {http.StatusOK, url.Values{"current_password": {rig.Password}, "password": {"another horse battery"}}},
+	"/account/security/sessions":                   {http.StatusMethodNotAllowed, nil},
+	"/account/keys":                                {http.StatusOK, url.Values{"name": {"X"}, "kind": {"account"}}},
+	"/account/keys/{key}/rotate":                   {http.StatusOK, url.Values{"keep": {"now"}}}, // asks
+	"/account/keys/{key}/revoke":                   {http.StatusOK, nil},                         // asks
+	"/account/bots":                                {http.StatusOK, url.Values{"name": {"X"}}},
+	"/account/bots/{bot}/rotate":                   {http.StatusOK, url.Values{"keep": {"now"}}}, // asks
+	"/account/bots/{bot}/remove":                   {http.StatusOK, nil},                         // asks
+	"/developer/apps":                              {http.StatusOK, url.Values{"name": {"X"}, "redirect_uris": {rig.CB}, "scopes": {"faqs"}}},
+	"/developer/apps/{id}/edit":                    {http.StatusOK, url.Values{"name": {"X"}, "redirect_uris": {"https://evil.test"}, "scopes": {"faqs"}, "version": {"1"}}},
+	"/developer/apps/{id}/secrets":                 {http.StatusMethodNotAllowed, url.Values{"keep": {"now"}}},
 	"/developer/apps/{id}/secrets/{secret}/revoke": {http.StatusOK, nil},                              // asks
 	"/developer/apps/{id}/delete":                  {http.StatusOK, url.Values{"confirm": {"Alpha"}}}, // asks
 }
 
 // TestBattery_W4: GET and HEAD, with all that the POST would take in the query, of every path that changes something (log
-// in and out, sign up, consent, remove an app, rotate or revoke a secret, edit or delete an app, change the password): 405 or
+// in and out, sign up, consent, remove an app, rotate or revoke a secret or an API key, make a key or a bot, remove a bot,
+// edit or delete an app, change the password): 405 or
 // a page that asks, and nothing has changed.
 func TestBattery_W4(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
@@ -102,6 +115,7 @@ func TestBattery_W4(t *testing.T) {
 				query[name] = values
 			}
 			target := place(t, r, r.A, path) + "?" + query.Encode()
+			before = state() // a key or bot may have been made for the path
 			for _, method := range []string{http.MethodGet, http.MethodHead} {
 				a := in.Visit(method, target)
 				if a.Status != change.status || strings.HasPrefix(a.Header.Get("Location"), "http") || a.Header.Get("Set-Cookie") != "" {

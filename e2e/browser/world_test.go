@@ -146,7 +146,9 @@ func (w *world) visits() []visit {
 		{"newcomer", newly, []scene{
 			w.at("empty-installed", "/account/apps"), w.at("empty-apps", "/developer/apps"), w.at("hello", "/"),
 			w.asks(pictureOf, w.reports, "contacts conversations"),
+			w.at("empty-keys", "/account/keys"), w.at("empty-bots", "/account/bots"),
 		}},
+		{"keeper", grace, w.managing()},
 		{"developer", grace, w.developing(app)},
 		{"user", grace, []scene{
 			w.at("installed", "/account/apps"),

@@ -80,6 +80,12 @@ func (b *Browser) Send(method, path string, form url.Values, headers ...string) 
 	return read(b.t, b.client, request)
 }
 
+// Do sends a request as it is, with the browser's cookies.
+func (b *Browser) Do(request *http.Request) Answer {
+	b.t.Helper()
+	return read(b.t, b.client, request)
+}
+
 // LogIn logs in with Password.
 func (b *Browser) LogIn(email string) {
 	b.t.Helper()

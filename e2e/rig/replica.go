@@ -14,7 +14,7 @@ func (r *Rig) Replica(url string) *Rig {
 	r.t.Helper()
 	var address string
 	other := Bare(r.t, dbtest.Open(r.t, url), func(o *server.Options) {
-		address, o.Issuer = o.Issuer, r.URL
+		address, o.Issuer, o.UserTokens = o.Issuer, r.URL, r.Options.UserTokens
 	})
 	other.URL = address
 	other.A, other.B, other.P, other.N, other.U = r.A, r.B, r.P, r.N, r.U

@@ -18,6 +18,7 @@ import (
 	"xenoauth/internal/directory"
 	"xenoauth/internal/secret"
 	"xenoauth/server"
+	"xenoauth/server/web"
 	"xenoauth/store"
 )
 
@@ -92,6 +93,9 @@ func Bare(t testing.TB, st store.Store, options ...func(*server.Options)) *Rig {
 		SignUpOpen: true,
 		Log:        slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Passwords:  CheapPasswords(),
+		Failures:   Patience,
+		// Tests shift times and then look at the rows: nobody but them sweeps.
+		SweepInterval: -1,
 	}
 	for _, option := range options {
 		option(&o)
@@ -100,10 +104,7 @@ func Bare(t testing.TB, st store.Store, options ...func(*server.Options)) *Rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	httpServer := httptest.NewUnstartedServer(s.Handler())
-	httpServer.Listener.Close()
-	httpServer.Listener = listener
-	httpServer.Config.ErrorLog = slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn)
+	httpServer := &httptest.Server{Listener: listener, Config: s.HTTP()}
 	httpServer.Start()
 	t.Cleanup(func() {
 		httpServer.Close()
@@ -120,6 +121,13 @@ func Bare(t testing.TB, st store.Store, options ...func(*server.Options)) *Rig {
 func CheapPasswords() *secret.Passwords {
 	return secret.NewPasswords(0, secret.WithParams(secret.Params{Memory: 64, Time: 1, Threads: 1}))
 }
+
+// Patience bears the failures of a whole test, since all of it comes from one address. Tests about limits take the
+// defaults: DefaultLimits.
+var Patience = web.FailureLimits{LogIn: 1_000_000, IP: 1_000_000, Client: 1_000_000}
+
+// DefaultLimits is an option of a rig that bears as many failures as a server does without settings.
+func DefaultLimits(o *server.Options) { o.Failures = web.FailureLimits{} }
 
 // With is the same rig reporting to a subtest.
 func (r *Rig) With(t testing.TB) *Rig {

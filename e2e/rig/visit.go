@@ -17,12 +17,22 @@ import (
 // connection of its own, with further header lines. HTTP clients would mend or refuse what some of the battery asks.
 func (b *Browser) Visit(method, target string, lines ...string) Answer {
 	b.t.Helper()
-	request, err := http.NewRequest(method, b.r.URL, nil)
+	return b.VisitHost("", method, target, lines...)
+}
+
+// VisitHost is Visit with another Host header than the server's own ("").
+func (b *Browser) VisitHost(host, method, target string, lines ...string) Answer {
+	b.t.Helper()
+	request, err := http.NewRequest(http.MethodGet, b.r.URL, nil)
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	request.Method = method // which may be none that http.NewRequest takes
 	for _, c := range b.client.Jar.Cookies(request.URL) {
 		lines = append(lines, "Cookie: "+c.Name+"="+c.Value)
+	}
+	if host == "" {
+		host = request.URL.Host
 	}
 	conn, err := net.Dial("tcp", request.URL.Host)
 	if err != nil {
@@ -32,7 +42,7 @@ func (b *Browser) Visit(method, target string, lines ...string) Answer {
 	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		b.t.Fatal(err)
 	}
-	lines = append([]string{fmt.Sprintf("%s %s HTTP/1.1", method, target), "Host: " + request.URL.Host, "Accept: text/html", "Connection: close"}, lines...)
+	lines = append([]string{fmt.Sprintf("%s %s HTTP/1.1", method, target), "Host: " + host, "Accept: text/html", "Connection: close"}, lines...)
 	if _, err := io.WriteString(conn, strings.Join(lines, "\r\n")+"\r\n\r\n"); err != nil {
 		b.t.Fatalf("send %s %.100q: %v", method, target, err)
 	}

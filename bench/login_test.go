@@ -1,0 +1,131 @@
+package bench
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"xenoauth/e2e/rig"
+	"xenoauth/internal/dbtest"
+	"xenoauth/internal/secret"
+	"xenoauth/server"
+)
+
+// BenchmarkLogInTiming is the timing part of BATTERY.md L1: whether the time of a refused log-in tells a user's address
+// from one that nobody has, or from a disabled user's. It is measured as ClientTiming is. Hashing costs little, so that
+// it does not drown what differs.
+//
+//	go test ./bench -run '^$' -bench LogInTiming -benchtime 1x
+func BenchmarkLogInTiming(b *testing.B) {
+	for name, open := range map[string]func(testing.TB) string{"sqlite": dbtest.SQLite, "postgres": dbtest.Postgres} {
+		b.Run(name, func(b *testing.B) {
+			r := rig.New(b, dbtest.Open(b, open(b)))
+			known, disabled := r.AddUser("known@users.test"), r.AddUser("disab@users.test")
+			if err := r.Store.SetUserDisabled(b.Context(), rig.Operator, disabled.ID, true); err != nil {
+				b.Fatal(err)
+			}
+			form := func(email, password string) url.Values { return url.Values{"email": {email}, "password": {password}} }
+			wrong, unknown := "wrong horse battery", form("nobod@users.test", "wrong horse battery")
+			for pair, known := range map[string]url.Values{
+				"wrong password": form(known.Email, wrong),
+				"disabled":       form(disabled.Email, rig.Password),
+				"unknown":        form("other@users.test", wrong), // both sides alike: what the method itself sees
+			} {
+				b.Run(pair, func(b *testing.B) {
+					for range b.N {
+						first, second := interleave(b, r, "/login", http.StatusUnprocessableEntity, known, unknown)
+						t, fast := welch(first, second), welch(fastest(first, second))
+						b.Logf("%s or unknown: t = %.2f (%.2f over the fastest), medians %.1f and %.1f µs", pair, t, fast, median(first)/1e3, median(second)/1e3)
+						b.ReportMetric(t, "t")
+						b.ReportMetric(fast, "t(fastest)")
+						if math.Abs(t) >= timingLimit {
+							b.Errorf("the time tells the two apart: t = %.2f", t)
+						}
+					}
+				})
+			}
+		})
+	}
+}
+
+// BenchmarkVerifyDuringLogIns is the timing part of BATTERY.md L4: how long a token's verification takes while 200 people
+// log in at the same moment, again and again, at the default cost of hashing; beside how long it takes when nobody does,
+// and when as many others verify.
+//
+//	go test ./bench -run '^$' -bench VerifyDuringLogIns -benchtime 1x
+func BenchmarkVerifyDuringLogIns(b *testing.B) {
+	const verifications = 2000
+	for name, open := range map[string]func(testing.TB) string{"sqlite": dbtest.SQLite, "postgres": dbtest.Postgres} {
+		b.Run(name, func(b *testing.B) {
+			r := rig.New(b, dbtest.Open(b, open(b)), func(o *server.Options) { o.Passwords = secret.NewPasswords(0) })
+			token := r.Grant(r.LoggedIn(r.U), r.A).WantToken(b)
+			emails := r.AddCrowd(200)
+			verify := func() (times []float64) {
+				for range verifications {
+					start := time.Now()
+					r.WantLive(token, true)
+					times = append(times, float64(time.Since(start))/1e3)
+				}
+				slices.Sort(times)
+				return times
+			}
+			for range b.N {
+				quiet := verify()
+				var stop atomic.Bool
+				var done, shed atomic.Int64
+				var people sync.WaitGroup
+				for _, email := range emails {
+					people.Go(func() {
+						for !stop.Load() {
+							switch a := r.Browser().Post("/login", url.Values{"email": {email}, "password": {rig.Password}}); a.Status {
+							case http.StatusSeeOther:
+								done.Add(1)
+							case http.StatusServiceUnavailable:
+								shed.Add(1)
+							default:
+								b.Errorf("log-in: %d", a.Status)
+							}
+						}
+					})
+				}
+				start := time.Now()
+				busy := verify()
+				took := time.Since(start)
+				stop.Store(true)
+				people.Wait()
+				for p, at := range map[string]float64{"p50": .5, "p99": .99} {
+					b.ReportMetric(quantile(quiet, at), "µs/"+p+"-quiet")
+					b.ReportMetric(quantile(busy, at), "µs/"+p+"-busy")
+				}
+				b.ReportMetric(quantile(busy, .99)/quantile(quiet, .99), "p99-ratio")
+				b.ReportMetric(float64(done.Load())/took.Seconds(), "log-ins/s")
+				b.ReportMetric(float64(shed.Load()), "shed")
+			}
+		})
+	}
+}
+
+func quantile(sorted []float64, at float64) float64 { return sorted[int(at*float64(len(sorted)-1))] }
+
+// BenchmarkIdleConnections opens 10,000 connections that say nothing, and asks beside them (BATTERY.md H2).
+func BenchmarkIdleConnections(b *testing.B) {
+	r := rig.New(b, dbtest.Open(b, dbtest.SQLite(b)))
+	for range b.N {
+		for range 10_000 {
+			r.Dial()
+		}
+		start := time.Now()
+		for range 100 {
+			if a := r.Browser().Get("/login"); a.Status != http.StatusOK {
+				b.Fatal(fmt.Sprint(a.Status))
+			}
+		}
+		b.ReportMetric(float64(time.Since(start).Microseconds())/100, "µs/page")
+	}
+}

@@ -1,0 +1,263 @@
+package battery
+
+import (
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"xenoauth/e2e/rig"
+	"xenoauth/internal/directory"
+	"xenoauth/internal/secret"
+)
+
+const (
+	bareChallenge    = `Bearer realm="xenoauth"`
+	invalidChallenge = `Bearer realm="xenoauth", error="invalid_token"`
+)
+
+// ask asks /api/me in any way: headers are given as name, value, …, and may repeat.
+func ask(t *testing.T, r *rig.Rig, target, contentType, body string, headers ...string) rig.Answer {
+	t.Helper()
+	var reader io.Reader
+	if body != "" {
+		reader = strings.NewReader(body)
+	}
+	request, err := http.NewRequest(http.MethodGet, r.URL+target, reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if contentType != "" {
+		request.Header.Set("Content-Type", contentType)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		request.Header.Add(headers[i], headers[i+1])
+	}
+	return r.With(t).Do(request)
+}
+
+// wantChallenge asserts a 401 for a bearer token, with this challenge to the byte, and nothing of anybody's.
+func wantChallenge(t *testing.T, a rig.Answer, challenge string) {
+	t.Helper()
+	a.WantError(t, http.StatusUnauthorized, "invalid_token")
+	wantMembers(t, a, "error", "error_description")
+	if got := a.Header.Values("WWW-Authenticate"); !slices.Equal(got, []string{challenge}) {
+		t.Errorf("WWW-Authenticate = %q, want %q", got, challenge)
+	}
+	wantHeaders(t, a, map[string]string{"Location": "", "Set-Cookie": "", "Access-Control-Allow-Origin": ""})
+}
+
+// TestBattery_B1: GET /api/me without an Authorization header: 401 with a bare challenge. With a malformed header, an empty
+// one, another scheme, two of them, a credential of another kind, a token that is unknown, forged, revoked or expired: 401
+// with error="invalid_token", never a 400, and the same answer to the byte. (Forward-auth comes with it.)
+func TestBattery_B1(t *testing.T) {
+	rig.Each(t, func(t *testing.T, r *rig.Rig) {
+		b := r.LoggedIn(r.U)
+		token := r.Grant(b, r.A).WantToken(t)
+		me := func(t *testing.T, headers ...string) rig.Answer { return ask(t, r, "/api/me", "", "", headers...) }
+		wantChallenge(t, me(t), bareChallenge)
+		wantChallenge(t, me(t, "Cookie", "xenoauth=x"), bareChallenge)
+
+		revoked := r.Grant(b, r.A).WantToken(t)
+		wantRevoked(t, revoke(r, r.A, revoked))
+		expired := r.Grant(b, r.P).WantToken(t)
+		id := r.Parse(expired).ID
+		r.Exec(`UPDATE expiring_tokens SET expires_at = created_at WHERE id = $1`, id[:])
+		mint := secret.Format{}
+		first := me(t, "Authorization", "Bearer x")
+		for name, header := range map[string]string{
+			"empty": "", "scheme alone": "Bearer", "scheme and space": "Bearer ", "no scheme": token, "Basic": "Basic " + token, "Basic of the app": rig.Basic(r.A.ID, r.A.Secret),
+			"Digest": "Digest username=x", "Token": "Token " + token, "MAC": "MAC " + token, "DPoP": "DPoP " + token, "Bearer with a colon": "Bearer: " + token,
+			"quoted": `Bearer "` + token + `"`, "parameter": "Bearer token=" + token, "two tokens": "Bearer " + token + " " + token, "list": "Bearer " + token + ", Bearer " + token,
+			"equals": "Bearer " + token + "=", "garbage": "Bearer x", "not ASCII": "Bearer tökén", "bytes": "Bearer \xff\xfe", "quotes": `Bearer '"--`,
+			"revoked": "Bearer " + revoked, "expired": "Bearer " + expired, "forged": "Bearer " + forged(token), "cut": "Bearer " + token[:75],
+			"unknown": "Bearer " + mint.New(secret.Access).Reveal(), "code": "Bearer " + b.Code(r.A), "refresh": "Bearer " + newFamily(t, r, b, r.P).refresh,
+			"client secret": "Bearer " + r.A.Secret, "API key": "Bearer " + mint.New(secret.APIKey).Reveal(), "bot secret": "Bearer " + mint.New(secret.Bot).Reveal(),
+			"integration token": "Bearer " + mint.New(secret.Integration).Reveal(), "request": "Bearer " + b.Get(address(request(r.B))).Hidden("request_id"),
+		} {
+			t.Run(name, func(t *testing.T) {
+				a := me(t, "Authorization", header)
+				wantChallenge(t, a, invalidChallenge)
+				wantSameAnswer(t, a, first)
+			})
+		}
+		wantChallenge(t, me(t, "Authorization", "Bearer "+token, "Authorization", "Bearer "+token), invalidChallenge)
+		wantChallenge(t, me(t, "Authorization", "Bearer "+token, "Authorization", "Basic x"), invalidChallenge)
+		r.WantLive(token, true)
+	})
+}
+
+// TestBattery_B2: what a token is good for is what was approved and what the app still has: /api/me and introspection tell
+// the same scopes, and only permissions that they cover. When the app loses one of two scopes, its tokens lose it at once;
+// when it loses all that a token has, the token is dead (401 invalid_token). What is asked of a scope that is missing, 403
+// insufficient_scope with scope=, comes with forward-auth: today no route needs a scope.
+func TestBattery_B2(t *testing.T) {
+	rig.Each(t, func(t *testing.T, r *rig.Rig) {
+		b := r.LoggedIn(r.U)
+		a := r.Grant(b, r.A, "scope", "faqs contacts")
+		wantScopes(t, r, r.A, a, "faqs contacts")
+		token := a.WantToken(t)
+		if got, want := r.Me(token).JSON(t)["permissions"], r.Introspect(r.A, token).JSON(t)["permissions"]; !slices.Equal(got.([]any), want.([]any)) || len(got.([]any)) == 0 {
+			t.Errorf("permissions: %v, and introspection says %v", got, want)
+		}
+		shrink := func(names ...string) {
+			t.Helper()
+			app, err := r.Rules.App(t.Context(), "", r.A.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			form := directory.AppForm{Name: app.Name, RedirectURIs: app.RedirectURIs, Scopes: names}
+			if _, err := r.Rules.UpdateApp(t.Context(), rig.Operator, "", app.ID, app.Version, form); err != nil {
+				t.Fatal(err)
+			}
+		}
+		shrink("widgets", "contacts")
+		me := r.Me(token)
+		if scopes := me.JSON(t)["scopes"].([]any); len(scopes) != 1 || scopes[0] != "contacts" {
+			t.Errorf("scopes = %v, want contacts alone", scopes)
+		}
+		for _, permission := range me.JSON(t)["permissions"].([]any) {
+			if !strings.HasPrefix(permission.(string), "contact:") {
+				t.Errorf("the token may %s", permission)
+			}
+		}
+		shrink("widgets")
+		wantChallenge(t, r.Me(token), invalidChallenge)
+		r.WantActive(r.A, token, false)
+		shrink("widgets", "faqs")
+		if scopes := r.Me(token).JSON(t)["scopes"].([]any); len(scopes) != 1 || scopes[0] != "faqs" {
+			t.Errorf("scopes = %v, want faqs alone", scopes)
+		}
+	})
+}
+
+// TestBattery_B3: a live token in the query of /api/me, in a form or JSON body, or in both, without an Authorization header:
+// refused as no token (401, bare challenge). Beside an Authorization header, good or bad, whatever its spelling, even empty
+// or malformed: 400 invalid_request. A POST: 405.
+func TestBattery_B3(t *testing.T) {
+	rig.Each(t, func(t *testing.T, r *rig.Rig) {
+		token := r.Grant(r.LoggedIn(r.U), r.A).WantToken(t)
+		form := url.Values{"access_token": {token}}.Encode()
+		good, bad := []string{"Authorization", "Bearer " + token}, []string{"Authorization", "Bearer x"}
+		for name, c := range map[string]struct{ target, contentType, body string }{
+			"query":                 {"/api/me?" + form, "", ""},
+			"query, twice":          {"/api/me?" + form + "&" + form, "", ""},
+			"query, encoded name":   {"/api/me?%61ccess_token=" + token, "", ""},
+			"query, empty":          {"/api/me?access_token=", "", ""},
+			"query, no value":       {"/api/me?access_token", "", ""},
+			"query, malformed":      {"/api/me?access_token=%zz", "", ""},
+			"query, with semicolon": {"/api/me?access_token=" + token + ";x=y", "", ""},
+			"form":                  {"/api/me", formType, form},
+			"form with charset":     {"/api/me", formType + "; charset=UTF-8", form},
+			"form and query":        {"/api/me?" + form, formType, form},
+		} {
+			t.Run(name, func(t *testing.T) {
+				wantChallenge(t, ask(t, r, c.target, c.contentType, c.body), bareChallenge)
+				for _, header := range [][]string{good, bad} {
+					a := ask(t, r, c.target, c.contentType, c.body, header...)
+					a.WantError(t, http.StatusBadRequest, "invalid_request")
+					if got := a.Header.Get("WWW-Authenticate"); got != "" {
+						t.Errorf("WWW-Authenticate = %q, want none", got)
+					}
+				}
+			})
+		}
+		wantChallenge(t, ask(t, r, "/api/me", "application/json", `{"access_token":"`+token+`"}`), bareChallenge)
+		for _, other := range []string{"?token=", "?bearer_token=", "?authorization=Bearer%20", "?api_key="} {
+			wantChallenge(t, ask(t, r, "/api/me"+other+token, "", ""), bareChallenge)
+		}
+		post := r.Post("/api/me", url.Values{"access_token": {token}})
+		if post.Status != http.StatusMethodNotAllowed || !strings.Contains(post.Header.Get("Allow"), "GET") {
+			t.Errorf("POST: status %d, Allow %q", post.Status, post.Header.Get("Allow"))
+		}
+		r.WantLive(token, true)
+	})
+}
+
+// TestBattery_B4: the scheme in lower, upper and mixed case works. Two spaces or a tab between scheme and token, a tab or
+// space in it: 401 invalid_token. 40 kB of dots, of base64, of spaces: 401; 100 kB: 431 from the HTTP server; and the next request
+// is answered as ever. (That reading such a header allocates nothing is TestBearerTokenAllocatesNothing of server/web.)
+func TestBattery_B4(t *testing.T) {
+	rig.Each(t, func(t *testing.T, r *rig.Rig) {
+		token := r.Grant(r.LoggedIn(r.U), r.A).WantToken(t)
+		browser := r.Browser()
+		me := func(t *testing.T, value string) rig.Answer {
+			// A connection of its own: HTTP clients tidy up white space.
+			return browser.With(t).Visit(http.MethodGet, "/api/me", "Authorization: "+value)
+		}
+		for _, scheme := range []string{"bearer", "BEARER", "bEaReR", "Bearer"} {
+			if a := me(t, scheme+" "+token); a.Status != http.StatusOK || a.String(t, "sub") != r.U.ID {
+				t.Errorf("%s: status %d: %s", scheme, a.Status, a.Body)
+			}
+		}
+		for name, value := range map[string]string{
+			"two spaces": "Bearer  " + token, "tab": "Bearer\t" + token, "space and tab": "Bearer \t" + token, "tab in it": "Bearer " + token[:30] + "\t" + token[30:],
+			"space in it": "Bearer " + token[:30] + " " + token[30:], "vertical tab": "Bearer\v" + token, "no-break space": "Bearer\u00a0" + token,
+			"dots": "Bearer " + strings.Repeat(".", 40<<10), "dots alone": strings.Repeat(".", 40<<10), "base64": "Bearer " + strings.Repeat("QUJD", 10<<10),
+			"spaces": "Bearer x" + strings.Repeat(" ", 40<<10) + "x", "commas": "Bearer " + strings.Repeat(",", 40<<10), "long token": "Bearer " + strings.Repeat(token, 500),
+		} {
+			t.Run(name, func(t *testing.T) {
+				a := me(t, value)
+				if name == "vertical tab" { // no byte of a header: refused by the HTTP server itself
+					if a.Status != http.StatusBadRequest {
+						t.Errorf("status = %d, want 400", a.Status)
+					}
+					return
+				}
+				wantChallenge(t, a, invalidChallenge)
+			})
+		}
+		for _, filler := range []string{".", " ", token} {
+			value := "Bearer x" + strings.Repeat(filler, 100<<10/len(filler)) + "x"
+			if a := me(t, value); a.Status != http.StatusRequestHeaderFieldsTooLarge {
+				t.Errorf("100 kB: status %d, want 431", a.Status)
+			}
+		}
+		r.WantLive(token, true)
+	})
+}
+
+// TestBattery_B5: a live access token as user or password of Basic, as client secret, as a cookie of any name, the session's
+// among them, as an API key in a header or the query: 401 at /api/me, 401 invalid_client at the token, revocation and
+// introspection endpoints, and logged out on every page; as a Bearer header it opens no page either. The token is
+// untouched. (Scopes that a route needs come with forward-auth, API keys with theirs.)
+func TestBattery_B5(t *testing.T) {
+	rig.Each(t, func(t *testing.T, r *rig.Rig) {
+		token := r.Grant(r.LoggedIn(r.U), r.A).WantToken(t)
+		for _, basic := range []string{
+			rig.Basic(token, ""), rig.Basic("", token), rig.Basic(token, "x-oauth-basic"), rig.Basic("x-access-token", token), rig.Basic(r.A.ID, token), rig.Basic(r.U.Email, token),
+			rig.Basic(r.U.Email, rig.Password), rig.Basic(token, token),
+		} {
+			wantChallenge(t, ask(t, r, "/api/me", "", "", "Authorization", basic), invalidChallenge)
+			eachProtected(t, r, nil, []string{"Authorization", basic}, wantInvalidClient)
+		}
+		for _, form := range []url.Values{
+			{"client_id": {r.A.ID}, "client_secret": {token}}, {"client_id": {token}}, {"client_id": {token}, "client_secret": {token}}, {"access_token": {token}}, {"api_key": {token}},
+		} {
+			eachProtected(t, r, form, nil, wantInvalidClient)
+		}
+		for _, headers := range [][]string{
+			{"X-Api-Key", token}, {"Api-Key", token}, {"X-Access-Token", token}, {"X-Auth-Token", token}, {"X-Authorization", "Bearer " + token}, {"Proxy-Authorization", "Bearer " + token},
+			{"X-Xenoauth-User", r.U.ID}, {"X-Forwarded-User", r.U.ID}, {"Cookie", "access_token=" + token}, {"Cookie", "xenoauth=" + token}, {"Cookie", "token=" + token + "; Authorization=Bearer " + token},
+		} {
+			t.Run(headers[0], func(t *testing.T) {
+				wantChallenge(t, ask(t, r, "/api/me", "", "", headers...), bareChallenge)
+				eachProtected(t, r, nil, headers, wantInvalidClient)
+				for _, path := range []string{"/account", "/account/apps", "/account/security", "/developer/apps", "/developer/apps/" + r.A.ID} {
+					a := ask(t, r, path, "", "", headers...)
+					if a.Status != http.StatusSeeOther || !strings.HasPrefix(a.Header.Get("Location"), "/login?next=") {
+						t.Errorf("%s: status %d, Location %q, want the log-in page", path, a.Status, a.Header.Get("Location"))
+					}
+				}
+			})
+		}
+		for _, header := range []string{"Bearer " + token, rig.Basic(r.U.Email, rig.Password)} {
+			if a := ask(t, r, "/account", "", "", "Authorization", header); a.Status != http.StatusSeeOther {
+				t.Errorf("a page is opened by Authorization: status %d", a.Status)
+			}
+		}
+		r.WantLive(token, true)
+	})
+}

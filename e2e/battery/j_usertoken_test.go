@@ -1,0 +1,290 @@
+package battery
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"xenoauth/e2e/rig"
+	"xenoauth/internal/dbtest"
+	"xenoauth/server"
+	"xenoauth/store"
+)
+
+// published are the kids of the key set, as a verifier sees them.
+func published(t *testing.T, r *rig.Rig) []string {
+	t.Helper()
+	a := rig.Fetch(t, http.MethodGet, r.URL+"/.well-known/jwks.json", nil)
+	if a.Status != http.StatusOK {
+		t.Fatalf("key set: %d: %s", a.Status, a.Body)
+	}
+	var kids []string
+	for _, k := range a.JSON(t)["keys"].([]any) {
+		kids = append(kids, k.(map[string]any)["kid"].(string))
+	}
+	return kids
+}
+
+// TestBattery_J4: two replicas while the key changes. The next key is made once, however many ask, and is published by
+// both a day before it signs; a token of either key works at both replicas, however long ago within that day they looked at
+// the keys; and once the old key's time is over, what it signed is 401 and the key is out of the key set, while the new
+// key's tokens live on. At no moment is there a false 401.
+func TestBattery_J4(t *testing.T) {
+	t.Parallel()
+	dbtest.EachURL(t, func(t *testing.T, url string) {
+		eager := func(o *server.Options) { o.UserTokens.KeyRefresh = 1 } // looks each time
+		one := rig.New(t, dbtest.Open(t, url), eager)
+		two := one.Replica(url)
+		lazy := one.Sibling() // looks every half minute
+		replicas := []*rig.Rig{one, two, lazy}
+		live := func(tokens ...rig.UserPair) {
+			t.Helper()
+			for _, p := range tokens {
+				for _, r := range replicas {
+					r.WantLive(p.Token, true)
+				}
+			}
+		}
+		old := one.UserTokens(one.U)
+		live(old)
+		oldKid := published(t, one)[0]
+
+		// 29 days and a minute later it is time to make the next key.
+		month := 30 * 24 * time.Hour
+		one.Exec(`UPDATE signing_keys SET active_from = active_from - $1, created_at = created_at - $1`, (month - 24*time.Hour + time.Minute).Microseconds())
+		for _, a := range rig.Race(t, 20, func(i int) rig.Answer { return replicas[i%2].LogInProgram(one.U.Email, rig.Password) }) {
+			live(a.WantUserPair(one))
+		}
+		kids := published(t, one)
+		if len(kids) != 2 || kids[1] != oldKid || fmt.Sprint(published(t, two)) != fmt.Sprint(kids) {
+			t.Fatalf("key sets %v and %v, want the next key and %s", kids, published(t, two), oldKid)
+		}
+		if between := two.UserTokens(two.U); kidOf(t, between.Token) != oldKid {
+			t.Error("the next key signs before its time")
+		}
+
+		// Another day later it signs. The lazy replica has looked at the keys in between, as it does in half a minute.
+		lazy = one.Sibling()
+		replicas[2] = lazy
+		one.Exec(`UPDATE signing_keys SET active_from = active_from - $1, retire_at = retire_at - $1`, (24 * time.Hour).Microseconds())
+		fresh := one.UserTokens(one.U)
+		if kidOf(t, fresh.Token) != kids[0] {
+			t.Error("the next key does not sign although its time has come")
+		}
+		live(old, fresh, two.UserTokens(two.U))
+		fromLazy := lazy.UserTokens(lazy.U)
+		live(fromLazy, lazy.RefreshByGet(old.Token, old.Refresh).WantUserPair(lazy))
+
+		// And a day and an hour after that the old key is of no use to anybody who may have found it.
+		one.Exec(`UPDATE signing_keys SET retire_at = retire_at - $1 WHERE retire_at IS NOT NULL`, (26 * time.Hour).Microseconds())
+		one.WantLive(old.Token, false)
+		two.WantLive(old.Token, false)
+		live(fresh)
+		if kids := published(t, two); len(kids) != 1 || kids[0] == oldKid {
+			t.Errorf("key set %v still has %s", kids, oldKid)
+		}
+		one.Me(rig.Forge(t, old.Token, nil, nil).With(make([]byte, 64))).WantError(t, http.StatusUnauthorized, "invalid_token")
+	})
+}
+
+func kidOf(t *testing.T, token string) string {
+	t.Helper()
+	_, after, _ := strings.Cut(rig.Forge(t, token, nil, nil).Header, `"kid":"`)
+	kid, _, _ := strings.Cut(after, `"`)
+	return kid
+}
+
+// userRotations is how many refresh tokens of a user were made, and how many of them are current.
+func userRotations(r *rig.Rig, u rig.User) (made, current int) {
+	const all = `SELECT COUNT(*) FROM user_refresh_tokens t JOIN user_families f ON f.id = t.family_id WHERE f.user_id = $1`
+	return r.Count(all, u.ID), r.Count(all+` AND t.rotated_at IS NULL`, u.ID)
+}
+
+// TestBattery_J5: /v2/auth/token. A form of another site, multipart or text/plain: 415, whatever is in it. GET without
+// refreshToken 400, without Bearer 401, with an expired or another user's Bearer 403, HEAD 405; nothing is consumed by any
+// of them. A rotated refresh token: the same pair again within 10 s by either method and on another replica; once its
+// successor was used, once the time is over, and after a restart: 401, and the whole family is dead, access tokens too. 50
+// at once, GET and POST on two replicas: one successor, the same for all. The end of the user, of the membership or of the
+// password ends the family. (A second factor does not exist yet: directory.needsSecondFactor keeps its place.)
+func TestBattery_J5(t *testing.T) {
+	rig.Each(t, func(t *testing.T, r *rig.Rig) {
+		replica := r.Sibling()
+		t.Run("another site's form", func(t *testing.T) {
+			r := r.With(t)
+			body := `{"email":"` + r.U.Email + `","password":"` + rig.Password + `"}`
+			for _, contentType := range []string{"application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain", "text/plain; charset=utf-8", ""} {
+				a := r.PostText("/v2/auth/token", contentType, body, "Origin", "https://evil.test", "Sec-Fetch-Site", "cross-site")
+				a.WantError(t, http.StatusUnsupportedMediaType, "invalid_request")
+				if got := a.Header.Get("Access-Control-Allow-Origin"); got != "" {
+					t.Errorf("Access-Control-Allow-Origin = %q", got)
+				}
+			}
+		})
+		t.Run("GET", func(t *testing.T) { testGetConsumesNothing(t, r.With(t)) })
+		t.Run("the same again", func(t *testing.T) { testUserGrace(t, r.With(t), replica.With(t)) })
+		t.Run("reuse", func(t *testing.T) { testUserReuse(t, r.With(t), replica.With(t)) })
+		t.Run("50 at once", func(t *testing.T) { testUserRace(t, r.With(t), replica.With(t)) })
+		t.Run("ended", func(t *testing.T) { testUserFamilyEnds(t, r.With(t)) })
+	})
+}
+
+func testGetConsumesNothing(t *testing.T, r *rig.Rig) {
+	u, other := r.AddUser("getter@users.test"), r.AddUser("foreign@users.test")
+	expired := r.ExpiredUserTokens(u)
+	r.RefreshByGet(expired.Token, expired.Refresh).WantExpired(t)
+	p, theirs := r.UserTokens(u), r.UserTokens(other)
+	r.RefreshByGet(p.Token, "").WantError(t, http.StatusBadRequest, "invalid_request")
+	bare := r.RefreshByGet("", p.Refresh)
+	bare.WantError(t, http.StatusUnauthorized, "invalid_token")
+	if got := bare.Header.Get("WWW-Authenticate"); got != `Bearer realm="xenoauth"` {
+		t.Errorf("WWW-Authenticate = %q", got)
+	}
+	r.RefreshByGet(theirs.Token, p.Refresh).WantError(t, http.StatusForbidden, "invalid_token")
+	r.RefreshByGet(p.Token, theirs.Refresh).WantError(t, http.StatusForbidden, "invalid_token")
+	request, err := http.NewRequest(http.MethodHead, r.URL+"/v2/auth/token?refreshToken="+p.Refresh, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+p.Token)
+	if a := r.Do(request); a.Status != http.StatusMethodNotAllowed {
+		t.Errorf("HEAD: %d", a.Status)
+	}
+	if made, current := userRotations(r, u); made != 2 || current != 2 {
+		t.Errorf("%d refresh tokens, %d current; want both untouched", made, current)
+	}
+	r.RefreshByGet(p.Token, p.Refresh).WantUserPair(r)
+	r.RefreshByPost(expired.Refresh, u.Email).WantUserPair(r)
+}
+
+func testUserGrace(t *testing.T, r, replica *rig.Rig) {
+	u := r.AddUser("again@users.test")
+	first := r.UserTokens(u)
+	second := r.RefreshByGet(first.Token, first.Refresh).WantUserPair(r)
+	for name, again := range map[string]rig.Answer{
+		"GET": r.RefreshByGet(first.Token, first.Refresh), "GET elsewhere": replica.RefreshByGet(second.Token, first.Refresh),
+		"POST": r.RefreshByPost(first.Refresh, u.Email), "POST elsewhere": replica.RefreshByPost(first.Refresh, u.Email),
+	} {
+		if got := again.WantUserPair(r); got != second {
+			t.Errorf("%s: another pair", name)
+		}
+	}
+	// Who is not the user learns nothing and ends nothing.
+	r.RefreshByPost(first.Refresh, r.U.Email).WantError(t, http.StatusUnauthorized, "invalid_grant")
+	if made, current := userRotations(r, u); made != 2 || current != 1 {
+		t.Errorf("%d refresh tokens, %d current; want 2 and 1", made, current)
+	}
+	r.WantLive(second.Token, true)
+}
+
+// testUserReuse: whatever ends the grace, presenting a rotated refresh token afterwards ends the family.
+func testUserReuse(t *testing.T, r, replica *rig.Rig) {
+	later := func() {
+		r.Exec(`UPDATE user_refresh_tokens SET sealed_until = sealed_until - 10000001 WHERE sealed_until IS NOT NULL`)
+	}
+	for name, c := range map[string]struct {
+		before func(second rig.UserPair) rig.UserPair
+		reuse  func(u rig.User, first, second rig.UserPair) rig.Answer
+	}{
+		"after the successor was used": {
+			func(p rig.UserPair) rig.UserPair { return r.RefreshByGet(p.Token, p.Refresh).WantUserPair(r) },
+			func(u rig.User, first, _ rig.UserPair) rig.Answer { return r.RefreshByPost(first.Refresh, u.Email) },
+		},
+		"after 10 s": {
+			func(p rig.UserPair) rig.UserPair { later(); return p },
+			func(_ rig.User, first, second rig.UserPair) rig.Answer {
+				return r.RefreshByGet(second.Token, first.Refresh)
+			},
+		},
+		"after 10 s, on another replica": {
+			func(p rig.UserPair) rig.UserPair { later(); return p },
+			func(u rig.User, first, _ rig.UserPair) rig.Answer {
+				return replica.RefreshByPost(first.Refresh, u.Email)
+			},
+		},
+		"after a restart": {
+			func(p rig.UserPair) rig.UserPair { later(); return p },
+			func(u rig.User, first, _ rig.UserPair) rig.Answer {
+				return r.Sibling().RefreshByPost(first.Refresh, u.Email)
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := r.AddUser(strings.NewReplacer(" ", "", ",", "").Replace(name) + "@users.test")
+			bystander, first := r.UserTokens(u), r.UserTokens(u)
+			second := r.RefreshByGet(first.Token, first.Refresh).WantUserPair(r)
+			last := c.before(second)
+			a := c.reuse(u, first, second)
+			a.WantError(t, http.StatusUnauthorized, "invalid_grant")
+			for _, p := range []rig.UserPair{first, second, last} {
+				r.With(t).WantLive(p.Token, false)
+				replica.With(t).WantLive(p.Token, false)
+				r.RefreshByPost(p.Refresh, u.Email).WantError(t, http.StatusUnauthorized, "invalid_grant")
+			}
+			r.With(t).WantLive(bystander.Token, true)
+			events, err := r.Store.Events(t.Context(), store.EventFilter{AccountID: u.Account.ID, Kind: store.EventUserTokenEnded})
+			if err != nil || len(events) != 1 || events[0].By.ID != u.ID {
+				t.Errorf("the audit trail tells of it %d times: %v %v", len(events), events, err)
+			}
+		})
+	}
+}
+
+func testUserRace(t *testing.T, r, replica *rig.Rig) {
+	u := r.AddUser("race@users.test")
+	first := r.UserTokens(u)
+	answers := rig.Race(t, 50, func(i int) rig.Answer {
+		server := []*rig.Rig{r, replica}[i%2]
+		if i%4 < 2 {
+			return server.RefreshByGet(first.Token, first.Refresh)
+		}
+		return server.RefreshByPost(first.Refresh, u.Email)
+	})
+	second := answers[0].WantUserPair(r)
+	for i, a := range answers {
+		if got := a.WantUserPair(r); got != second {
+			t.Errorf("request %d got another pair", i)
+		}
+	}
+	if made, current := userRotations(r, u); made != 2 || current != 1 {
+		t.Errorf("%d refresh tokens, %d current; want 2 and 1", made, current)
+	}
+	r.RefreshByGet(second.Token, second.Refresh).WantUserPair(r)
+}
+
+// testUserFamilyEnds: what ends a user's tokens ends them at once, and what is reversible gives them back.
+func testUserFamilyEnds(t *testing.T, r *rig.Rig) {
+	disable := func(u rig.User, disabled bool) error {
+		return r.Store.SetUserDisabled(t.Context(), rig.Operator, u.ID, disabled)
+	}
+	for name, c := range map[string]struct{ end, back func(u rig.User) error }{
+		"disabled": {func(u rig.User) error { return disable(u, true) }, func(u rig.User) error { return disable(u, false) }},
+		"deleted":  {func(u rig.User) error { return r.Store.DeleteUser(t.Context(), rig.Operator, u.ID) }, nil},
+		"left":     {func(u rig.User) error { return r.Store.RemoveMember(t.Context(), rig.Operator, u.Account.ID, u.ID) }, nil},
+		"password": {func(u rig.User) error {
+			return r.Rules.SetPassword(t.Context(), rig.Operator, u.ID, "another horse battery")
+		}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := r.With(t)
+			u := r.AddUser("ended-" + name + "@users.test")
+			p := r.UserTokens(u)
+			if err := c.end(u); err != nil {
+				t.Fatal(err)
+			}
+			r.WantLive(p.Token, false)
+			r.RefreshByGet(p.Token, p.Refresh).WantError(t, http.StatusUnauthorized, "invalid_token")
+			r.RefreshByPost(p.Refresh, u.Email).WantError(t, http.StatusUnauthorized, "invalid_grant")
+			if c.back == nil {
+				return
+			}
+			r.LogInProgram(u.Email, rig.Password).WantError(t, http.StatusUnauthorized, "invalid_grant")
+			if err := c.back(u); err != nil {
+				t.Fatal(err)
+			}
+			r.WantLive(p.Token, true)
+			r.RefreshByGet(p.Token, p.Refresh).WantUserPair(r)
+		})
+	}
+}

@@ -1,0 +1,237 @@
+package battery
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"xenoauth/e2e/rig"
+	"xenoauth/internal/secret"
+	"xenoauth/server"
+)
+
+// What a server bears without settings.
+const (
+	accountFailures = 10
+	ipFailures      = 100
+)
+
+// logIn tries a password from a client address ("" for the connection's own).
+func logIn(b *rig.Browser, email, password, ip string) rig.Answer {
+	form := url.Values{"email": {email}, "password": {password}}
+	if ip == "" {
+		return b.Send(http.MethodPost, "/login", form)
+	}
+	return b.Send(http.MethodPost, "/login", form, "X-Forwarded-For", ip)
+}
+
+// wantLogInStatus asserts how a log-in was answered: 303 with a session, or a page without one.
+func wantLogInStatus(t *testing.T, a rig.Answer, status int) {
+	t.Helper()
+	if a.Status != status {
+		t.Errorf("log-in: status = %d, want %d: %.600s", a.Status, status, a.Body)
+	}
+	if (a.Header.Get("Set-Cookie") != "") != (status == http.StatusSeeOther) {
+		t.Errorf("log-in %d sets the cookies %v", a.Status, a.Header.Values("Set-Cookie"))
+	}
+	if status != http.StatusTooManyRequests {
+		return
+	}
+	a.WantPage(t, status)
+	if n, err := strconv.Atoi(a.Header.Get("Retry-After")); err != nil || n < 1 || n > 15*60 {
+		t.Errorf("Retry-After = %q, want seconds up to 15 minutes", a.Header.Get("Retry-After"))
+	}
+	if !regexp.MustCompile(`Wait \d+ (minute|second)s? and try again`).MatchString(a.Body) {
+		t.Errorf("the page does not say how long to wait: %.1500s", a.Body)
+	}
+}
+
+// TestBattery_L1: A log-in with the address of a user and a wrong password, of a disabled user with the right one, of a
+// deleted one, and with an address that nobody has: the same status, headers and body but for the address itself, at the
+// first try, at the last one before the limit, and over it. Whether the time tells them apart is measured outside the
+// fast suite (go test ./bench -run none -bench LogInTiming). A sign-up must tell that an address is taken; how often is
+// limited (L2).
+func TestBattery_L1(t *testing.T) {
+	rig.Each(t, func(t *testing.T, r *rig.Rig) {
+		known, disabled, deleted := r.AddUser("known@users.test"), r.AddUser("disab@users.test"), r.AddUser("delet@users.test")
+		ctx := t.Context()
+		if err := r.Store.SetUserDisabled(ctx, rig.Operator, disabled.ID, true); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Store.DeleteUser(ctx, rig.Operator, deleted.ID); err != nil {
+			t.Fatal(err)
+		}
+		wait := regexp.MustCompile(`Wait \d+ \w+`)
+		plain := func(a rig.Answer, email string) string {
+			a.Header.Del("X-Request-Id")
+			a.Header.Del("Date")
+			a.Header.Del("Retry-After") // the time is another
+			return fmt.Sprint(a.Status, a.Header, wait.ReplaceAllString(strings.ReplaceAll(a.Body, email, "EMAIL"), "Wait"))
+		}
+		for i := range accountFailures + 2 {
+			status := http.StatusUnprocessableEntity
+			if i >= accountFailures {
+				status = http.StatusTooManyRequests
+			}
+			want := ""
+			for _, c := range []struct{ email, password string }{
+				{"nobod@users.test", "wrong horse battery"}, {known.Email, "wrong horse battery"}, {disabled.Email, rig.Password}, {deleted.Email, rig.Password},
+			} {
+				a := logIn(r.Browser(), c.email, c.password, "")
+				wantLogInStatus(t, a, status)
+				if !strings.Contains(a.Body, `value="`+c.email+`"`) {
+					t.Errorf("what was typed is lost: %.600s", a.Body)
+				}
+				got := plain(a, c.email)
+				if want == "" {
+					want = got
+				}
+				if got != want {
+					t.Errorf("try %d: %s is answered\n%s\nan unknown address\n%s", i+1, c.email, got, want)
+				}
+			}
+		}
+	}, rig.DefaultLimits)
+}
+
+// TestBattery_L3: Passwords of 72, 73 and 1,024 bytes open their user and no other one does that differs only in the 73rd
+// byte, the last one, or Unicode's form (NFC, NFD); they are kept as argon2id. One of 1,025 bytes, one of 60 kB, and one
+// with NUL inside are 400 at log-in and a fault of the form at sign-up; 1 MB is 413.
+func TestBattery_L3(t *testing.T) {
+	rig.Each(t, func(t *testing.T, r *rig.Rig) {
+		for name, c := range map[string]struct{ right, wrong string }{
+			"72 bytes":    {strings.Repeat("x", 72), strings.Repeat("x", 73)},
+			"73 bytes":    {strings.Repeat("x", 72) + "y", strings.Repeat("x", 72) + "z"},
+			"cut at 72":   {strings.Repeat("x", 73), strings.Repeat("x", 72)},
+			"1,024 bytes": {strings.Repeat("ä", 512), strings.Repeat("ä", 511) + "xy"},
+			"NFC and NFD": {"caf\u00e9 horse battery", "cafe\u0301 horse battery"},
+			"NFD and NFC": {"cafe\u0301 horse battery", "caf\u00e9 horse battery"},
+		} {
+			t.Run(name, func(t *testing.T) {
+				b := r.With(t).Browser()
+				email := secret.NewUserID() + "@users.test"
+				if a := b.Post("/signup", url.Values{"email": {email}, "password": {c.right}}); a.Status != http.StatusSeeOther {
+					t.Fatalf("sign-up: %d: %.900s", a.Status, a.Body)
+				}
+				wantLogInStatus(t, logIn(r.Browser(), email, c.wrong, ""), http.StatusUnprocessableEntity)
+				wantLogInStatus(t, logIn(r.Browser(), email, c.right, ""), http.StatusSeeOther)
+				user, err := r.Store.UserByEmail(t.Context(), email)
+				if err != nil || !strings.HasPrefix(user.Password, "$argon2id$v=19$") {
+					t.Errorf("kept as %.20q, %v", user.Password, err)
+				}
+			})
+		}
+		for password, status := range map[string][2]int{
+			strings.Repeat("x", 1025):   {http.StatusBadRequest, http.StatusUnprocessableEntity},
+			strings.Repeat("x", 60_000): {http.StatusBadRequest, http.StatusUnprocessableEntity},
+			"correct\x00horse battery":  {http.StatusBadRequest, http.StatusBadRequest},
+			strings.Repeat("x", 1<<20):  {http.StatusRequestEntityTooLarge, http.StatusRequestEntityTooLarge},
+		} {
+			b := r.Browser()
+			wantLogInStatus(t, logIn(b, r.U.Email, password, ""), status[0])
+			b.Post("/signup", url.Values{"email": {"new@users.test"}, "password": {password}}).WantPage(t, status[1])
+		}
+		r.LoggedIn(r.U)
+	})
+}
+
+// TestBattery_L4: 200 people log in at the same moment, each of whom costs 8 MB and a core for some milliseconds: two are
+// computed at a time (TestPasswordsWaitForTheirTurn), all are let in, or, behind a slow machine, told to come back (503
+// with Retry-After) and then let in; and all the while tokens are verified. How long that takes is measured outside the
+// fast suite (go test ./bench -run none -bench VerifyDuringLogIns).
+func TestBattery_L4(t *testing.T) {
+	rig.Each(t, func(t *testing.T, r *rig.Rig) {
+		token := r.Grant(r.LoggedIn(r.U), r.A).WantToken(t)
+		emails := r.AddCrowd(200)
+		done := make(chan struct{})
+		var logIns sync.WaitGroup
+		logIns.Go(func() {
+			defer close(done)
+			for i, a := range rig.Race(t, len(emails), func(i int) rig.Answer { return logIn(r.Browser(), emails[i], rig.Password, strange(i)) }) {
+				if a.Status == http.StatusServiceUnavailable && a.Header.Get("Retry-After") != "" {
+					a = logIn(r.Browser(), emails[i], rig.Password, strange(i))
+				}
+				wantLogInStatus(t, a, http.StatusSeeOther)
+			}
+		})
+		defer logIns.Wait()
+		for verified := 0; ; verified++ {
+			select {
+			case <-done:
+				if verified < 20 {
+					t.Errorf("%d tokens were verified during 200 log-ins", verified)
+				}
+				return
+			default:
+				r.WantLive(token, true)
+				r.WantActive(r.A, token, true)
+			}
+		}
+	}, behindProxy, func(o *server.Options) {
+		o.Passwords = secret.NewPasswords(2, secret.WithParams(secret.Params{Memory: 8 << 10, Time: 1, Threads: 1}))
+	})
+}
+
+// TestBattery_L8: A user is disabled, on another replica: from the next request on every private page leads to the log-in,
+// no password lets in, access tokens (never expiring and expiring) are 401 and introspect as inactive, a refresh token and
+// a code are invalid_grant, consent cannot be given, and an operator's list still has the user. Enabled again, the tokens
+// work, but for the code. (Tokens of the platform's own log-in and API keys come with those.)
+func TestBattery_L8(t *testing.T) {
+	rig.EachPair(t, func(t *testing.T, r, other *rig.Rig) {
+		b := r.LoggedIn(r.U)
+		resource := r.AddResource("API")
+		forever, family := r.Grant(b, r.A).WantToken(t), r.Grant(b, r.P)
+		expiring, refresh := family.WantToken(t), family.String(t, "refresh_token")
+		code, shown := b.Code(r.B), b.Get(address(request(r.N, "redirect_uri", "http://127.0.0.1:1/cb")))
+		r.WantActive(resource, forever, true)
+		r.WantLive(expiring, true)
+
+		if err := other.Store.SetUserDisabled(t.Context(), rig.Operator, r.U.ID, true); err != nil {
+			t.Fatal(err)
+		}
+		private := 0
+		for _, path := range mounted(t, http.MethodGet) {
+			if !strings.HasPrefix(path, "/account") && !strings.HasPrefix(path, "/developer") || strings.Contains(path, "{") {
+				continue
+			}
+			private++
+			if a := b.Get(path); a.Status != http.StatusSeeOther || !strings.HasPrefix(a.Header.Get("Location"), "/login") {
+				t.Errorf("%s: %d to %q, want the log-in", path, a.Status, a.Header.Get("Location"))
+			}
+		}
+		if private < 5 {
+			t.Errorf("%d private pages were asked", private)
+		}
+		for _, path := range []string{"/account", "/account/security", "/account/security/sessions", "/developer/apps", "/developer/apps/" + r.A.ID + "/secrets"} {
+			if a := b.Post(path, url.Values{"name": {"X"}}); a.Status != http.StatusSeeOther || !strings.HasPrefix(a.Header.Get("Location"), "/login") {
+				t.Errorf("POST %s: %d to %q, want the log-in", path, a.Status, a.Header.Get("Location"))
+			}
+		}
+		if a := b.Post("/oauth/consent", allow(shown)); a.Status == http.StatusOK || a.Header.Get("Location") != "" && !strings.HasPrefix(a.Header.Get("Location"), "/login") {
+			t.Errorf("consent: %d to %q", a.Status, a.Header.Get("Location"))
+		}
+		wantLogIn(t, b.Get(address(request(r.A))))
+		for _, on := range []*rig.Rig{r, other} {
+			wantLogInStatus(t, logIn(on.Browser(), r.U.Email, rig.Password, ""), http.StatusUnprocessableEntity)
+			for _, token := range []string{forever, expiring} {
+				on.WantLive(token, false)
+			}
+			on.WantActive(resource, forever, false)
+			on.WantActive(resource, expiring, false)
+			on.Token(on.P, "grant_type", "refresh_token", "refresh_token", refresh).WantGrantRefused(t)
+			on.Exchange(on.B, code).WantGrantRefused(t)
+		}
+		if err := other.Store.SetUserDisabled(t.Context(), rig.Operator, r.U.ID, false); err != nil {
+			t.Fatal(err)
+		}
+		r.WantLive(forever, true)
+		r.WantLive(expiring, true)
+		r.WantLive(r.Token(r.P, "grant_type", "refresh_token", "refresh_token", refresh).WantToken(t), true)
+		r.LoggedIn(r.U)
+	})
+}

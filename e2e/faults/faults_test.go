@@ -1,0 +1,107 @@
+package faults_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"testing"
+
+	"xenoauth/e2e/faults"
+	"xenoauth/internal/dbtest"
+)
+
+// binary is the program under test, built once a process as it is delivered.
+var binary = sync.OnceValues(func() (string, error) {
+	return faults.Build(context.Background(), buildDir)
+})
+
+var buildDir string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "xenoauth-faults-build-")
+	if err != nil {
+		panic(err)
+	}
+	buildDir = dir
+	code := m.Run()
+	if os.RemoveAll(dir) != nil && code == 0 {
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// options are those of a machine that runs other tests at the same time.
+func options(t *testing.T) faults.Options {
+	return faults.Options{Log: t.Output(), Slack: 4}
+}
+
+func build(t *testing.T) string {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// ownCluster is a Postgres that a test may kill.
+func ownCluster(t *testing.T, settings ...string) *dbtest.Cluster {
+	t.Helper()
+	c, err := dbtest.Start(t.Context(), settings...)
+	if errors.Is(err, dbtest.ErrNoPostgres) && !dbtest.RequireAll() {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Stop)
+	return c
+}
+
+func end(t *testing.T, c *faults.Campaign) {
+	t.Helper()
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// try has all faults strike, one after the other, and wants every promise held.
+func try(t *testing.T, c *faults.Campaign, list []faults.Fault) {
+	t.Helper()
+	var reports []faults.Report
+	for _, f := range list {
+		r, err := c.Run(t.Context(), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reports = append(reports, r)
+		if !r.Run() {
+			t.Errorf("%s on %s was not run: %d requests in flight", f.Name, r.Database, r.Flying)
+		}
+		for _, v := range r.Found {
+			t.Errorf("%s on %s broke %s", f.Name, r.Database, v)
+		}
+	}
+	t.Log("\n" + faults.Table(reports))
+}
+
+// TestPostgres is the short form of make faults on Postgres.
+func TestPostgres(t *testing.T) {
+	c, err := faults.NewPostgres(t.Context(), build(t), ownCluster(t, dbtest.Durable...), options(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer end(t, c)
+	try(t, c, faults.Short("Postgres"))
+}
+
+// TestSQLite is the short form of make faults on SQLite.
+func TestSQLite(t *testing.T) {
+	c, err := faults.NewSQLite(t.Context(), build(t), options(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer end(t, c)
+	try(t, c, faults.Short("SQLite"))
+}

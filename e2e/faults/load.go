@@ -1,0 +1,215 @@
+package faults
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// load is requests of every kind, each worker asking again as soon as it is answered.
+type load struct {
+	world   *world
+	stop    context.CancelFunc
+	workers sync.WaitGroup
+}
+
+// breath is how long a worker waits after trouble, so that a dead server is not asked a million times.
+const breath = 20 * time.Millisecond
+
+func startLoad(ctx context.Context, w *world, workers int) *load {
+	stopping, stop := context.WithCancel(ctx)
+	l := &load{world: w, stop: stop}
+	for i := range workers {
+		l.workers.Go(func() {
+			for n := i; stopping.Err() == nil; n++ {
+				// What was begun is finished: ctx, not stopping.
+				if l.act(ctx, n) {
+					continue
+				}
+				select {
+				case <-time.After(breath + rand.N(breath)):
+				case <-stopping.Done():
+				}
+			}
+		})
+	}
+	return l
+}
+
+// end lets every worker finish what it does.
+func (l *load) end() {
+	l.stop()
+	l.workers.Wait()
+}
+
+// act does one thing of the mix and says whether all went well.
+func (l *load) act(ctx context.Context, n int) bool {
+	w := l.world
+	b := w.browsers[n%len(w.browsers)]
+	switch p := rand.IntN(100); {
+	case p < 18:
+		_, outcome := w.clientToken(ctx, w.plain)
+		return outcome == OK
+	case p < 30:
+		return l.grant(ctx, b, w.plain)
+	case p < 36:
+		return l.grant(ctx, b, w.expiring)
+	case p < 50:
+		return l.refresh(ctx)
+	case p < 53:
+		if c := w.authorize(ctx, b, w.plain); c != nil {
+			return w.race(ctx, c) == nil
+		}
+		return false
+	case p < 56:
+		visit := w.visits[n%len(w.browsers)]
+		if !visit.TryLock() {
+			return true
+		}
+		defer visit.Unlock()
+		w.visit(ctx, b)
+		return true
+	case p < 66:
+		return l.revoke(ctx)
+	}
+	if t := w.anyToken(); t != nil {
+		return w.check(ctx, t, n%2 == 0) != Lost
+	}
+	_, outcome := w.clientToken(ctx, w.expiring)
+	return outcome == OK
+}
+
+// grant gets a code and redeems it, trying again at once now and then when nobody answers.
+func (l *load) grant(ctx context.Context, b *browser, a app) bool {
+	w := l.world
+	c := w.authorize(ctx, b, a)
+	if c == nil {
+		return false
+	}
+	_, outcome := w.exchange(ctx, c)
+	return outcome == OK
+}
+
+// refresh rotates some family's token, by two requests at once now and then.
+func (l *load) refresh(ctx context.Context) bool {
+	w := l.world
+	w.mu.Lock()
+	if len(w.families) == 0 {
+		w.mu.Unlock()
+		return l.grant(ctx, w.browsers[0], w.expiring)
+	}
+	f := w.families[rand.IntN(len(w.families))]
+	w.mu.Unlock()
+	if !f.mu.TryLock() {
+		return true
+	}
+	defer f.mu.Unlock()
+	switch p := rand.IntN(20); {
+	case f.over:
+		w.forget(f)
+		return true
+	case p == 0:
+		outcome := w.revokeFamily(ctx, f)
+		w.forget(f)
+		return outcome == OK
+	case p < 4:
+		return w.refresh(ctx, f, 2) == OK
+	}
+	return w.refresh(ctx, f, 1) == OK
+}
+
+func (w *world) forget(f *family) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, other := range w.families {
+		if other == f {
+			w.families[i] = w.families[len(w.families)-1]
+			w.families = w.families[:len(w.families)-1]
+			return
+		}
+	}
+}
+
+// revoke ends some token between two checks, so that whoever remembers the first answer is found out by the second.
+func (l *load) revoke(ctx context.Context) bool {
+	w := l.world
+	t := w.anyToken()
+	if t == nil || t.ended.Load() {
+		return true
+	}
+	w.check(ctx, t, true)
+	w.check(ctx, t, false)
+	outcome := w.revoke(ctx, t)
+	w.check(ctx, t, true)
+	w.check(ctx, t, false)
+	return outcome == OK
+}
+
+func (w *world) anyToken() *token {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.tokens) == 0 {
+		return nil
+	}
+	return w.tokens[rand.IntN(len(w.tokens))]
+}
+
+// settle finds out what became of everything that nobody knows, and checks every token since the one with the number
+// from, twice where it was to end.
+func (w *world) settle(ctx context.Context, from int) {
+	w.mu.Lock()
+	codes, families := w.codes, w.families
+	w.codes = nil
+	w.mu.Unlock()
+	each(codes, func(c *code) {
+		for range 5 {
+			if _, outcome := w.exchange(ctx, &code{name: c.name, text: c.text, app: c.app, mine: true}); outcome == OK || outcome == Refused {
+				return
+			}
+		}
+	})
+	each(families, func(f *family) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		for range 5 {
+			if f.over || f.first == 0 || w.refresh(ctx, f, 1) == OK {
+				return
+			}
+		}
+	})
+	w.mu.Lock()
+	tokens := w.tokens[from:]
+	old := w.tokens[:from]
+	w.mu.Unlock()
+	each(tokens, func(t *token) {
+		w.check(ctx, t, false)
+		if t.ended.Load() {
+			w.check(ctx, t, true)
+		}
+	})
+	sample := make([]*token, 0, 300)
+	for range min(300, len(old)) {
+		sample = append(sample, old[rand.IntN(len(old))])
+	}
+	each(sample, func(t *token) { w.check(ctx, t, true) })
+}
+
+// each does something with all, a few at a time.
+func each[T any](all []T, do func(T)) {
+	const hands = 16
+	var workers sync.WaitGroup
+	next := make(chan T)
+	for range hands {
+		workers.Go(func() {
+			for v := range next {
+				do(v)
+			}
+		})
+	}
+	for _, v := range all {
+		next <- v
+	}
+	close(next)
+	workers.Wait()
+}

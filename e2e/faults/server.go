@@ -1,0 +1,220 @@
+package faults
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Build compiles the program as it is delivered, into dir.
+func Build(ctx context.Context, dir string) (binary string, err error) {
+	binary = filepath.Join(dir, "xenoauth")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, "xenoauth/cmd/xenoauth")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build xenoauth: %w: %s", err, out)
+	}
+	return binary, nil
+}
+
+// server is the program, which keeps its address however often it is started.
+type server struct {
+	binary   string
+	database string
+	args     []string
+	port     string
+	logPath  string
+
+	mu  sync.Mutex
+	cmd *exec.Cmd
+	ops string // address of the operator's listener, while it runs
+	end chan error
+}
+
+// patience is how long the oracle waits for what takes milliseconds.
+const patience = 60 * time.Second
+
+var opsPattern = regexp.MustCompile(`metrics on (http://[^)]+)\)`)
+
+// freePort is one that nobody listens on.
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a port: %w", err)
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	return port, err
+}
+
+func (s *server) issuer() string { return "http://localhost:" + s.port }
+
+// base is where programs reach the server: an address that needs no resolving.
+func (s *server) base() string { return "http://127.0.0.1:" + s.port }
+
+// environment has no settings of ours that somebody exported.
+func environment(database string) []string {
+	var env []string
+	for _, e := range os.Environ() {
+		if !strings.HasPrefix(e, "XENOAUTH_") {
+			env = append(env, e)
+		}
+	}
+	return append(env, "XENOAUTH_DATABASE_URL="+database)
+}
+
+// start runs the program until it says that it is ready.
+func (s *server) start(ctx context.Context) error {
+	log, err := os.OpenFile(s.logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("start server: %w", err)
+	}
+	defer log.Close()
+	args := append([]string{"serve", "--listen", "127.0.0.1:" + s.port, "--ops-listen", "127.0.0.1:0", "--log-level", "debug"}, s.args...)
+	cmd := exec.Command(s.binary, args...)
+	cmd.Env, cmd.Stderr = environment(s.database), log
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return fmt.Errorf("start server: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start server: %w", err)
+	}
+	lines := bufio.NewReader(stdout)
+	ready, err := lines.ReadString('\n')
+	end := make(chan error, 1)
+	go func() {
+		_, _ = io.Copy(log, lines)
+		end <- cmd.Wait()
+	}()
+	found := opsPattern.FindStringSubmatch(ready)
+	if err != nil || found == nil {
+		_ = cmd.Process.Kill()
+		tail, _ := os.ReadFile(s.logPath)
+		return fmt.Errorf("start server: it said %q and ended with %w: %s", ready, <-end, tail[max(0, len(tail)-2000):])
+	}
+	s.mu.Lock()
+	s.cmd, s.end, s.ops = cmd, end, found[1]
+	s.mu.Unlock()
+	return s.waitReady(ctx)
+}
+
+// waitReady asks until the server says that it is ready.
+func (s *server) waitReady(ctx context.Context) error {
+	return until(ctx, patience, "the server is ready", func() bool {
+		status, _ := s.operations("/readyz")
+		return status == http.StatusOK
+	})
+}
+
+// operations asks the operator's listener; 0 means that it does not answer.
+func (s *server) operations(path string) (int, []byte) {
+	s.mu.Lock()
+	ops := s.ops
+	s.mu.Unlock()
+	request, err := http.NewRequest(http.MethodGet, ops+path, nil)
+	if err != nil {
+		return 0, nil
+	}
+	request.Close = true
+	response, err := (&http.Client{Timeout: 5 * time.Second}).Do(request)
+	if err != nil {
+		return 0, nil
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, nil
+	}
+	return response.StatusCode, body
+}
+
+func (s *server) signal(sig syscall.Signal) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cmd == nil {
+		return errors.New("the server does not run")
+	}
+	return s.cmd.Process.Signal(sig)
+}
+
+// wait returns the exit code of a server that was told to end; -1 for one that a signal ended.
+func (s *server) wait(patience time.Duration) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.end:
+	case <-time.After(patience):
+		return 0, fmt.Errorf("the server did not end within %s", patience)
+	}
+	code := s.cmd.ProcessState.ExitCode()
+	s.cmd = nil
+	return code, nil
+}
+
+// kill ends it without warning and returns when it is gone.
+func (s *server) kill() error {
+	if err := s.signal(syscall.SIGKILL); err != nil {
+		return err
+	}
+	_, err := s.wait(patience)
+	return err
+}
+
+// stop ends it in order, if it runs.
+func (s *server) stop() error {
+	if s.signal(syscall.SIGTERM) != nil {
+		return nil
+	}
+	code, err := s.wait(patience)
+	if err == nil && code != 0 {
+		err = fmt.Errorf("the server ended with %d", code)
+	}
+	return err
+}
+
+// command runs another command of the program beside the server and returns what it printed.
+func (s *server) command(ctx context.Context, stdin string, args ...string) ([]byte, error) {
+	return command(ctx, s.binary, s.database, stdin, args...)
+}
+
+func command(ctx context.Context, binary, database, stdin string, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Env, cmd.Stdin = environment(database), strings.NewReader(stdin)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("xenoauth %s: %w: %s", args[0], err, stderr.Bytes())
+	}
+	return out, nil
+}
+
+// until asks until the answer is yes.
+func until(ctx context.Context, patience time.Duration, what string, yes func() bool) error {
+	deadline := time.After(patience)
+	poll := time.NewTicker(2 * time.Millisecond)
+	defer poll.Stop()
+	for !yes() {
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-deadline:
+			return fmt.Errorf("not within %s: %s", patience, what)
+		}
+	}
+	return nil
+}

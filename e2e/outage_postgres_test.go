@@ -1,0 +1,196 @@
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"xenoauth/internal/dbtest"
+)
+
+// connections is how many the ill-treated Postgres has.
+const connections = 25
+
+// TestOutage: Postgres hangs, is down, takes no writes, has no connection left, or a table is locked. Everybody who asks
+// meanwhile is answered within 3 s, with success or with "come back" (503, Retry-After), and within 5 s after it is over
+// everything works, without a restart.
+func TestOutage(t *testing.T) {
+	t.Parallel()
+	c := ownPostgres(t)
+	for _, outage := range []struct {
+		name  string
+		begin func(*scene) (end func() error, err error)
+	}{
+		{"paused", func(*scene) (func() error, error) { return c.Resume, c.Pause() }},
+		{"down", func(s *scene) (func() error, error) {
+			return func() error { return c.Restart(s.t.Context()) }, c.Halt("QUIT")
+		}},
+		{"read-only", func(s *scene) (func() error, error) {
+			return func() error { return readOnly(c, s, "off") }, readOnly(c, s, "on")
+		}},
+		{"no connection left", func(s *scene) (func() error, error) { return exhaust(s) }},
+		{"locked tables", func(s *scene) (func() error, error) { return lockTables(s) }},
+	} {
+		t.Run(outage.name, func(t *testing.T) {
+			s := newScene(t, c)
+			s.recovers()
+			end, err := outage.begin(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			refused := s.try(append(s.once, s.always...))
+			again := s.try(s.always)
+			if err := end(); err != nil {
+				t.Fatal(err)
+			}
+			if refused == 0 || again == 0 {
+				t.Error("nobody noticed: there was no outage")
+			}
+			t.Logf("%d of %d were told to come back", refused, len(s.once)+len(s.always))
+			s.recovers()
+		})
+	}
+}
+
+// ownPostgres is a cluster that acknowledges nothing before its recovery would find it.
+func ownPostgres(t *testing.T) *dbtest.Cluster {
+	t.Helper()
+	dbtest.Postgres(t) // skips or fails without Postgres
+	c, err := dbtest.Start(t.Context(), "synchronous_commit=on", "full_page_writes=on", fmt.Sprintf("max_connections=%d", connections))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Stop)
+	return c
+}
+
+// readOnly makes every session of the cluster refuse writes, or take them again.
+func readOnly(c *dbtest.Cluster, s *scene, value string) error {
+	if err := c.Exec(s.t.Context(), `ALTER SYSTEM SET default_transaction_read_only = `+value); err != nil {
+		return err
+	}
+	return c.Exec(s.t.Context(), `SELECT pg_reload_conf()`)
+}
+
+// exhaust ends the server's connections and takes all there are before it has them back.
+func exhaust(s *scene) (end func() error, err error) {
+	var held []*pgx.Conn
+	end = func() error {
+		var errs []error
+		for _, conn := range held {
+			errs = append(errs, conn.Close(context.Background()))
+		}
+		return errors.Join(errs...)
+	}
+	for len(held) < connections {
+		conn, err := pgx.Connect(s.t.Context(), s.url)
+		if err != nil {
+			if len(held) == 0 {
+				return end, err
+			}
+			// Those that are left are the server's.
+			if _, err := held[0].Exec(s.t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE application_name = 'xenoauth' AND pid <> pg_backend_pid()`); err != nil {
+				return end, err
+			}
+			continue
+		}
+		held = append(held, conn)
+	}
+	return end, nil
+}
+
+// lockTables holds what nearly every request needs.
+func lockTables(s *scene) (end func() error, err error) {
+	conn, err := pgx.Connect(s.t.Context(), s.url)
+	if err != nil {
+		return nil, err
+	}
+	end = func() error { return conn.Close(context.Background()) }
+	_, err = conn.Exec(s.t.Context(), `BEGIN; LOCK TABLE tokens, expiring_tokens, audit_events, requests IN ACCESS EXCLUSIVE MODE`)
+	return end, err
+}
+
+// TestCutUnderLoad: Postgres is ended in the midst of requests, twice, and comes back. Nobody is told anything but success
+// or "come back", whatever was under way, and what the server acknowledged is there afterwards.
+func TestCutUnderLoad(t *testing.T) {
+	t.Parallel()
+	c := ownPostgres(t)
+	s := newScene(t, c)
+	for _, signal := range []string{"QUIT", "INT"} {
+		ctx, stop := context.WithCancel(t.Context())
+		var workers sync.WaitGroup
+		var mu sync.Mutex
+		var tokens []string
+		var refused atomic.Int64
+		for i := range 12 {
+			workers.Go(func() {
+				for n := i; ctx.Err() == nil; n++ {
+					a := s.always[n%len(s.always)]
+					start := time.Now()
+					answer := a.do()
+					fault, worked := s.judge(a, answer, time.Since(start))
+					if fault != "" {
+						t.Error(fault)
+					}
+					if fault == "" && !worked {
+						refused.Add(1)
+					}
+					if worked && a.name == "client credentials" {
+						mu.Lock()
+						tokens = append(tokens, answer.String(t, "access_token"))
+						mu.Unlock()
+					}
+				}
+			})
+		}
+		acknowledged := func() int {
+			mu.Lock()
+			defer mu.Unlock()
+			return len(tokens)
+		}
+		until(t, "some tokens are acknowledged", func() bool { return acknowledged() >= 3 })
+		if err := c.Halt(signal); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Restart(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		start, before := time.Now(), acknowledged()
+		until(t, "tokens are acknowledged again", func() bool { return acknowledged() > before })
+		if d := time.Since(start); d > mostRecovery {
+			t.Errorf("the first token came %v after the database", d)
+		}
+		stop()
+		workers.Wait()
+		if refused.Load() == 0 {
+			t.Error("nobody noticed: the database was not cut")
+		}
+		s.recovers()
+		for _, token := range tokens {
+			s.r.WantLive(token, true)
+		}
+		t.Logf("%s: %d acknowledged tokens are live, %d requests were told to come back", signal, len(tokens), refused.Load())
+	}
+}
+
+// until asks until the answer is yes.
+func until(t *testing.T, what string, yes func() bool) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	for !yes() {
+		select {
+		case <-poll.C:
+		case <-deadline:
+			t.Fatalf("not within 30 s: %s", what)
+		}
+	}
+}

@@ -1,0 +1,186 @@
+package e2e_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"xenoauth/e2e/rig"
+	"xenoauth/internal/dbtest"
+	"xenoauth/server"
+)
+
+const (
+	// mostWait is how long anybody waits for an answer, whatever the database does.
+	mostWait = 3 * time.Second
+	// mostRecovery is how long after the database has returned the server may still say that it is gone.
+	mostRecovery = 5 * time.Second
+)
+
+// ask is one request of somebody who has everything right, and the status of its success.
+type ask struct {
+	name string
+	page bool
+	want int
+	do   func() rig.Answer
+}
+
+// scene is a server over a Postgres that somebody ill-treats, with people and apps in the midst of everything.
+type scene struct {
+	t        *testing.T
+	r        *rig.Rig
+	b        *rig.Browser
+	url      string
+	token    string // never expires
+	expiring string
+	once     []ask // each may succeed once
+	always   []ask
+}
+
+func newScene(t *testing.T, c *dbtest.Cluster) *scene {
+	t.Helper()
+	databaseURL, err := c.NewDatabase(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rig.New(t, dbtest.Open(t, databaseURL), func(o *server.Options) { o.CodeLifetime = server.MaxCodeLifetime })
+	s := &scene{t: t, r: r, b: r.LoggedIn(r.U), url: databaseURL}
+	expiring := r.AddExpiring("Echo")
+	s.token = r.Grant(s.b, r.A).WantToken(t)
+	family := r.Grant(s.b, expiring)
+	s.expiring = family.WantToken(t)
+	s.once = s.asksOnce(expiring, family.String(t, "refresh_token"))
+	s.always = s.asksAlways()
+	return s
+}
+
+// asksOnce are those that use something up.
+func (s *scene) asksOnce(expiring rig.App, refresh string) []ask {
+	r, code := s.r, s.b.Code(s.r.A)
+	leaving, approving := r.LoggedIn(r.U), r.LoggedIn(r.AddUser("vera@users.test"))
+	consent := approving.Authorize("client_id", r.A.ID, "state", "xyz", "scope", "contacts", "redirect_uri", rig.CB)
+	other := r.Grant(s.b, r.B).WantToken(s.t)
+	return []ask{
+		{"redeem a code", false, http.StatusOK, func() rig.Answer { return r.Exchange(r.A, code) }},
+		{"refresh", false, http.StatusOK, func() rig.Answer {
+			return r.Token(expiring, "grant_type", "refresh_token", "refresh_token", refresh)
+		}},
+		{"revoke", false, http.StatusOK, func() rig.Answer { return r.Post("/oauth/revoke", r.B.As("token", other)) }},
+		{"allow", true, http.StatusSeeOther, func() rig.Answer { return approving.Decide(consent, "allow") }},
+		{"log out", true, http.StatusSeeOther, func() rig.Answer { return leaving.Post("/logout", url.Values{}) }},
+		{"sign up", true, http.StatusSeeOther, func() rig.Answer {
+			return r.Browser().Post("/signup", url.Values{"email": {"new@users.test"}, "name": {"New"}, "password": {rig.Password}})
+		}},
+	}
+}
+
+// asksAlways can be repeated.
+func (s *scene) asksAlways() []ask {
+	r, b := s.r, s.b
+	get := func(path string) ask {
+		return ask{"GET " + path, true, http.StatusOK, func() rig.Answer { return b.Get(path) }}
+	}
+	app := "/developer/apps/" + r.A.ID
+	newApp := url.Values{"name": {"New"}, "redirect_uris": {rig.CB}, "scopes": {"widgets"}, "type": {"confidential"}}
+	return []ask{
+		{"client credentials", false, http.StatusOK, func() rig.Answer {
+			return r.Token(r.A, "grant_type", "client_credentials", "scope", "widgets")
+		}},
+		{"introspect", false, http.StatusOK, func() rig.Answer { return r.Introspect(r.A, s.token) }},
+		{"me", false, http.StatusOK, func() rig.Answer { return r.Me(s.token) }},
+		{"me, expiring", false, http.StatusOK, func() rig.Answer { return r.Me(s.expiring) }},
+		{"metadata", false, http.StatusOK, func() rig.Answer {
+			request, _ := http.NewRequest(http.MethodGet, r.URL+"/.well-known/oauth-authorization-server", nil)
+			return r.Do(request)
+		}},
+		{"authorize", true, http.StatusOK, func() rig.Answer {
+			return b.Authorize("client_id", r.B.ID, "state", "xyz", "scope", "widgets", "redirect_uri", rig.CB)
+		}},
+		{"authorize, covered", true, http.StatusSeeOther, func() rig.Answer {
+			return b.Authorize("client_id", r.A.ID, "state", "xyz", "scope", "contacts", "redirect_uri", rig.CB)
+		}},
+		{"authorize, logged out", true, http.StatusSeeOther, func() rig.Answer {
+			return r.Browser().Authorize("client_id", r.A.ID, "state", "xyz", "scope", "contacts", "redirect_uri", rig.CB)
+		}},
+		{"log in", true, http.StatusSeeOther, func() rig.Answer {
+			return r.Browser().Post("/login", url.Values{"email": {r.U.Email}, "password": {rig.Password}})
+		}},
+		{"log-in page", true, http.StatusOK, func() rig.Answer { return r.Browser().Get("/login") }},
+		{"sign-up page", true, http.StatusOK, func() rig.Answer { return r.Browser().Get("/signup") }},
+		{"rename", true, http.StatusSeeOther, func() rig.Answer { return b.Post("/account", url.Values{"name": {"Ursula"}}) }},
+		{"create an app", true, http.StatusOK, func() rig.Answer { return b.Post("/developer/apps", newApp) }},
+		get("/account"), get("/account/apps"), get("/account/security"), get("/logout"),
+		get("/developer/apps"), get("/developer/apps/new"), get(app), get(app + "/edit"), get(app + "/delete"),
+	}
+}
+
+// judge says what is wrong with an answer, "" for nothing, and whether it was a success. Nobody is told that they are
+// unknown, logged out or refused, only because the database cannot say.
+func (s *scene) judge(a ask, answer rig.Answer, took time.Duration) (fault string, worked bool) {
+	retry := answer.Header.Get("Retry-After")
+	location := answer.Header.Get("Location")
+	switch {
+	case took > mostWait:
+		fault = fmt.Sprintf("took %v", took)
+	case answer.Status == http.StatusServiceUnavailable && retry == "":
+		fault = "503 without Retry-After"
+	case answer.Status == http.StatusServiceUnavailable && a.page && !strings.HasPrefix(answer.Header.Get("Content-Type"), "text/html"):
+		fault = "503, but not a page"
+	case answer.Status == http.StatusServiceUnavailable && !a.page && !strings.Contains(answer.Body, `"temporarily_unavailable"`):
+		fault = "503 without temporarily_unavailable"
+	case answer.Status == http.StatusServiceUnavailable:
+	case answer.Status != a.want:
+		fault = "neither success nor 503"
+	case strings.HasPrefix(location, "/login") && a.name != "authorize, logged out", strings.Contains(location, "error="):
+		fault = "a redirect to " + location
+	case a.name == "introspect" && !strings.Contains(answer.Body, `"active":true`):
+		fault = "a live token is not active"
+	default:
+		worked = true
+	}
+	if fault != "" {
+		fault = fmt.Sprintf("%s: %s: %d %.200s", a.name, fault, answer.Status, answer.Body)
+	}
+	return fault, worked
+}
+
+// try asks everything at the same moment and returns how many were told to come back.
+func (s *scene) try(asks []ask) (refused int64) {
+	s.t.Helper()
+	var count atomic.Int64
+	var all sync.WaitGroup
+	for _, a := range asks {
+		all.Go(func() {
+			start := time.Now()
+			answer := a.do()
+			fault, worked := s.judge(a, answer, time.Since(start))
+			if fault != "" {
+				s.t.Error(fault)
+			}
+			if fault == "" && !worked {
+				count.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	return count.Load()
+}
+
+// recovers waits until everything that can be repeated works, which must not take long.
+func (s *scene) recovers() {
+	s.t.Helper()
+	start := time.Now()
+	for s.try(s.always) > 0 {
+		if time.Since(start) > mostRecovery {
+			s.t.Fatalf("after %v the server still says that the database is gone", time.Since(start))
+		}
+	}
+	s.t.Logf("recovered within %v", time.Since(start).Round(time.Millisecond))
+	s.r.WantLive(s.token, true)
+	s.r.WantLive(s.expiring, true)
+}
