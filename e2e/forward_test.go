@@ -284,8 +284,10 @@ func TestForwardAuthOutage(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, st store.Store) {
 		blind := &blindStore{Store: st}
-		r := rig.New(t, blind)
+		r := rig.New(t, st)
 		bearers := r.Bearers()
+		r.Store = blind
+		r = r.Sibling()
 		for _, away := range []bool{true, false} {
 			blind.on.Store(away)
 			for _, b := range bearers {

@@ -36,7 +36,7 @@ W1 W2 W3 W4 W5 W6 W8 W9 W10 W11 W12 W14
 L1 L2 L3 L4 L8
 H1 H2 H3 H4 H5 H8
 G1 G2 G3 G4 G5
-J6 J7
+J1 J2 J3 J4 J5 J6 J7
 `)
 
 var groups = []struct{ letter, title string }{

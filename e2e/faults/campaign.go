@@ -97,11 +97,23 @@ func (c *Campaign) begin(ctx context.Context, binary string, o Options, args []s
 	if err := c.server.start(ctx); err != nil {
 		return err
 	}
-	return c.Renew(ctx)
+	c.world = &world{server: c.server, client: newClient(), base: c.server.base()}
+	if err := c.world.populate(ctx); err != nil {
+		return err
+	}
+	if err := c.renew(); err != nil {
+		return err
+	}
+	if ambushed {
+		if _, err := c.put(remember); err != nil {
+			return err
+		}
+	}
+	return c.warmUp(ctx)
 }
 
-// Renew starts a new ledger with new people and apps.
-func (c *Campaign) Renew(ctx context.Context) error {
+// renew starts a new ledger, which knows of nothing that was got before.
+func (c *Campaign) renew() error {
 	if c.ledger != nil {
 		if err := c.ledger.Close(); err != nil {
 			return fmt.Errorf("close ledger: %w", err)
@@ -117,11 +129,9 @@ func (c *Campaign) Renew(ctx context.Context) error {
 	if c.ledger, err = NewLedger(file.Name()); err != nil {
 		return err
 	}
-	if c.world, err = newWorld(ctx, c.server, c.ledger); err != nil {
-		return err
-	}
+	c.world.begins(c.ledger)
 	c.known, c.orderly, c.checked = nil, nil, 0
-	return c.warmUp(ctx)
+	return nil
 }
 
 // warmUp lets the server do everything once, and measures what it needs at rest afterwards.

@@ -10,7 +10,7 @@ import (
 func Kills(cycles int) Fault {
 	return Fault{Name: "F1", Title: "kill -9 of the server", Inject: func(ctx context.Context, s *Scene) error {
 		for range cycles {
-			if err := s.progress(ctx, 60); err != nil {
+			if err := s.progress(ctx, 40); err != nil {
 				return err
 			}
 			from := s.world.client.now()
@@ -46,7 +46,7 @@ const mostStop = 15 * time.Second
 func Stops(cycles int) Fault {
 	return Fault{Name: "F18", Title: "graceful stop", Inject: func(ctx context.Context, s *Scene) error {
 		for range cycles {
-			if err := s.progress(ctx, 60); err != nil {
+			if err := s.progress(ctx, 40); err != nil {
 				return err
 			}
 			if err := s.strike(ctx, func() error { return s.stopInOrder(ctx) }); err != nil {

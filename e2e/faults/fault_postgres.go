@@ -26,7 +26,7 @@ func Restart(how string, cycles int) Fault {
 
 func (s *Scene) restarts(ctx context.Context, cycles int, halt func() error) error {
 	for range cycles {
-		if err := s.progress(ctx, 100); err != nil {
+		if err := s.progress(ctx, 60); err != nil {
 			return err
 		}
 		if err := s.strike(ctx, halt); err != nil {
@@ -48,7 +48,7 @@ func (s *Scene) restarts(ctx context.Context, cycles int, halt func() error) err
 func Cut(cycles, chosen int) Fault {
 	return Fault{Name: "F5", Title: "link cut between COMMIT and its answer", Linked: true, Inject: func(ctx context.Context, s *Scene) error {
 		for range cycles {
-			if err := s.progress(ctx, 60); err != nil {
+			if err := s.progress(ctx, 40); err != nil {
 				return err
 			}
 			if err := s.strike(ctx, func() error { s.link.silence(); return nil }); err != nil {

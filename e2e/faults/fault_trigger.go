@@ -62,7 +62,7 @@ func (s *Scene) trapped(ctx context.Context, do func(db *sql.DB) error) error {
 		return err
 	}
 	defer db.Close()
-	if err := s.progress(ctx, 60); err != nil {
+	if err := s.progress(ctx, 40); err != nil {
 		return err
 	}
 	if err := do(db); err != nil {

@@ -105,3 +105,46 @@ func TestSQLite(t *testing.T) {
 	defer end(t, c)
 	try(t, c, faults.Short("SQLite"))
 }
+
+// TestPlanted: bugs that are put around the server are found, each by the invariant that it breaks.
+func TestPlanted(t *testing.T) {
+	c, err := faults.NewPostgres(t.Context(), build(t), ownCluster(t, dbtest.Durable...), options(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer end(t, c)
+	for _, p := range faults.AllPlanted {
+		r, err := c.RunPlanted(t.Context(), p)
+		if err != nil {
+			t.Fatalf("%s: %v", p.Name, err)
+		}
+		wantFound(t, r, p.Breaks)
+	}
+}
+
+// TestPlantedLoss: a Postgres that acknowledges what it has not written down is found out when it is killed.
+func TestPlantedLoss(t *testing.T) {
+	c, err := faults.NewPostgres(t.Context(), build(t), ownCluster(t, faults.LosesCommits...), options(t), "--allow-unsafe-database")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer end(t, c)
+	r, err := c.Run(t.Context(), faults.Crash(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantFound(t, r, "I1")
+}
+
+func wantFound(t *testing.T, r faults.Report, invariant string) {
+	t.Helper()
+	if !r.Run() {
+		t.Errorf("%s: not run: %d requests in flight", r.Title, r.Flying)
+	}
+	if !r.Broke(invariant) {
+		t.Errorf("%s: nobody found that %s is broken; found %v", r.Title, invariant, r.Found)
+	}
+	for _, v := range r.Found {
+		t.Logf("found, as planted (%s): %s", r.Title, v)
+	}
+}

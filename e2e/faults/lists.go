@@ -28,6 +28,7 @@ func Long(database string) []Fault {
 		Locked("tokens", 10*time.Second),
 		InsertFails("P0001", "53100"),
 		Aborts(),
+		Migrations(1),
 		Stops(5),
 	}
 }

@@ -15,7 +15,7 @@ type load struct {
 }
 
 // breath is how long a worker waits after trouble, so that a dead server is not asked a million times.
-const breath = 20 * time.Millisecond
+const breath = 60 * time.Millisecond
 
 func startLoad(ctx context.Context, w *world, workers int) *load {
 	stopping, stop := context.WithCancel(ctx)
@@ -193,6 +193,31 @@ func (w *world) settle(ctx context.Context, from int) {
 		sample = append(sample, old[rand.IntN(len(old))])
 	}
 	each(sample, func(t *token) { w.check(ctx, t, true) })
+}
+
+// tour does everything once, with nobody else there.
+func (w *world) tour(ctx context.Context) {
+	b := w.browsers[0]
+	w.clientToken(ctx, w.plain)
+	if c := w.authorize(ctx, b, w.rotating); c != nil {
+		c.mine = true
+		w.exchange(ctx, c)
+	}
+	w.mu.Lock()
+	families := w.families
+	w.mu.Unlock()
+	if len(families) > 0 {
+		f := families[len(families)-1]
+		f.mu.Lock()
+		w.refresh(ctx, f, 1)
+		f.mu.Unlock()
+	}
+	w.visit(ctx, b)
+	if t, outcome := w.clientToken(ctx, w.expiring); outcome == OK {
+		w.check(ctx, t, false)
+		w.revoke(ctx, t)
+		w.check(ctx, t, true)
+	}
 }
 
 // each does something with all, a few at a time.

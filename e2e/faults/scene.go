@@ -69,20 +69,24 @@ func (s *Scene) recover(ctx context.Context) error {
 	if most := s.options.within(mostRecovery); err != nil || s.report.Recovery > most {
 		s.broke("I8", "the server was in trouble for %s after the end of the fault", s.report.Recovery)
 	}
-	if err != nil {
-		return err
-	}
 	s.healed = false
-	return until(ctx, patience, "everything works again", func() bool { _, good := s.world.goodAgain(everything...); return good })
+	return err
 }
 
 // firstSigns are what tells that the server works: it can read and write. The rest of the load is asked for less often.
-var firstSigns = []string{"authorize", "client", "me", "introspect"}
+var firstSigns = []string{"authorize", "code", "client", "me", "introspect"}
 
 // verdict finds out what is left to find out, and judges everything since the campaign began.
 func (s *Scene) verdict(ctx context.Context) error {
 	w := s.world
+	w.watch()
 	w.settle(ctx, s.checked)
+	w.tour(ctx)
+	for _, how := range everything {
+		if _, good := w.goodAgain(how); !good {
+			s.broke("I8", "%s does not work after the end of the fault", how)
+		}
+	}
 	s.checked = len(w.tokens)
 	normal, err := w.backToNormal(ctx, s.before, s.options.within(mostRecovery))
 	if err != nil {

@@ -77,24 +77,30 @@ type family struct {
 	over    bool
 }
 
-// newWorld registers people and apps by the command line and logs the people in.
-func newWorld(ctx context.Context, s *server, ledger *Ledger) (*world, error) {
-	w := &world{
-		server: s, client: newClient(), ledger: ledger, base: s.base(),
-		names: map[string]string{}, counts: map[Act]int{}, lastGood: map[string]time.Duration{},
-		secrets: []string{password},
-	}
+// begins forgets everything but people and apps.
+func (w *world) begins(ledger *Ledger) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ledger = ledger
+	w.names, w.counts, w.lastGood = map[string]string{}, map[Act]int{}, map[string]time.Duration{}
+	w.tokens, w.codes, w.families = nil, nil, nil
+}
+
+// populate registers people and apps by the command line and logs the people in.
+func (w *world) populate(ctx context.Context) error {
+	s := w.server
+	w.secrets = []string{password}
 	owner := ""
 	for i := range people {
 		b, err := newBrowser(w.client, s.issuer(), fmt.Sprintf("person%d@users.test", i))
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if _, err := s.command(ctx, password, "user", "add", b.email, "--password-stdin"); err != nil {
-			return nil, err
+			return err
 		}
 		if err := b.logIn(ctx, password); err != nil {
-			return nil, err
+			return err
 		}
 		w.browsers = append(w.browsers, b)
 		w.visits = append(w.visits, &sync.Mutex{})
@@ -118,14 +124,14 @@ func newWorld(ctx context.Context, s *server, ledger *Ledger) (*world, error) {
 		}
 		out, err := s.command(ctx, "", args...)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if err := json.Unmarshal(out, a.to); err != nil || a.to.Secret == "" {
-			return nil, fmt.Errorf("xenoauth %v printed no client: %w", a.args, err)
+			return fmt.Errorf("xenoauth %v printed no client: %w", a.args, err)
 		}
 		w.secrets = append(w.secrets, a.to.Secret)
 	}
-	return w, nil
+	return nil
 }
 
 // name gives a text its name in the ledger: the same text, the same name.

@@ -1,6 +1,6 @@
 // Package platform holds the endpoints that belong to the platform itself rather than to OAuth: user tokens, integration
-// tokens, and what a bearer token is good for. It reads requests, asks directory, issuer and verify, and writes the answers; it holds no
-// state and decides nothing.
+// tokens, and what a bearer token is good for. It reads requests, asks directory, issuer and verify, and writes the
+// answers; it holds no state, and decides nothing but whether a token has what a gateway asks for.
 package platform
 
 import (

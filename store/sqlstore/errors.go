@@ -76,7 +76,8 @@ func classifyPostgres(pg *pgconn.PgError, err error) error {
 		return unavailable("SQLSTATE " + pg.Code)
 	}
 	switch pg.Code[:min(2, len(pg.Code))] {
-	case "08", "40", "53", "55", "57", "58", "XX": // connection, rollback, resources, not in state, intervention, system, internal
+	case "08", "40", "53", "55", "57", "58", "XX", // connection, rollback, resources, not in state, intervention, system, internal
+		"P0": // a trigger, which is none of ours, refuses
 		return unavailable("SQLSTATE " + pg.Code)
 	case "54": // program limit: a value too long for its index
 		return fmt.Errorf("%w: SQLSTATE %s", store.ErrInvalid, pg.Code)
