@@ -49,16 +49,21 @@ func wantChallenge(t *testing.T, a rig.Answer, challenge string) {
 	wantHeaders(t, a, map[string]string{"Location": "", "Set-Cookie": "", "Access-Control-Allow-Origin": ""})
 }
 
-// TestBattery_B1: GET /api/me without an Authorization header: 401 with a bare challenge. With a malformed header, an empty
-// one, another scheme, two of them, a credential of another kind, a token that is unknown, forged, revoked or expired: 401
-// with error="invalid_token", never a 400, and the same answer to the byte. (Forward-auth comes with it.)
+// TestBattery_B1: GET /api/me and /oauth/verify without an Authorization header: 401 with a bare challenge. With a malformed
+// header, an empty one, another scheme, two of them, a credential of another kind, a token that is unknown, forged, revoked
+// or expired: 401 with error="invalid_token", never a 400, and the same answer to the byte.
 func TestBattery_B1(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		b := r.LoggedIn(r.U)
 		token := r.Grant(b, r.A).WantToken(t)
 		me := func(t *testing.T, headers ...string) rig.Answer { return ask(t, r, "/api/me", "", "", headers...) }
-		wantChallenge(t, me(t), bareChallenge)
-		wantChallenge(t, me(t, "Cookie", "xenoauth=x"), bareChallenge)
+		forward := func(t *testing.T, headers ...string) rig.Answer {
+			return ask(t, r, "/oauth/verify?scope=contacts", "", "", headers...)
+		}
+		for _, on := range []func(*testing.T, ...string) rig.Answer{me, forward} {
+			wantChallenge(t, on(t), bareChallenge)
+			wantChallenge(t, on(t, "Cookie", "xenoauth=x"), bareChallenge)
+		}
 
 		revoked := r.Grant(b, r.A).WantToken(t)
 		wantRevoked(t, revoke(r, r.A, revoked))
@@ -81,18 +86,23 @@ func TestBattery_B1(t *testing.T) {
 				a := me(t, "Authorization", header)
 				wantChallenge(t, a, invalidChallenge)
 				wantSameAnswer(t, a, first)
+				a = forward(t, "Authorization", header)
+				wantChallenge(t, a, invalidChallenge)
+				wantSameAnswer(t, a, first)
 			})
 		}
-		wantChallenge(t, me(t, "Authorization", "Bearer "+token, "Authorization", "Bearer "+token), invalidChallenge)
-		wantChallenge(t, me(t, "Authorization", "Bearer "+token, "Authorization", "Basic x"), invalidChallenge)
+		for _, on := range []func(*testing.T, ...string) rig.Answer{me, forward} {
+			wantChallenge(t, on(t, "Authorization", "Bearer "+token, "Authorization", "Bearer "+token), invalidChallenge)
+			wantChallenge(t, on(t, "Authorization", "Bearer "+token, "Authorization", "Basic x"), invalidChallenge)
+		}
 		r.WantLive(token, true)
 	})
 }
 
 // TestBattery_B2: what a token is good for is what was approved and what the app still has: /api/me and introspection tell
 // the same scopes, and only permissions that they cover. When the app loses one of two scopes, its tokens lose it at once;
-// when it loses all that a token has, the token is dead (401 invalid_token). What is asked of a scope that is missing, 403
-// insufficient_scope with scope=, comes with forward-auth: today no route needs a scope.
+// when it loses all that a token has, the token is dead (401 invalid_token). Forward-auth that asks for a scope which the
+// token does not have, or has no longer, or which nobody knows: 403 insufficient_scope with scope=, and no identity.
 func TestBattery_B2(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		b := r.LoggedIn(r.U)
@@ -102,6 +112,21 @@ func TestBattery_B2(t *testing.T) {
 		if got, want := r.Me(token).JSON(t)["permissions"], r.Introspect(r.A, token).JSON(t)["permissions"]; !slices.Equal(got.([]any), want.([]any)) || len(got.([]any)) == 0 {
 			t.Errorf("permissions: %v, and introspection says %v", got, want)
 		}
+		forward := func(scope string, status int) {
+			t.Helper()
+			a := r.Verify(token, "scope="+scope)
+			if a.Status != status || len(rig.IdentityOf(a.Header)) != map[int]int{http.StatusOK: 6}[status] {
+				t.Errorf("forward-auth for %s: %d %v, want %d: %s", scope, a.Status, rig.IdentityOf(a.Header), status, a.Body)
+			}
+			if status == http.StatusForbidden {
+				a.WantError(t, status, "insufficient_scope")
+				wantHeaders(t, a, map[string]string{"WWW-Authenticate": `Bearer realm="xenoauth", error="insufficient_scope", scope="` + scope + `"`})
+			}
+		}
+		forward("faqs", http.StatusOK)
+		forward("widgets", http.StatusForbidden)
+		forward("bogus", http.StatusForbidden)
+		forward("admin", http.StatusForbidden)
 		shrink := func(names ...string) {
 			t.Helper()
 			app, err := r.Rules.App(t.Context(), "", r.A.ID)
@@ -114,6 +139,8 @@ func TestBattery_B2(t *testing.T) {
 			}
 		}
 		shrink("widgets", "contacts")
+		forward("faqs", http.StatusForbidden)
+		forward("contacts", http.StatusOK)
 		me := r.Me(token)
 		if scopes := me.JSON(t)["scopes"].([]any); len(scopes) != 1 || scopes[0] != "contacts" {
 			t.Errorf("scopes = %v, want contacts alone", scopes)
@@ -125,6 +152,7 @@ func TestBattery_B2(t *testing.T) {
 		}
 		shrink("widgets")
 		wantChallenge(t, r.Me(token), invalidChallenge)
+		forward("widgets", http.StatusUnauthorized)
 		r.WantActive(r.A, token, false)
 		shrink("widgets", "faqs")
 		if scopes := r.Me(token).JSON(t)["scopes"].([]any); len(scopes) != 1 || scopes[0] != "faqs" {
@@ -176,7 +204,7 @@ func TestBattery_B3(t *testing.T) {
 	})
 }
 
-// TestBattery_B4: the scheme in lower, upper and mixed case works. Two spaces or a tab between scheme and token, a tab or
+// TestBattery_B4: at /api/me and /oauth/verify, the scheme in lower, upper and mixed case works. Two spaces or a tab between scheme and token, a tab or
 // space in it: 401 invalid_token. 40 kB of dots, of base64, of spaces: 401; 100 kB: 431 from the HTTP server; and the next request
 // is answered as ever. (That reading such a header allocates nothing is TestBearerTokenAllocatesNothing of server/web.)
 func TestBattery_B4(t *testing.T) {
@@ -187,9 +215,15 @@ func TestBattery_B4(t *testing.T) {
 			// A connection of its own: HTTP clients tidy up white space.
 			return browser.With(t).Visit(http.MethodGet, "/api/me", "Authorization: "+value)
 		}
+		forward := func(t *testing.T, value string) rig.Answer {
+			return browser.With(t).Visit(http.MethodGet, "/oauth/verify", "Authorization: "+value)
+		}
 		for _, scheme := range []string{"bearer", "BEARER", "bEaReR", "Bearer"} {
 			if a := me(t, scheme+" "+token); a.Status != http.StatusOK || a.String(t, "sub") != r.U.ID {
 				t.Errorf("%s: status %d: %s", scheme, a.Status, a.Body)
+			}
+			if a := forward(t, scheme+" "+token); a.Status != http.StatusOK || a.Header.Get("X-Xenoauth-User") != r.U.ID {
+				t.Errorf("%s, forward-auth: status %d: %s", scheme, a.Status, a.Body)
 			}
 		}
 		for name, value := range map[string]string{
@@ -207,6 +241,7 @@ func TestBattery_B4(t *testing.T) {
 					return
 				}
 				wantChallenge(t, a, invalidChallenge)
+				wantChallenge(t, forward(t, value), invalidChallenge)
 			})
 		}
 		for _, filler := range []string{".", " ", token} {

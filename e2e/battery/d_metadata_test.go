@@ -130,7 +130,10 @@ func metadata(t *testing.T, r *rig.Rig, out *rig.Browser) {
 	if len(mountedAt) > 0 {
 		t.Errorf("mounted, but not in the metadata: %v", mountedAt)
 	}
-	for _, path := range []string{"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server/x", "/.well-known/jwks.json", "/oauth/register", "/oauth/userinfo", "/oauth/par"} {
+	if a := out.Get("/.well-known/jwks.json"); m["jwks_uri"] != r.URL+"/.well-known/jwks.json" || a.Status != http.StatusOK {
+		t.Errorf("jwks_uri = %v; the key set answers %d", m["jwks_uri"], a.Status)
+	}
+	for _, path := range []string{"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server/x", "/oauth/register", "/oauth/userinfo", "/oauth/par"} {
 		if a := out.Get(path); a.Status != http.StatusNotFound {
 			t.Errorf("%s answers %d", path, a.Status)
 		}

@@ -132,7 +132,7 @@ func wantWitness(t *testing.T, databaseURL, role string) {
 var (
 	logged = regexp.MustCompile(`(?m)^\S+ \S+ \S+ \[(\d+)\] LOG:  (statement|execute \S+|execute <unnamed>): (.*)$`)
 	// constant is what the server may send by the simple protocol.
-	constant = regexp.MustCompile(`^(begin isolation level read committed|commit|rollback)$`)
+	constant = regexp.MustCompile(`^(begin isolation level read committed|commit|rollback|-- ping)$`)
 )
 
 // wantExtended reads Postgres's log of the server's connections.

@@ -95,7 +95,7 @@ func unplainPaths(t *testing.T, r *rig.Rig) {
 	form := r.A.As("grant_type", "client_credentials", "token", token).Encode()
 	lines := []string{"Content-Type: " + formType, fmt.Sprintf("Content-Length: %d", len(form)), "Origin: " + r.URL}
 	before := grants(r)
-	for _, path := range []string{"/oauth/token", "/oauth/revoke", "/oauth/introspect", "/api/me", "/account/security", "/login", "/developer/apps"} {
+	for _, path := range []string{"/oauth/token", "/oauth/revoke", "/oauth/introspect", "/oauth/verify", "/api/me", "/account/security", "/login", "/developer/apps"} {
 		dir, name := path[:strings.LastIndex(path, "/")], path[strings.LastIndex(path, "/")+1:]
 		for _, target := range []string{
 			"/" + path, "//" + path, dir + "//" + name, dir + "/./" + name, dir + "/x/../" + name, dir + "/" + name + "/", dir + "/" + name + "/.", dir + "/" + name + "/..",
@@ -139,6 +139,11 @@ func methodOverride(t *testing.T, r *rig.Rig) {
 		}
 		if a := b.Send(http.MethodGet, "/nowhere", nil, name, "/account"); a.Status != http.StatusNotFound {
 			t.Errorf("%s: %d, want 404", name, a.Status)
+		}
+		for query, want := range map[string]int{"scope=contacts": http.StatusOK, "scope=admin": http.StatusForbidden} {
+			if a := r.Verify(token, query, name, "/oauth/verify?scope=guest"); a.Status != want {
+				t.Errorf("%s changes what forward-auth is asked: %s: %d, want %d", name, query, a.Status, want)
+			}
 		}
 	}
 	r.WantLive(token, true)

@@ -106,7 +106,7 @@ func userRotations(r *rig.Rig, u rig.User) (made, current int) {
 // refreshToken 400, without Bearer 401, with an expired or another user's Bearer 403, HEAD 405; nothing is consumed by any
 // of them. A rotated refresh token: the same pair again within 10 s by either method and on another replica; once its
 // successor was used, once the time is over, and after a restart: 401, and the whole family is dead, access tokens too. 50
-// at once, GET and POST on two replicas: one successor, the same for all. The end of the user, of the membership or of the
+// at once, GET and POST on two replicas: one successor, the same for all (a database too busy to say who lost may answer 503). The end of the user, of the membership or of the
 // password ends the family. (A second factor does not exist yet: directory.needsSecondFactor keeps its place.)
 func TestBattery_J5(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
@@ -241,11 +241,19 @@ func testUserRace(t *testing.T, r, replica *rig.Rig) {
 		}
 		return server.RefreshByPost(first.Refresh, u.Email)
 	})
-	second := answers[0].WantUserPair(r)
+	var second rig.UserPair
 	for i, a := range answers {
-		if got := a.WantUserPair(r); got != second {
+		if a.Status == http.StatusServiceUnavailable && a.Header.Get("Retry-After") != "" {
+			continue
+		}
+		if got := a.WantUserPair(r); second == (rig.UserPair{}) {
+			second = got
+		} else if got != second {
 			t.Errorf("request %d got another pair", i)
 		}
+	}
+	if second == (rig.UserPair{}) {
+		t.Fatal("nobody got a pair")
 	}
 	if made, current := userRotations(r, u); made != 2 || current != 1 {
 		t.Errorf("%d refresh tokens, %d current; want 2 and 1", made, current)

@@ -134,16 +134,16 @@ func (c *Campaign) renew() error {
 	return nil
 }
 
-// warmUp lets the server do everything once, and measures what it needs at rest afterwards.
+// warmUp lets the server do everything, much of it at the same time, and measures what it needs at rest afterwards.
 func (c *Campaign) warmUp(ctx context.Context) error {
-	l := startLoad(ctx, c.world, c.options.Workers)
-	err := until(ctx, patience, "everything works once", func() bool { _, good := c.world.goodAgain(everything...); return good })
-	l.end()
+	s := &Scene{Campaign: c, load: startLoad(ctx, c.world, c.options.Workers)}
+	err := s.progress(ctx, c.options.Workers)
+	s.load.end()
 	if err != nil {
 		return err
 	}
-	c.world.client.http.CloseIdleConnections()
-	c.before, err = c.server.measure()
+	c.world.tour(ctx)
+	c.before, err = c.world.atRest(ctx)
 	return err
 }
 

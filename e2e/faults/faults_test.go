@@ -86,7 +86,8 @@ func try(t *testing.T, c *faults.Campaign, list []faults.Fault) {
 	t.Log("\n" + faults.Table(reports))
 }
 
-// TestPostgres is the short form of make faults on Postgres.
+// TestPostgres is the short form of make faults on Postgres. Afterwards bugs are put around the same server, and each must
+// be found by the invariant that it breaks.
 func TestPostgres(t *testing.T) {
 	c, err := faults.NewPostgres(t.Context(), build(t), ownCluster(t, dbtest.Durable...), options(t))
 	if err != nil {
@@ -94,6 +95,15 @@ func TestPostgres(t *testing.T) {
 	}
 	defer end(t, c)
 	try(t, c, faults.Short("Postgres"))
+	for _, p := range faults.AllPlanted {
+		t.Run("planted: "+p.Name, func(t *testing.T) {
+			r, err := c.RunPlanted(t.Context(), p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantFound(t, r, p.Breaks)
+		})
+	}
 }
 
 // TestSQLite is the short form of make faults on SQLite.
@@ -106,22 +116,6 @@ func TestSQLite(t *testing.T) {
 	try(t, c, faults.Short("SQLite"))
 }
 
-// TestPlanted: bugs that are put around the server are found, each by the invariant that it breaks.
-func TestPlanted(t *testing.T) {
-	c, err := faults.NewPostgres(t.Context(), build(t), ownCluster(t, dbtest.Durable...), options(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer end(t, c)
-	for _, p := range faults.AllPlanted {
-		r, err := c.RunPlanted(t.Context(), p)
-		if err != nil {
-			t.Fatalf("%s: %v", p.Name, err)
-		}
-		wantFound(t, r, p.Breaks)
-	}
-}
-
 // TestPlantedLoss: a Postgres that acknowledges what it has not written down is found out when it is killed.
 func TestPlantedLoss(t *testing.T) {
 	c, err := faults.NewPostgres(t.Context(), build(t), ownCluster(t, faults.LosesCommits...), options(t), "--allow-unsafe-database")
@@ -129,7 +123,7 @@ func TestPlantedLoss(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer end(t, c)
-	r, err := c.Run(t.Context(), faults.Crash(1))
+	r, err := c.Run(t.Context(), faults.CrashWithLoss())
 	if err != nil {
 		t.Fatal(err)
 	}

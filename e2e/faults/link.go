@@ -216,12 +216,6 @@ func (l *link) cutAfter(text []byte, after int) {
 	l.marks[string(text)] = &mark{after: after}
 }
 
-// marksLeft is how many marks nobody met.
-func (l *link) marksLeft() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.marks)
-}
 
 // watch has every message to Postgres told to seen, before it passes. nil ends it.
 func (l *link) watch(seen func(kind byte)) {

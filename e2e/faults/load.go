@@ -4,18 +4,24 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// load is requests of every kind, each worker asking again as soon as it is answered.
+// load is requests of every kind.
 type load struct {
 	world   *world
 	stop    context.CancelFunc
+	full    atomic.Bool // each worker asks again as soon as it is answered; else it takes its time
 	workers sync.WaitGroup
 }
 
-// breath is how long a worker waits after trouble, so that a dead server is not asked a million times.
-const breath = 60 * time.Millisecond
+const (
+	// breath is how long a worker waits after trouble, so that a dead server is not asked a million times.
+	breath = 60 * time.Millisecond
+	// leisure is how long a worker waits at most when nothing dreadful is about to happen.
+	leisure = 500 * time.Millisecond
+)
 
 func startLoad(ctx context.Context, w *world, workers int) *load {
 	stopping, stop := context.WithCancel(ctx)
@@ -24,11 +30,15 @@ func startLoad(ctx context.Context, w *world, workers int) *load {
 		l.workers.Go(func() {
 			for n := i; stopping.Err() == nil; n++ {
 				// What was begun is finished: ctx, not stopping.
+				wait := breath + rand.N(breath)
 				if l.act(ctx, n) {
-					continue
+					wait = rand.N(leisure)
+					if l.full.Load() {
+						continue
+					}
 				}
 				select {
-				case <-time.After(breath + rand.N(breath)):
+				case <-time.After(wait):
 				case <-stopping.Done():
 				}
 			}

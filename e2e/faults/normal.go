@@ -42,9 +42,37 @@ const (
 	room = 96 << 20
 )
 
+// rest closes all connections that nobody uses.
+func (w *world) rest() {
+	w.client.http.CloseIdleConnections()
+	if w.idle != nil {
+		w.idle()
+	}
+}
+
+// atRest is what the server needs when nobody asks. It has noticed so when that stays the same for a while.
+func (w *world) atRest(ctx context.Context) (least state, err error) {
+	w.rest()
+	const while = 50
+	same := 0
+	var failure error
+	err = until(ctx, patience, "rest", func() bool {
+		now, err := w.server.measure()
+		if err != nil {
+			failure = err
+			return true
+		}
+		if same++; least.files == 0 || now.files < least.files || now.goroutines < least.goroutines {
+			least, same = now, 0
+		}
+		return same == while
+	})
+	return least, errors.Join(err, failure)
+}
+
 // backToNormal waits until the server needs no more than it did, with nobody asking: I8.
 func (w *world) backToNormal(ctx context.Context, before state, patience time.Duration) ([]Violation, error) {
-	w.client.http.CloseIdleConnections()
+	w.rest()
 	var now state
 	var failure error
 	err := until(ctx, patience, "normal", func() bool {

@@ -14,6 +14,7 @@ type Scene struct {
 	report Report
 	found  []Violation // by the fault itself
 	healed bool
+	undo   func() // what a planted bug leaves behind; nil: nothing
 }
 
 // broke notes that a promise did not hold, as the fault itself saw.
@@ -39,6 +40,8 @@ func (s *Scene) progress(ctx context.Context, more int) error {
 
 // strike does the dreadful thing at a moment when enough requests are in flight.
 func (s *Scene) strike(ctx context.Context, do func() error) error {
+	s.load.full.Store(true)
+	defer s.load.full.Store(false)
 	// Without such a moment it is done all the same, and the report says that it does not count.
 	_ = until(ctx, 20*time.Second, "enough requests are in flight", func() bool { return s.world.client.flying.Load() >= enough })
 	flying := int(s.world.client.flying.Load())
@@ -91,6 +94,9 @@ func (s *Scene) verdict(ctx context.Context) error {
 	normal, err := w.backToNormal(ctx, s.before, s.options.within(mostRecovery))
 	if err != nil {
 		return err
+	}
+	if s.undo != nil {
+		s.undo()
 	}
 	all, err := s.judgement(ctx)
 	if err != nil {

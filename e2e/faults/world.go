@@ -28,6 +28,7 @@ type world struct {
 	client   *client
 	ledger   *Ledger
 	base     string // where tokens are got and checked: the server, or what somebody put before it
+	idle     func() // closes the idle connections of the latter
 	browsers []*browser
 	plain    app // tokens that never expire
 	expiring app // tokens that expire, and refresh tokens

@@ -114,8 +114,9 @@ func (k *signingKeys) current(ctx context.Context) ([]store.SigningKey, error) {
 		if err := makeKey(&next, k.options.SealingKey); err != nil {
 			return nil, err
 		}
-		// Another replica may have been first: then its key is the next one.
-		if err := k.store.AddSigningKey(ctx, next, retirePrevious); err != nil && !errors.Is(err, store.ErrConflict) {
+		err = k.store.AddSigningKey(ctx, next, retirePrevious)
+		// Another replica may have been first, or the operator has taken the old key away: what counts is what is there now.
+		if err != nil && !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrNotFound) {
 			return k.lastKnown(fmt.Errorf("add signing key: %w", err))
 		}
 	}

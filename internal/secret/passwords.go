@@ -85,10 +85,12 @@ func WithParams(p Params) PasswordsOption {
 }
 
 // NewPasswords returns a hasher that computes at most concurrency hashes at
-// once; 0 or less means GOMAXPROCS.
+// once; 0 or less means one less than GOMAXPROCS, and one at least. Where
+// hashing takes all cores, the verification of tokens waits behind it (measured
+// by BenchmarkVerifyDuringLogIns), and no more people log in.
 func NewPasswords(concurrency int, options ...PasswordsOption) *Passwords {
 	if concurrency <= 0 {
-		concurrency = runtime.GOMAXPROCS(0)
+		concurrency = max(1, runtime.GOMAXPROCS(0)-1)
 	}
 	pw := &Passwords{params: DefaultParams(), slots: make(chan struct{}, concurrency)}
 	for _, set := range options {

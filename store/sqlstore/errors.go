@@ -82,7 +82,7 @@ func classifyPostgres(pg *pgconn.PgError, err error) error {
 	case "54": // program limit: a value too long for its index
 		return fmt.Errorf("%w: SQLSTATE %s", store.ErrInvalid, pg.Code)
 	}
-	return fmt.Errorf("Postgres: %s (SQLSTATE %s)", pg.Message, pg.Code)
+	return fmt.Errorf("postgres: %s (SQLSTATE %s)", pg.Message, pg.Code)
 }
 
 func classifySQLite(lite *moderncsqlite.Error) error {

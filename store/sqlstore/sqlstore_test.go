@@ -123,7 +123,15 @@ func TestSuspendedProcess(t *testing.T) {
 	if err := st.CreateCode(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
+	owner, pair := storetest.UserPair(st, u, a.ID)
+	pair.ExpiresAt = st.Now().Add(-time.Minute)
+	if err := st.CreateUserFamily(t.Context(), store.Actor{}, owner, pair); err != nil {
+		t.Fatal(err)
+	}
 	st.SetBack(time.Hour)
+	if err := st.RotateUserRefresh(t.Context(), storetest.UserRotation(st, pair.ID)); !errors.Is(err, store.ErrEnded) {
+		t.Errorf("rotate a user's refresh token: got %v, want %v", err, store.ErrEnded)
+	}
 	if err := st.Redeem(t.Context(), c.ID, storetest.TokenGrant(st, ins), 25); !errors.Is(err, store.ErrEnded) {
 		t.Errorf("redeem: got %v, want %v", err, store.ErrEnded)
 	}
@@ -142,7 +150,18 @@ func TestDisabledAccount(t *testing.T) {
 		g, open := storetest.TokenGrant(st, ins), storetest.NewCode(t, st, ins)
 		storetest.Redeem(t, st, ins, g)
 		approval := storetest.NewApproval(t, st, u, a.ID, app.ID, storetest.Scopes(t, "widgets"))
+		_, pair := storetest.NewUserPair(t, st, u, a.ID)
+		family, first := storetest.UserPair(st, u, a.ID)
 		dbtest.Exec(t, st, `UPDATE accounts SET disabled_at = 1 WHERE id = $1`, a.ID)
+		if access, err := st.UserRefreshByID(t.Context(), pair.ID); err != nil || access.Live {
+			t.Errorf("the user token lives: %v", err)
+		}
+		if err := st.RotateUserRefresh(t.Context(), storetest.UserRotation(st, pair.ID)); !errors.Is(err, store.ErrEnded) {
+			t.Errorf("rotate a user's refresh token: got %v, want %v", err, store.ErrEnded)
+		}
+		if err := st.CreateUserFamily(t.Context(), store.Actor{}, family, first); !errors.Is(err, store.ErrEnded) {
+			t.Errorf("create a user token: got %v, want %v", err, store.ErrEnded)
+		}
 		if storetest.Live(t, st, store.NonExpiring, g.Token.ID) {
 			t.Error("the token lives")
 		}
@@ -159,6 +178,9 @@ func TestDisabledAccount(t *testing.T) {
 		dbtest.Exec(t, st, `UPDATE accounts SET disabled_at = NULL WHERE id = $1`, a.ID)
 		if !storetest.Live(t, st, store.NonExpiring, g.Token.ID) {
 			t.Error("the token did not return with the account")
+		}
+		if err := st.RotateUserRefresh(t.Context(), storetest.UserRotation(st, pair.ID)); err != nil {
+			t.Errorf("the user token did not return with the account: %v", err)
 		}
 	})
 }

@@ -1,0 +1,184 @@
+// Package gateway stands real gateways, configured as docs/gateways.md tells their owners, before a small API, and whole
+// servers on both databases behind them.
+package gateway
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"xenoauth/internal/dbtest"
+)
+
+// examples are the gateways' own files, word for word what readers of the documents copy.
+const examples = "../../docs/examples/gateways"
+
+// product is a gateway that can be started.
+type product struct {
+	name    string
+	files   []string // of the examples
+	command func(program, dir string) []string
+	adapt   func(config, dir string) string // what a file needs beside its addresses to run for nobody and anywhere
+}
+
+var products = []product{
+	{"nginx", []string{"nginx.conf", "xenoauth_protected.conf"}, func(program, dir string) []string {
+		return []string{program, "-p", dir, "-c", filepath.Join(dir, "nginx.conf"), "-e", "stderr", "-g", "daemon off; pid " + dir + "/pid;"}
+	}, func(config, dir string) string {
+		scratch := "http {\n access_log off;\n"
+		for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
+			scratch += " " + kind + "_temp_path " + dir + "/" + kind + ";\n"
+		}
+		return strings.Replace(config, "http {\n", scratch, 1)
+	}},
+	{"caddy", []string{"Caddyfile"}, func(program, dir string) []string {
+		return []string{program, "run", "--adapter", "caddyfile", "--config", filepath.Join(dir, "Caddyfile")}
+	}, func(config, _ string) string { return config }},
+}
+
+// need returns a program. Without it on this machine the test is skipped, or fails where CI or XENOAUTH_REQUIRE_ALL is
+// set.
+func need(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if errors.Is(err, exec.ErrNotFound) {
+		path, err = exec.LookPath("/usr/sbin/" + name) // which is not in everybody's PATH
+	}
+	if err != nil && !dbtest.RequireAll() {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// start runs the gateway between a free port, Xenoauth and the API until the test ends, and returns its address.
+func (p product) start(t *testing.T, xenoauth, api string) string {
+	t.Helper()
+	program, dir, attributes := need(t, p.name), t.TempDir(), unprivileged(t)
+	address := freeAddress(t)
+	for _, name := range p.files {
+		text, err := os.ReadFile(filepath.Join(examples, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, port, _ := net.SplitHostPort(address)
+		config := strings.NewReplacer("127.0.0.1:8080", xenoauth, "127.0.0.1:8081", api, "127.0.0.1:8000", address, ":8000 {", ":"+port+" {").Replace(string(text))
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(p.adapt(config, dir)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if c := attributes.Credential; c != nil {
+		// Only root can get into the directories above it that are the test's.
+		if err := errors.Join(os.Chmod(filepath.Dir(dir), 0o755), os.Chown(dir, int(c.Uid), int(c.Gid))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	args := p.command(program, dir)
+	told := &output{}
+	c := exec.Command(args[0], args[1:]...)
+	c.Dir, c.Stderr, c.SysProcAttr = dir, told, attributes
+	c.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "XDG_DATA_HOME=" + dir, "XDG_CONFIG_HOME=" + dir}
+	if err := c.Start(); err != nil {
+		t.Fatalf("start %s: %v", p.name, err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		_ = c.Wait()
+		close(ended)
+	}()
+	t.Cleanup(func() {
+		// The group: nginx's master leaves its worker behind when it is killed.
+		_ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL)
+		<-ended
+		if t.Failed() {
+			t.Logf("%s said: %.3000s", p.name, told)
+		}
+	})
+	await(t, address, ended, told)
+	return "http://" + address
+}
+
+// await returns when somebody listens.
+func await(t *testing.T, address string, ended <-chan struct{}, told *output) {
+	t.Helper()
+	tick, patience := time.NewTicker(20*time.Millisecond), time.After(30*time.Second)
+	defer tick.Stop()
+	for {
+		if conn, err := net.Dial("tcp", address); err == nil {
+			conn.Close()
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ended:
+			t.Fatalf("the gateway has ended: %s", told)
+		case <-patience:
+			t.Fatalf("the gateway does not listen: %s", told)
+		}
+	}
+}
+
+// unprivileged makes a process a group of its own, and one of nobody's where the test is root.
+func unprivileged(t *testing.T) *syscall.SysProcAttr {
+	t.Helper()
+	attributes := &syscall.SysProcAttr{Setpgid: true}
+	if os.Getuid() != 0 {
+		return attributes
+	}
+	nobody, err := user.Lookup("nobody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid, err := strconv.ParseUint(nobody.Uid, 10, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gid, err := strconv.ParseUint(nobody.Gid, 10, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	attributes.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	return attributes
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// output gathers what a program writes.
+type output struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+// Write appends.
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buffer.Write(b)
+}
+
+// String is everything so far.
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buffer.String()
+}
