@@ -216,7 +216,6 @@ func (l *link) cutAfter(text []byte, after int) {
 	l.marks[string(text)] = &mark{after: after}
 }
 
-
 // watch has every message to Postgres told to seen, before it passes. nil ends it.
 func (l *link) watch(seen func(kind byte)) {
 	l.mu.Lock()
