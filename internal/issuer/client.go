@@ -29,8 +29,11 @@ func (i *Issuer) clientToken(ctx context.Context, tgr *oauth2.TokenGenerateReque
 		AppID: app.ID, Scope: granted, Resource: strings.Join(facts.Resource, " "),
 		CreatedAt: now, ExpiresAt: now.Add(i.options.AccessLifetime),
 	}
-	access := i.mint(&token, secret.Expiring)
-	err = i.store.CreateClientToken(ctx, token)
+	access := ""
+	err = untilFree(func() error {
+		access = i.mint(&token, secret.Expiring)
+		return i.store.CreateClientToken(ctx, token)
+	})
 	if errors.Is(err, store.ErrEnded) {
 		return nil, Errorf(InvalidClient, "client authentication failed").because(err)
 	}

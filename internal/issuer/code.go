@@ -105,8 +105,12 @@ func (i *Issuer) redeem(ctx context.Context, tgr *oauth2.TokenGenerateRequest) (
 
 // consume is the moment of truth: the store consumes the code and creates the grant, or neither.
 func (i *Issuer) consume(ctx context.Context, by store.Actor, app *store.App, code store.Code, resource string, now time.Time) (oauth2.TokenInfo, error) {
-	grant, info := i.newGrant(app, code, resource, now)
-	err := i.store.Redeem(ctx, code.ID, grant, i.options.TokenLimit)
+	var info oauth2.TokenInfo
+	err := untilFree(func() error {
+		var grant store.Grant
+		grant, info = i.newGrant(app, code, resource, now)
+		return i.store.Redeem(ctx, code.ID, grant, i.options.TokenLimit)
+	})
 	switch {
 	case errors.Is(err, store.ErrConsumed):
 		return nil, i.replayed(ctx, by, code.ID)

@@ -42,12 +42,18 @@ func (i *Issuer) RefreshAccessToken(ctx context.Context, tgr *oauth2.TokenGenera
 	if family.Ended || !now.Before(old.ExpiresAt) {
 		return nil, errRefresh()
 	}
-	info, rotation, err := i.newRotation(presented, family, request, now)
-	if err != nil {
-		return nil, err
-	}
-	err = i.store.Rotate(ctx, rotation)
+	var info oauth2.TokenInfo
+	err = untilFree(func() (err error) {
+		var rotation store.Rotation
+		if info, rotation, err = i.newRotation(presented, family, request, now); err != nil {
+			return err
+		}
+		return i.store.Rotate(ctx, rotation)
+	})
+	var refused *Error
 	switch {
+	case errors.As(err, &refused):
+		return nil, err
 	case errors.Is(err, store.ErrConsumed):
 		return i.lostRace(ctx, facts.By, presented, request)
 	case errors.Is(err, store.ErrEnded), errors.Is(err, store.ErrNotFound):
