@@ -220,7 +220,7 @@ func (w *walker) wildcards(to route) {
 		}
 		for name, value := range hostile {
 			raw := value.raw
-			if raw == "" || strings.Trim(raw, "%") == "" || strings.ContainsAny(raw, "\xff") || raw == "%s" {
+			if raw == "" || strings.Trim(raw, "%") == "" || strings.Contains(raw, "\xff") || raw == "%s" {
 				continue // no path at all, which HTTP clients do not send
 			}
 			path := w.paths.Replace(strings.Replace(to.path, part, "\x01", 1))
