@@ -13,7 +13,7 @@ demo:
 	$(GO) run ./cmd/xenoauth demo
 
 test: need
-	XENOAUTH_REQUIRE_ALL=1 $(GO) test -race ./...
+	XENOAUTH_REQUIRE_ALL=1 $(GO) test -race -timeout 30m ./...
 
 check:
 	@unformatted="$$(gofmt -l $$(git ls-files '*.go'))"; if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
