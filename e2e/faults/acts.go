@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"sync"
 )
 
 // as adds the credentials of an app to parameters given as name, value, …
@@ -58,7 +59,7 @@ func (w *world) authorize(ctx context.Context, b *browser, a app) *code {
 // exchange redeems a code. Without an answer it is kept, to be tried again.
 func (w *world) exchange(ctx context.Context, c *code) (*token, Outcome) {
 	form := c.app.as("grant_type", "authorization_code", "code", c.text, "redirect_uri", callback)
-	t, r, outcome := w.obtain(ctx, "code", c.name, []string{c.name}, c.app, form)
+	t, r, outcome := w.obtain(ctx, "code", c.name, append([]string{c.name}, c.hangs...), c.app, form)
 	refresh := r.member("refresh_token")
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -169,13 +170,23 @@ func (w *world) revokeFamily(ctx context.Context, f *family) Outcome {
 	})
 }
 
-// visit installs an app, uses it, and removes it, as nobody else does with this person and app meanwhile.
-func (w *world) visit(ctx context.Context, b *browser) {
+// visitor is a person who installs an app, uses it and removes it again.
+type visitor struct {
+	mu    sync.Mutex
+	stays int // that are over: they end with a removal that was acknowledged
+}
+
+// visit installs an app, uses it, and removes it, as nobody else does with this person and app meanwhile. Whatever was got
+// during a stay hangs on it, whether or not the removal was answered, and whoever did it in the end.
+func (w *world) visit(ctx context.Context, person int) {
+	b, v := w.browsers[person], w.visitors[person]
 	c := w.authorize(ctx, b, w.visiting)
 	if c == nil {
 		return
 	}
 	c.mine = true
+	stay := fmt.Sprintf("i%d.%d", person, v.stays)
+	c.hangs = []string{stay}
 	t, outcome := w.exchange(ctx, c)
 	if outcome != OK {
 		return
@@ -185,13 +196,11 @@ func (w *world) visit(ctx context.Context, b *browser) {
 	if installation == "" {
 		return
 	}
-	name := w.name("i", installation)
-	if err := w.ledger.Write(Entry{ID: w.ids.Add(1), Act: Hangs, Of: t.name, Hangs: []string{name}, Start: w.client.now()}); err != nil {
-		return
-	}
 	w.check(ctx, t, true)
 	t.ended.Store(true)
-	w.end("uninstall", name, func() (reply, Outcome) { return b.remove(ctx, installation) })
+	if w.end("uninstall", stay, func() (reply, Outcome) { return b.remove(ctx, installation) }) == OK {
+		v.stays++
+	}
 	w.check(ctx, t, false)
 	w.check(ctx, t, true)
 }

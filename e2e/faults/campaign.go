@@ -202,7 +202,7 @@ func (c *Campaign) prepare(ctx context.Context, f Fault) error {
 // Run has a fault strike, and judges. An error means that it could not be tried.
 func (c *Campaign) Run(ctx context.Context, f Fault) (Report, error) {
 	fmt.Fprintf(c.options.Log, "%s %s on %s\n", f.Name, f.Title, c.kind)
-	s := &Scene{Campaign: c, report: Report{Fault: f.Name, Title: f.Title, Database: c.kind, Loadless: f.Loadless}}
+	s := &Scene{Campaign: c, begun: time.Now(), report: Report{Fault: f.Name, Title: f.Title, Database: c.kind, Loadless: f.Loadless}}
 	if f.Loadless {
 		err := f.Inject(ctx, s)
 		s.report.Found = s.found

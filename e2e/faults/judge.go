@@ -91,9 +91,6 @@ func (c *court) collect() {
 		case Check:
 			of := c.of(e.Of)
 			of.checks = append(of.checks, e)
-		case Hangs:
-			of := c.of(e.Of)
-			of.hangs = append(of.hangs, e.Hangs...)
 		case Issue:
 			if e.Of != "" {
 				c.attempts[e.Of] = append(c.attempts[e.Of], e)
@@ -175,7 +172,7 @@ func reuse(attempts []Entry) (sent, answered time.Duration) {
 
 // judgeAnswer judges a request by itself: I5.
 func (c *court) judgeAnswer(e Entry) {
-	if e.Act == Down || e.Act == Hangs {
+	if e.Act == Down || e.Act == Read {
 		return
 	}
 	what := fmt.Sprintf("%s %s of %s", e.Act, e.How, e.Of)

@@ -19,7 +19,7 @@ const (
 	Issue Act = "issue" // Of was used to get Gained
 	End   Act = "end"   // Of, and everything that hangs on it, was ended
 	Check Act = "check" // is Of good?
-	Hangs Act = "hangs" // it was learnt that Of hangs on Hangs, too
+	Read  Act = "read"  // the ledger was read
 	Down  Act = "down"  // the server's process was dead, or told to stop, from Start to End
 )
 
@@ -135,7 +135,7 @@ func (l *Ledger) Close() error {
 
 // Read reads the file back, everything written so far included.
 func (l *Ledger) Read() ([]Entry, error) {
-	if err := l.Write(Entry{Act: Hangs}); err != nil {
+	if err := l.Write(Entry{Act: Read}); err != nil {
 		return nil, fmt.Errorf("write ledger: %w", err)
 	}
 	return ReadLedger(l.file.Name())

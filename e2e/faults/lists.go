@@ -5,9 +5,9 @@ import "time"
 // Short are the faults that strike whenever the tests are run.
 func Short(database string) []Fault {
 	if database == "SQLite" {
-		return []Fault{Kills(2), Stops(1)}
+		return []Fault{Kills(1), Stops(1)}
 	}
-	return []Fault{Kills(2), Restart("immediate", 1), Crash(1), Cut(1, 4), InsertFails("P0001"), Stops(1)}
+	return []Fault{Kills(1), Crash(1), Cut(1, 2), InsertFails("P0001"), Stops(1)}
 }
 
 // Long are all faults.

@@ -73,12 +73,12 @@ func (l *load) act(ctx context.Context, n int) bool {
 		}
 		return false
 	case p < 56:
-		visit := w.visits[n%len(w.browsers)]
-		if !visit.TryLock() {
+		person := n % len(w.browsers)
+		if !w.visitors[person].mu.TryLock() {
 			return true
 		}
-		defer visit.Unlock()
-		w.visit(ctx, b)
+		defer w.visitors[person].mu.Unlock()
+		w.visit(ctx, person)
 		return true
 	case p < 66:
 		return l.revoke(ctx)
@@ -174,7 +174,7 @@ func (w *world) settle(ctx context.Context, from int) {
 	w.mu.Unlock()
 	each(codes, func(c *code) {
 		for range 5 {
-			if _, outcome := w.exchange(ctx, &code{name: c.name, text: c.text, app: c.app, mine: true}); outcome == OK || outcome == Refused {
+			if _, outcome := w.exchange(ctx, &code{name: c.name, text: c.text, app: c.app, hangs: c.hangs, mine: true}); outcome == OK || outcome == Refused {
 				return
 			}
 		}
@@ -222,7 +222,7 @@ func (w *world) tour(ctx context.Context) {
 		w.refresh(ctx, f, 1)
 		f.mu.Unlock()
 	}
-	w.visit(ctx, b)
+	w.visit(ctx, 0)
 	if t, outcome := w.clientToken(ctx, w.expiring); outcome == OK {
 		w.check(ctx, t, false)
 		w.revoke(ctx, t)

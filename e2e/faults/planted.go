@@ -16,45 +16,60 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
-// Planted is a bug put around the server from outside, which the oracle must find.
+// Planted are bugs put around the server from outside, which the oracle must find.
 type Planted struct {
 	Name   string
-	Breaks string // the invariant that it must be found to break
+	Breaks []string // the invariants that must be found broken, one for each bug
 	// While is what happens meanwhile; none: nothing dreadful.
 	While func() Fault
 	front func(*front) http.HandlerFunc // stands before the server's endpoints for programs
 	do    func(ctx context.Context, s *Scene) (undo func(), err error)
 }
 
-// AllPlanted are bugs of every kind that a server could have, one for each invariant. Commits that are lost are another
-// one, and need a Postgres of their own (LosesCommits).
+// AllPlanted are bugs of every kind that a server could have. Bugs that cannot be taken for one another come together.
+// After the last ones the database is no good any more.
 var AllPlanted = []Planted{
-	{Name: "verifications are remembered for two seconds", Breaks: "I2", front: remember},
-	{Name: "an unanswered revocation is heeded once", Breaks: "I3", front: forget},
-	{Name: "a code that is presented again produces again", Breaks: "I4", front: produceAgain},
-	{Name: "trouble is called a refusal", Breaks: "I5", front: lie, While: func() Fault { return Restart("immediate", 1) }},
-	{Name: "a token is logged", Breaks: "I7", do: talk},
-	{Name: "connections are left open", Breaks: "I8", do: leak},
-	{Name: "audit events are removed", Breaks: "I6", do: tidy},
+	{Name: "verifications are remembered for two seconds", Breaks: []string{"I2"}, front: remember},
+	{Name: "an unanswered revocation is heeded once, and a code that is presented again produces again", Breaks: []string{"I3", "I4"},
+		front: func(f *front) http.HandlerFunc {
+			return forget(&front{next: produceAgain(f), seen: map[string]*memory{}})
+		}},
+	{Name: "trouble is called a refusal", Breaks: []string{"I5"}, front: lie, While: func() Fault { return Restart("immediate", 1) }},
+	{Name: "commits are acknowledged that are not written down", Breaks: []string{"I1"}, While: loseCommits},
+	{Name: "a token is logged, audit events are removed, and connections are left open", Breaks: []string{"I6", "I7", "I8"}, do: muddle},
 }
 
-// LosesCommits are settings of a Postgres that acknowledges what it has not written down.
-var LosesCommits = []string{"synchronous_commit=off", "fsync=on", "full_page_writes=on", "wal_buffers=64MB"}
+// RoomToLose is a setting of a Postgres for loseCommits: what it has not written down finds room in its memory.
+const RoomToLose = "wal_buffers=64MB"
 
-// CrashWithLoss is F2 on a Postgres that was started with LosesCommits. The process that would write down soon what was
-// acknowledged is held, so that there is something to lose.
-func CrashWithLoss() Fault {
+// loseCommits is F2 on a Postgres that is told to acknowledge what it has not written down. The process that would write it
+// down soon after is held, so that there is something to lose.
+func loseCommits() Fault {
 	f := Crash(1)
 	inject := f.Inject
-	f.Title = "commits are lost"
 	f.Inject = func(ctx context.Context, s *Scene) error {
 		db, err := openDB(s.database)
 		if err != nil {
 			return err
 		}
 		defer db.Close()
+		u, err := url.Parse(s.database)
+		if err != nil {
+			return fmt.Errorf("database: %w", err)
+		}
+		for _, statement := range []string{
+			`ALTER DATABASE ` + pgx.Identifier{u.Path[1:]}.Sanitize() + ` SET synchronous_commit = off`,
+			// It is for new connections.
+			`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'xenoauth'`,
+		} {
+			if _, err := db.ExecContext(ctx, statement); err != nil {
+				return fmt.Errorf("%s: %w", statement, err)
+			}
+		}
 		var pid int
 		if err := db.QueryRowContext(ctx, `SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'`).Scan(&pid); err != nil {
 			return fmt.Errorf("find the WAL writer: %w", err)
@@ -82,9 +97,15 @@ func Calm() Fault {
 
 // RunPlanted judges with the bug in place, on a ledger of its own.
 func (c *Campaign) RunPlanted(ctx context.Context, p Planted) (Report, error) {
+	// What was found before was found already.
+	before, err := auditRows(ctx, c.database)
+	if err != nil {
+		return Report{}, err
+	}
 	if err := c.renew(); err != nil {
 		return Report{}, err
 	}
+	c.known = before
 	if p.front != nil {
 		stop, err := c.put(p.front)
 		if err != nil {
@@ -269,22 +290,39 @@ func lie(f *front) http.HandlerFunc {
 	}
 }
 
-func talk(_ context.Context, s *Scene) (func(), error) {
-	log, err := os.OpenFile(s.server.logPath, os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		return nil, fmt.Errorf("talk: %w", err)
+// muddle does at the end of the load what nobody who asks for tokens can see.
+func muddle(ctx context.Context, s *Scene) (undo func(), err error) {
+	if err := talk(s); err != nil {
+		return nil, err
 	}
-	t := s.world.anyToken()
-	if t == nil {
-		return nil, errors.Join(errors.New("talk: there is no token"), log.Close())
+	if err := tidy(ctx, s); err != nil {
+		return nil, err
 	}
-	_, err = fmt.Fprintf(log, "level=DEBUG msg=\"look at this\" token=%s\n", t.text)
-	return func() {}, errors.Join(err, log.Close())
+	return leak(s)
 }
 
-func leak(_ context.Context, s *Scene) (func(), error) {
+func talk(s *Scene) error {
+	log, err := os.OpenFile(s.server.logPath, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return fmt.Errorf("talk: %w", err)
+	}
+	_, err = fmt.Fprintf(log, "level=DEBUG msg=\"look at this\" token=%s\n", s.world.anyToken().text)
+	return errors.Join(err, log.Close())
+}
+
+func tidy(ctx context.Context, s *Scene) error {
+	db, err := openDB(s.database)
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx, `DELETE FROM audit_events WHERE kind IN ('installation.created', 'token.revoked')`)
+	return errors.Join(err, db.Close())
+}
+
+// leak opens connections that the server, once it has answered, keeps for minutes.
+func leak(s *Scene) (undo func(), err error) {
 	var all []net.Conn
-	undo := func() {
+	undo = func() {
 		for _, c := range all {
 			_ = c.Close()
 		}
@@ -296,20 +334,10 @@ func leak(_ context.Context, s *Scene) (func(), error) {
 			return nil, fmt.Errorf("leak: %w", err)
 		}
 		all = append(all, c)
-		// After an answer the server keeps the connection for minutes.
 		if _, err := io.WriteString(c, "GET /robots.txt HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
 			undo()
 			return nil, fmt.Errorf("leak: %w", err)
 		}
 	}
 	return undo, nil
-}
-
-func tidy(ctx context.Context, s *Scene) (func(), error) {
-	db, err := openDB(s.database)
-	if err != nil {
-		return nil, err
-	}
-	_, err = db.ExecContext(ctx, `DELETE FROM audit_events WHERE kind IN ('installation.created', 'token.revoked')`)
-	return func() {}, errors.Join(err, db.Close())
 }

@@ -13,6 +13,7 @@ type Scene struct {
 	load   *load
 	report Report
 	found  []Violation // by the fault itself
+	begun  time.Time
 	healed bool
 	undo   func() // what a planted bug leaves behind; nil: nothing
 }
@@ -91,7 +92,11 @@ func (s *Scene) verdict(ctx context.Context) error {
 		}
 	}
 	s.checked = len(w.tokens)
-	normal, err := w.backToNormal(ctx, s.before, s.options.within(mostRecovery))
+	patience := s.options.within(mostRecovery)
+	if s.undo != nil {
+		patience = 2 * time.Second // it will not be
+	}
+	normal, err := w.backToNormal(ctx, s.before, patience)
 	if err != nil {
 		return err
 	}
@@ -115,7 +120,7 @@ func (s *Scene) verdict(ctx context.Context) error {
 	r.Issued, r.Ended, r.Checks = w.counts[Issue], w.counts[End], w.counts[Check]
 	r.Unknown, r.Away, r.Slowest, r.Good = w.unknown, w.away, w.slowest, w.slowestGood
 	r.Found = brief(slices.Concat(s.found, normal, fresh))
-	fmt.Fprintf(s.options.Log, "  %d in flight, %d acked, %d ended, %d checks, %d unknown, recovery %s: %d violations\n",
-		r.Flying, r.Issued, r.Ended, r.Checks, r.Unknown, r.Recovery, len(r.Found))
+	fmt.Fprintf(s.options.Log, "  %d in flight, %d acked, %d ended, %d checks, %d unknown, recovery %s, all of it %s: %d violations\n",
+		r.Flying, r.Issued, r.Ended, r.Checks, r.Unknown, seconds(r.Recovery), seconds(time.Since(s.begun)), len(r.Found))
 	return nil
 }

@@ -42,9 +42,9 @@ type world struct {
 	names       map[string]string // by text
 	secrets     []string          // that are no credentials of the usual form
 	tokens      []*token
-	codes       []*code   // whose outcome is unknown
-	families    []*family // that can be refreshed
-	visits      []*sync.Mutex
+	codes       []*code     // whose outcome is unknown
+	families    []*family   // that can be refreshed
+	visitors    []*visitor  // by person
 	counts      map[Act]int // acknowledged or answered
 	unknown     int
 	away        int
@@ -65,7 +65,8 @@ type token struct {
 type code struct {
 	name, text string
 	app        app
-	mine       bool // the load leaves it to the one who got it
+	hangs      []string // what its product hangs on, too
+	mine       bool     // the load leaves it to the one who got it
 }
 
 // family is a chain of refresh tokens. It goes by the name of its code.
@@ -104,7 +105,7 @@ func (w *world) populate(ctx context.Context) error {
 			return err
 		}
 		w.browsers = append(w.browsers, b)
-		w.visits = append(w.visits, &sync.Mutex{})
+		w.visitors = append(w.visitors, &visitor{})
 		w.secrets = append(w.secrets, b.secrets()...)
 		owner = b.email
 	}
