@@ -17,7 +17,7 @@ demo:
 	$(GO) run ./cmd/xenoauth demo
 
 test: need
-	XENOAUTH_REQUIRE_ALL=1 $(GO) test $(RACE) -timeout 30m ./...
+	XENOAUTH_REQUIRE_ALL=1 $(GO) test $(RACE) -parallel 4 -timeout 30m ./...
 
 check:
 	@unformatted="$$(gofmt -l $$(git ls-files '*.go'))"; if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi

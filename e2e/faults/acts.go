@@ -65,7 +65,10 @@ func (w *world) exchange(ctx context.Context, c *code) (*token, Outcome) {
 	defer w.mu.Unlock()
 	switch {
 	case outcome == OK && refresh != "":
-		w.families = append(w.families, &family{name: c.name, app: c.app, current: refresh})
+		c.family = &family{name: c.name, app: c.app, current: refresh}
+		if !c.mine {
+			w.families = append(w.families, c.family)
+		}
 	case outcome == Away || outcome == Lost:
 		if !c.mine {
 			w.codes = append(w.codes, c)

@@ -85,10 +85,10 @@ func (s *Scene) cutOne(ctx context.Context, rotation bool) (int, error) {
 	use := func() Outcome { _, outcome := w.exchange(ctx, c); return outcome }
 	presented := c.text
 	if rotation {
-		f, err := s.family(ctx, c)
-		if err != nil {
-			return 0, err
+		if _, outcome := w.exchange(ctx, c); outcome != OK {
+			return 0, fmt.Errorf("the fault got no family: %s", outcome)
 		}
+		f := c.family
 		presented = f.current
 		use = func() Outcome {
 			f.mu.Lock()
@@ -138,22 +138,4 @@ func (s *Scene) code(ctx context.Context, a app) (*code, error) {
 		c.mine = true
 	}
 	return c, err
-}
-
-// family exchanges a code for a family that the load leaves alone.
-func (s *Scene) family(ctx context.Context, c *code) (*family, error) {
-	w := s.world
-	if _, outcome := w.exchange(ctx, c); outcome != OK {
-		return nil, fmt.Errorf("the fault got no family: %s", outcome)
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for i, f := range w.families {
-		if f.name == c.name {
-			w.families = append(w.families[:i:i], w.families[i+1:]...)
-			return f, nil
-		}
-	}
-	// The load has taken it to end it: no harm, but no family either.
-	return nil, fmt.Errorf("the family %s is gone", c.name)
 }

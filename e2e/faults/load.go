@@ -211,16 +211,9 @@ func (w *world) tour(ctx context.Context) {
 	w.clientToken(ctx, w.plain)
 	if c := w.authorize(ctx, b, w.rotating); c != nil {
 		c.mine = true
-		w.exchange(ctx, c)
-	}
-	w.mu.Lock()
-	families := w.families
-	w.mu.Unlock()
-	if len(families) > 0 {
-		f := families[len(families)-1]
-		f.mu.Lock()
-		w.refresh(ctx, f, 1)
-		f.mu.Unlock()
+		if w.exchange(ctx, c); c.family != nil {
+			w.refresh(ctx, c.family, 1)
+		}
 	}
 	w.visit(ctx, 0)
 	if t, outcome := w.clientToken(ctx, w.expiring); outcome == OK {

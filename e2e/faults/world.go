@@ -66,7 +66,8 @@ type code struct {
 	name, text string
 	app        app
 	hangs      []string // what its product hangs on, too
-	mine       bool     // the load leaves it to the one who got it
+	mine       bool     // the load leaves it, and its family, to the one who got it
+	family     *family  // that it produced
 }
 
 // family is a chain of refresh tokens. It goes by the name of its code.
