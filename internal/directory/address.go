@@ -81,14 +81,14 @@ func redirectFault(uri string) string {
 // webURLFault is the rule for a homepage or logo: https, or http on this machine, without userinfo.
 func webURLFault(address string) string {
 	if fault := charactersFault(strings.ReplaceAll(address, "#", "")); fault != "" {
-		return "In the address, " + fault
+		return "This address cannot be used: " + fault
 	}
 	scheme, rest, _ := strings.Cut(address, ":")
 	if scheme != "https" && scheme != "http" {
 		return "Give a full address that begins with https://."
 	}
 	if fault := webAddressFault(scheme, rest); fault != "" {
-		return "In the address, " + fault
+		return "This address cannot be used: " + fault
 	}
 	if _, err := url.Parse(address); err != nil {
 		return "This is not a well-formed address: look for a stray % sign."
