@@ -9,6 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"xenoauth/store"
 )
 
 // pingTimeout bounds how long readiness waits for the database.
@@ -21,7 +23,7 @@ func (s *Server) Operations() http.Handler {
 		answer(w, http.StatusOK, "ok")
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), pingTimeout)
+		ctx, cancel := context.WithTimeout(store.WithReserve(r.Context()), pingTimeout)
 		defer cancel()
 		switch {
 		case s.stopping.Load():
@@ -39,6 +41,9 @@ func (s *Server) Operations() http.Handler {
 func answer(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "2")
+	}
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(text + "\n"))
 }

@@ -33,14 +33,17 @@ type Cluster struct {
 	lifeline io.WriteCloser
 	answers  *bufio.Reader
 	done     chan struct{}
+	ballast  *os.File // on a disk of its own: what fills that; else nil
 	count    atomic.Int64
 }
 
-// supervise runs Postgres, and does what standard input tells it, until that ends, which happens when the process that
-// started it has ended, in whatever way; then it removes every trace. It answers each command with a line.
+// supervise makes the files of Postgres, runs it, and does what standard input tells it, until that ends, which happens
+// when the process that started it has ended, in whatever way; then it removes every trace. It answers each command with a
+// line.
 const supervise = `
 bin=$1 dir=$2
 shift 2
+"$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C --no-sync --no-instructions >>"$dir/log" 2>&1 || exit
 start() {
 	"$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
 		-c shared_buffers=32MB -c max_connections=300 -c max_wal_size=256MB -c autovacuum=off -c log_min_messages=warning \
@@ -63,7 +66,16 @@ rm -rf "$dir"
 
 // Start makes and starts a cluster. Durability is off, unless settings, written name=value, say otherwise: Durable.
 // ErrNoPostgres if it is not installed.
-func Start(ctx context.Context, settings ...string) (_ *Cluster, err error) {
+func Start(ctx context.Context, settings ...string) (*Cluster, error) {
+	return start(ctx, func(attr *syscall.SysProcAttr, dir string) (*exec.Cmd, error) {
+		cmd := exec.Command("/bin/sh", "-c", supervise, "sh")
+		cmd.SysProcAttr = attr
+		return cmd, nil
+	}, settings)
+}
+
+// start runs the command that supervises a cluster; what it needs to know is added to its arguments.
+func start(ctx context.Context, supervisor func(attr *syscall.SysProcAttr, dir string) (*exec.Cmd, error), settings []string) (_ *Cluster, err error) {
 	bin, err := findPostgres()
 	if err != nil {
 		return nil, err
@@ -81,18 +93,15 @@ func Start(ctx context.Context, settings ...string) (_ *Cluster, err error) {
 			err = errors.Join(err, os.RemoveAll(dir))
 		}
 	}()
-	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", filepath.Join(dir, "data"), "-U", "postgres",
-		"-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions")
-	initdb.SysProcAttr, initdb.Dir = attr, dir
-	if out, err := initdb.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("initdb: %w: %s", err, bytes.TrimSpace(out))
+	server, err := supervisor(attr, dir)
+	if err != nil {
+		return nil, err
 	}
-	args := []string{"-c", supervise, "sh", bin, dir}
+	server.Dir = dir
+	server.Args = append(server.Args, bin, dir)
 	for _, s := range settings {
-		args = append(args, "-c", s)
+		server.Args = append(server.Args, "-c", s)
 	}
-	server := exec.Command("/bin/sh", args...)
-	server.SysProcAttr, server.Dir = attr, dir
 	lifeline, err := server.StdinPipe()
 	if err != nil {
 		return nil, fmt.Errorf("start Postgres: %w", err)
@@ -118,6 +127,9 @@ func Start(ctx context.Context, settings ...string) (_ *Cluster, err error) {
 
 // Stop ends Postgres and removes its files.
 func (c *Cluster) Stop() {
+	if c.ballast != nil {
+		_ = c.ballast.Close()
+	}
 	_ = c.lifeline.Close()
 	<-c.done
 }
@@ -165,7 +177,7 @@ func (c *Cluster) prepare(ctx context.Context) error {
 }
 
 func (c *Cluster) wait(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	poll := time.NewTicker(10 * time.Millisecond)
 	defer poll.Stop()
@@ -177,7 +189,8 @@ func (c *Cluster) wait(ctx context.Context) error {
 		select {
 		case <-poll.C:
 		case <-c.done:
-			return errors.New("Postgres ended as soon as it was started")
+			log, _ := os.ReadFile(filepath.Join(c.dir, "log"))
+			return fmt.Errorf("Postgres ended as soon as it was started: %s", bytes.TrimSpace(log))
 		case <-ctx.Done():
 			return fmt.Errorf("wait for Postgres: %w", err)
 		}

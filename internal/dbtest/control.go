@@ -61,7 +61,12 @@ func (c *Cluster) signal(s syscall.Signal) error {
 
 // postmaster is the process that all others of the cluster are children of.
 func (c *Cluster) postmaster() (int, error) {
-	content, err := os.ReadFile(filepath.Join(c.dir, "data", "postmaster.pid"))
+	// Its data may be on a disk that is not to be seen from here; its socket always is.
+	locks, _ := filepath.Glob(filepath.Join(c.dir, ".s.PGSQL.*.lock")) // the pattern is well-formed
+	if len(locks) != 1 {
+		return 0, fmt.Errorf("find Postgres: %d locks of sockets", len(locks))
+	}
+	content, err := os.ReadFile(locks[0])
 	if err != nil {
 		return 0, fmt.Errorf("find Postgres: %w", err)
 	}
@@ -91,4 +96,16 @@ func children(parent int) (list []int) {
 		}
 	}
 	return list
+}
+
+// Revive waits until a cluster takes connections again that was in trouble, and starts it if it gave up.
+func (c *Cluster) Revive(ctx context.Context) error {
+	pid, err := c.postmaster()
+	if err == nil {
+		err = syscall.Kill(pid, 0)
+	}
+	if err != nil {
+		return c.Restart(ctx)
+	}
+	return c.wait(ctx)
 }

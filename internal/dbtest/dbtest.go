@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver named pgx
 
@@ -38,7 +39,8 @@ func EachURL(t *testing.T, test func(t *testing.T, databaseURL string)) {
 // Open opens a store until the test ends. Its rows can be reached by DB and Exec.
 func Open(t testing.TB, databaseURL string) *sqlstore.Store {
 	t.Helper()
-	st, err := sqlstore.Open(t.Context(), databaseURL, sqlstore.Options{MaxConns: 8})
+	// Tests share the machine, where a queue may stand still for longer than it does in operation.
+	st, err := sqlstore.Open(t.Context(), databaseURL, sqlstore.Options{MaxConns: 8, MaxQueue: 2 * time.Second})
 	if err != nil {
 		t.Fatalf("open test database: %v", err)
 	}

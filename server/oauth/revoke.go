@@ -12,6 +12,7 @@ import (
 // Revoke is the revocation endpoint (RFC 7009), POST. The answer comes when the token is dead everywhere, and is the
 // same for a token that was dead before or never lived. token_type_hint is not needed: a token says what it is.
 func (h *Handler) Revoke(w http.ResponseWriter, r *http.Request) error {
+	r = r.WithContext(store.WithReserve(r.Context())) // whoever ends a token must not wait behind those who use it
 	params, client, err := h.readTokenQuestion(w, r)
 	if err != nil {
 		return err

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"xenoauth/store"
 )
 
 // clockInterval is how often the database is asked for its time. Between two answers this process's monotonic clock
@@ -61,6 +63,7 @@ func (c *clock) run(ctx context.Context) {
 }
 
 func (c *clock) refresh(ctx context.Context) error {
+	ctx = store.WithReserve(ctx) // whoever is late for the queue would also be wrong about the time
 	sent := time.Now()
 	var told int64
 	if err := c.read.row(ctx, c.ask, nil, &told); err != nil {

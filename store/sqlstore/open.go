@@ -15,15 +15,20 @@ import (
 type Options struct {
 	Log      *slog.Logger // nil: nothing is logged
 	MaxConns int          // connections to Postgres at most; 0 means 8 (more is slower, see PERFORMANCE.md)
-	Lock     bool         // SQLite: be the only one with a lock, as serve is; Open fails if another process holds it
+	// MaxQueue is how long an operation waits for one of these connections while others use all of them; 0 means 300 ms.
+	MaxQueue time.Duration
+	Lock     bool // SQLite: be the only one with a lock, as serve is; Open fails if another process holds it
 }
 
 const (
 	// opTimeout bounds every call to Postgres from waiting for a connection to the last row, so that a dead or stalled
 	// database is an answer within three seconds.
 	opTimeout = 2500 * time.Millisecond
-	// acquireTimeout bounds the wait for a connection alone.
+	// acquireTimeout bounds the wait for a connection alone, once it is somebody's turn: it may have to be made.
 	acquireTimeout = 2 * time.Second
+	// maxQueue is how long somebody waits for their turn. A healthy database is done with eight statements in a few
+	// milliseconds; whoever has waited longer than this would only be the last of a queue that nobody serves.
+	maxQueue = 300 * time.Millisecond
 	// sqliteTimeout bounds every call to SQLite. It is about the queue before the one writer of this process, which
 	// always moves on: another process that holds the file locked is given up on after two seconds (sqliteSettings).
 	sqliteTimeout = 10 * time.Second
@@ -72,6 +77,9 @@ func Open(ctx context.Context, databaseURL string, o Options) (*Store, error) {
 	}
 	if o.MaxConns == 0 {
 		o.MaxConns = 8
+	}
+	if o.MaxQueue == 0 {
+		o.MaxQueue = maxQueue
 	}
 	scheme, rest, found := strings.Cut(databaseURL, ":")
 	if !found {

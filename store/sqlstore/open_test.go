@@ -117,6 +117,56 @@ func TestStalledPostgres(t *testing.T) {
 	}
 }
 
+// TestBusyConnections: three of four connections are in use and nobody gives one back. The fourth is kept for what may use
+// the reserve; everybody else is soon told that all are busy, and is served again as soon as one is free.
+func TestBusyConnections(t *testing.T) {
+	t.Parallel()
+	st, err := sqlstore.Open(t.Context(), dbtest.Postgres(t), sqlstore.Options{MaxConns: 4, MaxQueue: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	held, release := make(chan struct{}), make(chan struct{})
+	var holders sync.WaitGroup
+	hold := func(ctx context.Context) {
+		holders.Go(func() {
+			_ = st.Transact(ctx, func() error { // may have lasted too long
+				held <- struct{}{}
+				<-release
+				return nil
+			})
+		})
+		<-held
+	}
+	busy := func(what string, err error) {
+		t.Helper()
+		if !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "all connections to the database are busy") {
+			t.Errorf("%s: got %v, want that all connections are busy", what, err)
+		}
+	}
+	for range 3 {
+		hold(t.Context())
+	}
+	reserve := store.WithReserve(t.Context())
+	_, err = st.UserByID(t.Context(), "x")
+	busy("a read", err)
+	_, err = st.EnsureKey(t.Context(), "k", []byte("v"))
+	busy("a write", err)
+	if err := st.Ping(reserve); err != nil {
+		t.Errorf("a ping by the reserve: %v", err)
+	}
+	if err := st.RevokeToken(reserve, store.Actor{}, store.NonExpiring, store.LookupID{1}); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a revocation by the reserve: got %v, want %v", err, store.ErrNotFound)
+	}
+	hold(reserve)
+	busy("a second one by the reserve", st.Ping(reserve))
+	close(release)
+	holders.Wait()
+	if err := st.Ping(t.Context()); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
 // TestLostConnections: the server ends all connections; reads do not notice.
 func TestLostConnections(t *testing.T) {
 	t.Parallel()

@@ -56,13 +56,15 @@ func openPostgres(databaseURL string, o Options) (*postgresDB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", classify(err))
 	}
-	return &postgresDB{postgresPool{pool: pool}}, nil
+	return &postgresDB{postgresPool{pool: pool, slots: newSlots(int(config.MaxConns), o.MaxQueue)}}, nil
 }
 
 // postgresDB is an open Postgres.
 type postgresDB struct{ postgresPool }
 
-func (d *postgresDB) reader() querier { return postgresPool{pool: d.pool, rereads: true} }
+func (d *postgresDB) reader() querier {
+	return postgresPool{pool: d.pool, slots: d.slots, rereads: true}
+}
 
 func (d *postgresDB) close() error {
 	d.pool.Close()
@@ -101,6 +103,7 @@ func (d *postgresDB) migrator(context.Context) (*migrator, error) {
 // postgresPool runs each statement on a connection of its own.
 type postgresPool struct {
 	pool    *pgxpool.Pool
+	slots   slots
 	rereads bool // a statement whose connection was lost runs once more: for reads only
 }
 
@@ -125,6 +128,11 @@ func (p postgresPool) with(ctx context.Context, fn func(context.Context, *pgxpoo
 }
 
 func (p postgresPool) once(ctx context.Context, fn func(context.Context, *pgxpool.Conn) error) error {
+	from, err := p.slots.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { <-from }()
 	acquire, cancel := context.WithTimeout(ctx, acquireTimeout)
 	defer cancel()
 	conn, err := p.pool.Acquire(acquire)
