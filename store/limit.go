@@ -15,6 +15,9 @@ type Limit struct {
 
 // Limits counts failures where a second replica must not give a second chance.
 type Limits interface {
+	// Waiting says how long a try has to wait; 0 means that Attempt is worth asking. It only reads, so that a flood of
+	// refused tries costs no writes.
+	Waiting(ctx context.Context, limits ...Limit) (wait time.Duration, err error)
 	// Attempt counts one try under every limit, before it is known whether it fails, so that parallel tries cannot slip
 	// past the bound together. It returns how long to wait; 0 means go on. A refused try is not counted.
 	Attempt(ctx context.Context, limits ...Limit) (wait time.Duration, err error)

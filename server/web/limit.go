@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"sync"
 	"time"
 
 	"xenoauth/internal/directory"
@@ -26,6 +27,9 @@ type FailureLimits struct {
 const (
 	guessWindow  = 15 * time.Minute
 	clientWindow = time.Minute
+	// turnPatience is how long a try waits for others that are looked at. With what it then waits for its own turn it stays
+	// within the time that the server gives a request.
+	turnPatience = 2 * time.Second
 )
 
 func (f FailureLimits) orDefault() FailureLimits {
@@ -75,14 +79,17 @@ func (e *LimitError) seconds() int { return max(1, int(math.Ceil(e.Wait.Seconds(
 // others in memory.
 type limits struct {
 	FailureLimits
-	rows    store.Limits
-	key     []byte // makes what is counted unreadable in the database
-	clients *tallies
+	rows      store.Limits
+	key       []byte // makes what is counted unreadable in the database
+	clients   *tallies
+	undecided *undecided
 }
 
 func newLimits(rows store.Limits, key []byte, bounds FailureLimits) *limits {
 	bounds = bounds.orDefault()
-	return &limits{FailureLimits: bounds, rows: rows, key: seal(key, "limits"), clients: newTallies(bounds.Client, clientWindow)}
+	return &limits{
+		FailureLimits: bounds, rows: rows, key: seal(key, "limits"), clients: newTallies(bounds.Client, clientWindow), undecided: newUndecided(),
+	}
 }
 
 func seal(key []byte, text string) []byte {
@@ -145,15 +152,48 @@ func (t *Toolkit) TrySignUp(r *http.Request) (*Try, error) {
 	return t.try(r, t.limits.bound("signup", network(r), t.limits.IP))
 }
 
+// try counts a try. What fills a bound may be tries that are not decided yet, and right: whoever comes while there are such
+// waits for them. So a crowd that knows the password is let in, however many come at once.
 func (t *Toolkit) try(r *http.Request, limits ...store.Limit) (*Try, error) {
-	wait, err := t.limits.rows.Attempt(r.Context(), limits...)
-	if err != nil {
-		return nil, fmt.Errorf("count a try: %w", err)
+	ctx, cancel := context.WithTimeout(r.Context(), turnPatience)
+	defer cancel()
+	for again := false; ; again = true {
+		_, before := t.limits.undecided.look(limits)
+		wait, err := t.limits.count(r, limits)
+		if err != nil {
+			return nil, fmt.Errorf("count a try: %w", err)
+		}
+		if wait == 0 {
+			return &Try{t, limits}, nil
+		}
+		moved, now := t.limits.undecided.look(limits)
+		if moved == nil {
+			if now == before || again {
+				return nil, &LimitError{Wait: wait}
+			}
+			continue // the one before it was decided just now
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("wait for the tries before this one: %w", ctx.Err())
+		}
 	}
-	if wait > 0 {
-		return nil, &LimitError{Wait: wait}
+}
+
+// count counts a try unless that goes over a bound; then it returns how long to wait. The try is undecided until its
+// request is answered.
+func (l *limits) count(r *http.Request, limits []store.Limit) (wait time.Duration, err error) {
+	if wait, err = l.rows.Waiting(r.Context(), limits...); err != nil || wait > 0 {
+		return wait, err
 	}
-	return &Try{t, limits}, nil
+	l.undecided.begin(limits)
+	end := sync.OnceFunc(func() { l.undecided.end(limits) })
+	context.AfterFunc(r.Context(), end)
+	if wait, err = l.rows.Attempt(r.Context(), limits...); err != nil || wait > 0 {
+		end()
+	}
+	return wait, err
 }
 
 // Succeeded takes the try back, and remembers the browser as one of the user's.
@@ -164,19 +204,20 @@ func (y *Try) Succeeded(w http.ResponseWriter, r *http.Request, user store.User)
 
 // Proven takes the try back, and remembers nobody.
 func (y *Try) Proven(r *http.Request) {
-	y.note(r, y.t.limits.rows.Forgive(context.WithoutCancel(r.Context()), y.limits...))
+	y.takeBack(r, y.t.limits.rows.Forgive(context.WithoutCancel(r.Context()), y.limits...))
 }
 
 // Undecided takes the try back when it was not found out whether it was right. It stays counted if the client itself hung
 // up: else everybody could make us work without being counted.
 func (y *Try) Undecided(r *http.Request) {
 	if r.Context().Err() == nil {
-		y.note(r, y.t.limits.rows.TakeBack(r.Context(), y.limits...))
+		y.takeBack(r, y.t.limits.rows.TakeBack(r.Context(), y.limits...))
 	}
 }
 
-// note logs that a try stays counted, which is no reason to refuse what has succeeded.
-func (y *Try) note(r *http.Request, err error) {
+// takeBack lets others know, or logs that the try stays counted, which is no reason to refuse what has succeeded.
+func (y *Try) takeBack(r *http.Request, err error) {
+	y.t.limits.undecided.tookBack(y.limits)
 	if err != nil {
 		y.t.log.WarnContext(r.Context(), "a try stays counted as a failure", "request", RequestID(r.Context()), "error", err)
 	}

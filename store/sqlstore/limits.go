@@ -14,15 +14,9 @@ import (
 
 const selectFailures = `SELECT n, until FROM failures WHERE key = $1 AND until > $2`
 
-// Attempt implements store.Limits. Whoever is over a bound is refused by a read, so that a flood costs no writes. Else
-// one statement counts under all keys and says what the counts are now; a count that went over its bound meanwhile takes
-// the whole statement back.
-func (s *Store) Attempt(ctx context.Context, limits ...store.Limit) (wait time.Duration, err error) {
-	defer tried(&err, "count an attempt under %d keys", len(limits))
-	if len(limits) == 0 {
-		return 0, nil
-	}
-	limits = inOrder(limits)
+// Waiting implements store.Limits.
+func (s *Store) Waiting(ctx context.Context, limits ...store.Limit) (wait time.Duration, err error) {
+	defer tried(&err, "look at the counts of %d keys", len(limits))
 	now := s.micros()
 	for _, l := range limits {
 		var n, until int64
@@ -34,9 +28,18 @@ func (s *Store) Attempt(ctx context.Context, limits ...store.Limit) (wait time.D
 			wait = max(wait, remaining(until, now))
 		}
 	}
-	if wait > 0 {
-		return wait, nil
+	return wait, nil
+}
+
+// Attempt implements store.Limits. One statement counts under all keys and says what the counts are now; a count that
+// went over its bound takes the whole statement back.
+func (s *Store) Attempt(ctx context.Context, limits ...store.Limit) (wait time.Duration, err error) {
+	defer tried(&err, "count an attempt under %d keys", len(limits))
+	if len(limits) == 0 {
+		return 0, nil
 	}
+	limits = inOrder(limits)
+	now := s.micros()
 	err = s.db.transact(ctx, func(ctx context.Context, q querier) error {
 		wait = 0
 		return countAttempt(ctx, q, limits, now, &wait)

@@ -27,10 +27,16 @@ func newLimit(most int) store.Limit {
 	return store.Limit{Key: secret.NewUserID(), Most: most, Window: time.Hour}
 }
 
+// attempt also asks whether it is worth it, to which the answer is the same while nobody else counts.
 func attempt(t *testing.T, st store.Store, limits ...store.Limit) time.Duration {
 	t.Helper()
+	asked, err := st.Waiting(t.Context(), limits...)
+	no(t, err)
 	wait, err := st.Attempt(t.Context(), limits...)
 	no(t, err)
+	if (asked > 0) != (wait > 0) || asked < wait {
+		t.Fatalf("first it is %s to wait, then %s", asked, wait)
+	}
 	return wait
 }
 

@@ -1,0 +1,92 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"xenoauth/store"
+)
+
+// oneTry is a store.Limits that lets one try through until it is taken back.
+type oneTry struct {
+	counted chan struct{} // holds the one that was
+	refused chan struct{} // gets one for each refusal
+}
+
+func (o *oneTry) Waiting(context.Context, ...store.Limit) (time.Duration, error) {
+	if len(o.counted) == 0 {
+		return 0, nil
+	}
+	o.refused <- struct{}{}
+	return time.Minute, nil
+}
+
+func (o *oneTry) Attempt(context.Context, ...store.Limit) (time.Duration, error) {
+	o.counted <- struct{}{}
+	return 0, nil
+}
+
+func (o *oneTry) TakeBack(context.Context, ...store.Limit) error {
+	<-o.counted
+	return nil
+}
+
+func (o *oneTry) Forgive(ctx context.Context, limits ...store.Limit) error {
+	return o.TakeBack(ctx, limits...)
+}
+
+// TestTriesWaitForOneAnother: whoever finds the bound filled by a try that is looked at goes on when that was right, and is
+// refused when it was answered and was not. With nothing to wait for the refusal comes at once.
+func TestTriesWaitForOneAnother(t *testing.T) {
+	t.Parallel()
+	rows := &oneTry{counted: make(chan struct{}, 1), refused: make(chan struct{}, 1)}
+	toolkit := &Toolkit{log: slog.New(slog.DiscardHandler), limits: newLimits(rows, []byte("key"), FailureLimits{})}
+	request := func() (*http.Request, context.CancelFunc) {
+		ctx, answered := context.WithCancel(t.Context())
+		return httptest.NewRequestWithContext(ctx, http.MethodPost, "/", nil), answered
+	}
+	type result struct {
+		try *Try
+		err error
+	}
+	later := func(r *http.Request) chan result { // returns when it was refused once
+		got := make(chan result, 1)
+		go func() {
+			try, err := toolkit.TryPassword(r, "ursula")
+			got <- result{try, err}
+		}()
+		<-rows.refused
+		return got
+	}
+	one, answeredOne := request()
+	first, err := toolkit.TryPassword(one, "ursula")
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, answeredTwo := request()
+	second := later(two)
+	first.Proven(one)
+	answeredOne()
+	if r := <-second; r.err != nil {
+		t.Fatalf("after a right one: %v", r.err)
+	}
+	three, _ := request()
+	third := later(three)
+	answeredTwo() // nothing was said of it: it has failed
+	<-rows.refused
+	var limited *LimitError
+	if r := <-third; !errors.As(r.err, &limited) || limited.Wait != time.Minute {
+		t.Errorf("after a wrong one: %v, want to wait a minute", r.err)
+	}
+	if r := <-later(three); !errors.As(r.err, &limited) {
+		t.Errorf("with nothing to wait for: %v", r.err)
+	}
+	if n := len(toolkit.limits.undecided.of); n != 0 {
+		t.Errorf("%d keys are remembered after all was answered", n)
+	}
+}
