@@ -2,14 +2,15 @@ package server
 
 import (
 	"container/list"
+	"io"
 	"net"
 	"net/http"
 	"sync"
 )
 
 // connections bounds how many connections are open. Refusing new ones would let whoever opens many and says nothing lock
-// out everybody else; so the one that has been waiting longest, for its first request, the rest of one or the next one,
-// is closed in their favour. One whose request is being answered stays.
+// out everybody else; so the one that has been waiting longest, for its first request, the rest of one (its header or its
+// body) or the next one, is closed in their favour. One whose whole request is there and being answered stays.
 type connections struct {
 	most    int
 	mu      sync.Mutex
@@ -48,16 +49,40 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// track notes when a request is read and being answered.
+// track notes when all of a request is read and being answered.
 func (c *connections) track(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if conn, ok := r.Context().Value(connKey{}).(net.Conn); ok {
-			c.mu.Lock()
-			c.stopWaiting(conn)
-			c.mu.Unlock()
+		conn, ok := r.Context().Value(connKey{}).(net.Conn)
+		switch {
+		case !ok:
+		case r.Body == http.NoBody:
+			c.answering(conn)
+		default:
+			r.Body = &body{ReadCloser: r.Body, whole: func() { c.answering(conn) }}
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// body tells when its end was read. Until then its connection keeps the place that it took when it began to wait.
+type body struct {
+	io.ReadCloser
+	whole func()
+}
+
+// Read reads.
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		b.whole()
+	}
+	return n, err
+}
+
+func (c *connections) answering(conn net.Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopWaiting(conn)
 }
 
 func (c *connections) stopWaiting(conn net.Conn) {
