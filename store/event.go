@@ -9,10 +9,12 @@ const (
 	EventUserDeleted     = "user.deleted"
 	EventPasswordChanged = "password.changed"
 
-	EventPlanChanged   = "plan.changed"
-	EventMemberAdded   = "member.added"
-	EventMemberChanged = "member.changed" // another role
-	EventMemberRemoved = "member.removed"
+	EventAccountDisabled = "account.disabled"
+	EventAccountEnabled  = "account.enabled"
+	EventPlanChanged     = "plan.changed"
+	EventMemberAdded     = "member.added"
+	EventMemberChanged   = "member.changed" // another role
+	EventMemberRemoved   = "member.removed"
 
 	EventAppCreated    = "app.created"
 	EventAppUpdated    = "app.updated"

@@ -33,6 +33,7 @@ type Account struct {
 type Member struct {
 	AccountID   string
 	AccountName string
+	Disabled    bool // the account is
 	UserID      string
 	Email       string
 	UserName    string
@@ -67,6 +68,9 @@ type Users interface {
 type Accounts interface {
 	AccountByID(ctx context.Context, id string) (Account, error)
 	ListAccounts(ctx context.Context, p Page) ([]Account, error)
+	// SetAccountDisabled disables or enables an account. While disabled, every token and key that acts in it is refused, and
+	// nothing is granted or made in it; they return with the account. Its members can log in.
+	SetAccountDisabled(ctx context.Context, by Actor, id string, disabled bool) error
 	// SetAccountPlan changes the plan.
 	SetAccountPlan(ctx context.Context, by Actor, id, plan string) error
 	// MembersByAccount and MembersByUser return memberships in the order of joining. Deleted users and accounts do not appear.

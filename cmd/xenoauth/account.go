@@ -40,12 +40,12 @@ func viewAccount(a store.Account) accountView {
 func (p *program) accountCommand() *cobra.Command {
 	return asGroup(&cobra.Command{
 		Use:   "account",
-		Short: "Show accounts, change their plans and members",
-		Long: `Show accounts, change their plans and members.
+		Short: "Show accounts, disable them, change their plans and members",
+		Long: `Show accounts, disable them, change their plans and members.
 
 ACCOUNT_OR_EMAIL is an account's id (acc_…), or the e-mail address of a user who has one
 account only.`,
-	}, p.accountList(), p.accountShow(), p.accountSetPlan(), p.accountAddMember(), p.accountRemoveMember(), p.accountSetRole())
+	}, p.accountList(), p.accountShow(), p.accountDisable(true), p.accountDisable(false), p.accountSetPlan(), p.accountAddMember(), p.accountRemoveMember(), p.accountSetRole())
 }
 
 func (p *program) accountList() *cobra.Command {
@@ -104,6 +104,36 @@ func (p *program) accountShow() *cobra.Command {
 		}
 		return p.printFields(field{"id", v.ID}, field{"name", v.Name}, field{"plan", v.Plan}, field{"disabled", yesNo(v.Disabled)},
 			field{"created", v.CreatedAt.String()}, field{"members", strings.Join(lines, "\n")})
+	})
+	return cmd
+}
+
+func (p *program) accountDisable(disable bool) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "disable ACCOUNT_OR_EMAIL",
+		Short: "Refuse every token and key of an account until it is enabled again",
+		Long: `Refuse every token and key that acts in an account, whatever its kind, until the account is
+enabled again: those of apps that are installed on it, of its members and bots, and its API
+keys. Its members can log in, but nothing is granted in it. Apps that belong to it go on for
+other accounts; "xenoauth app disable" ends that.`,
+		Example: "  xenoauth account disable ada@example.org",
+		Args:    arguments("ACCOUNT_OR_EMAIL"),
+	}
+	word := "disabled"
+	if !disable {
+		cmd.Use, cmd.Short, cmd.Long, word = "enable ACCOUNT_OR_EMAIL", "Let a disabled account work again, with its tokens and keys", "", "enabled"
+		cmd.Example = "  xenoauth account enable ada@example.org"
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+		a, err := o.directory.ResolveAccount(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		if err := o.store.SetAccountDisabled(ctx, operator(), a.ID, disable); err != nil {
+			return fmt.Errorf("%s: %w", cmd.CommandPath(), err)
+		}
+		return p.done(*asJSON, word, a.ID, a.Name)
 	})
 	return cmd
 }

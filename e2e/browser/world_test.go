@@ -29,6 +29,7 @@ type world struct {
 const (
 	grace = "grace@bluelagoon.example"
 	iris  = "iris@example.org"
+	lost  = "lena@example.org"
 	newly = "mira@example.org"
 	name  = "Contact synchronisation for spreadsheets and office programs"
 )
@@ -78,6 +79,8 @@ func newWorld(t *testing.T) *world {
 	w.do(err)
 	w.do(w.Store.SetAppSuspended(t.Context(), operator, w.halted.ID, true))
 	w.do(w.Store.AddMember(t.Context(), operator, partner.ID, ada.ID, scope.RoleAgent))
+	_, closed := w.person(lost, "Lena Lost")
+	w.do(w.Store.SetAccountDisabled(t.Context(), operator, closed.ID, true))
 	return w
 }
 
@@ -175,6 +178,7 @@ func (w *world) visits() []visit {
 				b.press("main form button")
 			}},
 		}},
+		{"disabled", lost, []scene{w.asks("consent-no-account", w.reports, "contacts")}},
 		{"member-of-two", "ada@brightdesk.example", []scene{w.asks("consent-choice", w.reports, "contacts conversations"), w.at("profile-two", "/account")}},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"xenoauth/internal/secret"
@@ -16,7 +17,7 @@ type Consent struct {
 	Request  store.Request
 	App      store.App
 	Redirect ValidatedRedirect
-	Accounts []store.Member       // accounts the person may install on
+	Accounts []store.Member       // accounts the person may install on; no disabled ones
 	Live     []store.Installation // the person's installations of the app so far
 }
 
@@ -105,6 +106,7 @@ func (d *Directory) ConsentTo(ctx context.Context, user store.User, r store.Requ
 	if err != nil {
 		return Consent{}, fmt.Errorf("list accounts of user %s: %w", user.ID, err)
 	}
+	members = slices.DeleteFunc(members, func(m store.Member) bool { return m.Disabled })
 	live, err := d.store.LiveInstallations(ctx, user.ID, app.ID)
 	if err != nil {
 		return Consent{}, fmt.Errorf("list installations of user %s: %w", user.ID, err)

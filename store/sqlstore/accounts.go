@@ -41,6 +41,31 @@ func (s *Store) ListAccounts(ctx context.Context, p store.Page) (list []store.Ac
 	return collect(ctx, s.read(), readAccount, selectAccounts, p.After, limit(p.Limit))
 }
 
+const (
+	disableAccount = `UPDATE accounts SET disabled_at = $2 WHERE id = $1 AND deleted_at IS NULL AND disabled_at IS NULL`
+	enableAccount  = `UPDATE accounts SET disabled_at = NULL WHERE id = $1 AND deleted_at IS NULL AND disabled_at IS NOT NULL`
+)
+
+// SetAccountDisabled implements store.Accounts. Whatever acts in the account hangs on this one row.
+func (s *Store) SetAccountDisabled(ctx context.Context, by store.Actor, id string, disabled bool) (err error) {
+	defer tried(&err, "set account %s disabled %t", id, disabled)
+	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+		kind, sql, args := store.EventAccountEnabled, enableAccount, []any{id}
+		if disabled {
+			kind, sql, args = store.EventAccountDisabled, disableAccount, []any{id, s.micros()}
+		}
+		changed, err := q.exec(ctx, sql, args...)
+		if err != nil {
+			return err
+		}
+		if changed == 0 { // it was so before, or there is no such account
+			var a store.Account
+			return q.row(ctx, selectAccount, []any{id}, toAccount(&a)...)
+		}
+		return s.record(ctx, q, by, store.Event{Kind: kind, AccountID: id})
+	})
+}
+
 const updatePlan = `UPDATE accounts SET plan = $2 WHERE id = $1 AND deleted_at IS NULL`
 
 // SetAccountPlan implements store.Accounts.
@@ -55,7 +80,7 @@ func (s *Store) SetAccountPlan(ctx context.Context, by store.Actor, id, plan str
 }
 
 // selectMembers is completed by a condition on one end of the relation.
-const selectMembers = `SELECT m.account_id, c.name, m.user_id, u.email, u.name, u.bot, m.role, m.joined_at
+const selectMembers = `SELECT m.account_id, c.name, CASE WHEN c.disabled_at IS NULL THEN 0 ELSE 1 END, m.user_id, u.email, u.name, u.bot, m.role, m.joined_at
 FROM members m
 JOIN accounts c ON c.id = m.account_id AND c.deleted_at IS NULL
 JOIN users u ON u.id = m.user_id AND u.deleted_at IS NULL
@@ -67,8 +92,8 @@ const (
 )
 
 func readMember(scan scanner) (m store.Member, err error) {
-	err = scan(toText(&m.AccountID), toText(&m.AccountName), toText(&m.UserID), toText(&m.Email), toText(&m.UserName),
-		toBool(&m.Bot), toRole(&m.Role), toTime(&m.JoinedAt))
+	err = scan(toText(&m.AccountID), toText(&m.AccountName), toBool(&m.Disabled), toText(&m.UserID), toText(&m.Email),
+		toText(&m.UserName), toBool(&m.Bot), toRole(&m.Role), toTime(&m.JoinedAt))
 	return m, err
 }
 

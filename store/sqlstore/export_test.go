@@ -38,7 +38,7 @@ var Statements = map[string]string{
 	"updateUserName": updateUserName, "disableUser": disableUser, "enableUser": enableUser, "markUserDeleted": markUserDeleted,
 	"deleteMemberships": deleteMemberships, "removeUserInstallations": removeUserInstallations,
 
-	"selectAccount": selectAccount, "selectAccounts": selectAccounts, "updatePlan": updatePlan,
+	"selectAccount": selectAccount, "selectAccounts": selectAccounts, "disableAccount": disableAccount, "enableAccount": enableAccount, "updatePlan": updatePlan,
 	"selectMembersByAccount": selectMembersByAccount, "selectMembersByUser": selectMembersByUser, "joinAccount": joinAccount,
 	"updateRole": updateRole, "deleteMember": deleteMember,
 

@@ -274,6 +274,14 @@ func testRoots(t *testing.T, st store.Store) {
 			end:    func(t *testing.T, w world) error { return st.SetUserDisabled(t.Context(), operator, w.user.ID, true) },
 			revive: func(t *testing.T, w world) error { return st.SetUserDisabled(t.Context(), operator, w.user.ID, false) },
 		},
+		"account disabled": {
+			end: func(t *testing.T, w world) error {
+				return st.SetAccountDisabled(t.Context(), operator, w.account.ID, true)
+			},
+			revive: func(t *testing.T, w world) error {
+				return st.SetAccountDisabled(t.Context(), operator, w.account.ID, false)
+			},
+		},
 		"member left": {
 			end: func(t *testing.T, w world) error {
 				return st.RemoveMember(t.Context(), operator, w.account.ID, w.user.ID)
@@ -335,4 +343,31 @@ func (h *hanging) check(t *testing.T, w world, live bool) {
 	no(t, st.Redeem(ctx, h.code.ID, TokenGrant(st, w.ins), 25))
 	no(t, st.Rotate(ctx, next))
 	h.code, h.family.Refresh = fresh, &next.Next
+}
+
+// testOwnRoots: app, installation and family of what is created are the code's and the refresh token's, whatever is said.
+func testOwnRoots(t *testing.T, w world) {
+	ctx, st := t.Context(), w.store
+	other := newWorld(t, st)
+	token, family := TokenGrant(st, other.ins), FamilyGrant(st, other.ins)
+	no(t, st.Redeem(ctx, NewCode(t, st, w.ins).ID, token, 25))
+	no(t, st.Redeem(ctx, NewCode(t, st, w.ins).ID, family, 25))
+	next := Rotation(st, FamilyGrant(st, other.ins), family.Refresh.ID)
+	no(t, st.Rotate(ctx, next))
+	for kind, ids := range map[store.TokenKind][]store.LookupID{
+		store.NonExpiring: {token.Token.ID}, store.Expiring: {family.Token.ID, next.Token.ID},
+	} {
+		for _, id := range ids {
+			a, err := st.AccessByID(ctx, kind, id)
+			no(t, err)
+			equal(t, "app", a.AppID, w.app.ID)
+			equal(t, "installation", a.InstallationID, w.ins.ID)
+			equal(t, "in the family", a.Family == family.Family.ID, kind == store.Expiring)
+		}
+	}
+	r, f, err := st.RefreshByID(ctx, next.Next.ID)
+	no(t, err)
+	equal(t, "family", r.Family, family.Family.ID)
+	equal(t, "app of the family", f.AppID, w.app.ID)
+	equal(t, "installation of the family", f.InstallationID, w.ins.ID)
 }

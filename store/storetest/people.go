@@ -169,6 +169,24 @@ func testAccounts(t *testing.T, st store.Store) {
 		equal(t, "plan", got.Plan, "free")
 		wants(t, st.SetAccountPlan(ctx, operator, "acc_none", "free"), store.ErrNotFound)
 	})
+	t.Run("disabled", func(t *testing.T) {
+		u, a := NewUser(t, st)
+		for _, disabled := range []bool{true, true, false, false} {
+			no(t, st.SetAccountDisabled(ctx, operator, a.ID, disabled))
+			got, err := st.AccountByID(ctx, a.ID)
+			no(t, err)
+			equal(t, "disabled", !got.DisabledAt.IsZero(), disabled)
+			members, err := st.MembersByUser(ctx, u.ID)
+			no(t, err)
+			equal(t, "disabled, as its member sees it", members[0].Disabled, disabled)
+		}
+		for _, kind := range []string{store.EventAccountDisabled, store.EventAccountEnabled} {
+			events, err := st.Events(ctx, store.EventFilter{AccountID: a.ID, Kind: kind})
+			no(t, err)
+			equal(t, kind+", told once", len(events), 1)
+		}
+		wants(t, st.SetAccountDisabled(ctx, operator, "acc_none", true), store.ErrNotFound)
+	})
 	t.Run("members come and go", func(t *testing.T) {
 		owner, a := NewUser(t, st)
 		u, own := NewUser(t, st)

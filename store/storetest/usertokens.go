@@ -171,6 +171,10 @@ func testUserRoots(t *testing.T, st store.Store) {
 			func(u store.User, _ store.Account) error { return st.SetUserDisabled(ctx, operator, u.ID, true) },
 			func(u store.User, _ store.Account) error { return st.SetUserDisabled(ctx, operator, u.ID, false) },
 		},
+		"account disabled": {
+			func(_ store.User, a store.Account) error { return st.SetAccountDisabled(ctx, operator, a.ID, true) },
+			func(_ store.User, a store.Account) error { return st.SetAccountDisabled(ctx, operator, a.ID, false) },
+		},
 		"user deleted": {func(u store.User, _ store.Account) error { return st.DeleteUser(ctx, operator, u.ID) }, nil},
 		"member left": {
 			func(u store.User, a store.Account) error { return st.RemoveMember(ctx, operator, a.ID, u.ID) }, nil,
