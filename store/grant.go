@@ -41,8 +41,9 @@ type Codes interface {
 	FailCode(ctx context.Context, id LookupID) error
 	// Redeem consumes the code and creates what it grants, in one operation. Of any number of concurrent calls exactly one
 	// succeeds. ErrConsumed: used before. ErrEnded: expired, too many tries, or a root is no longer live. The code is then
-	// untouched. ErrNotFound: no such code. Of an installation's non-expiring tokens, the oldest above limit are revoked
-	// (limit below 1: none); where several codes are redeemed at the same moment, at the latest by the next redemption.
+	// untouched. ErrNotFound: no such code. Of an installation's non-expiring tokens, the oldest above limit are revoked, with
+	// one audit event for all of them (limit below 1: none); where several codes are redeemed at the same moment, at the
+	// latest by the next redemption.
 	// App and installation of what is created are the code's, whatever g says.
 	Redeem(ctx context.Context, id LookupID, g Grant, limit int) error
 	// EndCode revokes what a consumed code produced, with an audit event: the code was replayed (RFC 6749 §4.1.2). If

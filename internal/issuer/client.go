@@ -46,7 +46,7 @@ func (i *Issuer) clientToken(ctx context.Context, tgr *oauth2.TokenGenerateReque
 // clientScopes are the scopes an app may hold by itself: those it registered that do not need a user.
 func (i *Issuer) clientScopes(app *store.App, asked string) (scope.Set, error) {
 	var own []string
-	for _, s := range i.catalogue.Describe(app.Scopes) {
+	for _, s := range i.catalogue.Describe(i.catalogue.Known(app.Scopes)) {
 		if !s.NeedsUser {
 			own = append(own, s.Name)
 		}

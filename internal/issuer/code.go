@@ -30,12 +30,8 @@ func (i *Issuer) GenerateAuthToken(ctx context.Context, rt oauth2.ResponseType, 
 	if err != nil {
 		return nil, Errorf(InvalidScope, "scope is malformed").because(err)
 	}
-	code := i.format.New(secret.Code)
-	hash := code.Hash()
 	now := i.store.Now()
-	err = i.store.CreateCode(ctx, store.Code{
-		ID:             code.ID,
-		Hash:           hash[:],
+	row := store.Code{
 		AppID:          tgr.ClientID,
 		UserID:         tgr.UserID,
 		AccountID:      facts.Installation.AccountID,
@@ -48,6 +44,13 @@ func (i *Issuer) GenerateAuthToken(ctx context.Context, rt oauth2.ResponseType, 
 		Resource:       strings.Join(facts.Resource, " "),
 		CreatedAt:      now,
 		ExpiresAt:      now.Add(i.options.CodeLifetime),
+	}
+	var code secret.Credential
+	err = untilFree(func() error {
+		code = i.format.New(secret.Code)
+		hash := code.Hash()
+		row.ID, row.Hash = code.ID, hash[:]
+		return i.store.CreateCode(ctx, row)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("create code for app %s: %w", tgr.ClientID, err)
@@ -95,6 +98,9 @@ func (i *Issuer) redeem(ctx context.Context, tgr *oauth2.TokenGenerateRequest) (
 	now := i.store.Now()
 	if code.Ended || code.Tries >= store.MaxCodeTries || !now.Before(code.ExpiresAt) {
 		return nil, errCode()
+	}
+	if !app.Scopes.Covers(code.Scope) {
+		return nil, errWithdrawn()
 	}
 	resource, err := narrowResource(code.Resource, facts.Resource)
 	if err != nil {

@@ -28,6 +28,14 @@ func (c *crowded) CreateClientToken(ctx context.Context, t store.Token) error {
 	return c.Store.CreateClientToken(ctx, t)
 }
 
+func (c *crowded) CreateCode(ctx context.Context, code store.Code) error {
+	c.tried[code.ID] = true
+	if len(c.tried) <= c.taken {
+		return store.ErrConflict
+	}
+	return c.Store.CreateCode(ctx, code)
+}
+
 // TestTakenIDs: an id that is taken is minted anew, a few times, and then nobody is blamed.
 func TestTakenIDs(t *testing.T) {
 	t.Parallel()
@@ -43,15 +51,24 @@ func TestTakenIDs(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t, issuer.Options{})
-			st := &crowded{Store: f.store, taken: c.taken, tried: map[store.LookupID]bool{}}
-			ctx := issuer.WithFacts(t.Context(), issuer.Facts{Client: store.Client{ID: f.app.ID, App: &f.app, Live: true}})
-			_, err := issuer.New(st, scope.Default(), secret.Format{}, issuer.Options{}).GenerateAccessToken(ctx, oauth2.ClientCredentials,
-				&oauth2.TokenGenerateRequest{ClientID: f.app.ID})
-			if !errors.Is(err, c.want) {
-				t.Errorf("error %v, want %v", err, c.want)
-			}
-			if len(st.tried) != c.tried {
-				t.Errorf("%d ids were minted, want %d", len(st.tried), c.tried)
+			ctx := issuer.WithFacts(t.Context(), issuer.Facts{Installation: f.installation, Client: store.Client{ID: f.app.ID, App: &f.app, Live: true}})
+			for what, ask := range map[string]func(i *issuer.Issuer) error{
+				"token": func(i *issuer.Issuer) error {
+					_, err := i.GenerateAccessToken(ctx, oauth2.ClientCredentials, &oauth2.TokenGenerateRequest{ClientID: f.app.ID})
+					return err
+				},
+				"code": func(i *issuer.Issuer) error {
+					_, err := i.GenerateAuthToken(ctx, oauth2.Code, &oauth2.TokenGenerateRequest{ClientID: f.app.ID, UserID: f.user.ID, Scope: "contacts"})
+					return err
+				},
+			} {
+				st := &crowded{Store: f.store, taken: c.taken, tried: map[store.LookupID]bool{}}
+				if err := ask(issuer.New(st, scope.Default(), secret.Format{}, issuer.Options{})); !errors.Is(err, c.want) {
+					t.Errorf("%s: error %v, want %v", what, err, c.want)
+				}
+				if len(st.tried) != c.tried {
+					t.Errorf("%s: %d ids were minted, want %d", what, len(st.tried), c.tried)
+				}
 			}
 		})
 	}

@@ -133,7 +133,7 @@ func (i *Issuer) refreshScope(family store.Family, asked string) (scope.Set, str
 		spelledAs = asked
 	}
 	if !family.AppScopes.Covers(want) {
-		return scope.Set{}, "", Errorf(InvalidGrant, "the app may no longer ask for all of these scopes; send the user through the authorization endpoint again")
+		return scope.Set{}, "", errWithdrawn()
 	}
 	return want, i.catalogue.Spell(spelledAs, want), nil
 }
@@ -148,13 +148,17 @@ func (i *Issuer) lostRace(ctx context.Context, by store.Actor, presented secret.
 }
 
 // repeat answers for a token that was rotated before: the same answer within the grace, the end of the family after it
-// or once the successor was used, or for any other request than the one that rotated it.
+// or once the successor was used, or for any other request than the one that rotated it. It ends also while what it hangs
+// on is dead for now, such as a disabled user: the thief would else be forgotten when that comes back.
 func (i *Issuer) repeat(ctx context.Context, by store.Actor, presented secret.Credential, old store.Refresh, family store.Family, r refreshRequest) (oauth2.TokenInfo, error) {
-	if family.Ended {
+	if !family.EndedAt.IsZero() {
 		return nil, errRefresh()
 	}
 	if len(old.Sealed) > 0 && i.store.Now().Before(old.SealedUntil) {
 		if plain, err := presented.Open(old.Sealed, r.context()); err == nil {
+			if family.Ended {
+				return nil, errRefresh()
+			}
 			var a answer
 			if err := json.Unmarshal(plain, &a); err != nil {
 				return nil, fmt.Errorf("decode refresh answer: %w", err)
@@ -175,6 +179,11 @@ func (i *Issuer) newRefresh(family store.LookupID, now time.Time) (store.Refresh
 	return store.Refresh{
 		ID: c.ID, Hash: hash[:], Family: family, CreatedAt: now, ExpiresAt: now.Add(i.options.RefreshLifetime),
 	}, c
+}
+
+// errWithdrawn is for a grant of scopes that the app has given up since: a token would not have what its answer says.
+func errWithdrawn() *Error {
+	return Errorf(InvalidGrant, "the app may no longer ask for all of these scopes; send the user through the authorization endpoint again")
 }
 
 // errRefresh is the one answer for every refresh token that cannot be used, whatever the reason.

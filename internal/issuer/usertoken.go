@@ -188,10 +188,13 @@ func (i *Issuer) RefreshUserPair(ctx context.Context, by store.Actor, r UserRefr
 
 // repeatPair answers for a refresh token that was rotated before, as repeat does for apps.
 func (i *Issuer) repeatPair(ctx context.Context, by store.Actor, presented secret.UserRefresh, old store.UserAccess) (UserPair, error) {
-	if !old.Live {
+	if !old.Owner.EndedAt.IsZero() {
 		return UserPair{}, errUserRefresh()
 	}
 	if len(old.Sealed) > 0 && i.store.Now().Before(old.SealedUntil) {
+		if !old.Live {
+			return UserPair{}, errUserRefresh()
+		}
 		return openPair(presented, old.Sealed)
 	}
 	if err := i.store.EndUserFamily(ctx, by, old.Family, "refresh token reused"); err != nil {

@@ -92,6 +92,34 @@ func TestUserRefreshRefused(t *testing.T) {
 	}
 }
 
+// TestUserReuseWhileDisabled: a reuse ends the family also while the user is disabled, so that it stays dead when the user is
+// not; the same request within the grace is refused then, and ends nothing.
+func TestUserReuseWhileDisabled(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, userTokens)
+	first := f.pair()
+	second, err := f.again(first)
+	f.must(err)
+	for _, late := range []bool{false, true} {
+		f.must(f.store.SetUserDisabled(t.Context(), operator, f.user.ID, true))
+		if late {
+			dbtest.Exec(t, f.store, `UPDATE user_refresh_tokens SET sealed_until = created_at WHERE sealed_until IS NOT NULL`)
+		}
+		_, err = f.again(first)
+		wantCode(t, err, issuer.InvalidGrant)
+		f.must(f.store.SetUserDisabled(t.Context(), operator, f.user.ID, false))
+		if !late {
+			again, err := f.again(first)
+			f.must(err)
+			if again != second {
+				t.Error("the answer is another one")
+			}
+		}
+	}
+	_, err = f.again(second)
+	wantCode(t, err, issuer.InvalidGrant)
+}
+
 // TestUserRefreshAtOnce: of any number of requests one rotates, and all get its answer.
 func TestUserRefreshAtOnce(t *testing.T) {
 	t.Parallel()

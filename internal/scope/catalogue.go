@@ -104,10 +104,22 @@ func (c *Catalogue) Canonical(asked Set) (canonical Set, unknown []string) {
 	return newSet(known), unknown
 }
 
+// Known returns those names of the set that are canonical today: what there is
+// to grant of the scopes that an app registered under another catalogue.
+func (c *Catalogue) Known(set Set) Set {
+	return set.filter(func(name string) bool {
+		i, ok := c.index[name]
+		return ok && c.scopes[i].Name == name
+	})
+}
+
 // Expand returns the scopes by their canonical names together with all that
 // they imply, at any remove. Names that the catalogue does not know (any more)
 // stay as they are and give no permission.
 func (c *Catalogue) Expand(set Set) Set {
+	if !slices.ContainsFunc(set.names, c.leadsOn) {
+		return set // as nearly always: this is on the way of every request
+	}
 	reached, unknown := c.Canonical(set)
 	names := reached.Slice()
 	for i := 0; i < len(names); i++ {
@@ -118,6 +130,12 @@ func (c *Catalogue) Expand(set Set) Set {
 		}
 	}
 	return newSet(append(names, unknown...))
+}
+
+// leadsOn says whether a name stands for others, too, or for another.
+func (c *Catalogue) leadsOn(name string) bool {
+	i, ok := c.index[name]
+	return ok && (c.scopes[i].Name != name || len(c.scopes[i].Implies) > 0)
 }
 
 // Describe returns the scopes of the set, each once and without the implied

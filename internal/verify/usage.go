@@ -71,8 +71,7 @@ func (u *usage) run() {
 		case <-u.wake:
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), usageTimeout)
-		// A failed write is dropped: the next use after the hour is written again.
-		_ = u.flush(ctx)
+		_ = u.flush(ctx) // what could not be written is noted again by the next use
 		cancel()
 		select {
 		case <-u.stop:
@@ -90,7 +89,15 @@ func (u *usage) flush(ctx context.Context) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	return u.store.RecordUse(ctx, batch)
+	err := u.store.RecordUse(ctx, batch)
+	if err != nil {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		for id := range batch {
+			delete(u.written, id)
+		}
+	}
+	return err
 }
 
 // close ends the writer and writes what is left.

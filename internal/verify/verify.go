@@ -48,7 +48,7 @@ type Identity struct {
 	Role         scope.Role     // the user's role in the account today; admin for an account-wide integration token
 	Acts         scope.Role     // the role that the token has, whose scopes are roles; "" for the tokens of apps
 	Installation string
-	Scopes       scope.Set
+	Scopes       scope.Set          // implied ones included
 	Permissions  []scope.Permission // what the scopes allow, as far as the user's role does
 	Audience     []string           // RFC 8707 resources
 	IssuedAt     time.Time
@@ -140,8 +140,8 @@ func (v *Verifier) live(a store.Access) bool {
 	return a.InstallationLive && a.UserLive && a.AccountLive && a.Role != ""
 }
 
-// identity fills in what a live token is good for: its scopes as far as the app still has them. A token that is left
-// with none is invalid.
+// identity fills in what a live token is good for: its scopes as far as the app still has them, with those that they imply,
+// so that everybody who is told of the token comes to the same answer. A token that is left with none is invalid.
 func (v *Verifier) identity(c secret.Credential, a store.Access) (Identity, error) {
 	scopes := a.Scope.Intersect(a.App.Scopes)
 	if scopes.Len() == 0 {
@@ -150,7 +150,7 @@ func (v *Verifier) identity(c secret.Credential, a store.Access) (Identity, erro
 	id := Identity{
 		Kind: c.Kind, TokenID: c.ID,
 		ClientID: a.AppID, AppName: a.App.Name, Subject: a.AppID,
-		Scopes: scopes, Audience: strings.Fields(a.Resource),
+		Scopes: v.catalogue.Expand(scopes), Audience: strings.Fields(a.Resource),
 		IssuedAt: a.CreatedAt, ExpiresAt: a.ExpiresAt,
 	}
 	if a.InstallationID != "" {
@@ -161,7 +161,8 @@ func (v *Verifier) identity(c secret.Credential, a store.Access) (Identity, erro
 	return id, nil
 }
 
-// InspectRefresh says whose refresh token this is, for introspection by its own app. Rotated ones are ErrInvalid.
+// InspectRefresh says whose refresh token this is, for introspection by its own app. Rotated ones, and those of which the
+// app has given up every scope, are ErrInvalid.
 func (v *Verifier) InspectRefresh(ctx context.Context, token string) (Identity, error) {
 	c, ok := v.format.Parse(token)
 	if !ok || c.Kind != secret.Refresh {
@@ -174,12 +175,13 @@ func (v *Verifier) InspectRefresh(ctx context.Context, token string) (Identity, 
 	if err != nil {
 		return Identity{}, fmt.Errorf("look up refresh token: %w", err)
 	}
-	if !c.Matches(r.Hash) || !r.RotatedAt.IsZero() || f.Ended || !v.store.Now().Before(r.ExpiresAt) {
+	scopes := f.Scope.Intersect(f.AppScopes)
+	if !c.Matches(r.Hash) || !r.RotatedAt.IsZero() || f.Ended || !v.store.Now().Before(r.ExpiresAt) || scopes.Len() == 0 {
 		return Identity{}, ErrInvalid
 	}
 	return Identity{
 		Kind: c.Kind, TokenID: c.ID, ClientID: f.AppID, Subject: f.UserID, Installation: f.InstallationID,
-		Account: &store.Account{ID: f.AccountID}, Scopes: f.Scope.Intersect(f.AppScopes), Audience: strings.Fields(f.Resource),
+		Account: &store.Account{ID: f.AccountID}, Scopes: scopes, Audience: strings.Fields(f.Resource),
 		IssuedAt: r.CreatedAt, ExpiresAt: r.ExpiresAt,
 	}, nil
 }

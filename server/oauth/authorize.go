@@ -99,6 +99,9 @@ func (h *Handler) ask(w http.ResponseWriter, r *http.Request, visitor *web.Visit
 	if request.Fault != "" {
 		return h.refuse(w, r, consent.Redirect, request.State, issuer.Errorf(request.Fault, "%s", request.FaultDetail))
 	}
+	if fault := overtaken(consent); fault != nil {
+		return h.refuse(w, r, consent.Redirect, request.State, fault)
+	}
 	if installation, ok := consent.Covered(); ok && request.Prompt != "consent" && request.Prompt != "select_account" {
 		return h.grant(w, r, visitor, consent, installation)
 	}

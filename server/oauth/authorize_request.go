@@ -94,9 +94,14 @@ func listFault(params web.Values) *issuer.Error {
 }
 
 // readScope gives the canonical scopes that are asked for: all the app's, when the parameter is absent (RFC 6749 §3.3).
+// Scopes that left the catalogue after the app registered them are none: the consent page could not say what they are.
 func (h *Handler) readScope(asked string, app store.App) (scope.Set, *issuer.Error) {
 	if asked == "" {
-		return app.Scopes, nil
+		all := h.catalogue.Known(app.Scopes)
+		if all.Len() == 0 {
+			return scope.Set{}, issuer.Errorf(issuer.InvalidScope, "this app has registered no scope that still exists")
+		}
+		return all, nil
 	}
 	set, err := scope.ParseSet(asked)
 	if err != nil || set.Len() == 0 {
@@ -118,8 +123,8 @@ func readChallenge(params web.Values, app store.App) (string, *issuer.Error) {
 	switch {
 	case challenge == "" && method != "":
 		return "", issuer.Errorf(issuer.InvalidRequest, "code_challenge is missing, although code_challenge_method is given")
-	case challenge == "" && (!app.Confidential || app.PKCERequired):
-		return "", issuer.Errorf(issuer.InvalidRequest, "code_challenge is required for this app (PKCE, RFC 7636)")
+	case challenge == "" && needsChallenge(app):
+		return "", errChallengeMissing()
 	case challenge == "":
 		return "", nil
 	case method != "S256":
@@ -128,6 +133,23 @@ func readChallenge(params web.Values, app store.App) (string, *issuer.Error) {
 		return "", issuer.Errorf(issuer.InvalidRequest, "code_challenge must be 43 characters of base64url without padding")
 	}
 	return challenge, nil
+}
+
+func needsChallenge(app store.App) bool { return !app.Confidential || app.PKCERequired }
+
+func errChallengeMissing() *issuer.Error {
+	return issuer.Errorf(issuer.InvalidRequest, "code_challenge is required for this app (PKCE, RFC 7636)")
+}
+
+// overtaken says what is wrong with a stored request that was sound when it came: its app was changed meanwhile.
+func overtaken(c directory.Consent) *issuer.Error {
+	switch {
+	case c.Request.Challenge == "" && needsChallenge(c.App):
+		return errChallengeMissing()
+	case !c.App.Scopes.Covers(c.Request.Scope):
+		return issuer.Errorf(issuer.InvalidScope, "scope asks for what this app has given up")
+	}
+	return nil
 }
 
 // validChallenge: a SHA-256 in base64url without padding is 43 characters.

@@ -73,6 +73,9 @@ func (h *Handler) Decide(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch params.Get("decision") {
 	case "allow":
+		if fault := overtaken(consent); fault != nil {
+			return h.refuse(w, r, consent.Redirect, request.State, fault)
+		}
 		return h.allow(w, r, visitor, consent, params.Get("account"))
 	case "deny":
 		return h.deny(w, r, visitor, consent)

@@ -116,8 +116,13 @@ func (r redemption) subject() string {
 }
 
 func (r redemption) token() []any {
-	t := r.grant.Token
-	return []any{t.ID[:], t.Hash, t.Scope.String(), t.Resource, at(t.CreatedAt), r.keep}
+	t, eventID := r.grant.Token, secret.NewID()
+	return []any{t.ID[:], t.Hash, t.Scope.String(), t.Resource, at(t.CreatedAt), r.keep, eventID[:], r.surplus().Detail}
+}
+
+// surplus is the event that tells of the tokens that had to make room; their rows say which, by the time.
+func (r redemption) surplus() store.Event {
+	return store.Event{Kind: store.EventTokenRevoked, Detail: fmt.Sprintf("the oldest, above %d of the installation", r.keep+1)}
 }
 
 func (r redemption) family() []any {
@@ -144,6 +149,12 @@ surplus AS (
 			AND t.installation_id <> '' AND t.revoked_at IS NULL
 			ORDER BY t.created_at DESC, t.id DESC OFFSET $14))
 		FOR UPDATE SKIP LOCKED))
+	RETURNING id
+),
+told AS (
+	INSERT INTO audit_events (id, at, kind, actor_kind, actor_id, actor_ip, account_id, app_id, installation_id, subject, detail)
+	SELECT $15, $2, '` + store.EventTokenRevoked + `', '` + string(store.ActorSystem) + `', '', '', account_id, app_id, installation_id, '', $16
+	FROM consumed WHERE EXISTS (SELECT 1 FROM surplus)
 )
 SELECT COUNT(*) FROM consumed`
 
@@ -194,7 +205,13 @@ func (s *Store) redeemStepwise(ctx context.Context, q querier, r redemption) err
 			err = addExpiringToken(ctx, q, t)
 		}
 	} else {
-		_, err = q.exec(ctx, revokeSurplus, installationID, r.now, r.keep)
+		var ended int64
+		ended, err = q.exec(ctx, revokeSurplus, installationID, r.now, r.keep)
+		if err == nil && ended > 0 {
+			e := r.surplus()
+			e.AccountID, e.AppID, e.InstallationID = accountID, appID, installationID
+			err = s.record(ctx, q, store.Actor{Kind: store.ActorSystem}, e)
+		}
 		if err == nil {
 			_, err = q.exec(ctx, insertToken, t.ID[:], t.Hash, appID, installationID, t.Scope.String(), t.Resource, at(t.CreatedAt))
 		}

@@ -34,6 +34,7 @@ func testCodes(t *testing.T, st store.Store) {
 	})
 	t.Run("replayed", func(t *testing.T) { testReplay(t, w) })
 	t.Run("limit of tokens", func(t *testing.T) { testTokenLimit(t, st) })
+	t.Run("what it grants hangs on what it does", func(t *testing.T) { testOwnRoots(t, w) })
 }
 
 func testCodeCreated(t *testing.T, w world) {
@@ -174,6 +175,14 @@ func testTokenLimit(t *testing.T, st store.Store) {
 		equal(t, "live", Live(t, st, store.NonExpiring, g.Token.ID), i >= 2)
 	}
 	equal(t, "another installation's token lives", Live(t, st, store.NonExpiring, bystander.Token.ID), true)
+	ended, err := st.Events(t.Context(), store.EventFilter{AppID: w.app.ID, Kind: store.EventTokenRevoked})
+	no(t, err)
+	equal(t, "events of tokens that made room", len(ended), 2)
+	for _, e := range ended {
+		if e.By != system || e.AccountID != w.account.ID || e.InstallationID != w.ins.ID || e.Detail != "the oldest, above 3 of the installation" {
+			t.Errorf("event %+v", e)
+		}
+	}
 	no(t, st.Redeem(t.Context(), NewCode(t, st, w.ins).ID, TokenGrant(st, w.ins), 0)) // no bound
 	equal(t, "live", Live(t, st, store.NonExpiring, grants[2].Token.ID), true)
 }
@@ -201,9 +210,12 @@ func testTokens(t *testing.T, st store.Store) {
 	t.Run("refused to an app", func(t *testing.T) {
 		public, _ := NewApp(t, st, w.account.ID, func(a *store.App) { a.Confidential = false })
 		tricky, _ := NewApp(t, st, w.account.ID, func(a *store.App) { a.Scopes = Scopes(t, "mycontacts", "contacts2", "Widgets", "a") })
+		deleted, _ := NewApp(t, st, w.account.ID, nil)
+		no(t, st.DeleteApp(ctx, operator, deleted.ID))
 		for name, token := range map[string]store.Token{
 			"public":           ClientToken(st, public.ID, Scopes(t, "contacts")),
 			"unknown":          ClientToken(st, "app_none", Scopes(t, "contacts")),
+			"deleted":          ClientToken(st, deleted.ID, Scopes(t, "contacts")),
 			"another scope":    ClientToken(st, w.app.ID, Scopes(t, "contacts", "conversations")),
 			"part of a scope":  ClientToken(st, tricky.ID, Scopes(t, "contacts")),
 			"scope's own case": ClientToken(st, tricky.ID, Scopes(t, "widgets")),
