@@ -16,6 +16,8 @@ var (
 	ErrCredentials = errors.New("the e-mail address or the password is wrong")
 	// ErrSignUpClosed: only the operator adds users here.
 	ErrSignUpClosed = errors.New("sign-up is closed: ask the operator to add you")
+	// ErrOthersKey: the key acts for another person, so nobody else is shown a new credential of it. It can be revoked.
+	ErrOthersKey = errors.New("the key acts for another person, who alone can replace it")
 	// ErrPublicApp: the app is public, so it has no secrets and can get none.
 	ErrPublicApp = errors.New("the app is public and has no secrets")
 )

@@ -198,12 +198,21 @@ func (d *Directory) KeySecrets(ctx context.Context, userID, keyID string) ([]sto
 
 // RotateKey gives the key another credential, which is returned this once. The one before it works until then; a time
 // that is not in the future ends it at once, and its integration tokens with it. *SecretLimitError: two work already,
-// and are not to end at once.
+// and are not to end at once. ErrOthersKey: an admin would get a key with which to act in another person's name.
 func (d *Directory) RotateKey(ctx context.Context, by store.Actor, userID, keyID string, othersUntil time.Time) (secret.Credential, error) {
-	if _, err := d.Key(ctx, userID, keyID); err != nil {
+	k, err := d.Key(ctx, userID, keyID)
+	if err != nil {
 		return secret.Credential{}, err
 	}
+	if !MayRotate(k, userID) {
+		return secret.Credential{}, ErrOthersKey
+	}
 	return d.rotate(ctx, by, keyID, secret.APIKey, othersUntil)
+}
+
+// MayRotate says whether a key that userID sees is theirs to replace; "" is the operator.
+func MayRotate(k store.APIKey, userID string) bool {
+	return userID == "" || k.UserID == "" || k.UserID == userID || k.UserBot
 }
 
 // RevokeKey is final: the key and its integration tokens are dead when it returns.

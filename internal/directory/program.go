@@ -25,7 +25,8 @@ func (d *Directory) LogInProgram(ctx context.Context, email, password string) (s
 }
 
 // needsSecondFactor is the one place that keeps a password from being the way around a second factor (BATTERY.md J5,
-// L6). Nobody has one yet: a user is a password.
+// L6). Nobody has one yet: a user is a password. Who turns one on must lose what the password alone has opened, families of
+// user tokens among it, as by a changed password.
 func needsSecondFactor(store.User) bool { return false }
 
 // revokeUserToken ends the family of a user token or of its refresh token. Neither signature nor expiry is asked for: the

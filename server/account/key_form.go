@@ -53,21 +53,28 @@ func (h *Handler) keyForm(w http.ResponseWriter, r *http.Request, status int, pa
 	return h.web.Render(w, r, status, "key_form", page)
 }
 
-// CreateKey makes a key and shows it this once.
+// CreateKey makes a key and shows it this once. Whoever has ticked scopes and left the other kind chosen wants a key that can
+// do little, and must not get one that can do everything.
 func (h *Handler) CreateKey(w http.ResponseWriter, r *http.Request) error {
 	values, err := web.ParseForm(w, r, "scopes")
 	if err != nil {
 		return err
 	}
 	page := keyFormPage{Account: values.Get("account"), Name: values.Get("name"), Token: values.Get("kind") == "token", User: values.Get("user")}
-	form := directory.KeyForm{Name: page.Name}
-	if page.Token {
-		form.Scopes, form.UserID = append([]string{}, values.All("scopes")...), page.User
-	}
 	v := web.VisitorOf(r.Context())
 	accountID, err := h.accountOf(r, page.Account)
 	if err != nil {
 		return err
+	}
+	form := directory.KeyForm{Name: page.Name, UserID: page.User}
+	switch scopes := values.All("scopes"); {
+	case page.Token:
+		form.Scopes = append([]string{}, scopes...)
+	case values.Get("kind") != "account":
+		return web.BadRequest("kind", "must be account or token")
+	case len(scopes) > 0:
+		page.Errors = directory.FieldErrors{"scopes": "An account API key has no scopes. Choose the other kind, or untick them."}
+		return h.keyForm(w, r, http.StatusUnprocessableEntity, page, scopes)
 	}
 	k, c, err := h.directory.CreateKey(r.Context(), v.Actor(r), accountID, form)
 	if err != nil {

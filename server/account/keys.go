@@ -25,6 +25,7 @@ type listedKey struct {
 	store.APIKey
 	RoleText string // "agent, bot"; "" for an account API key
 	For      string // whom a key with roles acts for, in words
+	Others   bool   // who is another person: the visitor may revoke the key, and not replace it
 }
 
 // keySecretPage is the data of key_secret.html, the one page that holds a key.
@@ -69,7 +70,7 @@ func (h *Handler) ListKeys(w http.ResponseWriter, r *http.Request) error {
 }
 
 func listKey(k store.APIKey, user store.User) listedKey {
-	l := listedKey{APIKey: k, RoleText: strings.ReplaceAll(directory.RoleNames(k.Roles), " ", ", ")}
+	l := listedKey{APIKey: k, Others: !directory.MayRotate(k, user.ID), RoleText: strings.ReplaceAll(directory.RoleNames(k.Roles), " ", ", ")}
 	switch {
 	case k.UserID == "":
 	case k.UserID == user.ID:
@@ -114,6 +115,9 @@ func (h *Handler) ShowRotateKey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if k.Others {
+		return othersKey(k, directory.ErrOthersKey)
+	}
 	live, err := h.directory.KeySecrets(r.Context(), web.VisitorOf(r.Context()).User.ID, k.ID)
 	if err != nil {
 		return err
@@ -135,10 +139,19 @@ func (h *Handler) RotateKey(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := web.VisitorOf(r.Context())
 	c, err := h.directory.RotateKey(r.Context(), v.Actor(r), v.User.ID, k.ID, until)
+	if errors.Is(err, directory.ErrOthersKey) {
+		return othersKey(k, err)
+	}
 	if err != nil {
 		return tooMany(err)
 	}
 	return h.web.Render(w, r, http.StatusOK, "key_secret", keySecretPage{Key: k, Secret: c.Reveal(), Others: others, Issuer: h.issuer})
+}
+
+// othersKey is the refusal to show one admin a key that acts for another person.
+func othersKey(k listedKey, cause error) error {
+	return &web.Error{Status: http.StatusForbidden, Cause: cause,
+		Description: "The key " + k.Name + " acts for " + k.For + ", who alone can replace it. You can revoke it."}
 }
 
 // keeps reads how long what is replaced goes on working, and says it in words.

@@ -20,6 +20,7 @@ type securityPage struct {
 	Others     bool // there are sessions besides this one
 	Changed    bool // the password was changed just now
 	AppCount   int  // installed apps, to look through after the change
+	KeyCount   int  // API keys of accounts that the visitor administers, likewise
 	Errors     directory.FieldErrors
 }
 
@@ -41,13 +42,17 @@ func (h *Handler) ShowSecurity(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		page.Changed, page.AppCount = true, len(installed)
+		keys, err := h.directory.Keys(r.Context(), user.ID)
+		if err != nil {
+			return err
+		}
+		page.Changed, page.AppCount, page.KeyCount = true, len(installed), len(keys)
 	}
 	return h.security(w, r, http.StatusOK, page)
 }
 
-// ChangePassword replaces the password and ends every session; the visitor goes on in a new one. Apps do not use the
-// password, so they stay, and the next page offers to look through them.
+// ChangePassword replaces the password and ends every session; the visitor goes on in a new one. Apps and keys do not use
+// the password, so they stay, and the next page offers to look through them.
 func (h *Handler) ChangePassword(w http.ResponseWriter, r *http.Request) error {
 	values, err := web.ParseForm(w, r)
 	if err != nil {
@@ -70,6 +75,9 @@ func (h *Handler) ChangePassword(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			try.Undecided(r)
 			return err
+		}
+		if faults["current_password"] == "" {
+			try.Proven(r) // only the new one will not do
 		}
 		return h.security(w, r, http.StatusUnprocessableEntity, securityPage{Errors: faults})
 	}

@@ -97,7 +97,7 @@ func (h *Handler) hasScope(id verify.Identity, name string) bool {
 		return err == nil && id.Acts.Covers(role)
 	}
 	known, ok := h.catalogue.Scope(name)
-	return ok && h.catalogue.Expand(id.Scopes).Has(known.Name)
+	return ok && id.Scopes.Has(known.Name)
 }
 
 const selfSuffix = ":self"
