@@ -8,13 +8,13 @@ import (
 
 // Identity is who a good token stands for and what it may do. What a token does not have is empty.
 type Identity struct {
-	Subject      string    // the user's or bot's id; the app's client id for an app's own token
+	Subject      string    // the user's or bot's id; the app's or key's own for a token without a user
 	Username     string    // the user's e-mail address
 	Account      string    // the account that the token works in
 	Bot          string    // the bot, for a bot's token
-	ClientID     string    // the app that the token was given to
+	ClientID     string    // the app that the token was given to; the API key that is the token or that got it; "" for a user token
 	Installation string    // the app's installation, which its removal ends
-	Scopes       []string  // what was granted
+	Scopes       []string  // what was granted, by the canonical names and with what that implies; roles for all but apps' tokens
 	Permissions  []string  // what it may do: the scopes, as far as the user's role goes today
 	Audience     []string  // the APIs that the token was asked for (RFC 8707)
 	IssuedAt     time.Time // zero: not told

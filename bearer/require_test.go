@@ -163,14 +163,13 @@ func TestRequirements(t *testing.T) {
 		"a role is no other scope":         {admin, []bearer.Requirement{bearer.Scope("contacts")}, scope("contacts")},
 		"a scope is no role":               {active, []bearer.Requirement{bearer.Scope("guest")}, scope("guest")},
 		"oneself":                          {member, []bearer.Requirement{bearer.Self(is("u1"), "user:fetch:self")}, ""},
-		"oneself, said in short":           {member, []bearer.Requirement{bearer.Self(is("u1"), "user:fetch")}, ""},
-		"oneself with another action":      {member, []bearer.Requirement{bearer.Self(is("u1"), "user:update")}, noScope},
+		"oneself with another action":      {member, []bearer.Requirement{bearer.Self(is("u1"), "user:update:self")}, noScope},
 		"somebody else":                    {member, []bearer.Requirement{bearer.Self(is("u2"), "user:fetch:self")}, noScope},
 		"everybody":                        {admin, []bearer.Requirement{bearer.Self(is("u1"), "user:fetch:self")}, ""},
 		"nobody is not oneself":            {nobody, []bearer.Requirement{bearer.Self(is(""), "user:fetch:self")}, noScope},
 		"oneself without the permission":   {guest, []bearer.Requirement{bearer.Self(is("u3"), "user:fetch:self")}, noScope},
 		"everybody needs more than self":   {member, []bearer.Requirement{bearer.Permission("user:fetch")}, noScope},
-		"oneself or a scope, by the scope": {active, []bearer.Requirement{bearer.AnyOf(bearer.Self(is("u9"), "user:fetch"), bearer.Scope("contacts"))}, ""},
+		"oneself or a scope, by the scope": {active, []bearer.Requirement{bearer.AnyOf(bearer.Self(is("u9"), "user:fetch:self"), bearer.Scope("contacts"))}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v, _ := verifier(t, says(c.answer))
@@ -199,6 +198,7 @@ func TestImpossibleRequirements(t *testing.T) {
 		"a permission without action":   func() { bearer.Permission("contact") },
 		"oneself without owner":         func() { bearer.Permission("user:fetch:self") },
 		"oneself of nothing":            func() { bearer.Self(owner, ":self") },
+		"oneself, said in short":        func() { bearer.Self(owner, "user:fetch") },
 		"any of none":                   func() { bearer.AnyOf() },
 		"an empty requirement":          func() { v.Require(bearer.Requirement{}) },
 		"an empty one among several":    func() { bearer.AnyOf(bearer.Scope("a"), bearer.Requirement{}) },

@@ -39,11 +39,14 @@ func Permission(name string) Requirement {
 
 const selfSuffix = ":self"
 
-// Self requires a permission on the record of one user: "user:fetch" or "user:update", with or without ":self" after it.
-// Who has the permission on all users passes; who has it on oneself passes if owner names the token's subject. An owner
-// of "" is nobody.
+// Self requires a permission on the record of one user, "user:fetch:self" or "user:update:self", as forward-auth does. Who has
+// the permission on all users, "user:fetch", passes; who has it on oneself passes if owner names the token's subject. An
+// owner of "" is nobody. It panics for a name that does not end in ":self".
 func Self(owner func(*http.Request) string, permission string) Requirement {
-	all := strings.TrimSuffix(permission, selfSuffix)
+	all, found := strings.CutSuffix(permission, selfSuffix)
+	if !found {
+		panic("bearer: Self(" + strings.ToValidUTF8(permission, "?") + "): not of the form resource:action:self")
+	}
 	needs := Permission(all)
 	needs.text = "permission " + all + ", or to be the one it is about with " + all + selfSuffix
 	needs.met = func(r *http.Request, id Identity) bool {

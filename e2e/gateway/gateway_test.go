@@ -1,13 +1,17 @@
 package gateway
 
 import (
+	"bufio"
+	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"xenoauth/e2e/rig"
 	"xenoauth/internal/scope"
@@ -149,6 +153,40 @@ func TestGatewayIsNotFooled(t *testing.T) {
 		token := w.rig.UserTokens(w.rig.U).Token
 		if a := w.ask(t, http.MethodGet, "/list", token, "", "Authorization", "Bearer "+token); a.Status < 400 || a.Status >= 500 || w.reached.Load() != before {
 			t.Errorf("two Authorization headers: %d", a.Status)
+		}
+	})
+}
+
+// TestGatewayReadsPathsOneWay: a path that the gateway would resolve before it guards it, and an API read as it was written,
+// or the other way round, does not reach the API: neither may open what the other guards.
+func TestGatewayReadsPathsOneWay(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		token := w.rig.Bearers()[0].Token // opens /contacts and /list, and not /manage
+		for _, path := range []string{
+			"/manage/../contacts", "/manage/./../contacts", "//manage/../contacts", "/manage//../contacts", "/manage/%2e%2e/contacts", "/manage/.%2E/contacts", "/manage/..%2fcontacts",
+			"/manage%2f..%2Fcontacts", "/contacts/../manage", "/contacts/..;/manage", "/contacts/..;x=y/manage", "/contacts/..%5cmanage", `/contacts/..\manage`, "/contacts/..%2fmanage",
+			"//contacts", "/contacts//1", "/./contacts", "/contacts/.", "/contacts/..", "/contacts/..?x", "/contacts/%2e%2e?x",
+		} {
+			before := w.reached.Load()
+			conn, err := net.Dial("tcp", strings.TrimPrefix(w.url, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nConnection: close\r\n\r\n", path, token)
+			a, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatalf("%s: %v", path, err)
+			}
+			conn.Close()
+			if a.StatusCode < 400 || a.StatusCode >= 500 || w.reached.Load() != before {
+				t.Errorf("%s: %d, and it has reached the API: %v", path, a.StatusCode, w.reached.Load() != before)
+			}
+		}
+		for _, path := range []string{"/contacts/.well-known", "/contacts/a.b", "/contacts/a%20b", "/contacts/a..b", "/contacts?x=//..%2f"} {
+			w.passes(t, path, w.ask(t, http.MethodGet, path, token, ""))
 		}
 	})
 }

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"xenoauth/e2e/rig"
 	"xenoauth/internal/dbtest"
 )
 
@@ -90,23 +91,12 @@ func (p product) start(t *testing.T, xenoauth, api string) string {
 	c := exec.Command(args[0], args[1:]...)
 	c.Dir, c.Stderr, c.SysProcAttr = dir, told, attributes
 	c.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "XDG_DATA_HOME=" + dir, "XDG_CONFIG_HOME=" + dir}
-	if err := c.Start(); err != nil {
-		t.Fatalf("start %s: %v", p.name, err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		_ = c.Wait()
-		close(ended)
-	}()
 	t.Cleanup(func() {
-		// The group: nginx's master leaves its worker behind when it is killed.
-		_ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL)
-		<-ended
 		if t.Failed() {
 			t.Logf("%s said: %.3000s", p.name, told)
 		}
 	})
-	await(t, address, ended, told)
+	await(t, address, rig.Leash(t, c), told)
 	return "http://" + address
 }
 
@@ -130,10 +120,10 @@ func await(t *testing.T, address string, ended <-chan struct{}, told *output) {
 	}
 }
 
-// unprivileged makes a process a group of its own, and one of nobody's where the test is root.
+// unprivileged makes a process one of nobody's where the test is root.
 func unprivileged(t *testing.T) *syscall.SysProcAttr {
 	t.Helper()
-	attributes := &syscall.SysProcAttr{Setpgid: true}
+	attributes := &syscall.SysProcAttr{}
 	if os.Getuid() != 0 {
 		return attributes
 	}

@@ -2,8 +2,12 @@ package resource
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -47,6 +51,69 @@ func TestIdentityOfRealTokens(t *testing.T) {
 		id, err = v.Verify(t.Context(), own)
 		if err != nil || id.Subject != w.app.ID || id.Username != "" || id.Account != "" || len(id.Permissions) > 0 || id.ExpiresAt.IsZero() {
 			t.Errorf("an app's own token: %+v, %v", id, err)
+		}
+	}, withCatalogue(t))
+}
+
+// TestEveryKindOfToken: for each kind of token that there is, bearer tells the identity that forward-auth tells, and asks for
+// scopes, roles and permissions with the same result; once it is revoked, by the operator, it is invalid.
+func TestEveryKindOfToken(t *testing.T) {
+	rig.Each(t, func(t *testing.T, r *rig.Rig) {
+		w := newWorld(t, r)
+		v, err := bearer.New(bearer.Config{Issuer: r.URL, ClientID: w.id, ClientSecret: w.secret})
+		if err != nil {
+			t.Fatal(err)
+		}
+		bearers := r.Bearers()
+		for _, b := range bearers {
+			id, err := v.Verify(t.Context(), b.Token)
+			if err != nil {
+				t.Fatalf("%s: %v", b.Kind, err)
+			}
+			subject, app := b.Subject, ""
+			if b.OfApp {
+				app = id.ClientID
+			}
+			if subject == "" {
+				subject = id.ClientID
+			}
+			told := rig.Identity{"User": b.Subject, "Account": id.Account, "App": app, "Bot": id.Bot, "Installation": id.Installation, "Scope": strings.Join(id.Scopes, " ")}
+			if !maps.Equal(told, b.Identity) || id.Subject != subject || (id.Username == "") != (b.Subject == "") {
+				t.Errorf("%s: %+v, want %v", b.Kind, id, b.Identity)
+			}
+			for query, has := range map[string]bool{
+				"scope=contacts": id.HasScope("contacts"), "scope=faqs": id.HasScope("faqs"), "scope=guest": id.HasScope("guest"), "scope=agent": id.HasScope("agent"),
+				"scope=bot": id.HasScope("bot"), "scope=admin": id.HasScope("admin"), "permission=conversation:list": id.HasPermission("conversation:list"),
+				"permission=message:list": id.HasPermission("message:list"), "permission=form:fetch": id.HasPermission("form:fetch"),
+			} {
+				if a := r.Verify(b.Token, query); (a.Status == http.StatusOK) != has {
+					t.Errorf("%s: %s: bearer says %v, forward-auth %d", b.Kind, query, has, a.Status)
+				}
+			}
+			r.Revoke(b.Token)
+			if _, err := v.Verify(t.Context(), b.Token); !errors.Is(err, bearer.ErrInvalid) {
+				t.Errorf("%s, revoked: %v", b.Kind, err)
+			}
+		}
+		if len(bearers) != 7 {
+			t.Errorf("%d kinds of token", len(bearers))
+		}
+	}, withCatalogue(t))
+}
+
+// TestImpliedScopes: a token has the scopes that its own imply, whoever asks: introspection, forward-auth and /api/me agree.
+func TestImpliedScopes(t *testing.T) {
+	rig.Each(t, func(t *testing.T, r *rig.Rig) {
+		w := newWorld(t, r)
+		token := w.token(t, "crm")
+		if a := w.protect(t, bearer.Scope("crm"), bearer.Scope("contacts"), bearer.Permission("contact:list")).get("/", "Bearer "+token); a.Status != http.StatusOK {
+			t.Errorf("bearer answers %d: %s", a.Status, a.Body)
+		}
+		if a := r.Verify(token, "scope=crm+contacts+faqs"); a.Status != http.StatusOK || a.Header.Get("X-Xenoauth-Scope") != "contacts crm faqs" {
+			t.Errorf("forward-auth: %d, X-Xenoauth-Scope %q", a.Status, a.Header.Get("X-Xenoauth-Scope"))
+		}
+		if got := fmt.Sprint(r.Me(token).JSON(t)["scopes"]); got != "[contacts crm faqs]" {
+			t.Errorf("/api/me says %s", got)
 		}
 	}, withCatalogue(t))
 }

@@ -2,6 +2,7 @@ package resource
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -83,6 +84,7 @@ func testExample(t *testing.T, w *world, api program) {
 		}
 	}
 
+	testExampleKinds(t, w, api)
 	w.revoke(t, faqs)
 	if a := api.get("/contacts", "Bearer "+faqs); a.Status != http.StatusUnauthorized {
 		t.Errorf("a revoked token answers %d, want 401", a.Status)
@@ -99,6 +101,36 @@ func testExample(t *testing.T, w *world, api program) {
 	}
 	if told := api.told.String(); !strings.Contains(told, "cannot be verified") || strings.Contains(told, all) || strings.Contains(told, w.secret) {
 		t.Errorf("the operator of the API was told %q, want the trouble and no secret", told)
+	}
+}
+
+// testExampleKinds asks with each kind of token that there is: an app's for its scopes, the others for roles, which cascade.
+func testExampleKinds(t *testing.T, w *world, api program) {
+	opens := map[string]string{
+		"app": "/contacts /conversations", "expiring": "/contacts /conversations", "client credentials": "/contacts", "user token": "/conversations /desk self",
+		"API key": "/conversations /desk self", "integration, account": "/conversations /desk", "integration, bot": "/conversations /desk self",
+	}
+	for _, b := range w.rig.Bearers() {
+		for _, name := range []string{"/contacts", "/conversations", "/desk", "self"} {
+			path, want := name, http.StatusForbidden
+			if name == "self" {
+				path = "/users/" + b.Subject
+			}
+			if slices.Contains(strings.Fields(opens[b.Kind]), name) {
+				want = http.StatusOK
+			}
+			if path == "/users/" {
+				continue // nobody's
+			}
+			a := api.get(path, "Bearer "+b.Token)
+			if a.Status != want || want == http.StatusOK && b.Identity["Account"] != "" && a.String(t, "account") != b.Identity["Account"] {
+				t.Errorf("%s: %s answers %d, want %d: %s", b.Kind, path, a.Status, want, a.Body)
+			}
+		}
+		w.rig.Revoke(b.Token)
+		if a := api.get("/conversations", "Bearer "+b.Token); a.Status != http.StatusUnauthorized || a.Header.Get("WWW-Authenticate") != invalid {
+			t.Errorf("%s, revoked: %d %q", b.Kind, a.Status, a.Header.Get("WWW-Authenticate"))
+		}
 	}
 }
 

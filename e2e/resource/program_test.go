@@ -98,13 +98,7 @@ func (w *world) start(t *testing.T, command []string) program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Start(); err != nil {
-		t.Fatalf("start %s: %v", command[0], err)
-	}
-	t.Cleanup(func() {
-		_ = c.Process.Kill()
-		_ = c.Wait()
-	})
+	rig.Leash(t, c)
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatalf("%s said %q, %v: %s", command[0], line, err, p.told)

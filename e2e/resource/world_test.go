@@ -13,12 +13,13 @@ import (
 	"xenoauth/server"
 )
 
-// catalogue is an operator's own: the scope me is good for the user's own record.
+// catalogue is an operator's own: the scope me is good for the user's own record, crm for what two others are.
 const catalogue = `{"scopes": [
  {"name": "widgets", "title": "Widgets", "description": "See widgets.", "sensitivity": "low", "permissions": ["service:list"]},
  {"name": "faqs", "title": "FAQs", "description": "See FAQs.", "sensitivity": "low", "permissions": ["knowledge_item:list"]},
  {"name": "contacts", "title": "Contacts", "description": "See contacts.", "sensitivity": "low", "permissions": ["contact:list"]},
  {"name": "conversations", "title": "Conversations", "description": "See conversations.", "sensitivity": "low", "permissions": ["conversation:list"]},
+ {"name": "crm", "title": "CRM", "description": "See contacts and FAQs.", "sensitivity": "low", "implies": ["contacts", "faqs"]},
  {"name": "me", "title": "You", "description": "See you.", "sensitivity": "low", "permissions": ["user:fetch:self"]}
 ]}`
 
@@ -49,7 +50,7 @@ func newWorld(t *testing.T, r *rig.Rig) *world {
 	w := &world{rig: r, front: httptest.NewServer(r.Server.Handler()), id: resource.ID, secret: secret.Reveal()}
 	t.Cleanup(w.front.Close)
 	w.app = r.AddApp("Visitor", true, rig.CB, func(f *directory.AppForm) {
-		f.Scopes = []string{"widgets", "faqs", "contacts", "conversations", "me"}
+		f.Scopes = []string{"widgets", "faqs", "contacts", "conversations", "crm", "me"}
 	})
 	w.user = r.LoggedIn(r.U)
 	return w

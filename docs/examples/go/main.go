@@ -25,11 +25,13 @@ func main() {
 	}
 	contacts := tokens.Require(bearer.Scope("contacts"))
 	conversations := tokens.Require(bearer.Permission("conversation:list"))
+	agents := tokens.Require(bearer.Scope("agent")) // a role, which higher ones have, too
 	oneself := tokens.Require(bearer.Self(func(r *http.Request) string { return r.PathValue("id") }, "user:fetch:self"))
 
 	mux := http.NewServeMux()
 	mux.Handle("GET /contacts", contacts(http.HandlerFunc(show)))
 	mux.Handle("GET /conversations", conversations(http.HandlerFunc(show)))
+	mux.Handle("GET /desk", agents(http.HandlerFunc(show)))
 	mux.Handle("GET /users/{id}", oneself(http.HandlerFunc(show)))
 
 	listener, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))

@@ -19,6 +19,7 @@ const owner = (request) => request.url.split(/[/?]/)[2];
 const routes = [
   [/^GET \/contacts$/, protect([scope("contacts")], show)],
   [/^GET \/conversations$/, protect([permission("conversation:list")], show)],
+  [/^GET \/desk$/, protect([scope("agent")], show)], // a role, which higher ones have, too
   [/^GET \/users\/[^/]+$/, protect([self(owner, "user:fetch:self")], show)],
 ];
 

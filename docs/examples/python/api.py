@@ -24,6 +24,8 @@ class API(BaseHTTPRequestHandler):
                 self.show(self.require(scope="contacts"))
             elif path == "/conversations":
                 self.show(self.require(permission="conversation:list"))
+            elif path == "/desk":
+                self.show(self.require(scope="agent"))  # a role, which higher ones have, too
             elif user:
                 self.show(self.require(permission="user:fetch:self", owner=user.group(1)))
             else:

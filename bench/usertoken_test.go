@@ -1,0 +1,93 @@
+package bench
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"xenoauth/e2e/rig"
+	"xenoauth/internal/dbtest"
+)
+
+// BenchmarkUserTokens is what user tokens cost: a pair made by a refresh (one signature, one durable statement), and one
+// verified by /api/me and by forward-auth (one signature, one question by primary key), as whole requests to the server's
+// handler, eight at a time on each core; beside them, in the same run, the two operations of P-256 alone, and an app's opaque
+// token. Signing and verifying by themselves are BenchmarkSign of internal/issuer and BenchmarkVerify of internal/verify.
+//
+//	go test ./bench -run '^$' -bench UserTokens
+func BenchmarkUserTokens(b *testing.B) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		b.Fatal(err)
+	}
+	payload := []byte(strings.Repeat("x", 400)) // as long as the part of a user token that is signed
+	digest := sha256.Sum256(payload)
+	signature, err := ecdsa.SignASN1(rand.Reader, key, digest[:])
+	if err != nil {
+		b.Fatal(err)
+	}
+	rate(b, "bare/sign", func() bool {
+		digest := sha256.Sum256(payload)
+		_, err := ecdsa.SignASN1(rand.Reader, key, digest[:])
+		return err == nil
+	})
+	rate(b, "bare/verify", func() bool {
+		digest := sha256.Sum256(payload)
+		return ecdsa.VerifyASN1(&key.PublicKey, digest[:], signature)
+	})
+	for name, open := range map[string]func(testing.TB) string{"sqlite": dbtest.SQLite, "postgres": dbtest.Postgres} {
+		b.Run(name, func(b *testing.B) {
+			r := rig.New(b, dbtest.Open(b, open(b)))
+			handler := r.Server.Handler()
+			ask := func(method, target, token, body string) *httptest.ResponseRecorder {
+				request, answer := httptest.NewRequest(method, target, strings.NewReader(body)), httptest.NewRecorder()
+				request.Header.Set("Content-Type", "application/json")
+				if token != "" {
+					request.Header.Set("Authorization", "Bearer "+token)
+				}
+				handler.ServeHTTP(answer, request)
+				return answer
+			}
+			opaque, pair := r.Grant(r.LoggedIn(r.U), r.A).WantToken(b), r.UserTokens(r.U)
+			rate(b, "opaque/me", func() bool { return ask(http.MethodGet, "/api/me", opaque, "").Code == http.StatusOK })
+			rate(b, "user/me", func() bool { return ask(http.MethodGet, "/api/me", pair.Token, "").Code == http.StatusOK })
+			rate(b, "user/forward-auth", func() bool {
+				return ask(http.MethodGet, "/oauth/verify?permission=contact:list", pair.Token, "").Code == http.StatusOK
+			})
+			families := make(chan string, 100) // current refresh tokens
+			for range cap(families) {
+				families <- r.UserTokens(r.U).Refresh
+			}
+			rate(b, "user/refresh", func() bool {
+				var next struct{ RefreshToken string }
+				a := ask(http.MethodPost, "/v2/auth/token", "", `{"refreshToken":"`+<-families+`","clientId":"`+r.U.Email+`"}`)
+				err := json.Unmarshal(a.Body.Bytes(), &next)
+				families <- next.RefreshToken
+				return err == nil && a.Code == http.StatusOK
+			})
+		})
+	}
+}
+
+// rate does something as often as it can, eight times at once on each core.
+func rate(b *testing.B, name string, do func() bool) {
+	b.Helper()
+	b.Run(name, func(b *testing.B) {
+		b.SetParallelism(8)
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				if !do() {
+					b.Error("refused")
+					return
+				}
+			}
+		})
+		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "/s")
+	})
+}
