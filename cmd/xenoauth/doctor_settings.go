@@ -16,6 +16,7 @@ func (r *report) lookAtSettings() {
 	}
 	if len(r.settings.faults) == 0 {
 		r.lookAtIssuer()
+		r.lookAtProxies()
 	}
 	r.lookAtFile()
 }
@@ -38,6 +39,15 @@ func (r *report) lookAtIssuer() {
 		r.attend("The issuer %s names another port than serve listens on (%s): leave --issuer out, or make both the same.", text, port)
 	case issuer.Scheme == "https" && len(r.serve.options.TrustedProxies) == 0:
 		r.attend("The issuer is https, so a proxy in front ends TLS, but --trusted-proxies is empty: all clients share the proxy's address in limits and in the audit trail; name the proxy's network.")
+	}
+}
+
+// lookAtProxies finds proxies that are no proxies.
+func (r *report) lookAtProxies() {
+	for _, network := range r.serve.options.TrustedProxies {
+		if network.Bits() == 0 {
+			r.attend("--trusted-proxies holds %s, so that any client may invent its address: it is never limited by it, and the audit trail has what it said; name the proxy's network.", network)
+		}
 	}
 }
 

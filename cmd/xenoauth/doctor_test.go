@@ -159,6 +159,7 @@ func TestDoctorOnSettings(t *testing.T) {
 		"no issuer":                 {"--listen 0.0.0.0:8080", "issuer (from the default): required"},
 		"a proxy nobody knows":      {"--issuer https://auth.example.com", "--trusted-proxies is empty"},
 		"a proxy":                   {"--issuer https://auth.example.com --trusted-proxies 10.0.0.0/8", ""},
+		"everybody a proxy":         {"--trusted-proxies 10.0.0.0/8,0.0.0.0/0", "any client may invent its address"},
 		"a grace that is too short": {"--retention-grace 1m", "retention-grace"},
 		"two things":                {"--code-lifetime 1h --token-limit 0", "token-limit"},
 	} {
