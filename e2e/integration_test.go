@@ -26,7 +26,9 @@ func TestIntegrationSeed(t *testing.T) {
 		}
 		gone := r.AddUser("disabled@users.test")
 		goneKey := r.AddKey(gone.Account.ID, "")
-		r.Exec(`UPDATE accounts SET disabled_at = 1 WHERE id = $1`, gone.Account.ID)
+		if err := r.Store.SetAccountDisabled(t.Context(), rig.Operator, gone.Account.ID, true); err != nil {
+			t.Fatal(err)
+		}
 		scoped := r.AddKey(r.U.Account.ID, "", "admin")
 
 		for _, line := range []struct {

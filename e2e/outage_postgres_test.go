@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,22 +13,25 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"xenoauth/e2e/rig"
 	"xenoauth/internal/dbtest"
 )
 
 // connections is how many the ill-treated Postgres has.
 const connections = 25
 
-// TestOutage: Postgres hangs, is down, takes no writes, has no connection left, or a table is locked. Everybody who asks
-// meanwhile is answered within 3 s, with success or with "come back" (503, Retry-After), and within 5 s after it is over
-// everything works, without a restart.
+// TestOutage: Postgres hangs, is down, takes no writes, has no connection left, a table is locked, or its disk is full.
+// Everybody who asks meanwhile is answered within 3 s, with success or with "come back" (503, Retry-After), and within 5 s
+// after it is over everything works, without a restart. What was acknowledged on the last bytes of the disk is there.
 func TestOutage(t *testing.T) {
 	t.Parallel()
-	c := ownPostgres(t)
+	c, onDisk := onOwnDisk(t)
 	for _, outage := range []struct {
 		name  string
 		begin func(*scene) (end func() error, err error)
 	}{
+		{"disk full", func(s *scene) (func() error, error) { return fillDisk(s, c, onDisk) }},
+		{"disk full, journal", func(s *scene) (func() error, error) { return fillJournal(s, c) }},
 		{"paused", func(*scene) (func() error, error) { return c.Resume, c.Pause() }},
 		{"down", func(s *scene) (func() error, error) {
 			return func() error { return c.Restart(s.t.Context()) }, c.Halt("QUIT")
@@ -37,6 +42,10 @@ func TestOutage(t *testing.T) {
 		{"no connection left", func(s *scene) (func() error, error) { return exhaust(s) }},
 		{"locked tables", func(s *scene) (func() error, error) { return lockTables(s) }},
 	} {
+		if outage.name == "disk full, journal" && !onDisk {
+			t.Log("the journal of a Postgres without a disk of its own cannot be filled")
+			continue
+		}
 		t.Run(outage.name, func(t *testing.T) {
 			s := newScene(t, c)
 			s.recovers()
@@ -62,13 +71,16 @@ func TestOutage(t *testing.T) {
 func ownPostgres(t *testing.T) *dbtest.Cluster {
 	t.Helper()
 	dbtest.Postgres(t) // skips or fails without Postgres
-	c, err := dbtest.Start(t.Context(), "synchronous_commit=on", "full_page_writes=on", fmt.Sprintf("max_connections=%d", connections))
+	c, err := dbtest.Start(t.Context(), truthful...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Stop)
 	return c
 }
+
+// truthful are the settings of such a cluster.
+var truthful = []string{"synchronous_commit=on", "full_page_writes=on", fmt.Sprintf("max_connections=%d", connections)}
 
 // readOnly makes every session of the cluster refuse writes, or take them again.
 func readOnly(c *dbtest.Cluster, s *scene, value string) error {
@@ -115,6 +127,53 @@ func lockTables(s *scene) (end func() error, err error) {
 	end = func() error { return conn.Close(context.Background()) }
 	_, err = conn.Exec(s.t.Context(), `BEGIN; LOCK TABLE tokens, expiring_tokens, audit_events, requests IN ACCESS EXCLUSIVE MODE`)
 	return end, err
+}
+
+// TestBusyConnections: every connection to Postgres waits for a lock, and more requests wait for a connection. A token is
+// revoked all the same, at once, and the operator is told that the server is well; the others are told to come back.
+func TestBusyConnections(t *testing.T) {
+	t.Parallel()
+	r := rig.New(t, dbtest.Open(t, dbtest.Postgres(t)))
+	b := r.LoggedIn(r.U)
+	token := r.Grant(b, r.A).WantToken(t)
+	waiting := func() int { // for a lock, in this database
+		return r.Count(`SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
+	}
+	tx, err := dbtest.DB(t, r.Store).BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	if _, err := tx.ExecContext(t.Context(), `LOCK TABLE requests IN ACCESS EXCLUSIVE MODE`); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var crowd sync.WaitGroup
+	for range 40 {
+		crowd.Go(func() {
+			for ctx.Err() == nil {
+				a := b.Authorize("client_id", r.B.ID, "state", "xyz", "scope", "widgets", "redirect_uri", rig.CB)
+				if a.Status != http.StatusOK && (a.Status != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "") {
+					t.Errorf("authorize: %d %v", a.Status, a.Header)
+				}
+			}
+		})
+	}
+	until(t, "all connections but those in reserve wait", func() bool { return waiting() >= 6 })
+	if a := r.Post("/oauth/revoke", r.A.As("token", token)); a.Status != http.StatusOK {
+		t.Errorf("revoke: %d %s", a.Status, a.Body)
+	}
+	ready := httptest.NewRecorder()
+	r.Server.Operations().ServeHTTP(ready, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+	if ready.Code != http.StatusOK {
+		t.Errorf("readyz: %d %s", ready.Code, ready.Body)
+	}
+	stop()
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	crowd.Wait()
+	r.WantLive(token, false)
 }
 
 // TestCutUnderLoad: Postgres is ended in the midst of requests, twice, and comes back. Nobody is told anything but success

@@ -40,6 +40,7 @@ type scene struct {
 	expiring string
 	once     []ask // each may succeed once
 	always   []ask
+	acked    []string // further tokens that were acknowledged
 }
 
 func newScene(t *testing.T, c *dbtest.Cluster) *scene {
@@ -54,8 +55,8 @@ func newScene(t *testing.T, c *dbtest.Cluster) *scene {
 	s.token = r.Grant(s.b, r.A).WantToken(t)
 	family := r.Grant(s.b, expiring)
 	s.expiring = family.WantToken(t)
-	s.once = s.asksOnce(expiring, family.String(t, "refresh_token"))
-	s.always = s.asksAlways()
+	s.once = append(s.asksOnce(expiring, family.String(t, "refresh_token")), s.programsOnce()...)
+	s.always = append(s.asksAlways(), s.programsAlways()...)
 	return s
 }
 
@@ -115,9 +116,50 @@ func (s *scene) asksAlways() []ask {
 		{"rename", true, http.StatusSeeOther, func() rig.Answer { return b.Post("/account", url.Values{"name": {"Ursula"}}) }},
 		{"create an app", true, http.StatusOK, func() rig.Answer { return b.Post("/developer/apps", newApp) }},
 		get("/account"), get("/account/apps"), get("/account/security"), get("/logout"),
+		get("/account/keys"), get("/account/keys/new"), get("/account/bots"), get("/account/bots/new"),
 		get("/developer/apps"), get("/developer/apps/new"), get(app), get(app + "/edit"), get(app + "/delete"),
 	}
 }
+
+// programsOnce are the asks of the other two token systems that use something up.
+func (s *scene) programsOnce() []ask {
+	r, b := s.r, s.b
+	first, second := r.UserTokens(r.U), r.UserTokens(r.U)
+	return []ask{
+		{"refresh a user token by GET", false, http.StatusOK, func() rig.Answer { return r.RefreshByGet(first.Token, first.Refresh) }},
+		{"refresh a user token by POST", false, http.StatusOK, func() rig.Answer { return r.RefreshByPost(second.Refresh, r.U.Email) }},
+		{"create a key", true, http.StatusOK, func() rig.Answer {
+			return b.Post("/account/keys", url.Values{"name": {"New"}, "kind": {"token"}, "scopes": {"agent"}})
+		}},
+		{"create a bot", true, http.StatusOK, func() rig.Answer { return b.Post("/account/bots", url.Values{"name": {"New"}}) }},
+	}
+}
+
+// programsAlways are those that can be repeated.
+func (s *scene) programsAlways() []ask {
+	r := s.r
+	key, bot, scoped := r.AddKey(r.U.Account.ID, ""), r.AddBot(r.U.Account.ID, "Robbie"), r.AddKey(r.U.Account.ID, "", "agent")
+	user, integration := r.UserTokens(r.U).Token, r.Integrate(rig.Keys(key, bot)).WantIntegration(s.t)
+	live := func(name, token string) ask {
+		return ask{"me, " + name, false, http.StatusOK, func() rig.Answer { return r.Me(token) }}
+	}
+	return []ask{
+		{"user token", false, http.StatusOK, func() rig.Answer { return r.LogInProgram(r.U.Email, rig.Password) }},
+		{"user token of a bot", false, http.StatusOK, func() rig.Answer { return r.LogInProgram(bot.Email, bot.Secret) }},
+		{integrating, false, http.StatusOK, func() rig.Answer { return r.Integrate(rig.Keys(key)) }},
+		{integrating + " for a bot", false, http.StatusOK, func() rig.Answer { return r.Integrate(rig.Keys(key, bot)) }},
+		{integrating + " at a bot's address", false, http.StatusOK, func() rig.Answer {
+			return r.IntegrateAt("/bots/"+bot.ID+"/authorization/integration", rig.Keys(key, bot))
+		}},
+		{"forward-auth", false, http.StatusOK, func() rig.Answer { return r.Verify(s.token, "scope=contacts") }},
+		{"key set", false, http.StatusOK, func() rig.Answer { return rig.Fetch(s.t, http.MethodGet, r.URL+"/.well-known/jwks.json", nil) }},
+		live("user token", user), live("API key", scoped.Text), live("integration token", integration),
+		{"GET the bot", true, http.StatusOK, func() rig.Answer { return s.b.Get("/account/bots/" + bot.ID) }},
+	}
+}
+
+// integrating begins the names of what is answered in the integration endpoint's own form.
+const integrating = "integration token"
 
 // judge says what is wrong with an answer, "" for nothing, and whether it was a success. Nobody is told that they are
 // unknown, logged out or refused, only because the database cannot say.
@@ -131,8 +173,8 @@ func (s *scene) judge(a ask, answer rig.Answer, took time.Duration) (fault strin
 		fault = "503 without Retry-After"
 	case answer.Status == http.StatusServiceUnavailable && a.page && !strings.HasPrefix(answer.Header.Get("Content-Type"), "text/html"):
 		fault = "503, but not a page"
-	case answer.Status == http.StatusServiceUnavailable && !a.page && !strings.Contains(answer.Body, `"temporarily_unavailable"`):
-		fault = "503 without temporarily_unavailable"
+	case answer.Status == http.StatusServiceUnavailable && !a.page && !strings.Contains(answer.Body, s.refusal(a)):
+		fault = "503 without " + s.refusal(a)
 	case answer.Status == http.StatusServiceUnavailable:
 	case answer.Status != a.want:
 		fault = "neither success nor 503"
@@ -147,6 +189,14 @@ func (s *scene) judge(a ask, answer rig.Answer, took time.Duration) (fault strin
 		fault = fmt.Sprintf("%s: %s: %d %.200s", a.name, fault, answer.Status, answer.Body)
 	}
 	return fault, worked
+}
+
+// refusal is what the body of a 503 for a program holds.
+func (s *scene) refusal(a ask) string {
+	if strings.HasPrefix(a.name, integrating) {
+		return `{"message":`
+	}
+	return `"temporarily_unavailable"`
 }
 
 // try asks everything at the same moment and returns how many were told to come back.
@@ -181,6 +231,7 @@ func (s *scene) recovers() {
 		}
 	}
 	s.t.Logf("recovered within %v", time.Since(start).Round(time.Millisecond))
-	s.r.WantLive(s.token, true)
-	s.r.WantLive(s.expiring, true)
+	for _, token := range append(s.acked, s.token, s.expiring) {
+		s.r.WantLive(token, true)
+	}
 }

@@ -155,7 +155,8 @@ func TestUserTokenPasswordChange(t *testing.T) {
 		}
 		r.WantLive(p.Token, false)
 		r.RefreshByPost(p.Refresh, u.Email).WantError(t, http.StatusUnauthorized, "invalid_grant")
-		var made []rig.UserPair
+		made := []rig.UserPair{r.LogInProgram(u.Email, next).WantUserPair(r)} // one at least
+		r.WantLive(made[0].Token, true)
 		for _, a := range rig.Race(t, 12, func(i int) rig.Answer {
 			if i == 6 {
 				if err := r.Rules.SetPassword(t.Context(), rig.Operator, u.ID, rig.Password); err != nil {

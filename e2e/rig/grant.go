@@ -25,6 +25,19 @@ func (r *Rig) AddExpiring(name string) App {
 	return r.AddApp(name, true, CB, func(f *directory.AppForm) { f.Expiring = true })
 }
 
+// Register changes the scopes that an app may ask for.
+func (r *Rig) Register(app App, scopes ...string) {
+	r.t.Helper()
+	a, err := r.Rules.App(context.Background(), "", app.ID)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	form := directory.AppForm{Name: a.Name, RedirectURIs: a.RedirectURIs, Scopes: scopes, Expiring: a.Expiring, PKCERequired: a.PKCERequired}
+	if _, err := r.Rules.UpdateApp(context.Background(), Operator, "", app.ID, a.Version, form); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 // WantToken asserts a token answer (RFC 6749 §5.1) and returns the access token.
 func (a Answer) WantToken(t testing.TB) string {
 	t.Helper()
