@@ -146,7 +146,7 @@ func TestBattery_A22(t *testing.T) {
 	})
 }
 
-// TestBattery_A23: HEAD is answered as GET and leaves nothing behind; other methods get 405 with Allow; a POST, which
+// TestBattery_A23: HEAD is answered 200 where GET would go on, 400 as GET otherwise, and leaves nothing behind; other methods get 405 with Allow; a POST, which
 // another site may send, is answered by 303 to the same request by GET, whose own faults then count.
 func TestBattery_A23(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
@@ -177,6 +177,13 @@ func TestBattery_A23(t *testing.T) {
 			t.Run(name, func(t *testing.T) { wantRepeated(t, r, v.in, headers) })
 		}
 		wantNoGrant(t, r)
+
+		back := "/oauth/consent?request_id=" + wantLogIn(t, v.out.Get(good))
+		before := r.Count(`SELECT COUNT(*) FROM requests`)
+		if a := v.in.Visit(http.MethodHead, back); a.Status != http.StatusOK || a.Body != "" || r.Count(`SELECT COUNT(*) FROM requests`) != before {
+			t.Errorf("HEAD of the way back from the log-in: status %d, body %q, or it left a request behind", a.Status, a.Body)
+		}
+		wantConsent(t, v.in.Get(back), "Alpha")
 	})
 }
 

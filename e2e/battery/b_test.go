@@ -257,42 +257,47 @@ func TestBattery_B4(t *testing.T) {
 // TestBattery_B5: a live access token as user or password of Basic, as client secret, as a cookie of any name, the session's
 // among them, as an API key in a header or the query: 401 at /api/me, 401 invalid_client at the token, revocation and
 // introspection endpoints, and logged out on every page; as a Bearer header it opens no page either. The token is
-// untouched. (Scopes that a route needs come with forward-auth, API keys with theirs.)
+// untouched. So with an API key, whose scopes are a token's. (Scopes that a route needs: B2 and TestForwardAuth.)
 func TestBattery_B5(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
-		token := r.Grant(r.LoggedIn(r.U), r.A).WantToken(t)
-		for _, basic := range []string{
-			rig.Basic(token, ""), rig.Basic("", token), rig.Basic(token, "x-oauth-basic"), rig.Basic("x-access-token", token), rig.Basic(r.A.ID, token), rig.Basic(r.U.Email, token),
-			rig.Basic(r.U.Email, rig.Password), rig.Basic(token, token),
-		} {
-			wantChallenge(t, ask(t, r, "/api/me", "", "", "Authorization", basic), invalidChallenge)
-			eachProtected(t, r, nil, []string{"Authorization", basic}, wantInvalidClient)
+		for _, token := range []string{r.Grant(r.LoggedIn(r.U), r.A).WantToken(t), r.AddKey(r.U.Account.ID, "", "admin").Text} {
+			b5Carriers(t, r, token)
 		}
-		for _, form := range []url.Values{
-			{"client_id": {r.A.ID}, "client_secret": {token}}, {"client_id": {token}}, {"client_id": {token}, "client_secret": {token}}, {"access_token": {token}}, {"api_key": {token}},
-		} {
-			eachProtected(t, r, form, nil, wantInvalidClient)
-		}
-		for _, headers := range [][]string{
-			{"X-Api-Key", token}, {"Api-Key", token}, {"X-Access-Token", token}, {"X-Auth-Token", token}, {"X-Authorization", "Bearer " + token}, {"Proxy-Authorization", "Bearer " + token},
-			{"X-Xenoauth-User", r.U.ID}, {"X-Forwarded-User", r.U.ID}, {"Cookie", "access_token=" + token}, {"Cookie", "xenoauth=" + token}, {"Cookie", "token=" + token + "; Authorization=Bearer " + token},
-		} {
-			t.Run(headers[0], func(t *testing.T) {
-				wantChallenge(t, ask(t, r, "/api/me", "", "", headers...), bareChallenge)
-				eachProtected(t, r, nil, headers, wantInvalidClient)
-				for _, path := range []string{"/account", "/account/apps", "/account/security", "/developer/apps", "/developer/apps/" + r.A.ID} {
-					a := ask(t, r, path, "", "", headers...)
-					if a.Status != http.StatusSeeOther || !strings.HasPrefix(a.Header.Get("Location"), "/login?next=") {
-						t.Errorf("%s: status %d, Location %q, want the log-in page", path, a.Status, a.Header.Get("Location"))
-					}
-				}
-			})
-		}
-		for _, header := range []string{"Bearer " + token, rig.Basic(r.U.Email, rig.Password)} {
-			if a := ask(t, r, "/account", "", "", "Authorization", header); a.Status != http.StatusSeeOther {
-				t.Errorf("a page is opened by Authorization: status %d", a.Status)
-			}
-		}
-		r.WantLive(token, true)
 	})
+}
+
+func b5Carriers(t *testing.T, r *rig.Rig, token string) {
+	for _, basic := range []string{
+		rig.Basic(token, ""), rig.Basic("", token), rig.Basic(token, "x-oauth-basic"), rig.Basic("x-access-token", token), rig.Basic(r.A.ID, token), rig.Basic(r.U.Email, token),
+		rig.Basic(r.U.Email, rig.Password), rig.Basic(token, token),
+	} {
+		wantChallenge(t, ask(t, r, "/api/me", "", "", "Authorization", basic), invalidChallenge)
+		eachProtected(t, r, nil, []string{"Authorization", basic}, wantInvalidClient)
+	}
+	for _, form := range []url.Values{
+		{"client_id": {r.A.ID}, "client_secret": {token}}, {"client_id": {token}}, {"client_id": {token}, "client_secret": {token}}, {"access_token": {token}}, {"api_key": {token}},
+	} {
+		eachProtected(t, r, form, nil, wantInvalidClient)
+	}
+	for _, headers := range [][]string{
+		{"X-Api-Key", token}, {"Api-Key", token}, {"X-Access-Token", token}, {"X-Auth-Token", token}, {"X-Authorization", "Bearer " + token}, {"Proxy-Authorization", "Bearer " + token},
+		{"X-Xenoauth-User", r.U.ID}, {"X-Forwarded-User", r.U.ID}, {"Cookie", "access_token=" + token}, {"Cookie", "xenoauth=" + token}, {"Cookie", "token=" + token + "; Authorization=Bearer " + token},
+	} {
+		t.Run(headers[0], func(t *testing.T) {
+			wantChallenge(t, ask(t, r, "/api/me", "", "", headers...), bareChallenge)
+			eachProtected(t, r, nil, headers, wantInvalidClient)
+			for _, path := range []string{"/account", "/account/apps", "/account/security", "/developer/apps", "/developer/apps/" + r.A.ID} {
+				a := ask(t, r, path, "", "", headers...)
+				if a.Status != http.StatusSeeOther || !strings.HasPrefix(a.Header.Get("Location"), "/login?next=") {
+					t.Errorf("%s: status %d, Location %q, want the log-in page", path, a.Status, a.Header.Get("Location"))
+				}
+			}
+		})
+	}
+	for _, header := range []string{"Bearer " + token, rig.Basic(r.U.Email, rig.Password)} {
+		if a := ask(t, r, "/account", "", "", "Authorization", header); a.Status != http.StatusSeeOther {
+			t.Errorf("a page is opened by Authorization: status %d", a.Status)
+		}
+	}
+	r.WantLive(token, true)
 }

@@ -13,8 +13,9 @@ import (
 
 // TestBattery_C9: Between consent and redemption the user changes the password or the operator sets it, the user is
 // disabled or deleted or leaves the account, the account is disabled, or the user removes the app: invalid_grant. The app
-// itself is suspended or deleted: it cannot authenticate any more, so invalid_client (as K7 wants it). No token comes of
-// it in any case, and none when a suspended app is let in again after the code's user removed it.
+// itself is suspended or deleted: it cannot authenticate any more, so invalid_client (as K7 wants it). The app has given
+// up one of the scopes or all: invalid_grant, since a token would not have what its answer says. No token comes of it in
+// any case, and none when a suspended app is let in again after the code's user removed it.
 func TestBattery_C9(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		for name, c := range endings {
@@ -37,7 +38,25 @@ func TestBattery_C9(t *testing.T) {
 				}
 			})
 		}
+		t.Run("scope given up", func(t *testing.T) { redeemGivenUp(t, r.With(t)) })
 	})
+}
+
+func redeemGivenUp(t *testing.T, r *rig.Rig) {
+	b := r.LoggedIn(r.U)
+	for name, app := range codeApps(r) {
+		code := b.Code(app, "scope", "faqs contacts")
+		for _, left := range []string{"faqs", "widgets"} {
+			r.Register(app, left)
+			r.Exchange(app, code).WantGrantRefused(t)
+		}
+		r.WantUnspent(code, 0)
+		if n := r.LiveGrants(r.U, app); n != 0 {
+			t.Errorf("%s: %d grants of scopes that were given up", name, n)
+		}
+		r.Register(app, "contacts", "faqs")
+		wantScopes(t, r, app, r.Exchange(app, code), "faqs contacts")
+	}
 }
 
 // situation is a person with a browser who has just approved an app.

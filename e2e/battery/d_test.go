@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,7 +18,7 @@ import (
 // belongings is everything in the database that can belong to somebody, as text, to see whether anything changed.
 func belongings(r *rig.Rig) string {
 	var b strings.Builder
-	for _, table := range []string{"users", "accounts", "members", "apps", "app_redirect_uris", "client_secrets", "installations", "tokens", "families"} {
+	for _, table := range []string{"users", "accounts", "members", "apps", "app_redirect_uris", "client_secrets", "installations", "tokens", "families", "api_keys", "bots"} {
 		for _, row := range r.Rows(`SELECT * FROM ` + table + ` ORDER BY 1, 2`) {
 			fmt.Fprintln(&b, table, row)
 		}
@@ -24,8 +26,25 @@ func belongings(r *rig.Rig) string {
 	return b.String()
 }
 
+// places fills the wildcards of every path that has some, for GET and for POST.
+func places(t *testing.T, r *rig.Rig) map[string]string {
+	filled := map[string]string{}
+	for _, path := range slices.Concat(mounted(t, http.MethodGet), mounted(t, http.MethodPost)) {
+		if strings.Contains(path, "{") && !strings.Contains(path, "{$}") {
+			filled[path] = place(t, r, r.A, path)
+		}
+	}
+	return filled
+}
+
+// The ids of keys and bots in a path.
+var (
+	keyID = regexp.MustCompile(`key_[0-9A-Za-z]{22}`)
+	botID = regexp.MustCompile(`/[0-9a-f]{24}(/|$)`)
+)
+
 // TestBattery_D8: another developer, a member of the owner's account who is not its admin, and an admin who left ask every
-// route of the portal for an app, and every route of the installed apps for an installation, by GET and POST with all that
+// route of the portal for an app, of the installed apps for an installation, and of keys and bots, by GET and POST with all that
 // the owner would send: 404, the same to the byte as for one that does not exist; nothing has changed. A secret of
 // another app under one's own app is as unknown, and so is an account that is not one's own when an app is registered. Who
 // saves the edit form of an own app untouched loses no field; who saves an older form than the stored app is told so (409),
@@ -46,6 +65,7 @@ func TestBattery_D8(t *testing.T) {
 		theirs := r.With(t)
 		theirs.U = mallory
 		own := theirs.AddApp("Mallory's", true, rig.CB)
+		belonging := places(t, r)
 		before := belongings(r)
 		unknown := rig.App{ID: "app_" + r.A.ID[len(r.A.ID)-2:] + r.A.ID[4:len(r.A.ID)-2]}
 		installed, err := r.Store.InstalledApps(t.Context(), r.U.ID)
@@ -58,12 +78,14 @@ func TestBattery_D8(t *testing.T) {
 			b := r.LoggedIn(who)
 			for _, method := range []string{http.MethodGet, http.MethodPost} {
 				for _, path := range mounted(t, method) {
-					if !strings.Contains(path, "{id}") && !strings.Contains(path, "{installation}") {
+					foreign := belonging[path]
+					if foreign == "" {
 						continue
 					}
 					asked++
-					foreign := place(t, r, r.A, path)
 					nobodys := strings.NewReplacer(r.A.ID, unknown.ID, installed[0].ID, noInstallation).Replace(foreign)
+					nobodys = keyID.ReplaceAllString(nobodys, "key_"+unknown.ID[4:])
+					nobodys = botID.ReplaceAllString(nobodys, "/"+secret.NewUserID()+"$1")
 					t.Run(who.Email+" "+method+" "+path, func(t *testing.T) {
 						var form url.Values
 						headers := []string{}
@@ -80,7 +102,7 @@ func TestBattery_D8(t *testing.T) {
 				}
 			}
 		}
-		if asked < 3*10 {
+		if asked < 3*18 {
 			t.Errorf("%d requests were made; the test reads the routes wrongly", asked)
 		}
 		b := r.LoggedIn(mallory)

@@ -97,10 +97,11 @@ func told(t *testing.T, r *rig.Rig, database *rig.Outage) *story {
 	for _, app := range apps {
 		s.grant(b, app)
 	}
+	s.platform(b, email, password)
 	s.mistakes(b, apps[0], email, password)
 	s.trouble(b, apps)
 	s.keepCookies(b.Post("/logout", url.Values{}))
-	if s.secrets.Len() < 300 || s.misplaced.Len() < 50 || s.refused.Len() < 50_000 {
+	if s.secrets.Len() < 600 || s.misplaced.Len() < 50 || s.refused.Len() < 50_000 {
 		t.Errorf("the story is too short to prove anything: %d and %d forms of secrets, %d bytes of refusals", s.secrets.Len(), s.misplaced.Len(), s.refused.Len())
 	}
 	return s

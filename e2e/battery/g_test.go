@@ -35,9 +35,9 @@ func eachStory(t *testing.T, test func(t *testing.T, s *story, statements string
 	})
 }
 
-// TestBattery_G1: sign-up, log-in, registration, rotation, consent, exchange, refresh, replay, revocation, introspection, all
-// of them rightly and wrongly, secrets in URLs, paths, headers, cookies and fields where none belongs, and a database that
-// goes away, with passwords, codes, tokens, client secrets, verifiers, cookies, request ids and Authorization headers that
+// TestBattery_G1: sign-up, log-in, registration, rotation, consent, exchange, refresh, replay, revocation, introspection, API
+// keys, bots, integration tokens, user tokens and forward-auth, all of them rightly and wrongly, secrets in URLs, paths, headers, cookies and fields where none belongs, and a database that
+// goes away, with passwords, codes, tokens, keys, client secrets, verifiers, cookies, request ids and Authorization headers that
 // can be recognised (as they are, percent-encoded, in base64, hexadecimal, JSON and HTML). None of them is in the log at
 // debug level, in the metrics, in any error page or JSON error, or in Postgres's log with log_statement=all and every
 // parameter, which shows what the database is ever told: lookup ids, hashes and sealed answers. What somebody typed into a
@@ -87,7 +87,7 @@ func TestBattery_G3(t *testing.T) {
 		if found := s.secrets.In(dump); found != nil {
 			t.Errorf("the database holds %q", found)
 		}
-		for _, table := range []string{"client_secrets", "requests", "codes", "tokens", "expiring_tokens", "refresh_tokens"} {
+		for _, table := range []string{"client_secrets", "requests", "codes", "tokens", "expiring_tokens", "refresh_tokens", "integration_tokens", "user_refresh_tokens"} {
 			if n := r.Count(`SELECT COUNT(*) FROM ` + table); n == 0 {
 				t.Errorf("%s is empty: the story is too short", table)
 			}
@@ -95,11 +95,14 @@ func TestBattery_G3(t *testing.T) {
 				t.Errorf("%d rows of %s hold no SHA-256", n, table)
 			}
 		}
+		if n := r.Count(`SELECT COUNT(*) FROM user_refresh_tokens WHERE length(token_hash) <> 32 OR token_hash = hash`); n != 0 {
+			t.Errorf("%d user tokens are not kept as a SHA-256", n)
+		}
 		if n := r.Count(`SELECT COUNT(*) FROM sessions WHERE length(id) <> 32`); n != 0 {
 			t.Errorf("%d sessions are not keyed by a hash", n)
 		}
 		seen := map[string]bool{}
-		for _, phc := range r.Strings(`SELECT password FROM users`) {
+		for _, phc := range r.Strings(`SELECT password FROM users WHERE bot = 0`) {
 			parts := strings.Split(phc, "$")
 			if len(parts) != 6 || parts[1] != "argon2id" || seen[parts[4]] || len(parts[4]) < 22 {
 				t.Errorf("a password is kept as %.20s…", phc)

@@ -5,8 +5,11 @@ import (
 	"compress/gzip"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"net/url"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,6 +19,12 @@ import (
 
 // takers are the paths that take a body, of an API and of pages.
 var takers = []string{"/oauth/token", "/oauth/revoke", "/oauth/introspect", "/oauth/consent", "/oauth/authorize", "/login", "/signup", "/logout"}
+
+// jsonTakers take JSON and nothing else, so that they answer some things otherwise than takers.
+var jsonTakers = map[string]map[int]int{
+	"/v2/auth/token":             {http.StatusBadRequest: http.StatusUnsupportedMediaType}, // parameters that would fit a form
+	"/authorization/integration": {http.StatusRequestEntityTooLarge: http.StatusBadRequest, http.StatusUnsupportedMediaType: http.StatusBadRequest},
+}
 
 // body is a request body of a content type.
 type body struct {
@@ -38,7 +47,8 @@ func (zeros) Read(p []byte) (int, error) {
 
 // TestBattery_H1: To every address that takes a body: 64 KB and one byte, 1 MB and one byte, and a chunked body without end
 // are 413; 10⁵ parameters are 413, as many as fit 400, and 10⁵ in the query 431; multipart, a compressed body that unpacks
-// to 100 MB, and another charset are 415 (413, if they are larger than 64 KB themselves). 64 KB are read. Memory stays flat over 400 such requests.
+// to 100 MB, and another charset are 415 (413, if they are larger than 64 KB themselves). 64 KB are read. Where JSON alone
+// is taken, a form is 415, and at /authorization/integration all of it is 400. Memory stays flat over 400 such requests.
 func TestBattery_H1(t *testing.T) {
 	// Not parallel: it looks at the memory of the process.
 	r := rig.New(t, dbtest.Open(t, dbtest.SQLite(t)))
@@ -75,19 +85,24 @@ func TestBattery_H1(t *testing.T) {
 		}
 		return r.With(t).Do(request)
 	}
+	all := slices.AppendSeq(slices.Clone(takers), maps.Keys(jsonTakers))
 	before := memory()
 	for name, b := range bodies {
 		t.Run(name, func(t *testing.T) {
-			for _, path := range takers {
-				if a := ask(t, path, b); a.Status != b.status {
-					t.Errorf("%s: status = %d, want %d: %.300s", path, a.Status, b.status, a.Body)
+			for _, path := range all {
+				want := b.status
+				if other, otherwise := jsonTakers[path][want]; otherwise {
+					want = other
+				}
+				if a := ask(t, path, b); a.Status != want {
+					t.Errorf("%s: status = %d, want %d: %.300s", path, a.Status, want, a.Body)
 				}
 			}
 		})
 	}
-	requests := len(bodies) * len(takers)
+	requests := len(bodies) * len(all)
 	for range 40 {
-		for _, path := range takers {
+		for _, path := range all {
 			ask(t, path, bodies["chunked, no end"])
 			requests++
 		}
@@ -101,6 +116,7 @@ func TestBattery_H1(t *testing.T) {
 		t.Errorf("%d bytes were allocated for each request", each)
 	}
 
+	tooLongForPages(t, r)
 	whole := r.A.As("grant_type", "client_credentials")
 	whole.Set("x", strings.Repeat("x", 64<<10-len(whole.Encode())-3))
 	if n := len(whole.Encode()); n != 64<<10 {
@@ -110,6 +126,18 @@ func TestBattery_H1(t *testing.T) {
 	for _, path := range append([]string{"/", "/api/me", "/oauth/authorize"}, takers...) {
 		if a := r.Browser().Visit(http.MethodGet, path+"?"+strings.Repeat("a&", 100_000)); a.Status != http.StatusRequestHeaderFieldsTooLarge {
 			t.Errorf("100,000 parameters in the query of %s: status = %d, want 431", path, a.Status)
+		}
+	}
+}
+
+// tooLongForPages posts 64 KB and some to whatever a logged-in browser can.
+func tooLongForPages(t *testing.T, r *rig.Rig) {
+	in := r.LoggedIn(r.U)
+	in.Code(r.A) // an installation
+	for _, path := range mounted(t, http.MethodPost) {
+		long := url.Values{"x": {strings.Repeat("x", 64<<10)}}
+		if a := in.Post(place(t, r, r.A, path), long); a.Status != http.StatusRequestEntityTooLarge {
+			t.Errorf("%s, logged in: status = %d, want 413", path, a.Status)
 		}
 	}
 }
@@ -220,7 +248,8 @@ func contains(list []int, n int) bool {
 }
 
 // TestBattery_H4: What is sent as something else: text/plain, multipart, XML, no content type, a malformed one or two, form
-// data in another charset, a UTF-16 body: 415 or 400 at every endpoint. JSON at revocation, introspection and on pages: 415. At
+// data in another charset, a UTF-16 body: 415 or 400 at every endpoint. JSON at revocation, introspection and on pages: 415, a
+// form where JSON alone is taken: 415, or 400 at /authorization/integration, which has no 415. At
 // the token endpoint JSON is taken, but with duplicate names (equal or not), null, numbers, truth values, lists or objects for values, an
 // array or a bare value, two documents, a broken one, half a surrogate pair, bytes that are not UTF-8, or nested 10,000 deep: 400 invalid_request,
 // nothing granted.
@@ -257,6 +286,7 @@ func TestBattery_H4(t *testing.T) {
 				t.Errorf("%s, UTF-16: status = %d, want 400", path, a.Status)
 			}
 		}
+		onlyJSON(t, r, ask)
 		ask("/oauth/token", member(""), "application/json").WantToken(t)
 		ask("/oauth/token", member(""), "Application/JSON; charset=UTF-8").WantToken(t)
 		before := r.Count(`SELECT COUNT(*) FROM expiring_tokens`)
@@ -297,4 +327,25 @@ func TestBattery_H4(t *testing.T) {
 			t.Errorf("%d tokens were granted", n-before)
 		}
 	})
+}
+
+// onlyJSON asks the endpoints that take nothing but a JSON object for what they do not take, and then for what they do.
+func onlyJSON(t *testing.T, r *rig.Rig, ask func(path, content string, types ...string) rig.Answer) {
+	logIn := `{"email":"` + r.U.Email + `","password":"` + rig.Password + `"}`
+	keys := rig.Keys(r.AddKey(r.U.Account.ID, ""))
+	for name, types := range map[string][]string{
+		"a form": {formType}, "text/plain": {"text/plain"}, "multipart": {"multipart/form-data; boundary=x"}, "another charset": {"application/json; charset=utf-16"},
+		"like it": {"application/jsonp"}, "malformed": {"application/json; charset"},
+	} {
+		if a := ask("/v2/auth/token", logIn, types...); a.Status != http.StatusUnsupportedMediaType {
+			t.Errorf("/v2/auth/token, content type %s: status = %d, want 415: %.200s", name, a.Status, a.Body)
+		}
+		ask("/authorization/integration", keys, types...).WantMessage(t, http.StatusBadRequest)
+	}
+	for _, content := range []string{"\xff\xfe{\x00}\x00", "null", "[]", logIn + logIn, strings.Repeat(`{"email":`, 7_000), `{"email":"a","email":"b"}`, `{"AccountAPIKey":1}`, `{"email":{}}`} {
+		ask("/v2/auth/token", content, "application/json").WantRefused(t, http.StatusBadRequest, "invalid_request")
+		ask("/authorization/integration", content, "application/json").WantMessage(t, http.StatusBadRequest)
+	}
+	ask("/v2/auth/token", logIn, "application/json").WantUserPair(r)
+	ask("/authorization/integration", keys, "application/json").WantIntegration(t)
 }

@@ -99,8 +99,8 @@ func TestBattery_I2(t *testing.T) {
 
 // TestBattery_I3: an app asks about its tokens that are no longer good, and a resource server about the same: garbage of any
 // form, expired, revoked, of a refresh token that was rotated or whose family ended, of a disabled, deleted or departed
-// user, of a disabled account, of a removed installation; a code, a secret, a request id: 200 exactly {"active":false},
-// with the same headers to the byte. (Length and headers are compared here; the time is told by the look-up of the client,
+// user, of a disabled account, of a removed installation, of an app that gave up all its scopes; a code, a secret, a
+// request id: 200 exactly {"active":false}, with the same headers to the byte. (Length and headers are compared here; the time is told by the look-up of the client,
 // which every answer has behind it: see K7.)
 func TestBattery_I3(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
@@ -127,6 +127,11 @@ func TestBattery_I3(t *testing.T) {
 		wantRevoked(t, revoke(r, echo, ended.refresh))
 		tokens["of an ended family"], tokens["refresh of an ended family"] = ended.access, ended.refresh
 		owner := map[string]rig.App{}
+		poor := r.AddExpiring("Poor")
+		given := newFamily(t, r, b, poor)
+		r.Register(poor, "widgets")
+		tokens["of an app without its scopes"], tokens["refresh of an app without its scopes"] = given.access, given.refresh
+		owner["of an app without its scopes"], owner["refresh of an app without its scopes"] = poor, poor
 		for name, c := range endings {
 			if c.invalidClient || strings.HasPrefix(name, "password") {
 				continue // the app could not ask; the token is good

@@ -2,6 +2,7 @@ package battery
 
 import (
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -123,12 +124,10 @@ func j6Ends(t *testing.T, r *rig.Rig) {
 		},
 		"account disabled": {
 			func(r *rig.Rig, w world) error {
-				r.Exec(`UPDATE accounts SET disabled_at = 1 WHERE id = $1`, w.user.Account.ID)
-				return nil
+				return r.Store.SetAccountDisabled(ctx, rig.Operator, w.user.Account.ID, true)
 			},
 			func(r *rig.Rig, w world) error {
-				r.Exec(`UPDATE accounts SET disabled_at = NULL WHERE id = $1`, w.user.Account.ID)
-				return nil
+				return r.Store.SetAccountDisabled(ctx, rig.Operator, w.user.Account.ID, false)
 			}, true,
 		},
 		"account deleted": {func(r *rig.Rig, w world) error {
@@ -163,14 +162,46 @@ var keyShape = regexp.MustCompile(`^xnok_[0-9A-Za-z]{71}$`)
 // TestBattery_J7: An API key, made on a page: it has prefix, letter and checksum; the page that makes it shows it, with
 // no-store, and no other page ever does; the database holds its hash alone. As a Bearer token a key with scopes does what
 // its highest scope and its member's role today both allow, is noted as used, and ends (401) at once with itself, its
-// account, its bot or its member; one without scopes is no token. One changed character, another kind's letter, or
-// surrounding space: 401 without a look-up.
+// account, its bot or its member; one without scopes is no token. An admin may revoke a key that acts for another person, and
+// is never shown one. One changed character, another kind's letter, or surrounding space: 401 without a look-up.
 func TestBattery_J7(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		t.Run("made and shown once", func(t *testing.T) { j7Made(t, r.With(t)) })
 		t.Run("scoped", func(t *testing.T) { j7Scoped(t, r.With(t)) })
+		t.Run("another person's", func(t *testing.T) { j7Others(t, r.With(t)) })
 		t.Run("ends", func(t *testing.T) { j7Ends(t, r.With(t)) })
 	})
+}
+
+// j7Others: an admin gets no key that acts for another person, neither a new one nor an old one's successor.
+func j7Others(t *testing.T, r *rig.Rig) {
+	admin, bot := r.AddUser("admin@users.test"), r.AddBot(r.U.Account.ID, "Others' bot")
+	must(t, r.Store.AddMember(t.Context(), rig.Operator, r.U.Account.ID, admin.ID, "admin"))
+	b := r.LoggedIn(admin)
+	key, bots, account := r.AddKey(r.U.Account.ID, r.U.ID, "agent"), r.AddKey(r.U.Account.ID, bot.ID, "bot"), r.AddKey(r.U.Account.ID, "")
+	made := b.Post("/account/keys", rig.Pairs("name", "Name", "kind", "token", "scopes", "agent", "account", r.U.Account.ID, "user", r.U.ID))
+	if made.Status != http.StatusUnprocessableEntity || len(credentials(made.Body, secret.APIKey)) > 0 {
+		t.Errorf("a key for another person: %d", made.Status)
+	}
+	path := "/account/keys/" + key.ID
+	for says, a := range map[string]rig.Answer{"asked": b.Get(path + "/rotate"), "rotated": b.Post(path+"/rotate", rig.Pairs("keep", "24h"))} {
+		if a.Status != http.StatusForbidden || len(credentials(a.Body, secret.APIKey)) > 0 || !strings.Contains(a.Body, r.U.Email) {
+			t.Errorf("another person's key, %s: %d: %.1500s", says, a.Status, a.Body)
+		}
+	}
+	r.WantLive(key.Text, true)
+	if list := b.Get("/account/keys").Body; strings.Contains(list, path+"/rotate") || !strings.Contains(list, path+"/revoke") || !strings.Contains(list, bots.ID+"/rotate") {
+		t.Error("the list offers to rotate another person's key, or not to rotate a bot's, or not to revoke")
+	}
+	for _, own := range []rig.Key{bots, account} {
+		if a := b.Post("/account/keys/"+own.ID+"/rotate", rig.Pairs("keep", "now")); a.Status != http.StatusOK || len(credentials(a.Body, secret.APIKey)) != 1 {
+			t.Errorf("a key of the account or its bot: %d", a.Status)
+		}
+	}
+	if a := b.Post(path+"/revoke", rig.Pairs()); a.Status != http.StatusSeeOther {
+		t.Errorf("revoke: %d", a.Status)
+	}
+	r.WantLive(key.Text, false)
 }
 
 func j7Made(t *testing.T, r *rig.Rig) {
@@ -201,6 +232,19 @@ func j7Made(t *testing.T, r *rig.Rig) {
 	}
 	if a := b.Post("/account/keys", rig.Pairs("name", "None", "kind", "token")); a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, "at least one scope") {
 		t.Errorf("an empty list of scopes: %d", a.Status)
+	}
+	for says, c := range map[string]struct {
+		form   url.Values
+		status int
+	}{
+		"scopes for an account API key":   {rig.Pairs("name", "Mixed", "kind", "account", "scopes", "guest"), http.StatusUnprocessableEntity},
+		"somebody for an account API key": {rig.Pairs("name", "Mixed", "kind", "account", "user", r.U.ID), http.StatusUnprocessableEntity},
+		"no kind":                         {rig.Pairs("name", "Mixed", "scopes", "guest"), http.StatusBadRequest},
+		"an unknown kind":                 {rig.Pairs("name", "Mixed", "kind", "Token"), http.StatusBadRequest},
+	} {
+		if a := b.Post("/account/keys", c.form); a.Status != c.status || len(credentials(a.Body, secret.APIKey)) > 0 {
+			t.Errorf("%s: %d, want %d", says, a.Status, c.status)
+		}
 	}
 	last := key[len(key)-1]
 	for _, wrong := range []string{key[:75] + string(last^1), "xnoa" + key[4:], strings.ToUpper(key), key + "0", key[:40]} {
@@ -285,9 +329,10 @@ func j7Ends(t *testing.T, r *rig.Rig) {
 	r.WantLive(own.Text, false)
 	must(t, r.Store.SetUserDisabled(ctx, rig.Operator, r.U.ID, false))
 	r.WantLive(own.Text, true)
-	r.Exec(`UPDATE accounts SET disabled_at = 1 WHERE id = $1`, r.U.Account.ID)
+	must(t, r.Store.SetAccountDisabled(ctx, rig.Operator, r.U.Account.ID, true))
 	r.WantLive(own.Text, false)
-	r.Exec(`UPDATE accounts SET disabled_at = NULL WHERE id = $1`, r.U.Account.ID)
+	must(t, r.Store.SetAccountDisabled(ctx, rig.Operator, r.U.Account.ID, false))
+	r.WantLive(own.Text, true)
 	must(t, r.Rules.RevokeToken(ctx, rig.Operator, own.Text))
 	r.WantLive(own.Text, false)
 }

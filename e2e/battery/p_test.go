@@ -119,7 +119,8 @@ func TestBattery_P6(t *testing.T) {
 }
 
 // TestBattery_P7: somebody takes the challenge out of the link of an app that uses PKCE: invalid_request by redirect if the
-// app is marked as requiring it; otherwise the code is worth nothing to the app, which sends its verifier.
+// app is marked as requiring it, even if it was marked only while the person logged in or looked at the consent page;
+// otherwise the code is worth nothing to the app, which sends its verifier.
 func TestBattery_P7(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		in := r.LoggedIn(r.U)
@@ -135,6 +136,13 @@ func TestBattery_P7(t *testing.T) {
 		stripped := in.Code(r.A)
 		r.Exchange(r.A, stripped, "code_verifier", rig.Verifier).WantGrantRefused(t)
 		r.WantUnspent(stripped, 1)
+
+		late := r.AddApp("Late", true, rig.CB)
+		shown, parked := in.Get(address(request(late))), wantLogIn(t, r.Browser().Get(address(request(late))))
+		r.Exec(`UPDATE apps SET pkce_required = 1 WHERE id = $1`, late.ID)
+		r.WantRedirectError(in.Decide(shown, "allow"), rig.CB, "invalid_request", "xyz")
+		r.WantRedirectError(in.Get("/oauth/consent?request_id="+parked), rig.CB, "invalid_request", "xyz")
+		r.WantEvents(late, "installation.created", 0)
 	})
 }
 

@@ -120,8 +120,8 @@ func TestBattery_R5(t *testing.T) {
 // account is disabled: invalid_grant; the app is suspended or deleted: it cannot authenticate, so invalid_client. The access
 // token is dead in each case, nothing was rotated, and what is reversible works again once it is undone. A scope was
 // withdrawn from the app: invalid_grant for all of the grant, while less may still be asked for. A changed password ends
-// sessions and codes but no app's family: the next page offers to look through the apps. (Families of user tokens, API
-// keys and the reset mail come with them.)
+// sessions, codes and the families of user tokens, but no app's family and no API key: the next page offers to look
+// through the apps and the keys. (The reset mail comes with it.)
 func TestBattery_R6(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		for name, c := range endings {
@@ -181,14 +181,7 @@ func withdraw(t *testing.T, r *rig.Rig) {
 	b := r.LoggedIn(r.U)
 	for name, app := range refreshers(r) {
 		f := newFamily(t, r, b, app, "scope", "faqs contacts")
-		registered, err := r.Rules.App(t.Context(), "", app.ID)
-		if err != nil {
-			t.Fatal(err)
-		}
-		form := directory.AppForm{Name: registered.Name, RedirectURIs: registered.RedirectURIs, Scopes: []string{"faqs"}, Expiring: true}
-		if _, err := r.Rules.UpdateApp(t.Context(), rig.Operator, "", app.ID, registered.Version, form); err != nil {
-			t.Fatal(err)
-		}
+		r.Register(app, "faqs")
 		refresh(r, app, f.refresh).WantGrantRefused(t)
 		refresh(r, app, f.refresh, "scope", "contacts").WantGrantRefused(t)
 		refresh(r, app, f.refresh, "scope", "faqs contacts").WantGrantRefused(t)
@@ -206,16 +199,22 @@ func offered(t *testing.T, r *rig.Rig) {
 	b, twin := r.LoggedIn(u), r.LoggedIn(u)
 	app := r.AddApp("Pass", false, rig.CB)
 	f := newFamily(t, r, b, app)
-	code := b.Code(r.A)
+	code, pair := b.Code(r.A), r.UserTokens(u)
+	key := r.AddKey(u.Account.ID, u.ID, "agent")
 	changed := b.Post("/account/security", url.Values{"current_password": {rig.Password}, "password": {"another horse battery"}})
 	page := b.Follow(changed)
 	page.WantPage(t, http.StatusOK)
-	if !strings.Contains(page.Body, "Look at the 2 installed apps") || !strings.Contains(page.Body, `href="/account/apps"`) {
-		t.Errorf("the page does not offer to look through the apps: %.2000s", page.Body)
+	for _, offer := range []string{`href="/account/apps">Look at the 2 installed apps<`, `href="/account/keys">Look at the API key<`} {
+		if !strings.Contains(page.Body, offer) {
+			t.Errorf("the page does not offer %s: %.2000s", offer, page.Body)
+		}
 	}
 	if a := twin.Get("/account"); a.Status != http.StatusSeeOther || a.Header.Get("Location") != "/login?next=profile" {
 		t.Errorf("the other browser is still logged in: %d", a.Status)
 	}
 	r.Exchange(r.A, code).WantGrantRefused(t)
+	r.WantLive(pair.Token, false)
+	r.RefreshByPost(pair.Refresh, u.Email).WantError(t, http.StatusUnauthorized, "invalid_grant")
 	r.WantLive(refresh(r, app, f.refresh).WantToken(t), true)
+	r.WantLive(key.Text, true)
 }

@@ -98,8 +98,9 @@ func TestBattery_R1(t *testing.T) {
 // TestBattery_R2: a refresh token is rotated; the same request within 10 seconds gets the same answer, to the byte; the
 // successor is used; then the old one is presented again: invalid_grant, and every access and refresh token of the family is
 // dead, for good. The same when a server that was started after the last step answers each. A repetition that is not the
-// same request (another scope), one after 10 seconds, and one of a token two rotations old end the family, too. The audit
-// trail tells of each end once.
+// same request (another scope), one after 10 seconds, and one of a token two rotations old end the family, too, also while
+// the user is disabled, when the same request within them is refused and ends nothing. The audit trail tells of each end
+// once.
 func TestBattery_R2(t *testing.T) {
 	rig.EachURL(t, func(t *testing.T, r *rig.Rig, databaseURL string) {
 		b := r.LoggedIn(r.U)
@@ -163,10 +164,24 @@ func otherEnds(t *testing.T, r *rig.Rig, b *rig.Browser, app rig.App) {
 		id, by := r.Parse(token).ID, (10*time.Second + time.Millisecond).Microseconds()
 		r.Exec(`UPDATE refresh_tokens SET rotated_at = rotated_at - $1, sealed_until = sealed_until - $2 WHERE id = $3`, by, by, id[:])
 	}
+	ended := len(r.Strings(`SELECT kind FROM audit_events WHERE app_id = $1 AND kind = $2`, app.ID, store.EventFamilyEnded))
 	for name, second := range map[string]func(f family) rig.Answer{
 		"another scope":     func(f family) rig.Answer { return refresh(r, app, f.refresh, "scope", "faqs") },
 		"the scope spelled": func(f family) rig.Answer { return refresh(r, app, f.refresh, "scope", "contacts faqs") },
 		"after 10 seconds": func(f family) rig.Answer {
+			late(f.refresh)
+			return refresh(r, app, f.refresh)
+		},
+		"10 seconds, while the user is disabled": func(f family) rig.Answer {
+			disable := func(disabled bool) {
+				if err := r.Store.SetUserDisabled(t.Context(), rig.Operator, r.U.ID, disabled); err != nil {
+					t.Fatal(err)
+				}
+			}
+			disable(true)
+			defer disable(false)
+			refresh(r, app, f.refresh).WantGrantRefused(t)
+			r.WantEvents(app, store.EventFamilyEnded, ended)
 			late(f.refresh)
 			return refresh(r, app, f.refresh)
 		},
@@ -178,7 +193,7 @@ func otherEnds(t *testing.T, r *rig.Rig, b *rig.Browser, app rig.App) {
 		r.WantLive(token, false)
 		r.WantLive(f.access, false)
 		refresh(r, app, next.String(t, "refresh_token")).WantGrantRefused(t)
-		if t.Failed() {
+		if ended++; t.Failed() {
 			t.Fatalf("after %s", name)
 		}
 	}

@@ -97,12 +97,13 @@ func TestBattery_S2(t *testing.T) {
 }
 
 // TestBattery_S3: Deny: access_denied by redirect with state and iss; neither installation nor code, and the page cannot be
-// answered again.
+// answered again, nor its id be used in an address.
 func TestBattery_S3(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		in := r.LoggedIn(r.U)
 		for _, app := range []rig.App{r.A, r.P} {
 			shown := in.Get(address(request(app)))
+			in.Get("/oauth/consent?request_id="+shown.Hidden("request_id")).WantPage(t, http.StatusBadRequest)
 			r.WantRedirectError(in.Decide(shown, "deny"), app.URI, "access_denied", "xyz")
 			in.Decide(shown, "allow").WantPage(t, http.StatusBadRequest)
 			r.WantEvents(app, "request.denied", 1)
@@ -116,7 +117,8 @@ func TestBattery_S3(t *testing.T) {
 }
 
 // TestBattery_S4: a scope that is unknown, not the app's, malformed, or endless: invalid_scope by redirect; scope written as
-// an array or object: invalid_request. Never the app's other scopes instead, and the same at the token endpoint.
+// an array or object: invalid_request. Never the app's other scopes instead, and the same at the token endpoint. A scope that
+// the app gave up while the person logged in or looked at the consent page: invalid_scope as soon as it would be granted.
 func TestBattery_S4(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		narrow := r.AddApp("Narrow", true, rig.CB, scopes("contacts"))
@@ -152,8 +154,17 @@ func TestBattery_S4(t *testing.T) {
 			r.Token(narrow, "grant_type", "client_credentials", name, "contacts").WantRefused(t, http.StatusBadRequest, "invalid_request")
 		}
 		wantNoTrace(t, r)
+		passing := r.AddApp("Passing", true, rig.CB)
+		two := address(request(passing, "scope", "contacts faqs"))
+		shown, parked := in.Get(two), wantLogIn(t, r.Browser().Get(two))
+		r.Register(passing, "contacts")
+		r.WantRedirectError(in.Decide(shown, "allow"), rig.CB, "invalid_scope", "xyz")
+		r.WantRedirectError(in.Get("/oauth/consent?request_id="+parked), rig.CB, "invalid_scope", "xyz")
+		wantNoGrant(t, r)
+		r.Register(passing, "faqs", "contacts")
+		r.WantCode(in.Decide(shown, "allow"), rig.CB, "xyz")
 		// What is well formed is taken, however often and in whatever order it is said.
-		shown := in.Get(address(request(r.A, "scope", "faqs contacts contacts faqs")))
+		shown = in.Get(address(request(r.A, "scope", "faqs contacts contacts faqs")))
 		if r.WantCode(in.Decide(shown, "allow"), rig.CB, "xyz"); strings.Contains(shown.Body, "Conversations") {
 			t.Error("the consent page shows a scope that was not asked for")
 		}
@@ -161,7 +172,8 @@ func TestBattery_S4(t *testing.T) {
 }
 
 // TestBattery_S5: scope omitted: the consent page shows everything that the app registered, and the token answer says what
-// was granted.
+// was granted. What the app registered and the catalogue no longer has under that name cannot be shown, so it is not
+// granted, to a user's token or to the app's own; if nothing else is left: invalid_scope.
 func TestBattery_S5(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		in := r.LoggedIn(r.U)
@@ -182,6 +194,16 @@ func TestBattery_S5(t *testing.T) {
 				}
 			}
 		}
+		left := r.AddApp("Left", true, rig.CB)
+		// The first is an alias today.
+		r.Exec(`UPDATE apps SET scopes = 'brands contacts retired' WHERE id = $1`, left.ID)
+		wantScopes(t, r, left, r.Grant(in, left, "scope", ""), "contacts")
+		if got := r.Token(left, "grant_type", "client_credentials").String(t, "scope"); got != "contacts" {
+			t.Errorf("scope of the app's own token = %q, want contacts", got)
+		}
+		r.Exec(`UPDATE apps SET scopes = 'brands retired' WHERE id = $1`, left.ID)
+		r.WantRedirectError(in.Get(address(request(left, "scope", "-"))), rig.CB, "invalid_scope", "xyz")
+		r.Token(left, "grant_type", "client_credentials").WantRefused(t, http.StatusBadRequest, "invalid_scope")
 	})
 }
 

@@ -32,7 +32,8 @@ const formType = "application/x-www-form-urlencoded"
 
 // TestBattery_T1: Every answer of the token endpoint, 200 of each grant and every refusal (400, 401, 405, 413, 415): JSON,
 // Cache-Control: no-store and Pragma: no-cache, readable by scripts of any site but without credentials, no redirect and
-// no cookie; a success has token_type Bearer. A preflight allows POST and no credentials.
+// no cookie; a success has token_type Bearer. A preflight allows POST and no credentials; revocation's does, too, and GET
+// that of the metadata and of the keys. Introspection, authorization, /api/me and pages are for no other site's scripts.
 func TestBattery_T1(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		b := r.LoggedIn(r.U)
@@ -83,19 +84,37 @@ func TestBattery_T1(t *testing.T) {
 					"Access-Control-Allow-Credentials": "", "X-Content-Type-Options": "nosniff", "Set-Cookie": "", "Location": ""})
 			})
 		}
-		preflight, err := http.NewRequest(http.MethodOptions, r.URL+"/oauth/token", nil)
-		if err != nil {
-			t.Fatal(err)
+		for path, methods := range map[string]string{
+			"/oauth/token": "POST", "/oauth/revoke": "POST", "/.well-known/oauth-authorization-server": "GET", "/.well-known/jwks.json": "GET",
+			"/oauth/introspect": "", "/oauth/authorize": "", "/oauth/consent": "", "/api/me": "", "/login": "", "/account/apps": "",
+		} {
+			t.Run("preflight of "+path, func(t *testing.T) { wantPreflight(t, r.With(t), path, methods) })
 		}
-		preflight.Header.Set("Origin", "https://app.test")
-		preflight.Header.Set("Access-Control-Request-Method", "POST")
-		a := r.Do(preflight)
-		if a.Status != http.StatusNoContent {
-			t.Errorf("preflight: status = %d, want 204", a.Status)
-		}
-		wantHeaders(t, a, map[string]string{"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Methods": "POST", "Access-Control-Allow-Credentials": "",
-			"Access-Control-Allow-Headers": "Authorization, Content-Type, Accept, DPoP, MCP-Protocol-Version"})
 	})
+}
+
+// wantPreflight asserts what a browser is told before a script of another site may ask; methods "": nothing, so it may not.
+func wantPreflight(t *testing.T, r *rig.Rig, path, methods string) {
+	preflight, err := http.NewRequest(http.MethodOptions, r.URL+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	preflight.Header.Set("Origin", "https://app.test")
+	preflight.Header.Set("Access-Control-Request-Method", "POST")
+	a := r.Do(preflight)
+	status, want := http.StatusNoContent, map[string]string{"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Methods": methods,
+		"Access-Control-Allow-Credentials": "", "Access-Control-Allow-Headers": "Authorization, Content-Type, Accept, DPoP, MCP-Protocol-Version",
+		"Access-Control-Expose-Headers": "WWW-Authenticate, DPoP-Nonce, Retry-After"}
+	if methods == "" {
+		status = http.StatusMethodNotAllowed
+		for name := range want {
+			want[name] = ""
+		}
+	}
+	if a.Status != status {
+		t.Errorf("status = %d, want %d", a.Status, status)
+	}
+	wantHeaders(t, a, want)
 }
 
 func wantHeaders(t *testing.T, a rig.Answer, want map[string]string) {
@@ -246,10 +265,10 @@ func checksum(body string) string {
 	return strings.Repeat("0", 6-len(swapped)) + swapped
 }
 
-// TestBattery_T5: Codes, tokens and client secrets as the routes and rules hand them out, 50 of each: the documented form
-// (prefix, letter, 22 characters of lookup id, 43 random characters, which hold 256 bits, checksum), and no id, no random
-// part and no text twice. That 10⁵ of them are unique and uniformly drawn is TestEntropy of internal/secret: all kinds
-// are minted by the same function.
+// TestBattery_T5: Codes, tokens and client secrets as the routes and rules hand them out, 50 of each, and 10 refresh tokens:
+// the documented form (prefix, letter, 22 characters of lookup id, 43 random characters, which hold 256 bits, checksum), and
+// no id, no random part and no text twice. That 10⁵ of them are unique and uniformly drawn is TestEntropy of
+// internal/secret: all these kinds are minted by the same function.
 func TestBattery_T5(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		b := r.LoggedIn(r.U)
@@ -289,7 +308,7 @@ func TestBattery_T5(t *testing.T) {
 			check(a.String(t, "refresh_token"), byte(secret.Refresh))
 		}
 		for kind, n := range minted {
-			if n < 10 {
+			if n < 50 && kind != byte(secret.Refresh) || n < 10 {
 				t.Errorf("%d credentials of kind %c were minted", n, kind)
 			}
 		}
