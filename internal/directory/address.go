@@ -213,9 +213,13 @@ func privateSchemeFault(scheme, rest string) string {
 
 // pathFault refuses what some program on the way may resolve to another path (CVE-2022-3782, CVE-2024-1132).
 func pathFault(path string) string {
-	lower := strings.ToLower(path)
-	for _, hidden := range []string{"%2e", "%2f", "%5c", "%252e", "%252f", "%255c"} {
-		if strings.Contains(lower, hidden) {
+	decoded, err := url.PathUnescape(path)
+	if err != nil {
+		return "a percent sign must be followed by two hexadecimal digits."
+	}
+	// What a proxy decodes once, the program behind it may decode once more, and every character has two spellings there.
+	for _, hidden := range []string{"%2e", "%2f", "%5c"} {
+		if strings.Contains(strings.ToLower(path), hidden) || strings.Contains(strings.ToLower(decoded), hidden) {
 			return "write dots and slashes of the path plainly, not percent-encoded."
 		}
 	}
@@ -224,10 +228,6 @@ func pathFault(path string) string {
 		if name == "." || name == ".." {
 			return "path segments . and .. are not allowed; write the path that they lead to."
 		}
-	}
-	decoded, err := url.PathUnescape(path)
-	if err != nil {
-		return "a percent sign must be followed by two hexadecimal digits."
 	}
 	for i := range len(decoded) {
 		if decoded[i] < ' ' || decoded[i] == 0x7F {

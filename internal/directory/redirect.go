@@ -68,15 +68,16 @@ func (v ValidatedRedirect) HTTPS() bool { return strings.HasPrefix(v.uri, "https
 // With is the address with parameters added to its query, whose own bytes stay as registered (RFC 6749 §3.1.2).
 func (v ValidatedRedirect) With(params url.Values) string {
 	encoded := params.Encode()
+	_, query, hasQuery := strings.Cut(v.uri, "?")
 	switch {
 	case encoded == "":
 		return v.uri
-	case !strings.Contains(v.uri, "?"):
+	case !hasQuery:
 		return v.uri + "?" + encoded
-	case strings.HasSuffix(v.uri, "?"), strings.HasSuffix(v.uri, "&"):
+	case query == "", strings.HasSuffix(query, "&"):
 		return v.uri + encoded
 	default:
-		return v.uri + "&" + encoded
+		return v.uri + "&" + encoded // also after a second question mark, which belongs to a value
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 
 	"xenoauth/store"
@@ -38,7 +39,7 @@ func TestMatchRedirectRefused(t *testing.T) {
 			"http://127.0.0.1:65536/cb", "http://127.0.0.1:0/cb", "http://127.0.0.1:080/cb", "http://127.0.0.1:/cb", "http://127.0.0.1:+9/cb",
 			"http://127.0.0.1:-9/cb", "http://127.0.0.1:9 /cb", "http://127.0.0.1:\u0669/cb", "http://127.0.0.1:9", "http://127.0.0.1:9/cb/",
 			"http://127.0.0.1:9/cb/../cb", "http://127.0.0.1:9/cb?q=1", "http://127.0.0.1:9/cb#x", "http://127.0.0.1.evil.test/cb",
-			"http://127.0.0.19/cb", "https://127.0.0.1:9/cb", "https://127.0.0.1/cb", "http://127.0.0.1:9:9/cb", "http://127.0.0.1:9\x00/cb",
+			"http://127.0.0.19/cb", "https://127.0.0.1:9/cb", "https://127.0.0.1/cb", "http://127.0.0.1:9:9/cb", "http://127.0.0.1:9\x00/cb", "http://127.0.0.1:9./cb", "http://127.0.0.1:9//cb", "http://127.0.0.1:9%2fcb",
 		},
 		"http://localhost/cb":       {"http://127.0.0.1/cb", "http://localhost.evil.test/cb", "http://localhostevil.test/cb", "http://LOCALHOST:9/cb", "http://localhost:9@evil.test/cb"},
 		"http://[::1]/cb":           {"http://[::1]:0/cb", "http://[::1]9/cb", "http://::1/cb", "http://[0:0:0:0:0:0:0:1]/cb", "http://[::1]@evil.test/cb", "http://[::1%25lo]/cb"},
@@ -119,6 +120,7 @@ func TestRedirectWith(t *testing.T) {
 		"https://app.test":                 "https://app.test?" + added,
 		"https://app.test/cb?t=1&u=%2f":    "https://app.test/cb?t=1&u=%2f&" + added,
 		"https://app.test/cb?t=1&":         "https://app.test/cb?t=1&" + added,
+		"https://app.test/cb?t=1?":         "https://app.test/cb?t=1?&" + added,
 		"com.example.app:/cb":              "com.example.app:/cb?" + added,
 		"http://[::1]:3000/cb?nonsense=%2": "http://[::1]:3000/cb?nonsense=%2&" + added,
 	} {
@@ -139,34 +141,73 @@ func TestRedirectWith(t *testing.T) {
 var loopbackURI = regexp.MustCompile(`(?s)^(http://(?:localhost|127\.0\.0\.1|\[::1\]))(?::([0-9]+))?((?:[/?].*)?)$`)
 
 // FuzzMatchRedirect: what matches is a registered address to the byte, or differs from it in nothing but a valid port of
-// a loopback http URI.
+// a loopback http URI; and all of that matches.
 func FuzzMatchRedirect(f *testing.F) {
-	for _, seed := range [][2]string{
+	for i, seed := range [][2]string{
 		{registeredCB, registeredCB}, {registeredCB, "https://app.test/cb/"}, {registeredCB, "https://app.test:443@evil.test/cb"},
 		{"http://127.0.0.1/cb", "http://127.0.0.1:51004/cb"}, {"http://127.0.0.1/cb", "http://127.0.0.1:9@evil.test/cb"},
 		{"http://127.0.0.1:3000/cb", "http://127.0.0.1/cb"}, {"http://localhost", "http://localhost:9"}, {"http://localhost", "http://localhost:9.evil.test"},
 		{"http://[::1]/cb?t=1", "http://[::1]:65535/cb?t=1"}, {"http://[::1]/cb", "http://[::1]:65536/cb"}, {"http://localhost?", "http://localhost:1?"},
-		{"http://127.0.0.1:1/cb", "http://127.0.0.1:01/cb"}, {"com.example.app:/cb", "com.example.app:/cb"},
+		{"http://127.0.0.1:1/cb", "http://127.0.0.1:01/cb"}, {"com.example.app:/cb", "com.example.app:/cb"}, {registeredCB, ""},
+		{"http://127.0.0.1/cb", "http://127.0.0.1:9./cb"}, {"http://localhost:7?a=b", "http://localhost:8;?a=b"},
 	} {
-		f.Add(seed[0], seed[1])
+		f.Add(seed[0], seed[1], uint16(i*5041), uint8(i*5), uint8("@.:/#?\\0%a1]\x00\n. "[i]))
 	}
-	f.Fuzz(func(t *testing.T, registered, sent string) {
-		v, err := MatchRedirect(store.App{RedirectURIs: []string{registered}}, sent)
-		if err != nil || sent == "" {
+	f.Fuzz(func(t *testing.T, registered, sent string, port uint16, place, other uint8) {
+		checkMatch(t, registered, sent)
+		p := loopbackURI.FindStringSubmatch(registered)
+		if p == nil {
 			return
 		}
-		if v.URI() != sent || v.Registered() != registered {
-			t.Fatalf("%q matched %q and gives %+v", sent, registered, v)
-		}
-		if sent == registered || redirectFault(registered) != "" {
-			return // what cannot be registered has no rule
-		}
-		have, want := loopbackURI.FindStringSubmatch(sent), loopbackURI.FindStringSubmatch(registered)
-		if have == nil || want == nil || have[1] != want[1] || have[3] != want[3] {
-			t.Fatalf("%q was taken for %q", sent, registered)
-		}
-		if port, err := strconv.Atoi(have[2]); have[2] != "" && (err != nil || port < 1 || port > 65535 || have[2] != strconv.Itoa(port)) {
-			t.Fatalf("%q has the port %q", sent, have[2])
-		}
+		near := p[1] + ":" + strconv.Itoa(int(port)) + p[3]
+		checkMatch(t, registered, near)
+		changed := []byte(near)
+		changed[int(place)%len(changed)] = other
+		checkMatch(t, registered, string(changed))
 	})
+}
+
+// checkMatch asserts that sent is taken for the registered address if and only if it may be, alone and beside another row.
+func checkMatch(t *testing.T, registered, sent string) {
+	if redirectFault(registered) != "" {
+		return // what cannot be registered has no rule
+	}
+	v, err := MatchRedirect(store.App{RedirectURIs: []string{registered}}, sent)
+	if sent == "" {
+		if err != nil || v.URI() != registered || v.Sent() || !v.Exact() {
+			t.Fatalf("nothing for %q gives %+v, %v", registered, v, err)
+		}
+		return
+	}
+	if want := sent == registered || differInPort(sent, registered); want != (err == nil) {
+		t.Fatalf("%q for the registered %q: %v", sent, registered, err)
+	}
+	if err != nil {
+		if !errors.Is(err, ErrRedirectMismatch) || v != (ValidatedRedirect{}) {
+			t.Fatalf("%q for the registered %q: %+v, %v", sent, registered, v, err)
+		}
+		return
+	}
+	if v.URI() != sent || v.Registered() != registered || !v.Sent() || v.Exact() != (sent == registered) {
+		t.Fatalf("%q matched %q and gives %+v", sent, registered, v)
+	}
+	to, err := url.Parse(sent)
+	from, _ := url.Parse(registered)
+	if err != nil || to.User != nil || strings.Contains(sent, "#") || to.Scheme != from.Scheme || to.Hostname() != from.Hostname() ||
+		to.EscapedPath() != from.EscapedPath() || to.RawQuery != from.RawQuery || to.ForceQuery != from.ForceQuery {
+		t.Fatalf("%q was taken for %q: %v", sent, registered, err)
+	}
+	if v, err := MatchRedirect(store.App{RedirectURIs: []string{registered, sent}}, sent); err != nil || !v.Exact() {
+		t.Fatalf("%q beside %q: %+v, %v", sent, registered, v, err)
+	}
+}
+
+// differInPort says whether both are one loopback URI but for the port, by the expression above.
+func differInPort(sent, registered string) bool {
+	have, want := loopbackURI.FindStringSubmatch(sent), loopbackURI.FindStringSubmatch(registered)
+	if have == nil || want == nil || have[1] != want[1] || have[3] != want[3] {
+		return false
+	}
+	port, err := strconv.Atoi(have[2])
+	return !strings.HasPrefix(sent[len(have[1]):], ":") || err == nil && 1 <= port && port <= 65535 && have[2] == strconv.Itoa(port)
 }

@@ -3,6 +3,9 @@ package directory
 import (
 	"fmt"
 	"net/url"
+	"reflect"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -128,6 +131,8 @@ func TestRedirectURIRefused(t *testing.T) {
 		"https://app.test/cb/..%2Fx":                    "plainly",
 		"https://app.test/cb/%2e%2e/x":                  "plainly",
 		"https://app.test/cb/..%252Fx":                  "plainly",
+		"https://app.test/cb/%25%32%65%25%32e/x":        "plainly",
+		"https://app.test/cb/..%25%32Fx":                "plainly",
 		"https://app.test/cb%5C..":                      "plainly",
 		"https://app.test/cb%00":                        "control",
 		"https://app.test/cb%0A%0D/x":                   "control",
@@ -235,37 +240,90 @@ func TestWebURL(t *testing.T) {
 	}
 }
 
-// FuzzRedirectFault: what is accepted leads to no other host than the one that is written, and survives a match.
+var (
+	// plainURI holds no byte that a URI may not (RFC 3986 §2), and no fragment, wildcard or backslash.
+	plainURI = regexp.MustCompile(`^[!$&-)+-;=?-\[\]_a-z~%]+$`)
+	// plainHost is a name, an address of four numbers or one in brackets, and a port.
+	plainHost  = regexp.MustCompile(`^(?:(?i:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*)|\[[0-9a-fA-F:.]+\])(?::[1-9][0-9]{0,4})?$`)
+	dotSegment = regexp.MustCompile(`(?i)(?:^|[/\\])\.\.?(?:[/\\;]|$)`)
+)
+
+// FuzzRedirectFault: what is accepted leads to no other host than the one that is written, reads in one way only, survives a
+// match, and gives the app its answer whole.
 func FuzzRedirectFault(f *testing.F) {
-	for _, s := range []string{"https://app.test/cb", "http://[::1]:7/cb?x=1", "com.example.app:/cb", "https://a@b/", "https://a:b:c/", "https://[::1]]/", "h.000://00:00A"} {
-		f.Add(s)
+	for _, s := range []string{
+		"https://app.test/cb", "http://[::1]:7/cb?x=1", "com.example.app:/cb", "https://a@b/", "https://a:b:c/", "https://[::1]]/", "h.000://00:00A",
+		"https://app.test/%25%32%65%25%32e/x", "https://app.test/..%252F", "https://app.test/cb?co%64e=1", "https://app.test?a=1&", "https://app.test/cb?a=%00",
+	} {
+		f.Add(s, "a&code=x #\r\n")
 	}
-	f.Fuzz(func(t *testing.T, s string) {
+	f.Fuzz(func(t *testing.T, s, state string) {
 		if redirectFault(s) != "" {
 			return
 		}
 		checkAcceptedRedirect(t, s)
+		checkAnswer(t, s, state)
 	})
 }
 
 // checkAcceptedRedirect asserts what everybody else may rely on for a registered address.
 func checkAcceptedRedirect(t *testing.T, s string) {
-	t.Helper()
 	u, err := url.Parse(s)
-	if err != nil {
-		t.Fatalf("%q was accepted and does not parse: %v", s, err)
+	if err != nil || !plainURI.MatchString(s) || len(s) > 2000 {
+		t.Fatalf("%q was accepted: %v", s, err)
 	}
-	if u.User != nil || u.Fragment != "" || u.Scheme == "" || u.Scheme != strings.ToLower(u.Scheme) {
-		t.Errorf("%q was accepted: %+v", s, u)
+	if u.User != nil || u.Opaque != "" || strings.Contains(u.Host, "@") || u.Scheme == "" || !strings.HasPrefix(s, u.Scheme+":/") {
+		t.Fatalf("%q was accepted: %+v", s, u)
 	}
-	if (u.Scheme == "https" || u.Scheme == "http") && (u.Host == "" || !strings.HasPrefix(s, u.Scheme+"://"+u.Host)) {
-		t.Errorf("%q was accepted with host %q", s, u.Host)
+	switch u.Scheme {
+	case "https", "http":
+		if !plainHost.MatchString(u.Host) || !strings.HasPrefix(s, u.Scheme+"://"+u.Host) {
+			t.Fatalf("%q was accepted with host %q", s, u.Host)
+		}
+		if port, _ := strconv.Atoi(u.Port()); port > 65535 {
+			t.Fatalf("%q was accepted with port %d", s, port)
+		}
+	default:
+		if !strings.Contains(u.Scheme, ".") {
+			t.Fatalf("%q was accepted", s)
+		}
 	}
 	if u.Scheme == "http" && u.Hostname() != "localhost" && u.Hostname() != "127.0.0.1" && u.Hostname() != "::1" {
-		t.Errorf("%q was accepted over http", s)
+		t.Fatalf("%q was accepted over http", s)
+	}
+	// A proxy may decode once and the program behind it once more.
+	twice, err := url.PathUnescape(u.Path)
+	if err != nil {
+		twice = u.Path
+	}
+	if dotSegment.MatchString(u.Path) || dotSegment.MatchString(twice) || strings.ContainsFunc(u.Path, func(r rune) bool { return r < ' ' || r == 0x7F }) {
+		t.Fatalf("%q was accepted with path %q, then %q", s, u.Path, twice)
 	}
 	v, err := MatchRedirect(store.App{RedirectURIs: []string{s}}, s)
 	if err != nil || v.URI() != s || !v.Exact() {
-		t.Errorf("%q was accepted and does not match itself: %v", s, err)
+		t.Fatalf("%q was accepted and does not match itself: %v", s, err)
+	}
+}
+
+// checkAnswer asserts that an app that registered s reads the code and the state that were sent to it, and its own
+// parameters as they were.
+func checkAnswer(t *testing.T, s, state string) {
+	v, err := MatchRedirect(store.App{RedirectURIs: []string{s}}, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := url.Parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := url.Parse(v.With(url.Values{"code": {"c"}, "state": {state}}))
+	if err != nil || got.Scheme != own.Scheme || got.Host != own.Host || got.EscapedPath() != own.EscapedPath() || got.Fragment != "" {
+		t.Fatalf("%q with an answer: %v, %v", s, got, err)
+	}
+	want := own.Query()
+	want.Add("code", "c")
+	want.Add("state", state)
+	if have, err := url.ParseQuery(got.RawQuery); err != nil || !reflect.DeepEqual(have, want) || len(have["code"]) != 1 || len(have["state"]) != 1 {
+		t.Fatalf("%q with an answer is read as %q, %v", s, have, err)
 	}
 }

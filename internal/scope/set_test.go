@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -138,27 +139,65 @@ func TestSetJSON(t *testing.T) {
 	}
 }
 
+// FuzzParseSet: exactly what RFC 6749 §3.3 allows, within the bounds, is a set; it holds the names that were given and
+// no other, its text is one that gives it again, and sets combine as sets do.
 func FuzzParseSet(f *testing.F) {
 	for _, seed := range []string{"", "a", "widget brands", " b  a b ", "a\tb", "a\"", "é", "\xff", strings.Repeat("a ", 101)} {
-		f.Add(seed)
+		f.Add(seed, "widgets a")
 	}
 	catalogue := Default()
-	f.Fuzz(func(t *testing.T, s string) {
+	f.Fuzz(func(t *testing.T, s, other string) {
 		set, err := ParseSet(s)
+		names := strings.FieldsFunc(s, func(r rune) bool { return r == ' ' })
+		if allowed := scopeString.MatchString(s) && len(s) <= 2000 && len(names) <= 100; allowed != (err == nil) {
+			t.Fatalf("%q: %v", s, err)
+		}
 		if err != nil {
-			if set.Len() != 0 || !errors.Is(err, ErrInvalid) {
-				t.Errorf("%q: %v with %q", s, err, set)
+			if set.Len() != 0 || !errors.Is(err, ErrInvalid) || !errorText.MatchString(err.Error()) {
+				t.Fatalf("%q: %v with %q", s, err, set)
 			}
 			return
 		}
+		slices.Sort(names)
+		if names = slices.Compact(names); !slices.Equal(set.Slice(), names) || set.Len() != len(names) {
+			t.Fatalf("%q is %q", s, set.Slice())
+		}
 		again, err := ParseSet(set.String())
-		if err != nil || !again.Equal(set) || !set.Covers(again) || !slices.IsSorted(set.Slice()) {
-			t.Errorf("%q is %q, which reads as %q (%v)", s, set, again, err)
+		if err != nil || !again.Equal(set) || !set.Covers(again) {
+			t.Fatalf("%q is %q, which reads as %q (%v)", s, set, again, err)
+		}
+		if second, err := ParseSet(other); err == nil {
+			checkAlgebra(t, set, second)
 		}
 		// What is granted in full comes back in the words of the asker.
 		known, unknown := catalogue.Canonical(set)
 		if len(unknown) == 0 && !mustSet(t, catalogue.Spell(s, known)).Equal(set) {
-			t.Errorf("%q is spelled %q", s, catalogue.Spell(s, known))
+			t.Fatalf("%q is spelled %q", s, catalogue.Spell(s, known))
+		}
+		if same, none := catalogue.Canonical(known); !same.Equal(known) || len(none) != 0 || known.Len()+len(unknown) > set.Len() {
+			t.Fatalf("%q: %q are known and %q are not", s, known, unknown)
 		}
 	})
+}
+
+var (
+	// scopeString is RFC 6749 §3.3 with any spaces.
+	scopeString = regexp.MustCompile(`^[\x20\x21\x23-\x5B\x5D-\x7E]*$`)
+	// errorText is what an error_description may hold (RFC 6749 §5.2).
+	errorText = regexp.MustCompile(`^[\x20\x21\x23-\x5B\x5D-\x7E]+$`)
+)
+
+// checkAlgebra asserts of every name of either set where it is and where it is not.
+func checkAlgebra(t *testing.T, a, b Set) {
+	union, both, only, covered := a.Union(b), a.Intersect(b), a.Minus(b), true
+	for _, name := range append(a.Slice(), b.Slice()...) {
+		inA, inB := slices.Contains(a.names, name), slices.Contains(b.names, name)
+		if !union.Has(name) || both.Has(name) != (inA && inB) || only.Has(name) != (inA && !inB) {
+			t.Fatalf("%q with %q: %q, %q, %q", a, b, union, both, only)
+		}
+		covered = covered && inA
+	}
+	if union.Len() != b.Len()+only.Len() || a.Len() != both.Len()+only.Len() || a.Covers(b) != covered || a.Equal(b) != (a.String() == b.String()) {
+		t.Fatalf("%q with %q: %q, %q, %q; covers %v, equal %v", a, b, union, both, only, a.Covers(b), a.Equal(b))
+	}
 }

@@ -6,6 +6,8 @@ import (
 	"hash/crc32"
 	"math"
 	"math/big"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -262,32 +264,80 @@ func TestParseAllocatesTheSecretOnly(t *testing.T) {
 	}
 }
 
+// credentialText is the text of a credential as DESIGN.md has it, without the bound of the id and the checksum.
+var credentialText = regexp.MustCompile(`^([a-z]{1,8})([aercskbigq])_([0-9A-Za-z]{22})([0-9A-Za-z]{43})([0-9A-Za-z]{6})$`)
+
+// mostID is 2^128-1; texts of one length sort as numbers do.
+var mostID = toBase62(new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 128), big.NewInt(1)), idLen)
+
+// FuzzParse: exactly what mint can have written is accepted and reads back as itself. Whatever kind, id and secret a
+// credential has, it is accepted, and no longer when one of its characters is another.
 func FuzzParse(f *testing.F) {
 	good := mint("xno", "a", id22, random43)
-	f.Add(good)
-	f.Add(mint("acme", "r", id22, random43))
-	f.Add(mint("xno", "a", strings.Repeat("z", 22), random43))
-	f.Add(good[:75])
-	f.Add("")
-	f.Add("xnoa_")
+	f.Add(good, "", uint8(0), uint8(0))
+	f.Add(mint("acme", "r", id22, random43), random43, uint8(3), uint8('A'))
+	f.Add(mint("xno", "a", strings.Repeat("z", 22), random43), strings.Repeat("\xff", 60), uint8(5), uint8('0'))
+	f.Add(good[:75], strings.Repeat("\x00", 60), uint8(26), uint8('-'))
+	f.Add("", "\x01", uint8(75), uint8('\n'))
+	f.Add("xnoa_", "k", uint8(70), uint8(0xff))
+	// 2^128-1 and 2^128, as mintOf reads them: alphabet[b%62] of these bytes.
+	f.Add("", "a"+strings.Map(func(r rune) rune { return rune(strings.IndexRune(alphabet, r)) }, mostID), uint8(22), uint8('8'))
+	f.Add("", "a"+strings.Map(func(r rune) rune { return rune(strings.IndexRune(alphabet, r)) }, mostID[:21]+"8"), uint8(0), uint8('x'))
 	both, err := NewFormat("acme", "xno", "x")
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Fuzz(func(t *testing.T, s string) {
+	f.Fuzz(func(t *testing.T, s, parts string, place, other uint8) {
 		for _, format := range []Format{{}, both} {
-			c, ok := format.Parse(s)
-			if !ok {
-				continue
-			}
-			if c.Reveal() != s || !c.Kind.Valid() {
-				t.Errorf("%q is accepted but reads back as %q", s, c.Reveal())
-			}
-			if h := c.Hash(); !c.Matches(h[:]) {
-				t.Errorf("%q does not match its own hash", s)
-			}
+			checkParse(t, format, s)
+		}
+		text, fits := mintOf(parts)
+		if c, ok := both.Parse(text); ok != fits || ok && c.Reveal() != text {
+			t.Fatalf("%q: accepted %v, want %v", text, ok, fits)
+		}
+		if !fits {
+			return
+		}
+		changed := []byte(text)
+		changed[int(place)%len(changed)] = other
+		if _, ok := both.Parse(string(changed)); ok != (string(changed) == text) {
+			t.Fatalf("%q is accepted as well as %q", changed, text)
 		}
 	})
+}
+
+// checkParse asserts of any text that format accepts it if and only if mint writes the same.
+func checkParse(t *testing.T, format Format, s string) {
+	c, ok := format.Parse(s)
+	want := false
+	if p := credentialText.FindStringSubmatch(s); p != nil {
+		known := p[1] == "xno" || len(format.prefixes) > 0 && slices.Contains(format.prefixes, p[1])
+		want = p[3] <= mostID && known && mint(p[1], p[2], p[3], p[4]) == s
+	}
+	if ok != want {
+		t.Fatalf("%q: accepted %v, want %v", s, ok, want)
+	}
+	if !ok {
+		return
+	}
+	if c.Reveal() != s || !c.Kind.Valid() {
+		t.Fatalf("%q is accepted but reads back as %q", s, c.Reveal())
+	}
+	if h := c.Hash(); !c.Matches(h[:]) {
+		t.Fatalf("%q does not match its own hash", s)
+	}
+}
+
+// mintOf writes a credential whose kind, id and secret follow from any bytes, and says whether its id has 128 bits at most.
+func mintOf(parts string) (string, bool) {
+	bytes := make([]byte, 1+idLen+secretLen)
+	copy(bytes, parts)
+	kind := string("aercskbigq"[bytes[0]%10])
+	for i, b := range bytes[1:] {
+		bytes[1+i] = alphabet[b%62]
+	}
+	id, random := string(bytes[1:1+idLen]), string(bytes[1+idLen:])
+	return mint("xno", kind, id, random), id <= mostID
 }
 
 func BenchmarkParse(b *testing.B) {

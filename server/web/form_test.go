@@ -1,13 +1,17 @@
 package web
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 func statusOf(err error) int {
@@ -75,6 +79,10 @@ func TestRepeatedCountsEveryOccurrence(t *testing.T) {
 	}
 	if v.Get("c") != "" {
 		t.Error("Get must be the first value, also if that is empty")
+	}
+	many := &http.Request{URL: &url.URL{RawQuery: strings.Repeat("&a=1", maxParameters)}}
+	if v, err := ParseQuery(many); err != nil || len(v.All("a")) != maxParameters {
+		t.Errorf("as many as allowed: %d, %v", len(v.All("a")), err)
 	}
 }
 
@@ -162,65 +170,127 @@ func TestParseFormOrJSONTakesOneObjectOfStrings(t *testing.T) {
 	}
 }
 
-// FuzzParseValues: whatever is accepted is text, nothing is dropped, and encoding it again gives the same values.
+// FuzzParseValues: what is accepted is what the standard library reads, and of that everything that is text and not too much.
+// It keeps every value in its order, and its text gives it again.
 func FuzzParseValues(f *testing.F) {
-	for _, seed := range []string{"a=1&b=2", "a=%zz", "a;b=1", "state=%00", "=&&=", "a=%F0%9F%98%80", "a=1&a=1", "%61=x+y", "a=\xff"} {
+	for _, seed := range []string{
+		"a=1&b=2", "a=%zz", "a;b=1", "state=%00", "=&&=", "a=%F0%9F%98%80", "a=1&a=1", "%61=x+y", "a=\xff", "a=%ed%a0%80", "a=1&b=2&a=", "a%3Bb=%3b",
+		strings.Repeat("a&", 40),
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
 		v, err := parseValues(raw)
+		if err != nil && (statusOf(err) != http.StatusBadRequest || len(v.Names()) != 0) {
+			t.Fatalf("parseValues(%q) = %q, %v, want a 400 and nothing else", raw, v.Names(), err)
+		}
+		read, readErr := url.ParseQuery(raw)
+		pairs := strings.FieldsFunc(raw, func(r rune) bool { return r == '&' })
+		if want := readErr == nil && len(pairs) <= maxParameters && allText(read); want != (err == nil) {
+			t.Fatalf("parseValues(%q): %v, and the library: %v", raw, err, readErr)
+		}
 		if err != nil {
-			if statusOf(err) != http.StatusBadRequest {
-				t.Fatalf("parseValues(%q) = %v, want a 400", raw, err)
-			}
 			return
 		}
-		again := url.Values{}
-		for _, name := range v.order {
-			for _, value := range v.All(name) {
-				if !isText(name) || !isText(value) {
-					t.Fatalf("parseValues(%q) let through %q=%q", raw, name, value)
-				}
-				again.Add(name, value)
-			}
+		if !maps.EqualFunc(v.values, read, slices.Equal) {
+			t.Fatalf("parseValues(%q) = %q, want %q", raw, v.values, read)
 		}
-		pairs := len(slices.DeleteFunc(strings.Split(raw, "&"), func(p string) bool { return p == "" }))
-		encoded, err := parseValues(again.Encode())
-		if err != nil {
-			t.Fatalf("parseValues(%q): %v", again.Encode(), err)
-		}
-		total := 0
-		for _, name := range v.order {
-			total += len(v.All(name))
-			if !slices.Equal(v.All(name), encoded.All(name)) {
-				t.Fatalf("%q: %q became %q", raw, v.All(name), encoded.All(name))
-			}
-		}
-		if total != pairs {
-			t.Fatalf("parseValues(%q) kept %d of %d values", raw, total, pairs)
+		checkValues(t, v, len(pairs))
+		again, err := parseValues(v.Encode())
+		if err != nil || !slices.Equal(again.Names(), v.Names()) || !maps.EqualFunc(again.values, v.values, slices.Equal) {
+			t.Fatalf("%q became %q: %v", v.values, again.values, err)
 		}
 	})
 }
 
-// FuzzParseObject: whatever is accepted is text.
+// FuzzParseObject: what is accepted is an object of strings that are text, as the standard library reads it, and no member
+// of it is lost; and any such object is accepted, however a member is repeated.
 func FuzzParseObject(f *testing.F) {
-	for _, seed := range []string{`{"a":"1"}`, `{"a":"1","a":"2"}`, `{"a":null}`, `{`, `{"a":"\ud800"}`, `{}x`, `[]`} {
+	for _, seed := range []string{
+		`{"a":"1"}`, `{"a":"1","a":"2"}`, `{"a":null}`, `{`, `{"a":"\ud800"}`, `{}x`, `[]`, `{"a":"1",}`, `{"a":"\u0000"}`, ` {"\ud83d\ude00" : "\/" } `, `{"a" "1"}`,
+		`{"a":"ÿ"}`, `{"a":{"b":"1"}}`, `{"a":"1"}{"a":"2"}`, `{:"1"}`, `{"":""}`,
+	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		v, err := parseObject(body)
-		if err != nil {
-			if statusOf(err) != http.StatusBadRequest {
-				t.Fatalf("parseObject(%q) = %v, want a 400", body, err)
-			}
-			return
+		if err != nil && (statusOf(err) != http.StatusBadRequest || len(v.Names()) != 0) {
+			t.Fatalf("parseObject(%q) = %q, %v, want a 400 and nothing else", body, v.Names(), err)
 		}
-		for _, name := range v.order {
-			for _, value := range v.All(name) {
-				if !isText(name) || !isText(value) {
-					t.Fatalf("parseObject(%q) let through %q=%q", body, name, value)
+		var read map[string]any
+		readErr := json.Unmarshal(body, &read)
+		if err == nil && readErr != nil {
+			t.Fatalf("parseObject(%q) took it, and the library: %v", body, readErr)
+		}
+		strict := Values{}
+		for name, value := range read {
+			text, isString := value.(string)
+			if ok := isString && isJSONText(name) && isJSONText(text); ok {
+				strict.add(name, text)
+			} else if err == nil {
+				t.Fatalf("parseObject(%q) let through %q: %v", body, name, value)
+			}
+		}
+		if err == nil {
+			checkValues(t, v, bytes.Count(body, []byte(":")))
+			for name, all := range v.values {
+				if all[len(all)-1] != read[name] {
+					t.Fatalf("parseObject(%q) = %q, want %q", body, v.values, read)
+				}
+			}
+			strict = v
+		}
+		again, err := parseObject(objectOf(strict))
+		if want := len(strict.order) <= maxParameters; (err == nil) != want || want && (!slices.Equal(again.Names(), strict.Names()) || !maps.EqualFunc(again.values, strict.values, slices.Equal)) {
+			t.Fatalf("%s became %q: %v", objectOf(strict), again.values, err)
+		}
+	})
+}
+
+// checkValues asserts what everybody may rely on for parameters that were accepted, at most so many.
+func checkValues(t *testing.T, v Values, most int) {
+	total, repeated := 0, 0
+	for _, name := range v.Names() {
+		all := v.All(name)
+		if len(all) > 1 {
+			repeated++
+		}
+		if len(all) == 0 || v.Get(name) != all[0] || slices.Contains(v.Repeated(), name) != (len(all) > 1) {
+			t.Fatalf("%q: %q; repeated are %q", name, all, v.Repeated())
+		}
+		total += len(all)
+	}
+	if !allText(v.values) || len(v.order) != len(v.values) || total > most || total > maxParameters {
+		t.Fatalf("%q in the order %q are %d values of %d", v.values, v.order, total, most)
+	}
+	if (v.OneValue() == nil) != (repeated == 0) || v.OneValue(v.Repeated()...) != nil {
+		t.Fatalf("%q: %v", v.values, v.OneValue())
+	}
+}
+
+// allText is isText of every name and value, in another way.
+func allText(values map[string][]string) bool {
+	for name, all := range values {
+		for _, s := range append([]string{name}, all...) {
+			for i, r := range s {
+				if r == 0 || r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD") {
+					return false
 				}
 			}
 		}
-	})
+	}
+	return true
+}
+
+// objectOf writes the JSON of values, members that repeat included.
+func objectOf(v Values) []byte {
+	var members [][]byte
+	for _, name := range v.order {
+		for _, value := range v.values[name] {
+			key, _ := json.Marshal(name)
+			text, _ := json.Marshal(value)
+			members = append(members, append(append(key, ':'), text...))
+		}
+	}
+	return append(append([]byte{'{'}, bytes.Join(members, []byte{','})...), '}')
 }
