@@ -21,6 +21,16 @@ func WithPatience(ctx context.Context, most time.Duration) context.Context {
 	return context.WithValue(ctx, patienceKey{}, &patience{left: most})
 }
 
+// EnsurePatience raises what is left of the patience of ctx to least, for what must be tried even at the end of it. A ctx
+// without bound stays so.
+func EnsurePatience(ctx context.Context, least time.Duration) {
+	if p, _ := ctx.Value(patienceKey{}).(*patience); p != nil {
+		p.mu.Lock()
+		p.left = max(p.left, least)
+		p.mu.Unlock()
+	}
+}
+
 // Spend is for implementations: the returned context ends after most, or when the patience of ctx is used up. done
 // must be called when the operation is over.
 func Spend(ctx context.Context, most time.Duration) (limited context.Context, done func()) {

@@ -39,4 +39,10 @@ func TestPatience(t *testing.T) {
 	if limited.Err() == nil {
 		t.Error("the patience was used up, and the next operation begins all the same")
 	}
+	store.EnsurePatience(ctx, time.Hour)
+	if d, done := left(ctx, time.Hour); d < time.Hour-time.Minute {
+		t.Errorf("an hour was ensured, and %v are left", d)
+	} else {
+		done()
+	}
 }

@@ -30,6 +30,8 @@ const (
 	// turnPatience is how long a try waits for others that are looked at. With what it then waits for its own turn it stays
 	// within the time that the server gives a request.
 	turnPatience = 2 * time.Second
+	// settlePatience is what a request may wait for the database at least, to take its try back.
+	settlePatience = 500 * time.Millisecond
 )
 
 func (f FailureLimits) orDefault() FailureLimits {
@@ -157,7 +159,8 @@ func (t *Toolkit) TrySignUp(r *http.Request) (*Try, error) {
 func (t *Toolkit) try(r *http.Request, limits ...store.Limit) (*Try, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), turnPatience)
 	defer cancel()
-	for again := false; ; again = true {
+	defer t.limits.undecided.watch(limits)()
+	for {
 		_, before := t.limits.undecided.look(limits)
 		wait, err := t.limits.count(r, limits)
 		if err != nil {
@@ -167,16 +170,17 @@ func (t *Toolkit) try(r *http.Request, limits ...store.Limit) (*Try, error) {
 			return &Try{t, limits}, nil
 		}
 		moved, now := t.limits.undecided.look(limits)
-		if moved == nil {
-			if now == before || again {
-				return nil, &LimitError{Wait: wait}
+		switch {
+		case moved != nil:
+			select {
+			case <-moved:
+			case <-ctx.Done():
 			}
-			continue // the one before it was decided just now
-		}
-		select {
-		case <-moved:
-		case <-ctx.Done():
-			return nil, fmt.Errorf("wait for the tries before this one: %w", ctx.Err())
+		case now == before:
+			return nil, &LimitError{Wait: wait}
+		} // else the one that was in its way was right, just now
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("wait for the tries before this one: %w", err)
 		}
 	}
 }
@@ -204,15 +208,22 @@ func (y *Try) Succeeded(w http.ResponseWriter, r *http.Request, user store.User)
 
 // Proven takes the try back, and remembers nobody.
 func (y *Try) Proven(r *http.Request) {
-	y.takeBack(r, y.t.limits.rows.Forgive(context.WithoutCancel(r.Context()), y.limits...))
+	y.takeBack(r, y.t.limits.rows.Forgive(settling(r), y.limits...))
 }
 
 // Undecided takes the try back when it was not found out whether it was right. It stays counted if the client itself hung
 // up: else everybody could make us work without being counted.
 func (y *Try) Undecided(r *http.Request) {
 	if r.Context().Err() == nil {
-		y.takeBack(r, y.t.limits.rows.TakeBack(r.Context(), y.limits...))
+		y.takeBack(r, y.t.limits.rows.TakeBack(settling(r), y.limits...))
 	}
+}
+
+// settling is the context to take a try back with, also when the request has used up its patience with the database: a try
+// that stayed counted because the database was slow would lock out somebody who has done nothing wrong.
+func settling(r *http.Request) context.Context {
+	store.EnsurePatience(r.Context(), settlePatience)
+	return store.WithReserve(context.WithoutCancel(r.Context()))
 }
 
 // takeBack lets others know, or logs that the try stays counted, which is no reason to refuse what has succeeded.
