@@ -3,7 +3,6 @@
 package gateway
 
 import (
-	"bytes"
 	"errors"
 	"net"
 	"os"
@@ -12,7 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -87,7 +85,7 @@ func (p product) start(t *testing.T, xenoauth, api string) string {
 		}
 	}
 	args := p.command(program, dir)
-	told := &output{}
+	told := &rig.Log{}
 	c := exec.Command(args[0], args[1:]...)
 	c.Dir, c.Stderr, c.SysProcAttr = dir, told, attributes
 	c.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "XDG_DATA_HOME=" + dir, "XDG_CONFIG_HOME=" + dir}
@@ -101,7 +99,7 @@ func (p product) start(t *testing.T, xenoauth, api string) string {
 }
 
 // await returns when somebody listens.
-func await(t *testing.T, address string, ended <-chan struct{}, told *output) {
+func await(t *testing.T, address string, ended <-chan struct{}, told *rig.Log) {
 	t.Helper()
 	tick, patience := time.NewTicker(20*time.Millisecond), time.After(30*time.Second)
 	defer tick.Stop()
@@ -151,24 +149,4 @@ func freeAddress(t *testing.T) string {
 	}
 	defer listener.Close()
 	return listener.Addr().String()
-}
-
-// output gathers what a program writes.
-type output struct {
-	mu     sync.Mutex
-	buffer bytes.Buffer
-}
-
-// Write appends.
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buffer.Write(b)
-}
-
-// String is everything so far.
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buffer.String()
 }

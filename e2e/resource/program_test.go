@@ -4,7 +4,6 @@ package resource
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
@@ -80,13 +79,13 @@ func build(t *testing.T) string {
 type program struct {
 	rig  *rig.Rig
 	url  string
-	told *output // what it wrote to its standard error
+	told *rig.Log // what it wrote to its standard error
 }
 
 // start runs an example until the test ends.
 func (w *world) start(t *testing.T, command []string) program {
 	t.Helper()
-	p := program{rig: w.rig.With(t), told: &output{}}
+	p := program{rig: w.rig.With(t), told: &rig.Log{}}
 	c := exec.Command(command[0], command[1:]...)
 	// Nothing of the machine's settings but what interpreters need to start: no proxy stands between here and there.
 	c.Env = []string{
@@ -117,24 +116,4 @@ func (p program) get(path string, authorization ...string) rig.Answer {
 	request.RequestURI = "" // it is a client's request
 	request.Header["Authorization"] = authorization
 	return p.rig.Do(request)
-}
-
-// output gathers what a program writes.
-type output struct {
-	mu     sync.Mutex
-	buffer bytes.Buffer
-}
-
-// Write appends.
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buffer.Write(b)
-}
-
-// String is everything so far.
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buffer.String()
 }

@@ -90,3 +90,56 @@ func TestTriesWaitForOneAnother(t *testing.T) {
 		t.Errorf("%d keys are remembered after all was answered", n)
 	}
 }
+
+// overtaken is a store.Limits in which others fill the bound a few times, and are right, before this one is looked at.
+type overtaken struct {
+	times   int
+	others  func()
+	settled []error // whether there was time to take a try back
+}
+
+func (o *overtaken) Waiting(context.Context, ...store.Limit) (time.Duration, error) {
+	if o.times == 0 {
+		return 0, nil
+	}
+	o.times--
+	o.others()
+	return time.Minute, nil
+}
+
+func (o *overtaken) Attempt(context.Context, ...store.Limit) (time.Duration, error) { return 0, nil }
+
+func (o *overtaken) TakeBack(ctx context.Context, _ ...store.Limit) error {
+	limited, done := store.Spend(ctx, time.Hour)
+	defer done()
+	o.settled = append(o.settled, limited.Err())
+	return nil
+}
+
+func (o *overtaken) Forgive(ctx context.Context, limits ...store.Limit) error {
+	return o.TakeBack(ctx, limits...)
+}
+
+// TestTryIsOvertaken: whoever finds the bound filled by others that were right is never refused, however often; and is
+// taken back also when the request has used up its patience with the database.
+func TestTryIsOvertaken(t *testing.T) {
+	t.Parallel()
+	rows := &overtaken{times: 3}
+	toolkit := &Toolkit{log: slog.New(slog.DiscardHandler), limits: newLimits(rows, []byte("key"), FailureLimits{})}
+	same := []store.Limit{toolkit.limits.own("password", "ursula")}
+	rows.others = func() {
+		toolkit.limits.undecided.begin(same)
+		toolkit.limits.undecided.tookBack(same)
+		toolkit.limits.undecided.end(same)
+	}
+	r := httptest.NewRequestWithContext(store.WithPatience(t.Context(), 0), http.MethodPost, "/", nil)
+	try, err := toolkit.TryPassword(r, "ursula")
+	if err != nil {
+		t.Fatal(err)
+	}
+	try.Proven(r)
+	try.Undecided(r)
+	if len(rows.settled) != 2 || errors.Join(rows.settled...) != nil {
+		t.Errorf("taking back: %v, want to have time twice", rows.settled)
+	}
+}
