@@ -162,7 +162,7 @@ func (t *Toolkit) try(r *http.Request, limits ...store.Limit) (*Try, error) {
 	defer t.limits.undecided.watch(limits)()
 	for {
 		_, before := t.limits.undecided.look(limits)
-		wait, err := t.limits.count(r, limits)
+		wait, err := t.limits.count(ctx, r, limits)
 		if err != nil {
 			return nil, fmt.Errorf("count a try: %w", err)
 		}
@@ -186,11 +186,16 @@ func (t *Toolkit) try(r *http.Request, limits ...store.Limit) (*Try, error) {
 }
 
 // count counts a try unless that goes over a bound; then it returns how long to wait. The try is undecided until its
-// request is answered.
-func (l *limits) count(r *http.Request, limits []store.Limit) (wait time.Duration, err error) {
+// request is answered. It waits for its turn until patience ends, and then its error is that.
+func (l *limits) count(patience context.Context, r *http.Request, limits []store.Limit) (wait time.Duration, err error) {
 	if wait, err = l.rows.Waiting(r.Context(), limits...); err != nil || wait > 0 {
 		return wait, err
 	}
+	release, err := l.undecided.takeTurn(patience, toCount, limits)
+	if err != nil {
+		return 0, err
+	}
+	defer release()
 	l.undecided.begin(limits)
 	end := sync.OnceFunc(func() { l.undecided.end(limits) })
 	context.AfterFunc(r.Context(), end)
@@ -208,26 +213,29 @@ func (y *Try) Succeeded(w http.ResponseWriter, r *http.Request, user store.User)
 
 // Proven takes the try back, and remembers nobody.
 func (y *Try) Proven(r *http.Request) {
-	y.takeBack(r, y.t.limits.rows.Forgive(settling(r), y.limits...))
+	y.takeBack(r, y.t.limits.rows.Forgive)
 }
 
 // Undecided takes the try back when it was not found out whether it was right. It stays counted if the client itself hung
 // up: else everybody could make us work without being counted.
 func (y *Try) Undecided(r *http.Request) {
 	if r.Context().Err() == nil {
-		y.takeBack(r, y.t.limits.rows.TakeBack(settling(r), y.limits...))
+		y.takeBack(r, y.t.limits.rows.TakeBack)
 	}
 }
 
-// settling is the context to take a try back with, also when the request has used up its patience with the database: a try
-// that stayed counted because the database was slow would lock out somebody who has done nothing wrong.
-func settling(r *http.Request) context.Context {
-	store.EnsurePatience(r.Context(), settlePatience)
-	return store.WithReserve(context.WithoutCancel(r.Context()))
-}
-
-// takeBack lets others know, or logs that the try stays counted, which is no reason to refuse what has succeeded.
-func (y *Try) takeBack(r *http.Request, err error) {
+// takeBack takes the try back, also when the request has used up its patience with the database: a try that stayed counted
+// because the database was slow would lock out somebody who has done nothing wrong. Then it lets others know, or logs that
+// the try stays counted, which is no reason to refuse what has succeeded.
+func (y *Try) takeBack(r *http.Request, settle func(context.Context, ...store.Limit) error) {
+	ctx := store.WithReserve(context.WithoutCancel(r.Context()))
+	turn, cancel := context.WithTimeout(ctx, settlePatience)
+	defer cancel()
+	if release, err := y.t.limits.undecided.takeTurn(turn, toTakeBack, y.limits); err == nil { // else the database finds an order
+		defer release()
+	}
+	store.EnsurePatience(ctx, settlePatience)
+	err := settle(ctx, y.limits...)
 	y.t.limits.undecided.tookBack(y.limits)
 	if err != nil {
 		y.t.log.WarnContext(r.Context(), "a try stays counted as a failure", "request", RequestID(r.Context()), "error", err)

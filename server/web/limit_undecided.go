@@ -1,6 +1,9 @@
 package web
 
 import (
+	"cmp"
+	"context"
+	"slices"
 	"sync"
 
 	"xenoauth/store"
@@ -16,16 +19,25 @@ type undecided struct {
 // tries are those under one key. They are kept while there are any, or somebody watches them.
 type tries struct {
 	n, watchers int
-	takenBack   int           // how many were, since somebody watches
-	moved       chan struct{} // closed when one of them was taken back, or the last of them is decided
+	takenBack   int              // how many were, since somebody watches
+	moved       chan struct{}    // closed when one of them was taken back, or the last of them is decided
+	turns       [2]chan struct{} // each holds one while somebody has that turn
 }
+
+// turn is what one at a time may do under a key. Who takes a try back makes room, and does not wait behind those who need it.
+type turn int
+
+const (
+	toCount turn = iota
+	toTakeBack
+)
 
 func newUndecided() *undecided { return &undecided{of: make(map[string]*tries)} }
 
 // at returns the tries under a key. The lock is held.
 func (u *undecided) at(key string) *tries {
 	if u.of[key] == nil {
-		u.of[key] = &tries{moved: make(chan struct{})}
+		u.of[key] = &tries{moved: make(chan struct{}), turns: [...]chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1)}}
 	}
 	return u.of[key]
 }
@@ -58,6 +70,46 @@ func (u *undecided) watch(limits []store.Limit) (unwatch func()) {
 			u.forget(l.Key)
 		}
 	}
+}
+
+// takeTurn waits until nobody else in this process does the same under these keys. Under each lies one row that everybody
+// locks. Who waited for it in the database would hold a connection and use up the patience of its request, so that one
+// address that floods the log-in could take the connections from everybody. release must be called; the error is the
+// context's.
+func (u *undecided) takeTurn(ctx context.Context, to turn, limits []store.Limit) (release func(), err error) {
+	unwatch := u.watch(limits)
+	var taken []chan struct{}
+	release = func() {
+		for _, t := range taken {
+			<-t
+		}
+		unwatch()
+	}
+	for _, t := range u.turns(to, limits) {
+		select {
+		case t <- struct{}{}:
+			taken = append(taken, t)
+		case <-ctx.Done():
+			release()
+			return nil, ctx.Err()
+		}
+	}
+	return release, nil
+}
+
+// turns are those under the keys, which are watched.
+func (u *undecided) turns(to turn, limits []store.Limit) (turns []chan struct{}) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, l := range inOrder(limits) {
+		turns = append(turns, u.of[l.Key].turns[to])
+	}
+	return turns
+}
+
+// inOrder is the one order in which turns are taken, so that nobody waits for one who waits for them.
+func inOrder(limits []store.Limit) []store.Limit {
+	return slices.SortedFunc(slices.Values(limits), func(a, b store.Limit) int { return cmp.Compare(a.Key, b.Key) })
 }
 
 // begin notes a try before anybody else can see that it was counted.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -141,5 +142,70 @@ func TestTryIsOvertaken(t *testing.T) {
 	try.Undecided(r)
 	if len(rows.settled) != 2 || errors.Join(rows.settled...) != nil {
 		t.Errorf("taking back: %v, want to have time twice", rows.settled)
+	}
+}
+
+// busyRow is a store.Limits whose row of an account is held by a try until that is let go.
+type busyRow struct {
+	overtaken
+	entered chan string // gets the key of each try that is counted
+	letGo   chan struct{}
+}
+
+func (b *busyRow) Attempt(_ context.Context, limits ...store.Limit) (time.Duration, error) {
+	b.entered <- limits[0].Key
+	if strings.HasPrefix(limits[0].Key, "password:") {
+		<-b.letGo
+	}
+	return 0, nil
+}
+
+// TestTriesTakeTurns: tries under one key go to the database one after the other, and one that gives up waiting was not
+// counted; tries under other keys pass them by.
+func TestTriesTakeTurns(t *testing.T) {
+	t.Parallel()
+	rows := &busyRow{entered: make(chan string, 100), letGo: make(chan struct{})}
+	toolkit := &Toolkit{log: slog.New(slog.DiscardHandler), limits: newLimits(rows, []byte("key"), FailureLimits{LogIn: 100})}
+	got := make(chan error, 50)
+	for range cap(got) {
+		go func() {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil)
+			try, err := toolkit.TryPassword(r, "ursula")
+			if err == nil {
+				try.Proven(r)
+			}
+			got <- err
+		}()
+	}
+	first := <-rows.entered
+	if _, err := toolkit.TrySignUp(httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil)); err != nil {
+		t.Errorf("another key: %v", err)
+	}
+	if other := <-rows.entered; other == first {
+		t.Error("two tries were counted under one key at the same moment")
+	}
+	impatient, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := toolkit.TryPassword(httptest.NewRequestWithContext(impatient, http.MethodPost, "/", nil), "ursula")
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("who gives up: %v", err)
+	}
+	for i := range cap(got) {
+		if i > 0 {
+			<-rows.entered
+		}
+		if len(rows.entered) > 0 {
+			t.Fatal("two tries were counted under one key at the same moment")
+		}
+		rows.letGo <- struct{}{}
+		if err := <-got; err != nil {
+			t.Error(err)
+		}
+	}
+	if n := len(rows.settled); n != cap(got) {
+		t.Errorf("%d tries were taken back, want %d", n, cap(got))
+	}
+	if n := len(toolkit.limits.undecided.of); n > 2 { // their requests are not over
+		t.Errorf("%d keys are remembered", n)
 	}
 }
