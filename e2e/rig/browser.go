@@ -27,7 +27,7 @@ func (r *Rig) Browser() *Browser {
 		r.t.Fatal(err)
 	}
 	return &Browser{r: r, t: r.t, client: &http.Client{
-		Jar: jar, Timeout: 30 * time.Second,
+		Jar: jar, Transport: transport, Timeout: 30 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }

@@ -196,8 +196,12 @@ func (l *Log) String() string {
 	return l.buffer.String()
 }
 
+// transport is all that a rig sends through. Every httptest.Server that stops closes the idle connections of
+// http.DefaultTransport, and one that has just brought an answer without a body may be among them before the answer is read.
+var transport = http.DefaultTransport.(*http.Transport).Clone()
+
 // client is for requests without cookies.
 var client = &http.Client{
-	Timeout:       30 * time.Second,
+	Transport: transport, Timeout: 30 * time.Second,
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
