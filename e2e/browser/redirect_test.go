@@ -131,7 +131,12 @@ func walkNative(t *testing.T, r *rig.Rig) {
 	if q := b.leave(deny, nativeScheme).Query(); q.Get("error") != "access_denied" || q.Get("state") != "xyz" {
 		t.Errorf("after Deny the app is called with %v, want access_denied", q)
 	}
+	b.wantQuiet()
+
+	// A tab asks its user before it leaves, and while it asks takes no clicks: each way out begins in a tab of its own.
+	b = openTab(t)
 	b.open(connect)
+	b.logIn(r.U.Email, allow)
 	q := b.leave(allow, nativeScheme).Query()
 	if a := r.Exchange(native, q.Get("code")); a.Status != http.StatusOK {
 		t.Errorf("the code from the address does not work: %d %s", a.Status, a.Body)
