@@ -32,7 +32,8 @@ var chromium = sync.OnceValues(func() (context.Context, error) {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path),
 		chromedp.DisableGPU,
-		chromedp.IgnoreCertErrors, // apps under test have certificates of their own making
+		chromedp.IgnoreCertErrors,                     // apps under test have certificates of their own making
+		chromedp.Flag("allow-pre-commit-input", true), // else clicks before the first paint are dropped
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-search-engine-choice-screen", true),
