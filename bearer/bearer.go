@@ -3,7 +3,7 @@
 // nothing but the standard library.
 //
 // It reads a token from one Authorization header and from nowhere else, and writes the answers of RFC 6750 §3: 401
-// without a good token, 403 without what the route requires, 400 for a token sent twice. When it cannot find out (no
+// without a good token, 403 without what the route requires or with a user token that has expired, 400 for a token sent twice. When it cannot find out (no
 // connection, a time-out, a 5xx, an answer that it does not understand, its own credentials refused) it answers 503:
 // never 401, upon which clients throw good tokens away, and never with the protected handler.
 //
@@ -36,6 +36,10 @@ import (
 // ErrInvalid: the token is malformed, unknown, expired or revoked, is no bearer token, or is for another audience. Which
 // of them is not known.
 var ErrInvalid = errors.New("bearer: the token is not valid")
+
+// ErrExpired is ErrInvalid for a user token (a JWT) whose own claims say that its time is over. Its owner does not log in
+// again but uses the refresh token, and is told so by 403 (see Require).
+var ErrExpired = fmt.Errorf("%w: the user token has expired", ErrInvalid)
 
 // ErrUnavailable: nobody can tell whether the token is good. The error's text says why and holds no secret.
 var ErrUnavailable = errors.New("bearer: tokens cannot be verified")
@@ -161,7 +165,7 @@ func newClient(given *http.Client) *http.Client {
 	return &client
 }
 
-// Verify says whom a token stands for: ErrInvalid if it is not good, ErrUnavailable if nobody can tell, also when ctx
+// Verify says whom a token stands for: ErrInvalid if it is not good (ErrExpired for a user token whose time is over), ErrUnavailable if nobody can tell, also when ctx
 // ends first. What can be no token by its form is ErrInvalid without a call.
 func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
 	if !wellFormed(token) {
@@ -173,6 +177,9 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
 		return id.clone(), nil
 	}
 	id, err := v.queue.ask(ctx, k, func(ctx context.Context) (Identity, error) { return v.introspect(ctx, k, token) })
+	if errors.Is(err, ErrInvalid) && saysExpired(token, time.Now()) {
+		err = ErrExpired
+	}
 	return id.clone(), err
 }
 

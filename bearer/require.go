@@ -19,6 +19,9 @@ var (
 		description: "the access token is sent twice; send it in the Authorization header only"}
 	invalidToken = &refusal{status: http.StatusUnauthorized, code: "invalid_token",
 		description: "the access token is malformed, unknown, expired or revoked"}
+	// Clients of user tokens take 403 for the sign to use their refresh token.
+	expiredToken = &refusal{status: http.StatusForbidden, code: "invalid_token",
+		description: "Permission Denied: the user token has expired"}
 	unavailable = &refusal{status: http.StatusServiceUnavailable, code: "temporarily_unavailable",
 		description: "access tokens cannot be verified right now; try again in a few seconds"}
 )
@@ -54,6 +57,8 @@ func (v *Verifier) admit(r *http.Request, needs Requirement) (Identity, *refusal
 	}
 	id, err := v.Verify(r.Context(), token)
 	switch {
+	case errors.Is(err, ErrExpired):
+		return Identity{}, expiredToken
 	case errors.Is(err, ErrInvalid):
 		return Identity{}, invalidToken
 	case err != nil:

@@ -3,6 +3,7 @@ package bearer_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -307,5 +309,42 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), "[redacted]") || !strings.Contains(out.String(), id) {
 		t.Errorf("the settings do not print: %s", out.String())
+	}
+}
+
+// TestExpiredUserToken: an inactive JWT that says that its time is over is a 403, as everywhere, and ErrInvalid like every
+// other dead token; one that is active is good whatever it says; and what is no JWT, or says nothing, is a 401.
+func TestExpiredUserToken(t *testing.T) {
+	jwt := func(claims string) string {
+		return "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
+	}
+	ago, soon := strconv.FormatInt(time.Now().Unix()-1, 10), strconv.FormatInt(time.Now().Unix()+3600, 10)
+	for name, c := range map[string]struct {
+		token, answer string
+		status        int
+	}{
+		"expired":                 {jwt(`{"exp":` + ago + `}`), dead, http.StatusForbidden},
+		"expired, in fractions":   {jwt(`{"exp":1.7e9}`), dead, http.StatusForbidden},
+		"dead before its time":    {jwt(`{"exp":` + soon + `}`), dead, http.StatusUnauthorized},
+		"active":                  {jwt(`{"exp":` + ago + `}`), active, http.StatusOK},
+		"without an end":          {jwt(`{"iat":1}`), dead, http.StatusUnauthorized},
+		"with an end as text":     {jwt(`{"exp":"1"}`), dead, http.StatusUnauthorized},
+		"with an end before time": {jwt(`{"exp":-1}`), dead, http.StatusUnauthorized},
+		"with too great an end":   {jwt(`{"exp":1e999}`), dead, http.StatusUnauthorized},
+		"two parts":               {"e30." + base64.RawURLEncoding.EncodeToString([]byte(`{"exp":1}`)), dead, http.StatusUnauthorized},
+		"not base64":              {"e30.+.c2ln", dead, http.StatusUnauthorized},
+		"opaque":                  {token, dead, http.StatusUnauthorized},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v, _ := verifier(t, says(c.answer))
+			w, _ := serve(v, with("Bearer "+c.token))
+			if w.Code != c.status || c.status != http.StatusOK && w.Header().Get("WWW-Authenticate") != invalid {
+				t.Errorf("status = %d %s, want %d", w.Code, w.Body, c.status)
+			}
+			_, err := v.Verify(t.Context(), c.token)
+			if errors.Is(err, bearer.ErrExpired) != (c.status == http.StatusForbidden) || errors.Is(err, bearer.ErrInvalid) != (c.status != http.StatusOK) {
+				t.Errorf("Verify: %v", err)
+			}
+		})
 	}
 }

@@ -1,7 +1,9 @@
 package resource
 
 import (
+	"encoding/base64"
 	"net/http"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -19,8 +21,8 @@ const (
 )
 
 // TestExamples: the example in each language answers alike: to good tokens, to none, to malformed and dead ones, to those
-// that may not; to a revoked one from the next request on; and with 503
-// when Xenoauth cannot be asked.
+// that may not; to a revoked one from the next request on; and with 503 when Xenoauth cannot be asked. A user token that has
+// expired is 403, as everywhere.
 func TestExamples(t *testing.T) {
 	t.Parallel()
 	for language, command := range examples {
@@ -36,6 +38,30 @@ func TestExamples(t *testing.T) {
 				}
 			}, withCatalogue(t))
 		})
+	}
+}
+
+// TestExamplesNeedAnOwner: a permission on oneself that is asked for without saying whose data it is about is refused by the
+// JavaScript example when the server starts; in Python it lets only those through who have the permission on everybody.
+func TestExamplesNeedAnOwner(t *testing.T) {
+	t.Parallel()
+	program := `import { permission } from "./bearer.mjs"; try { permission("user:fetch:self"); } catch (e) { console.log(e.name); }`
+	cmd := exec.Command(need(t, "node"), "--input-type=module", "--eval", program)
+	cmd.Dir = "../../docs/examples/javascript"
+	if out, err := cmd.CombinedOutput(); err != nil || string(out) != "TypeError\n" {
+		t.Errorf("JavaScript says %q, %v; want a TypeError", out, err)
+	}
+	program = `import bearer
+v = bearer.Verifier("a", "b", "https://issuer.test")
+v.introspect = lambda token: {"active": True, "token_type": "Bearer", "sub": "u", "permissions": ["user:fetch:self"]}
+try:
+    v.require(["Bearer x"], "/", permission="user:fetch:self")
+except bearer.Refusal as r:
+    print(r.status)`
+	cmd = exec.Command(need(t, "python3"), "-B", "-c", program)
+	cmd.Dir = "../../docs/examples/python"
+	if out, err := cmd.CombinedOutput(); err != nil || string(out) != "403\n" {
+		t.Errorf("Python says %q, %v; want 403", out, err)
 	}
 }
 
@@ -70,6 +96,13 @@ func testExample(t *testing.T, w *world, api program) {
 		"dots":                   {"/contacts", []string{"Bearer " + strings.Repeat(".", 9000)}, 401, invalid},
 		"an unknown token":       {"/contacts", []string{"Bearer " + all[:len(all)-1] + "_"}, 401, invalid},
 		"a refresh token":        {"/contacts", []string{"Bearer " + refresh}, 401, invalid},
+		"an expired user token":  {"/contacts", []string{"Bearer " + jwt(`{"exp":1700000000}`)}, 403, invalid},
+		"a dead user token":      {"/contacts", []string{"Bearer " + jwt(`{"exp":4000000000}`)}, 401, invalid},
+		"a JWT without an end":   {"/contacts", []string{"Bearer " + jwt(`{"iat":1}`)}, 401, invalid},
+		"a JWT about nothing":    {"/contacts", []string{"Bearer " + jwt(`[1]`)}, 401, invalid},
+		"a JWT of another kind":  {"/contacts", []string{"Bearer " + jwt(`{"exp":"1700000000x"}`)}, 401, invalid},
+		"less than a JWT":        {"/contacts", []string{"Bearer x." + encoded(`{"exp":1700000000}`)}, 401, invalid},
+		"no claims":              {"/contacts", []string{"Bearer x.y.z"}, 401, invalid},
 	} {
 		a := api.get(c.path, c.authorization...)
 		if a.Status != c.status || a.Header.Get("WWW-Authenticate") != c.challenge {
@@ -133,6 +166,11 @@ func testExampleKinds(t *testing.T, w *world, api program) {
 		}
 	}
 }
+
+// jwt is a token with these claims that nobody signed.
+func jwt(claims string) string { return encoded(`{"alg":"ES256"}`) + "." + encoded(claims) + ".c2ln" }
+
+func encoded(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 
 func wantRefusal(t *testing.T, a rig.Answer) {
 	t.Helper()

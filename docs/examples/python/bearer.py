@@ -4,6 +4,7 @@ import base64
 import json
 import logging
 import re
+import time
 import urllib.parse
 import urllib.request
 
@@ -34,6 +35,18 @@ class Identity(dict):
 
     def has_permission(self, name):
         return name in (self.get("permissions") or [])
+
+
+def _says_expired(token):
+    """Whether an inactive token is a user token (a JWT) that says that its time is over. Then the answer is 403, upon which
+    its client uses the refresh token. Nothing vouches for what it says, and nothing else depends on it. A minute is for
+    clocks that differ."""
+    parts = token.split(".")
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        return len(parts) == 3 and float(claims["exp"]) <= time.time() + 60
+    except (IndexError, KeyError, TypeError, ValueError, OverflowError):
+        return False
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -95,6 +108,8 @@ class Verifier:
         except Exception as error:  # whatever it is, nobody knows whether the token is good
             logging.error("access tokens cannot be verified: %s", error)
             raise Refusal(503, "temporarily_unavailable", "access tokens cannot be verified right now") from None
+        if not answer["active"] and _says_expired(match.group(1)):
+            raise Refusal(403, "invalid_token", "Permission Denied: the user token has expired", ', error="invalid_token"')
         # Xenoauth's access tokens are bearer tokens; a refresh token has no type.
         if not answer["active"] or answer.get("token_type") != "Bearer":
             raise invalid
