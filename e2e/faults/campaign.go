@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"xenoauth/e2e/port"
 	"xenoauth/internal/dbtest"
 )
 
@@ -87,12 +88,12 @@ func (c *Campaign) begin(ctx context.Context, binary string, o Options, args []s
 	if c.cluster == nil {
 		c.database = "sqlite:" + filepath.Join(c.dir, "xenoauth.db")
 	}
-	port, err := freePort()
+	free, err := port.Free()
 	if err != nil {
 		return err
 	}
 	c.server = &server{
-		binary: binary, database: c.database, args: slices.Concat(serveArgs, args), port: port, logPath: filepath.Join(c.dir, "server.log"),
+		binary: binary, database: c.database, args: slices.Concat(serveArgs, args), port: free, logPath: filepath.Join(c.dir, "server.log"),
 	}
 	if err := c.server.start(ctx); err != nil {
 		return err

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -47,17 +46,6 @@ type server struct {
 const patience = 3 * time.Minute
 
 var opsPattern = regexp.MustCompile(`metrics on (http://[^)]+)\)`)
-
-// freePort is one that nobody listens on.
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a port: %w", err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, err
-}
 
 func (s *server) issuer() string { return "http://localhost:" + s.port }
 

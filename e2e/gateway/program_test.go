@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"xenoauth/e2e/port"
 	"xenoauth/e2e/rig"
 	"xenoauth/internal/dbtest"
 )
@@ -66,14 +67,17 @@ func need(t *testing.T, name string) string {
 func (p product) start(t *testing.T, xenoauth, api string) string {
 	t.Helper()
 	program, dir, attributes := need(t, p.name), t.TempDir(), unprivileged(t)
-	address := freeAddress(t)
+	free, err := port.Free()
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := "127.0.0.1:" + free
 	for _, name := range p.files {
 		text, err := os.ReadFile(filepath.Join(examples, name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, port, _ := net.SplitHostPort(address)
-		config := strings.NewReplacer("127.0.0.1:8080", xenoauth, "127.0.0.1:8081", api, "127.0.0.1:8000", address, ":8000 {", ":"+port+" {").Replace(string(text))
+		config := strings.NewReplacer("127.0.0.1:8080", xenoauth, "127.0.0.1:8081", api, "127.0.0.1:8000", address, ":8000 {", ":"+free+" {").Replace(string(text))
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(p.adapt(config, dir)), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -139,14 +143,4 @@ func unprivileged(t *testing.T) *syscall.SysProcAttr {
 	}
 	attributes.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 	return attributes
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
 }
