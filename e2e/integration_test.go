@@ -109,12 +109,13 @@ func TestIntegrationCarriers(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		key := r.AddKey(r.U.Account.ID, "")
 		body := rig.Keys(key)
-		for _, media := range []string{"", "application/json", "application/json; charset=utf-8", "Application/JSON;charset=UTF-8", "text/json", "application/vnd.x+json"} {
+		for _, media := range []string{"", "application/json", "application/json; charset=utf-8", "Application/JSON;charset=UTF-8", "text/json", "application/vnd.x+json", "application/json;charset=utf8"} {
 			r.Integrate(body, "Content-Type", media).WantIntegration(t)
 		}
 		for _, media := range []string{"application/x-www-form-urlencoded", "text/plain", "multipart/form-data", "nonsense/", "application/json; charset=utf-16"} {
 			r.Integrate(body, "Content-Type", media).WantMessage(t, http.StatusBadRequest)
 		}
+		r.Integrate(body, "Content-Encoding", "identity").WantIntegration(t)
 		r.Integrate(body, "Content-Encoding", "gzip").WantMessage(t, http.StatusBadRequest)
 		r.IntegrateAt("/authorization/integration?AccountAPIKey="+key.Text, `{}`).WantMessage(t, http.StatusBadRequest)
 		r.Integrate(`{}`, "Authorization", "Bearer "+key.Text, "AccountAPIKey", key.Text).WantMessage(t, http.StatusBadRequest)
@@ -122,13 +123,17 @@ func TestIntegrationCarriers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if a := r.Do(request); a.Status != http.StatusMethodNotAllowed || a.Header.Get("Allow") != "POST" {
-			t.Errorf("GET: %d, Allow %q", a.Status, a.Header.Get("Allow"))
+		request.Header.Set("Accept", "text/html, */*")
+		a := r.Do(request)
+		a.WantMessage(t, http.StatusMethodNotAllowed)
+		if a.Header.Get("Allow") != "POST" {
+			t.Errorf("GET: Allow %q", a.Header.Get("Allow"))
 		}
 	})
 }
 
-// TestServiceEndpoint: a bot's own address answers like the general one, for this bot.
+// TestServiceEndpoint: a bot's own address answers like the general one, for this bot; that of a bot which is not there, or of
+// another account's, is 404.
 func TestServiceEndpoint(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		key, bot, other := r.AddKey(r.U.Account.ID, ""), r.AddBot(r.U.Account.ID, "One"), r.AddBot(r.U.Account.ID, "Two")
@@ -140,6 +145,14 @@ func TestServiceEndpoint(t *testing.T) {
 		r.IntegrateAt(address, rig.Keys(key)).WantIntegration(t)
 		r.IntegrateAt(address, rig.Keys(key, other)).WantMessage(t, http.StatusForbidden)
 		r.IntegrateAt(address, `{}`).WantMessage(t, http.StatusBadRequest)
+		stranger := r.AddUser("stranger@users.test")
+		theirs, gone := r.AddBot(stranger.Account.ID, "Theirs"), r.AddBot(r.U.Account.ID, "Gone")
+		if err := r.Rules.RemoveBot(t.Context(), rig.Operator, "", gone.ID); err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []string{theirs.ID, gone.ID, "0123456789abcdef01234567", "nobody"} {
+			r.IntegrateAt("/bots/"+id+"/authorization/integration", rig.Keys(key)).WantMessage(t, http.StatusNotFound)
+		}
 		if page := r.LoggedIn(r.U).Get("/account/bots/" + bot.ID); !strings.Contains(page.Body, r.URL+"/bots/"+bot.ID) {
 			t.Errorf("the bot's page does not show its service endpoint: %.500s", page.Body)
 		}
@@ -283,6 +296,28 @@ func TestGuessingOneKeyIsLimited(t *testing.T) {
 		if limited != 5 {
 			t.Errorf("%d of 25 tries at one key from ten addresses were limited, want 5", limited)
 		}
+		r.WantLive(key.Text, false) // it is no token, which is no guess
+		token := r.AddKey(r.U.Account.ID, "", "agent")
+		for i := range 25 {
+			guess := rig.Graft(token.Text, format.New(secret.APIKey).Reveal())
+			want := http.StatusUnauthorized
+			if i >= 20 {
+				want = http.StatusTooManyRequests
+			}
+			if a := r.Me(guess, "X-Forwarded-For", "203.0.114."+string(rune('0'+i%10))); a.Status != want {
+				t.Errorf("guess %d at a key as a token: %d, want %d", i, a.Status, want)
+			}
+		}
+		r.WantLive(token.Text, true)
+		bot := r.AddBot(r.U.Account.ID, "One")
+		for i := range 25 {
+			r.Integrate(rig.Keys(key, rig.Bot{Bot: bot.Bot, Secret: format.New(secret.Bot).Reveal()}), "X-Forwarded-For", "203.0.115."+string(rune('0'+i%10))).WantMessage(t, http.StatusForbidden)
+		}
+		a := r.Integrate(rig.Keys(key, rig.Bot{Bot: bot.Bot, Secret: format.New(secret.Bot).Reveal()}), "X-Forwarded-For", "203.0.115.99")
+		if a.Header.Get("Retry-After") == "" {
+			t.Errorf("guesses at one bot's secret from ten addresses: %s, want to be told to wait", a.Body)
+		}
+		r.Integrate(rig.Keys(key, bot)).WantIntegration(t)
 		r.Integrate(rig.Keys(rig.Key{Text: other}), "X-Forwarded-For", "203.0.113.77").WantMessage(t, http.StatusNotFound)
 		r.Integrate(rig.Keys(key)).WantIntegration(t)
 	}, func(o *server.Options) { o.Failures.Client = 20; o.TrustedProxies = rig.Loopback })

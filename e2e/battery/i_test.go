@@ -206,8 +206,8 @@ func TestBattery_I4(t *testing.T) {
 			{"non-expiring", forever, r.A, person, map[string]any{"scope": "contacts", "client_id": r.A.ID, "sub": r.U.ID, "account": r.U.Account.ID,
 				"username": r.U.Email, "token_type": "Bearer", "iss": r.URL}},
 			{"expiring", f.access, echo, append(person, "exp"), map[string]any{"client_id": echo.ID, "sub": r.U.ID}},
-			{"of the app itself", own, r.A, []string{"active", "scope", "client_id", "sub", "token_type", "iat", "exp", "iss"}, map[string]any{"scope": "faqs", "sub": r.A.ID}},
-			{"refresh", f.refresh, echo, []string{"active", "scope", "client_id", "sub", "account", "installation", "iat", "exp", "iss"}, map[string]any{"sub": r.U.ID}},
+			{"of the app itself", own, r.A, []string{"active", "scope", "client_id", "sub", "token_type", "iat", "exp", "iss", "permissions"}, map[string]any{"scope": "faqs", "sub": r.A.ID}},
+			{"refresh", f.refresh, echo, []string{"active", "scope", "client_id", "sub", "account", "installation", "iat", "exp", "iss", "permissions"}, map[string]any{"sub": r.U.ID}},
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				r := r.With(t)

@@ -1,10 +1,12 @@
 package battery
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,10 +47,26 @@ func TestBattery_J6(t *testing.T) {
 			r.WantLive(token, true)
 			shiftIntegrations(r, 30*time.Second)
 			r.WantLive(token, false)
+
+			fresh := r.Integrate(rig.Keys(r.AddKey(r.U.Account.ID, ""))).WantIntegration(t)
+			for ahead, live := range map[time.Duration]bool{3630 * time.Second: true, 3660 * time.Second: false} {
+				later := r.With(t)
+				later.Store = fast{r.Store, ahead}
+				later.Sibling().WantLive(fresh, live)
+			}
 		})
 		t.Run("ends", func(t *testing.T) { j6Ends(t, r.With(t)) })
 	})
 }
+
+// fast is a store whose database's clock is ahead of the server's.
+type fast struct {
+	store.Store
+	by time.Duration
+}
+
+// Now is the database's time.
+func (a fast) Now() time.Time { return a.Store.Now().Add(a.by) }
 
 func j6Keys(t *testing.T, r *rig.Rig) {
 	key, revoked, rotated := r.AddKey(r.U.Account.ID, ""), r.AddKey(r.U.Account.ID, ""), r.AddKey(r.U.Account.ID, "")
@@ -247,8 +265,19 @@ func j7Made(t *testing.T, r *rig.Rig) {
 		}
 	}
 	last := key[len(key)-1]
-	for _, wrong := range []string{key[:75] + string(last^1), "xnoa" + key[4:], strings.ToUpper(key), key + "0", key[:40]} {
-		r.WantLive(wrong, false)
+	unasked := &unasked{Store: r.Store}
+	deaf := r.With(t)
+	deaf.Store = unasked
+	front := deaf.Sibling()
+	for _, wrong := range []string{key[:75] + string(last^1), "xnoa" + key[4:], strings.ToUpper(key), key + "0", key[:40], " " + key, key + " x", "\t" + key, key + "\t,"} {
+		front.WantLive(wrong, false)
+	}
+	if n := unasked.questions.Load(); n != 0 {
+		t.Errorf("%d malformed keys were looked up", n)
+	}
+	front.Me(key)
+	if n := unasked.questions.Load(); n != 1 {
+		t.Errorf("the key itself was looked up %d times, want 1", n)
 	}
 	rotated := b.Post("/account/keys/"+id+"/rotate", rig.Pairs("keep", "now"))
 	rotated.WantPage(t, http.StatusOK)
@@ -259,6 +288,24 @@ func j7Made(t *testing.T, r *rig.Rig) {
 		t.Errorf("revoke: %d", a.Status)
 	}
 	r.WantLive(next, false)
+}
+
+// unasked counts the look-ups of keys and app tokens in front of a real store.
+type unasked struct {
+	store.Store
+	questions atomic.Int64
+}
+
+// KeyBySecret counts.
+func (u *unasked) KeyBySecret(ctx context.Context, id store.LookupID) (store.KeyAccess, error) {
+	u.questions.Add(1)
+	return u.Store.KeyBySecret(ctx, id)
+}
+
+// AccessByID counts.
+func (u *unasked) AccessByID(ctx context.Context, kind store.TokenKind, id store.LookupID) (store.Access, error) {
+	u.questions.Add(1)
+	return u.Store.AccessByID(ctx, kind, id)
 }
 
 func j7Scoped(t *testing.T, r *rig.Rig) {

@@ -60,13 +60,16 @@ func (r *Rig) Grant(b *Browser, app App, parameters ...string) Answer {
 }
 
 // Me asks GET /api/me with a token.
-func (r *Rig) Me(token string) Answer {
+func (r *Rig) Me(token string, headers ...string) Answer {
 	r.t.Helper()
 	request, err := http.NewRequest(http.MethodGet, r.URL+"/api/me", nil)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	request.Header.Set("Authorization", "Bearer "+token)
+	for i := 0; i+1 < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
 	return r.Do(request)
 }
 

@@ -12,8 +12,8 @@ import (
 )
 
 var (
-	// ErrKey: there is no such account API key, or not any more. Callers learn no more.
-	ErrKey = errors.New("unknown account API key")
+	// ErrKey: there is no such API key, or not any more. Callers learn no more.
+	ErrKey = errors.New("unknown API key")
 	// ErrNoAPI: the account of a right key is disabled, or its plan may not use the platform's API.
 	ErrNoAPI = errors.New("the account may not use the platform's API")
 )
@@ -73,7 +73,7 @@ func (v *Verifier) mayUseAPI(a store.Account, live bool) bool {
 func (v *Verifier) inspectKey(ctx context.Context, c secret.Credential) (Identity, error) {
 	a, err := v.keyBySecret(ctx, c)
 	if errors.Is(err, ErrKey) {
-		return Identity{}, ErrInvalid
+		return Identity{}, fmt.Errorf("%w: %w", ErrInvalid, ErrKey)
 	}
 	if err != nil {
 		return Identity{}, err

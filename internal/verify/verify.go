@@ -83,7 +83,8 @@ func New(s Store, f secret.Format, c *scope.Catalogue, options ...Option) *Verif
 // Close stops the background writer after a last write.
 func (v *Verifier) Close(ctx context.Context) error { return v.usage.close(ctx) }
 
-// Lookup says whose access token this is, and records its use. ErrInvalid, ErrExpired for a user token, or store.ErrUnavailable when nobody can tell.
+// Lookup says whose access token this is, and records its use. ErrInvalid (for an API key that opens nothing ErrKey, too),
+// ErrExpired for a user token, or store.ErrUnavailable when nobody can tell.
 func (v *Verifier) Lookup(ctx context.Context, token string) (Identity, error) {
 	id, err := v.Inspect(ctx, token)
 	if err == nil {

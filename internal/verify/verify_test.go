@@ -40,12 +40,8 @@ func newFixture(t *testing.T) *fixture {
 	account := store.Account{ID: secret.NewPublicID("acc_"), Name: "Ursula", Plan: "standard", CreatedAt: now}
 	f.must(st.CreateUser(t.Context(), operator, f.user, account))
 	f.app, f.secret = f.addApp(account.ID, true)
-	request := store.Request{ID: secret.NewID(), Hash: make([]byte, 32), Session: []byte("s"), AppID: f.app.ID, RedirectURI: "https://app.test/cb",
-		Scope: f.app.Scopes, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}
-	f.must(st.CreateRequest(t.Context(), request))
 	var err error
-	f.installation, err = st.Install(t.Context(), operator, store.Approval{Request: request.ID, Session: request.Session, RedirectURI: request.RedirectURI,
-		Installation: store.Installation{ID: secret.NewPublicID("ins_"), UserID: f.user.ID, AccountID: account.ID, AppID: f.app.ID, Scopes: f.app.Scopes}})
+	f.installation, err = f.install(account.ID)
 	f.must(err)
 	f.token = f.grant(store.Grant{})
 	family := store.Family{ID: secret.NewID(), Scope: f.app.Scopes, CreatedAt: now}
@@ -54,6 +50,17 @@ func newFixture(t *testing.T) *fixture {
 	f.grant(store.Grant{Family: &family, Refresh: &store.Refresh{ID: refresh.ID, Hash: hash[:], Family: family.ID, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}})
 	f.refresh = refresh.Reveal()
 	return f
+}
+
+// install has the user approve the app on an account.
+func (f *fixture) install(accountID string) (store.Installation, error) {
+	f.t.Helper()
+	now := f.store.Now()
+	request := store.Request{ID: secret.NewID(), Hash: make([]byte, 32), Session: []byte("s"), AppID: f.app.ID, RedirectURI: "https://app.test/cb",
+		Scope: f.app.Scopes, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}
+	f.must(f.store.CreateRequest(f.t.Context(), request))
+	return f.store.Install(f.t.Context(), operator, store.Approval{Request: request.ID, Session: request.Session, RedirectURI: request.RedirectURI,
+		Installation: store.Installation{ID: secret.NewPublicID("ins_"), UserID: f.user.ID, AccountID: accountID, AppID: f.app.ID, Scopes: f.app.Scopes}})
 }
 
 // addApp registers an app with the scopes contacts and widgets.
@@ -239,21 +246,34 @@ func TestReversibleAndFinal(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	for name, c := range map[string]struct {
-		end, back func(f *fixture) error // back nil: final
+		end, back func(f *fixture) error
+		final     bool // back is tried all the same, and brings nothing back
 	}{
 		"user disabled": {
 			func(f *fixture) error { return f.store.SetUserDisabled(ctx, operator, f.user.ID, true) },
-			func(f *fixture) error { return f.store.SetUserDisabled(ctx, operator, f.user.ID, false) }},
+			func(f *fixture) error { return f.store.SetUserDisabled(ctx, operator, f.user.ID, false) }, false},
 		"app suspended": {
 			func(f *fixture) error { return f.store.SetAppSuspended(ctx, operator, f.app.ID, true) },
-			func(f *fixture) error { return f.store.SetAppSuspended(ctx, operator, f.app.ID, false) }},
+			func(f *fixture) error { return f.store.SetAppSuspended(ctx, operator, f.app.ID, false) }, false},
 		"user left the account": {
 			func(f *fixture) error {
 				return f.store.RemoveMember(ctx, operator, f.installation.AccountID, f.user.ID)
-			}, nil},
-		"app deleted":  {func(f *fixture) error { return f.store.DeleteApp(ctx, operator, f.app.ID) }, nil},
-		"user deleted": {func(f *fixture) error { return f.store.DeleteUser(ctx, operator, f.user.ID) }, nil},
-		"app removed":  {func(f *fixture) error { return f.store.RemoveInstallation(ctx, operator, "", f.installation.ID) }, nil},
+			},
+			func(f *fixture) error {
+				return f.store.AddMember(ctx, operator, f.installation.AccountID, f.user.ID, scope.RoleAdmin)
+			}, false},
+		"app deleted": {
+			func(f *fixture) error { return f.store.DeleteApp(ctx, operator, f.app.ID) },
+			func(f *fixture) error { return f.store.SetAppSuspended(ctx, operator, f.app.ID, false) }, true},
+		"user deleted": {
+			func(f *fixture) error { return f.store.DeleteUser(ctx, operator, f.user.ID) },
+			func(f *fixture) error { return f.store.SetUserDisabled(ctx, operator, f.user.ID, false) }, true},
+		"app removed": {
+			func(f *fixture) error { return f.store.RemoveInstallation(ctx, operator, "", f.installation.ID) },
+			func(f *fixture) error {
+				_, err := f.install(f.installation.AccountID)
+				return err
+			}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -274,10 +294,10 @@ func TestReversibleAndFinal(t *testing.T) {
 			want(true)
 			f.must(c.end(f))
 			want(false)
-			if c.back != nil {
-				f.must(c.back(f))
-				want(true)
+			if err := c.back(f); err != nil && (!c.final || !errors.Is(err, store.ErrNotFound)) {
+				t.Fatal(err)
 			}
+			want(!c.final)
 		})
 	}
 }

@@ -27,7 +27,7 @@ type introspection struct {
 	ExpiresAt    int64              `json:"exp,omitempty"`
 	Issuer       string             `json:"iss"`
 	Audience     any                `json:"aud,omitempty"`
-	Permissions  []scope.Permission `json:"permissions,omitempty"`
+	Permissions  []scope.Permission `json:"permissions"` // never null
 }
 
 type inactive struct {
@@ -73,6 +73,9 @@ func (h *Handler) newIntrospection(id verify.Identity) introspection {
 	a := introspection{
 		Active: true, Scope: id.Scopes.String(), ClientID: id.ClientID, Subject: id.Subject,
 		Installation: id.Installation, IssuedAt: id.IssuedAt.Unix(), Issuer: h.issuer, Permissions: id.Permissions,
+	}
+	if a.Permissions == nil {
+		a.Permissions = []scope.Permission{}
 	}
 	if id.Kind != secret.Refresh {
 		a.TokenType = "Bearer"

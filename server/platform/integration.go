@@ -84,11 +84,14 @@ func (h *Handler) integrate(w http.ResponseWriter, r *http.Request, keys integra
 	case err != nil:
 		return secret.Credential{}, err
 	}
+	if err := h.atHome(r, key); err != nil {
+		return secret.Credential{}, err
+	}
 	var bot *store.BotAccess
 	if keys.bot != "" {
 		b, err := h.verify.Bot(r.Context(), verify.BotCredentials{Key: keys.bot, Secret: secret.Text(keys.botSecret)})
 		if errors.Is(err, verify.ErrClient) || err == nil && !mayUse(b, key, r.PathValue("bot")) {
-			return secret.Credential{}, h.refused(w, r, keys.botSecret, errBot)
+			return secret.Credential{}, h.refused(w, r, keys.bot, errBot)
 		}
 		if err != nil {
 			return secret.Credential{}, err
@@ -96,6 +99,20 @@ func (h *Handler) integrate(w http.ResponseWriter, r *http.Request, keys integra
 		bot = &b
 	}
 	return h.issuer.IntegrationToken(r.Context(), key, bot, h.verify.Plans())
+}
+
+// atHome answers 404 at the address of a bot that is not there, or is another account's: a program with an address of
+// yesterday must not get a token of the whole account instead.
+func (h *Handler) atHome(r *http.Request, key store.KeyAccess) error {
+	id := r.PathValue("bot")
+	if id == "" {
+		return nil
+	}
+	b, err := h.directory.Bot(r.Context(), "", id)
+	if errors.Is(err, store.ErrNotFound) || err == nil && b.AccountID != key.Key.AccountID {
+		return web.NotFound()
+	}
+	return err
 }
 
 // mayUse says whether a proven bot is of the key's account, and the one whose address was asked, if it was one's.

@@ -1,6 +1,7 @@
 package platform
 
 import (
+	"errors"
 	"net/http"
 
 	"xenoauth/internal/scope"
@@ -53,6 +54,9 @@ func (h *Handler) Me(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	id, err := h.verify.Lookup(r.Context(), token)
+	if errors.Is(err, verify.ErrKey) {
+		return h.web.RefusedKey(r, token, err)
+	}
 	if err != nil {
 		return err
 	}

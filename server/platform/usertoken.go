@@ -122,7 +122,7 @@ func (h *Handler) proveBot(r *http.Request, email, apiSecret string) (store.User
 	}
 	bot, err := h.verify.Bot(r.Context(), verify.BotCredentials{Email: address, Secret: secret.Text(apiSecret)})
 	if errors.Is(err, verify.ErrClient) {
-		err = h.web.RefusedKey(r, apiSecret, errLogIn(err))
+		err = h.web.RefusedKey(r, address, errLogIn(err))
 	}
 	if err != nil {
 		return store.User{}, store.LookupID{}, err

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -47,6 +48,23 @@ func TestTalliesAreBounded(t *testing.T) {
 	}
 	if n := len(c.of); n > maxTallies {
 		t.Errorf("%d are kept, want at most %d", n, maxTallies)
+	}
+}
+
+// TestOneAddressCrowdsOutNobody: an address that must wait counts nowhere else, however many keys it tries.
+func TestOneAddressCrowdsOutNobody(t *testing.T) {
+	t.Parallel()
+	toolkit := &Toolkit{limits: newLimits(nil, []byte("key"), FailureLimits{Client: 3})}
+	r := httptest.NewRequest(http.MethodPost, "/", nil)
+	waits := 0
+	for i := range 2 * maxTallies {
+		var limited *LimitError
+		if errors.As(toolkit.RefusedKey(r, fmt.Sprintf("xnok_%022d", i), errors.New("unknown")), &limited) {
+			waits++
+		}
+	}
+	if n := len(toolkit.limits.clients.of); waits != 2*maxTallies-3 || n != 4 {
+		t.Errorf("of %d guesses %d were told to wait, and %d counts are kept; want all but 3, and 4", 2*maxTallies, waits, n)
 	}
 }
 

@@ -26,10 +26,12 @@ type jsonMessage struct {
 
 func (m messageHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.t.apiHeaders(w.Header())
-	err := m.h(w, r)
-	if err == nil {
-		return
+	if err := m.h(w, r); err != nil {
+		m.refuse(w, r, err)
 	}
+}
+
+func (m messageHandler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	e := classify(err)
 	m.t.noteError(r, e, err)
 	for name, values := range e.Header {
@@ -79,14 +81,14 @@ func readMembers(body []byte, names []string) (Values, error) {
 
 // saysJSON says whether the headers let the body be JSON, as it is.
 func saysJSON(h http.Header) bool {
-	if h.Get("Content-Encoding") != "" {
+	if encoding := h.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return false
 	}
 	if h.Get("Content-Type") == "" {
 		return true
 	}
 	media, parameters, err := mime.ParseMediaType(h.Get("Content-Type"))
-	if charset, given := parameters["charset"]; given && !strings.EqualFold(charset, "utf-8") {
+	if charset, given := parameters["charset"]; given && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "utf8") {
 		return false
 	}
 	return err == nil && (media == "application/json" || media == "text/json" || strings.HasSuffix(media, "+json"))
@@ -130,13 +132,16 @@ func publicPart(credential string) string {
 }
 
 // RefusedKey is Refused for a key or bot secret: it also counts by the beginning of what was presented, whoever presents
-// it, so that guessing the rest from many addresses is slow, too.
+// it, so that guessing the rest from many addresses is slow, too. An address that must wait already counts nowhere else:
+// it could crowd out of memory what was counted of others, and of itself.
 func (t *Toolkit) RefusedKey(r *http.Request, key string, cause error) error {
-	byKey := t.limits.clients.add("key "+publicPart(key), time.Now())
 	refused := t.Refused(r, cause)
 	var limited *LimitError
-	if byKey > 0 && !errors.As(refused, &limited) {
-		return &LimitError{Wait: byKey, Cause: cause}
+	if errors.As(refused, &limited) {
+		return refused
+	}
+	if wait := t.limits.clients.add("key "+publicPart(key), time.Now()); wait > 0 {
+		return &LimitError{Wait: wait, Cause: cause}
 	}
 	return refused
 }

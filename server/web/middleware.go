@@ -161,7 +161,7 @@ func (t *Toolkit) CleanPath(next http.Handler) http.Handler {
 	})
 }
 
-// Routes serves mux and replaces its plain 404 and 405 by ours. A 405 has the form, page or JSON, of what the address
+// Routes serves mux and replaces its plain 404 and 405 by ours. A 405 has the form, page or JSON of either dialect, of what the address
 // answers to other methods; a 404 the form that the client asks for.
 func (t *Toolkit) Routes(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -177,17 +177,21 @@ func (t *Toolkit) Routes(mux *http.ServeMux) http.Handler {
 			t.fail(w, r, wantsPage(r), NotFound())
 			return
 		}
-		page := wantsPage(r)
+		refusal := &Error{Status: http.StatusMethodNotAllowed, Header: http.Header{"Allow": {allow}},
+			Description: "This address answers to " + allow + " only."}
 		other := r.Clone(r.Context())
 		other.Method, _, _ = strings.Cut(allow, ",")
-		switch h, _ := mux.Handler(other); h.(type) {
+		switch h, _ := mux.Handler(other); h := h.(type) {
 		case pageHandler, openHandler:
-			page = true
+			t.fail(w, r, true, refusal)
 		case apiHandler:
-			page = false
+			t.fail(w, r, false, refusal)
+		case messageHandler:
+			t.apiHeaders(w.Header())
+			h.refuse(w, r, refusal)
+		default:
+			t.fail(w, r, wantsPage(r), refusal)
 		}
-		t.fail(w, r, page, &Error{Status: http.StatusMethodNotAllowed, Header: http.Header{"Allow": {allow}},
-			Description: "This address answers to " + allow + " only."})
 	})
 }
 
