@@ -66,6 +66,7 @@ type Bots interface {
 	// CreateBot stores b, its user, its membership and its first secret. ErrEnded: the account is not live. ErrLimit:
 	// MaxBots are there already.
 	CreateBot(ctx context.Context, by Actor, b Bot, first Secret) error
+	// BotByID finds a bot by its id, or by its APIKey, which no id is like.
 	BotByID(ctx context.Context, id string) (Bot, error)
 	// BotsByUser lists the bots of all accounts of which the user is an admin, newest first.
 	BotsByUser(ctx context.Context, userID string) ([]Bot, error)

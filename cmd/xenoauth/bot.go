@@ -134,8 +134,8 @@ func (p *program) botRotate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rotate BOT",
 		Short: "Replace the API secret of a bot; its API key stays",
-		Long: `Replace the API secret of a bot, named by its id or e-mail address, and print the new one, this
-once. Its API key stays.
+		Long: `Replace the API secret of a bot, named by its id, API key or e-mail address, and print the new one,
+this once. Its API key stays.
 
 The old secret stops working at once, with the integration tokens that were got with it, unless
 --old-until gives it time, so that the new one can be rolled out. Two work at a time at most.`,

@@ -137,7 +137,7 @@ func TestBotCommands(t *testing.T) {
 			t.Errorf("a key for a bot acts as %q, want bot", got)
 		}
 		var rotated object
-		l.ok(t, &rotated, "bot", "rotate", fmt.Sprint(b["email"]))
+		l.ok(t, &rotated, "bot", "rotate", fmt.Sprint(b["api_key"]))
 		wantNames(t, rotated, "id", "email", "api_key", "api_secret", "old_until")
 		if rotated["api_key"] != b["api_key"] || rotated["api_secret"] == b["api_secret"] {
 			t.Errorf("rotated %v", rotated)

@@ -63,7 +63,13 @@ func viewToken(id verify.Identity) tokenView {
 
 func (v tokenView) fields() []field {
 	fields := []field{
-		{"active", "yes"}, {"token id", v.TokenID}, {"kind", v.Kind}, {"app", strings.TrimSpace(v.ClientID + "  " + v.AppName)}, {"subject", v.Subject},
+		{"active", "yes"}, {"token id", v.TokenID}, {"kind", v.Kind}, {"subject", v.Subject},
+	}
+	switch {
+	case v.AppName != "":
+		fields = append(fields, field{"app", v.ClientID + "  " + v.AppName})
+	case v.ClientID != "":
+		fields = append(fields, field{"API key", v.ClientID})
 	}
 	if v.User != nil {
 		fields = append(fields, field{"user", v.User.ID + "  " + v.User.Email})

@@ -68,7 +68,7 @@ func (d *Directory) CreateBot(ctx context.Context, by store.Actor, accountID, na
 	return b, c, nil
 }
 
-// Bot returns a bot, named by its id or its e-mail address, to an admin of its account; to anybody else it does not exist
+// Bot returns a bot, named by its id, its API key or its e-mail address, to an admin of its account; to anybody else it does not exist
 // (store.ErrNotFound). userID "" is the operator.
 func (d *Directory) Bot(ctx context.Context, userID, ref string) (store.Bot, error) {
 	id := ref

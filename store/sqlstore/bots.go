@@ -64,7 +64,7 @@ func (s *Store) CreateBot(ctx context.Context, by store.Actor, b store.Bot, firs
 }
 
 var (
-	selectBot        = selectBots + `b.id = $2`
+	selectBot        = selectBots + `(b.id = $2 OR b.api_key = $2)`
 	selectBotsByUser = selectBots + ofAdmin("b") + ` ORDER BY b.created_at DESC, b.id DESC`
 	selectBotsPage   = selectBots + `b.id > $2 ORDER BY b.id LIMIT $3`
 )

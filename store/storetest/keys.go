@@ -216,6 +216,9 @@ func testBotLife(t *testing.T, st store.Store) {
 	ctx := t.Context()
 	u, a := NewUser(t, st)
 	b, first := NewBot(t, st, a.ID)
+	if named, err := st.BotByID(ctx, b.APIKey); err != nil || named.ID != b.ID {
+		t.Errorf("the bot by its API key: %+v, %v", named, err)
+	}
 	got, err := st.BotByID(ctx, b.ID)
 	no(t, err)
 	want := b
