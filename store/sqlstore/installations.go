@@ -3,6 +3,8 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"slices"
+	"time"
 
 	"xenoauth/internal/scope"
 	"xenoauth/store"
@@ -141,7 +143,7 @@ func (s *Store) LiveInstallations(ctx context.Context, userID, appID string) (li
 }
 
 // selectInstalledApps: a live token is one that was not revoked, or a family that can still be refreshed. Last used is
-// told by the tokens there are.
+// told by installation_uses, and by the tokens there are where a replica of an older version has noted a use.
 const selectInstalledApps = `SELECT ` + installationColumns + `, a.name, a.homepage, a.verified_at, c.name, u.name, u.email,
 (SELECT COUNT(*) FROM tokens t WHERE t.installation_id = i.id AND t.installation_id <> '' AND t.revoked_at IS NULL)
 + (SELECT COUNT(*) FROM families f JOIN refresh_tokens r ON r.family_id = f.id AND r.family_id <> '' AND r.rotated_at IS NULL
@@ -149,7 +151,8 @@ const selectInstalledApps = `SELECT ` + installationColumns + `, a.name, a.homep
 (SELECT MAX(l.used_at) FROM tokens t JOIN last_used l ON l.id = t.id
 	WHERE t.installation_id = i.id AND t.installation_id <> '' AND t.revoked_at IS NULL),
 (SELECT MAX(l.used_at) FROM expiring_tokens t JOIN last_used l ON l.id = t.id
-	WHERE t.installation_id = i.id AND t.installation_id <> '')
+	WHERE t.installation_id = i.id AND t.installation_id <> ''),
+(SELECT l.used_at FROM installation_uses l WHERE l.installation_id = i.id)
 FROM installations i
 JOIN apps a ON a.id = i.app_id AND a.deleted_at IS NULL
 JOIN accounts c ON c.id = i.account_id AND c.deleted_at IS NULL
@@ -163,13 +166,11 @@ WHERE i.id IN (
 ORDER BY i.created_at DESC, i.id DESC`
 
 func readInstalledApp(scan scanner) (i store.InstalledApp, err error) {
-	verified, expiring := i.RemovedAt, i.RemovedAt
+	var verified, expiring, ever time.Time
 	err = scan(append(toInstallation(&i.Installation), &i.AppName, &i.AppHomepage, toTime(&verified), &i.AccountName, &i.UserName,
-		&i.UserEmail, &i.Tokens, toTime(&i.LastUsedAt), toTime(&expiring))...)
+		&i.UserEmail, &i.Tokens, toTime(&i.LastUsedAt), toTime(&expiring), toTime(&ever))...)
 	i.AppVerified = !verified.IsZero()
-	if expiring.After(i.LastUsedAt) {
-		i.LastUsedAt = expiring
-	}
+	i.LastUsedAt = slices.MaxFunc([]time.Time{i.LastUsedAt, expiring, ever}, time.Time.Compare)
 	return i, err
 }
 
@@ -184,12 +185,17 @@ WHERE id = $1 AND removed_at IS NULL AND ($2 = '' OR user_id = $2 OR EXISTS (
 	SELECT 1 FROM members m WHERE m.account_id = installations.account_id AND m.user_id = $2 AND m.role = 'admin'))
 RETURNING account_id, app_id`
 
+const deleteInstallationUse = `DELETE FROM installation_uses WHERE installation_id = $1`
+
 // RemoveInstallation implements store.Installations. Codes and tokens end with this one row.
 func (s *Store) RemoveInstallation(ctx context.Context, by store.Actor, userID, id string) (err error) {
 	defer tried(&err, "remove installation %s", id)
 	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
 		e := store.Event{Kind: store.EventInstallationRemoved, InstallationID: id}
 		if err := q.row(ctx, removeInstallation, []any{id, userID, s.micros()}, &e.AccountID, &e.AppID); err != nil {
+			return err
+		}
+		if _, err := q.exec(ctx, deleteInstallationUse, id); err != nil {
 			return err
 		}
 		return s.record(ctx, q, by, e)

@@ -247,6 +247,11 @@ func testInstalledApps(t *testing.T, st store.Store) {
 		t.Fatalf("installed app (-want +got):\n%s", diff)
 	}
 	equal(t, "tokens of an installation without any", apps[0].Tokens, 0)
+	no(t, st.EndFamily(ctx, system, late.Family.ID, ""))
+	no(t, st.RevokeToken(ctx, system, store.NonExpiring, used.Token.ID))
+	gone := list(w.user)[1]
+	equal(t, "tokens when all have ended", gone.Tokens, 0)
+	equal(t, "last used when all have ended", gone.LastUsedAt, at)
 	sameList(t, "a member's", ids(list(member), id), []string{theirs.ID})
 	no(t, st.RemoveInstallation(ctx, system, "", theirs.ID))
 	sameList(t, "after removal", ids(list(w.user), id), []string{w.ins.ID})
