@@ -121,7 +121,7 @@ func TestBattery_D8(t *testing.T) {
 		t.Run("account of somebody else", func(t *testing.T) {
 			form := url.Values{"name": {"X"}, "redirect_uris": {rig.CB}, "scopes": {"faqs"}, "account": {r.U.Account.ID}}
 			a := b.With(t).Post("/developer/apps", form)
-			a.WantPage(t, http.StatusBadRequest)
+			a.WantPage(t, http.StatusUnprocessableEntity)
 			form.Set("account", "acc_"+strings.Repeat("0", 22))
 			wantSameAnswer(t, a, b.With(t).Post("/developer/apps", form))
 			// Who is an admin of no account may register none at all.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"xenoauth/internal/scope"
 	"xenoauth/internal/secret"
 	"xenoauth/store"
 )
@@ -112,6 +113,19 @@ func (d *Directory) ConsentTo(ctx context.Context, user store.User, r store.Requ
 		return Consent{}, fmt.Errorf("list installations of user %s: %w", user.ID, err)
 	}
 	return Consent{Request: r, App: app, Redirect: redirect, Accounts: members, Live: live}, nil
+}
+
+// Held are the scopes that the person has approved for the app on the account that the request is about; none while that
+// account is still to be chosen.
+func (c Consent) Held() scope.Set {
+	if len(c.Accounts) == 1 {
+		for _, ins := range c.Live {
+			if ins.AccountID == c.Accounts[0].AccountID {
+				return ins.Scopes
+			}
+		}
+	}
+	return scope.Set{}
 }
 
 // Covered returns the installation that makes another consent needless, if there is one (RFC 6749 §10.2, RFC 8252 §8.6): the

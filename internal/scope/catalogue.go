@@ -139,7 +139,8 @@ func (c *Catalogue) leadsOn(name string) bool {
 }
 
 // Describe returns the scopes of the set, each once and without the implied
-// ones, in the order of the catalogue. Unknown names are left out.
+// ones, in the order of the catalogue. Unknown names are left out. Whoever tells
+// people what an app may do describes the expanded set.
 func (c *Catalogue) Describe(set Set) []Scope {
 	canonical, _ := c.Canonical(set)
 	described := make([]Scope, 0, canonical.Len())

@@ -107,7 +107,7 @@ func (h *Handler) inWords(app store.InstalledApp, user store.User) installedApp 
 	}
 	return installedApp{
 		ID: app.ID, Name: app.AppName, HomepageHost: web.Host(app.AppHomepage), AccountName: app.AccountName, By: by,
-		Verified: app.AppVerified, Connected: app.Tokens > 0, Scopes: h.catalogue.Describe(app.Scopes),
+		Verified: app.AppVerified, Connected: app.Tokens > 0, Scopes: h.catalogue.Describe(h.catalogue.Expand(app.Scopes)),
 		CreatedAt: app.CreatedAt, LastUsedAt: app.LastUsedAt,
 	}
 }

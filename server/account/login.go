@@ -36,7 +36,11 @@ func (h *Handler) ShowLogIn(w http.ResponseWriter, r *http.Request) error {
 		web.Redirect(w, r, web.NextURL(next))
 		return nil
 	}
-	return h.renderLogIn(w, r, http.StatusOK, logInPage{Next: next})
+	page := logInPage{Next: next}
+	if hint, err := directory.NormalizeEmail(r.URL.Query().Get("login_hint")); err == nil {
+		page.Email = hint
+	}
+	return h.renderLogIn(w, r, http.StatusOK, page)
 }
 
 // LogIn starts a session. What was wrong is not told apart, so that the page does not tell which addresses exist.

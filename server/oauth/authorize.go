@@ -35,7 +35,7 @@ func (h *Handler) Authorize(w http.ResponseWriter, r *http.Request) error {
 	request := h.readRequest(params, app, redirect)
 	visitor := web.VisitorOf(r.Context())
 	if visitor == nil {
-		return h.sendToLogIn(w, r, redirect, request)
+		return h.sendToLogIn(w, r, redirect, request, params.Get("login_hint"))
 	}
 	return h.ask(w, r, visitor, request)
 }
@@ -76,8 +76,9 @@ func (h *Handler) client(r *http.Request, params web.Values) (store.App, directo
 }
 
 // sendToLogIn parks the request and sends the browser to log in, from where it comes back by the request's id. What
-// was wrong with the request is told after that, unless the app asked for no page at all (prompt=none).
-func (h *Handler) sendToLogIn(w http.ResponseWriter, r *http.Request, redirect directory.ValidatedRedirect, request store.Request) error {
+// was wrong with the request is told after that, unless the app asked for no page at all (prompt=none). A hint that is an
+// e-mail address stands in the form already.
+func (h *Handler) sendToLogIn(w http.ResponseWriter, r *http.Request, redirect directory.ValidatedRedirect, request store.Request, hint string) error {
 	if request.Prompt == "none" && request.Fault == "" {
 		return h.refuse(w, r, redirect, request.State, issuer.Errorf(issuer.LoginRequired, "the user is not logged in"))
 	}
@@ -85,7 +86,11 @@ func (h *Handler) sendToLogIn(w http.ResponseWriter, r *http.Request, redirect d
 	if err != nil {
 		return err
 	}
-	web.Redirect(w, r, "/login?next="+url.QueryEscape(id))
+	to := url.Values{"next": {id}}
+	if email, err := directory.NormalizeEmail(hint); err == nil {
+		to.Set("login_hint", email)
+	}
+	web.Redirect(w, r, "/login?"+to.Encode())
 	return nil
 }
 
@@ -106,7 +111,7 @@ func (h *Handler) ask(w http.ResponseWriter, r *http.Request, visitor *web.Visit
 		return h.grant(w, r, visitor, consent, installation)
 	}
 	if request.Prompt == "none" {
-		return h.refuse(w, r, consent.Redirect, request.State, issuer.Errorf(issuer.ConsentRequired, "the user has not approved this yet"))
+		return h.refuse(w, r, consent.Redirect, request.State, issuer.Errorf(issuer.ConsentRequired, "the user has to be asked"))
 	}
 	return h.showConsent(w, r, visitor, consent)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/go-oauth2/oauth2/v4"
@@ -12,6 +13,7 @@ import (
 
 	"xenoauth/internal/directory"
 	"xenoauth/internal/issuer"
+	"xenoauth/internal/scope"
 	"xenoauth/server/web"
 	"xenoauth/store"
 )
@@ -140,18 +142,29 @@ func (h *Handler) consentPage(visitor *web.Visitor, c directory.Consent, id stri
 			Initials:     web.Initials(c.App.Name),
 			Verified:     !c.App.VerifiedAt.IsZero(),
 		},
-		Scopes:        h.catalogue.Describe(c.Request.Scope),
 		RequestID:     id,
 		RedirectHost:  hostOf(c.Redirect.URI()),
 		RedirectShown: c.Redirect.URI(),
 		Loopback:      strings.HasPrefix(c.Redirect.URI(), "http://"),
 		User:          visitor.User,
-		Known:         len(c.Live) > 0,
 	}
+	page.Scopes, page.Held = h.inWords(c)
 	for _, m := range c.Accounts {
 		page.Accounts = append(page.Accounts, web.ConsentAccount{ID: m.AccountID, Name: m.AccountName, Selected: len(c.Accounts) == 1})
 	}
 	return page
+}
+
+// inWords describes what the app asks for, with all that comes with it. Where it has something already, asked is what is
+// new, and held the rest; who is asked again for nothing new is shown all of it.
+func (h *Handler) inWords(c directory.Consent) (asked, held []scope.Scope) {
+	asked = h.catalogue.Describe(h.catalogue.Expand(c.Request.Scope))
+	has := h.catalogue.Expand(c.Held())
+	fresh := slices.DeleteFunc(slices.Clone(asked), func(s scope.Scope) bool { return has.Has(s.Name) })
+	if len(fresh) == 0 {
+		return asked, nil
+	}
+	return fresh, h.catalogue.Describe(has)
 }
 
 // hostOf is what a person recognises of an address: its host, or the scheme of a native app's.

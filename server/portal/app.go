@@ -117,7 +117,7 @@ func (h *Handler) accounts(r *http.Request) ([]account, error) {
 	}
 	var accounts []account
 	for _, m := range members {
-		if m.Role == scope.RoleAdmin {
+		if m.Role == scope.RoleAdmin && !m.Disabled {
 			accounts = append(accounts, account{ID: m.AccountID, Name: m.AccountName})
 		}
 	}

@@ -67,8 +67,9 @@ func (h *Handler) CreateApp(w http.ResponseWriter, r *http.Request) error {
 	if page.AccountID == "" && len(accounts) == 1 {
 		page.AccountID = accounts[0].ID
 	}
-	if !slices.ContainsFunc(accounts, func(a account) bool { return a.ID == page.AccountID }) {
-		return web.BadRequest("account", "must be an account of which you are an admin")
+	if fault := accountFault(accounts, page.AccountID); fault != "" {
+		page.Errors = directory.FieldErrors{"account": fault}
+		return h.renderForm(w, r, http.StatusUnprocessableEntity, page)
 	}
 	app, credential, err := h.directory.CreateApp(r.Context(), web.VisitorOf(r.Context()).Actor(r), page.AccountID, page.Form)
 	if err != nil {
@@ -82,6 +83,17 @@ func (h *Handler) CreateApp(w http.ResponseWriter, r *http.Request) error {
 		result.Secret = credential.Reveal()
 	}
 	return h.web.Render(w, r, http.StatusOK, "secret", result)
+}
+
+// accountFault says why no app can be registered in the account, which may have changed since the form was shown.
+func accountFault(accounts []account, id string) string {
+	switch {
+	case len(accounts) == 0:
+		return "You are not an admin of an account that is in use, so the app could belong to nobody. Ask an admin of your account."
+	case !slices.ContainsFunc(accounts, func(a account) bool { return a.ID == id }):
+		return "Choose an account of which you are an admin."
+	}
+	return ""
 }
 
 // ShowEditApp is the form as it stands.

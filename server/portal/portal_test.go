@@ -342,7 +342,7 @@ func TestOtherPeoplesAppsDoNotExist(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		stranger.want(stranger.post("/developer/apps", "account", members[0].AccountID, "name", "Planted", "redirect_uris", "https://evil.test/cb", "scopes", "faqs"), http.StatusBadRequest, "", "account")
+		stranger.want(stranger.post("/developer/apps", "account", members[0].AccountID, "name", "Planted", "redirect_uris", "https://evil.test/cb", "scopes", "faqs"), http.StatusUnprocessableEntity, "", "Choose an account", `value="Planted"`)
 	})
 }
 
@@ -369,7 +369,7 @@ func TestOnlyAdminsRegisterAndChooseTheAccount(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.want(d.get("/developer/apps/new"), http.StatusOK, "", `<select id="account"`, eve.AccountID)
-	d.want(d.post("/developer/apps", "name", "x", "redirect_uris", "https://app.test/cb", "scopes", "faqs"), http.StatusBadRequest, "", "account")
+	d.want(d.post("/developer/apps", "name", "x", "redirect_uris", "https://app.test/cb", "scopes", "faqs"), http.StatusUnprocessableEntity, "", "Choose an account", `value="https://app.test/cb"`)
 	id, _ := d.register("account", eve.AccountID)
 	other.want(other.get("/developer/apps/"+id), http.StatusOK, "", "Chat Insights") // admins of the account share it
 	if err := st.SetMemberRole(ctx, by, eve.AccountID, eve.UserID, scope.RoleAgent); err != nil {

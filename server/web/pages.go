@@ -17,14 +17,14 @@ type ErrorPage struct {
 // ConsentPage is the data of consent.html.
 type ConsentPage struct {
 	App           ConsentApp
-	Scopes        []scope.Scope    // what the app asks for
+	Scopes        []scope.Scope    // what the app asks for, and what comes with it
+	Held          []scope.Scope    // what it has already; then Scopes are new
 	Accounts      []ConsentAccount // of which one is chosen; never empty
 	RequestID     string           // of the stored request that Allow and Deny decide
 	RedirectHost  string           // where the browser goes next, as people know it: app.test
 	RedirectShown string           // the full redirect URI, for those who look closer
 	Loopback      bool             // the browser goes to a program on this computer
 	User          store.User
-	Known         bool // the app is installed already and asks for more
 }
 
 // ConsentApp is who asks.
