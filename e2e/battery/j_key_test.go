@@ -31,7 +31,9 @@ func TestBattery_J6(t *testing.T) {
 		t.Run("at once", func(t *testing.T) {
 			key, bot := r.AddKey(r.U.Account.ID, ""), r.AddBot(r.U.Account.ID, "Bot")
 			seen := map[string]bool{}
-			for _, a := range rig.Race(t, 50, func(int) rig.Answer { return r.Integrate(rig.Keys(key, bot)) }) {
+			for _, a := range rig.Race(t, 50, func(int) rig.Answer {
+				return patiently(func() rig.Answer { return r.Integrate(rig.Keys(key, bot)) })
+			}) {
 				token := a.WantIntegration(t)
 				seen[token] = true
 				r.With(t).WantLive(token, true)

@@ -54,7 +54,9 @@ func TestBattery_J4(t *testing.T) {
 		// 29 days and a minute later it is time to make the next key.
 		month := 30 * 24 * time.Hour
 		one.Exec(`UPDATE signing_keys SET active_from = active_from - $1, created_at = created_at - $1`, (month - 24*time.Hour + time.Minute).Microseconds())
-		for _, a := range rig.Race(t, 20, func(i int) rig.Answer { return replicas[i%2].LogInProgram(one.U.Email, rig.Password) }) {
+		for _, a := range rig.Race(t, 20, func(i int) rig.Answer {
+			return patiently(func() rig.Answer { return replicas[i%2].LogInProgram(one.U.Email, rig.Password) })
+		}) {
 			live(a.WantUserPair(one))
 		}
 		kids := published(t, one)

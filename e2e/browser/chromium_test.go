@@ -32,6 +32,7 @@ var chromium = sync.OnceValues(func() (context.Context, error) {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path),
 		chromedp.DisableGPU,
+		chromedp.WSURLReadTimeout(2*patience),         // a cold start beside other tests
 		chromedp.IgnoreCertErrors,                     // apps under test have certificates of their own making
 		chromedp.Flag("allow-pre-commit-input", true), // else clicks before the first paint are dropped
 		chromedp.Flag("disable-quic", true),

@@ -223,7 +223,8 @@ func (m *migration) contended(ctx context.Context, holder bool) error {
 	return nil
 }
 
-// waits until two programs are connected to the database.
+// waits until one program holds the lock and another has asked for it in vain. Each has several connections, so that
+// counting those tells nothing.
 func (m *migration) waits(ctx context.Context) error {
 	db, err := openDB(m.Campaign.database)
 	if err != nil {
@@ -232,7 +233,10 @@ func (m *migration) waits(ctx context.Context) error {
 	defer db.Close()
 	return until(ctx, patience, "the second replica waits", func() bool {
 		var n int
-		err := db.QueryRowContext(ctx, `SELECT COUNT(*) FROM pg_stat_activity WHERE datname = $1 AND application_name = 'xenoauth'`, m.database).Scan(&n)
-		return err == nil && n >= 2
+		err := db.QueryRowContext(ctx, `SELECT COUNT(*) FROM pg_stat_activity a
+WHERE a.datname = $1 AND a.application_name = 'xenoauth' AND a.query LIKE '%pg_try_advisory_lock%'
+AND NOT EXISTS (SELECT 1 FROM pg_locks l WHERE l.pid = a.pid AND l.locktype = 'advisory' AND l.granted)
+AND EXISTS (SELECT 1 FROM pg_locks l WHERE l.database = a.datid AND l.locktype = 'advisory' AND l.granted)`, m.database).Scan(&n)
+		return err == nil && n >= 1
 	})
 }

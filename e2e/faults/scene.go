@@ -44,8 +44,11 @@ func (s *Scene) strike(ctx context.Context, do func() error) error {
 	s.load.full.Store(true)
 	defer s.load.full.Store(false)
 	// Without such a moment it is done all the same, and the report says that it does not count.
-	_ = until(ctx, 20*time.Second, "enough requests are in flight", func() bool { return s.world.client.flying.Load() >= enough })
-	flying := int(s.world.client.flying.Load())
+	flying := 0
+	_ = until(ctx, 20*time.Second, "enough requests are in flight", func() bool {
+		flying = int(s.world.client.flying.Load())
+		return flying >= enough
+	})
 	if s.report.Strikes == 0 || flying < s.report.Flying {
 		s.report.Flying = flying
 	}

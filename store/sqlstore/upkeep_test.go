@@ -147,11 +147,7 @@ func TestSweepPassesOverLockedRows(t *testing.T) {
 	if _, err := tx.ExecContext(t.Context(), `SELECT 1 FROM codes WHERE id = $1 FOR UPDATE`, codes[0].ID[:]); err != nil {
 		t.Fatal(err)
 	}
-	start := time.Now()
-	wantSwept(t, st, "beside a lock", map[string]int64{"codes": 2})
-	if d := time.Since(start); d > time.Second {
-		t.Errorf("it waited %v for the lock", d)
-	}
+	wantSwept(t, st, "beside a lock", map[string]int64{"codes": 2}) // waiting for it would end in an error
 	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
 	}
