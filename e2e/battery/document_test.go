@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"xenoauth/e2e/faults"
 )
 
 var update = flag.Bool("update", false, "write docs/battery.md anew")
@@ -37,6 +39,7 @@ L1 L2 L3 L4 L8
 H1 H2 H3 H4 H5 H8
 G1 G2 G3 G4 G5
 J1 J2 J3 J4 J5 J6 J7
+F1 F2 F3 F5 F6 F7 F9 F16 F18 F21 F22
 `)
 
 var groups = []struct{ letter, title string }{
@@ -69,6 +72,7 @@ type row struct {
 // TestBatteryDocument keeps docs/battery.md equal to the tests, and every required row present.
 func TestBatteryDocument(t *testing.T) {
 	rows := readRows(t)
+	addFaults(rows)
 	for _, id := range required {
 		if _, ok := rows[id]; !ok {
 			t.Errorf("row %s of the battery has no test TestBattery_%s", id, id)
@@ -123,6 +127,30 @@ func readRows(t *testing.T) map[string]row {
 		}
 	}
 	return rows
+}
+
+// addFaults adds the rows that the fault oracle runs, on the databases that it runs them on, and F9, which TestOutage does:
+// a full disk needs one of its own.
+func addFaults(rows map[string]row) {
+	for _, database := range []string{"Postgres", "SQLite"} {
+		short := map[string]bool{}
+		for _, f := range faults.Short(database) {
+			short[f.Name] = true
+		}
+		for _, f := range faults.Long(database) {
+			run := "make faults"
+			if short[f.Name] {
+				run = "make test, longer in make faults"
+			}
+			r := rows[f.Name]
+			if r.says != "" {
+				r.says += "; "
+			}
+			rows[f.Name] = row{id: f.Name, says: r.says + f.Title + " (" + database + ": " + run + ")", file: "docs/faults.md"}
+		}
+	}
+	rows["F9"] = row{id: "F9", says: "disk full for data and journal of Postgres, for SQLite, and for the log: 503, nothing acknowledged is lost, all works when " +
+		"there is room again (TestOutage)", file: "e2e/outage_disk_test.go"}
 }
 
 func render(rows map[string]row) string {
