@@ -33,6 +33,8 @@ var (
 	// ErrEnded: something that the write depends on (app, installation, user, account, membership, redirect URI,
 	// scope) is no longer live, so the write did not happen.
 	ErrEnded = errors.New("no longer live")
+	// ErrKeyLost: a key of the server's is gone, though there is what hangs on it.
+	ErrKeyLost = errors.New("the key is missing")
 	// ErrLimit: the write would exceed a documented bound, such as two live secrets an app.
 	ErrLimit = errors.New("limit reached")
 	// ErrInvalid: the database refused a value as malformed (bad encoding, too long). The edge should have.
@@ -96,7 +98,7 @@ type Store interface {
 // Keys holds the server's own symmetric keys, one for each purpose, shared by all replicas.
 type Keys interface {
 	// EnsureKey returns the key kept under name, storing candidate first if there is none. When replicas race, all
-	// get the one that won.
+	// get the one that won. ErrKeyLost: there is none any more, and another would not open what the old one closed.
 	EnsureKey(ctx context.Context, name string, candidate []byte) ([]byte, error)
 }
 

@@ -30,8 +30,8 @@ type TableSize struct {
 // Figures are how much there is of what matters, each at most MostCounted.
 type Figures struct {
 	Apps          int64 // not deleted
-	Installations int64 // not removed
-	Tokens        int64 // non-expiring ones, not revoked
+	Installations int64 // live, as all that they hang on is
+	Tokens        int64 // non-expiring ones of those, not revoked
 }
 
 // Upkeep removes what has expired, in small batches that never stand in the way of a request, and looks at the health of

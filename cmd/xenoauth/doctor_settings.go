@@ -16,9 +16,32 @@ func (r *report) lookAtSettings() {
 	}
 	if len(r.settings.faults) == 0 {
 		r.lookAtIssuer()
-		r.lookAtProxies()
 	}
+	r.lookAtProxies()
+	r.lookAtGuards()
 	r.lookAtFile()
+}
+
+// muchFailure is how many wrong passwords no person types, and no office, in a quarter of an hour.
+const muchFailure = 10_000
+
+// lookAtGuards finds what protects something, and is switched off.
+func (r *report) lookAtGuards() {
+	if r.serve.opsPort != "" && !bothLoopbacks(r.serve.opsHost) {
+		r.attend("--ops-listen is %s, and that listener asks nobody who they are: let only your monitoring reach it, or listen on 127.0.0.1.", r.settings.text("ops-listen"))
+	}
+	f := r.serve.options.Failures
+	for _, bound := range []struct {
+		name string
+		most int
+	}{{"--login-failures", f.LogIn}, {"--ip-failures", f.IP}, {"--client-failures", f.Client}} {
+		if bound.most >= muchFailure {
+			r.attend("%s is %d: nobody who guesses is stopped.", bound.name, bound.most)
+		}
+	}
+	if r.serve.allowUnsafe {
+		r.attend("--allow-unsafe-database is set: serve would start on a database that loses what it acknowledged; take it out when it has served its purpose.")
+	}
 }
 
 // lookAtIssuer compares the public address with where serve listens.

@@ -160,6 +160,13 @@ func TestDoctorOnSettings(t *testing.T) {
 		"a proxy nobody knows":      {"--issuer https://auth.example.com", "--trusted-proxies is empty"},
 		"a proxy":                   {"--issuer https://auth.example.com --trusted-proxies 10.0.0.0/8", ""},
 		"everybody a proxy":         {"--trusted-proxies 10.0.0.0/8,0.0.0.0/0", "any client may invent its address"},
+		"everybody, and a fault":    {"--trusted-proxies 0.0.0.0/0 --issuer http://auth.example.com", "any client may invent its address"},
+		"metrics for everybody":     {"--ops-listen 0.0.0.0:9090", "asks nobody who they are"},
+		"metrics for all names":     {"--ops-listen :9090", "asks nobody who they are"},
+		"metrics for this machine":  {"--ops-listen [::1]:9090", ""},
+		"no metrics":                {"--ops-listen off", ""},
+		"no limit of log-ins":       {"--login-failures 100000", "--login-failures is 100000"},
+		"any database":              {"--allow-unsafe-database", "--allow-unsafe-database is set"},
 		"a grace that is too short": {"--retention-grace 1m", "retention-grace"},
 		"two things":                {"--code-lifetime 1h --token-limit 0", "token-limit"},
 	} {

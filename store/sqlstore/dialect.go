@@ -36,8 +36,10 @@ var postgres = dialect{
 	version:    `SELECT 'PostgreSQL ' || current_setting('server_version')`,
 	unsafe: `SELECT name, setting FROM pg_settings
 WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off' ORDER BY name`,
-	// The counters of the statistics are newer than the estimate, and empty after a crash.
-	tables: `SELECT c.relname::text, COALESCE(NULLIF(s.n_live_tup, 0), CAST(GREATEST(c.reltuples, 0) AS BIGINT)), pg_total_relation_size(c.oid)
+	// Small tables are counted. Of the others there are two estimates, which can both be behind: the counters of the statistics
+	// begin anew after a crash.
+	tables: `SELECT c.relname::text, CASE WHEN pg_relation_size(c.oid) < 33554432 THEN -1
+	ELSE GREATEST(s.n_live_tup, CAST(c.reltuples AS BIGINT)) END, pg_total_relation_size(c.oid)
 FROM pg_class c LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid
 WHERE c.relkind = 'r' AND c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
 ORDER BY c.relname`,

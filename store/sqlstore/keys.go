@@ -1,11 +1,19 @@
 package sqlstore
 
-import "context"
+import (
+	"context"
+	"fmt"
+
+	"xenoauth/store"
+)
 
 const (
 	insertKey = `INSERT INTO server_keys (name, value, created_at) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING`
 	selectKey = `SELECT value FROM server_keys WHERE name = $1`
 )
+
+// locked says by name of a key which table has what only that key opens.
+var locked = map[string]string{"cookie": "sessions", "signing": "signing_keys"}
 
 // EnsureKey implements store.Keys.
 func (s *Store) EnsureKey(ctx context.Context, name string, candidate []byte) (key []byte, err error) {
@@ -13,6 +21,19 @@ func (s *Store) EnsureKey(ctx context.Context, name string, candidate []byte) (k
 	err = s.read().row(ctx, selectKey, []any{name}, &key)
 	if !notFound(err) {
 		return key, err
+	}
+	if table := locked[name]; table != "" {
+		var n int64
+		if err := s.read().row(ctx, countFirst(table), []any{1}, &n); err != nil {
+			return nil, err
+		}
+		if n > 0 {
+			// Another replica may have made the key, and used it, since we looked.
+			if err := s.read().row(ctx, selectKey, []any{name}, &key); !notFound(err) {
+				return key, err
+			}
+			return nil, fmt.Errorf("%w from the table server_keys, and rows of %s depend on it: restore it, or delete those rows if it is lost for good", store.ErrKeyLost, table)
+		}
 	}
 	if _, err := s.db.exec(ctx, insertKey, name, candidate, s.micros()); err != nil {
 		return nil, err

@@ -235,3 +235,36 @@ func TestPanicInATransaction(t *testing.T) {
 		})
 	}
 }
+
+// TestLostKey: a key of the server's that is gone is made anew only while nothing hangs on it, and the refusal leaves no
+// trace, so that the old one can be put back.
+func TestLostKey(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, st store.Store) {
+		ctx := t.Context()
+		for name, row := range map[string]string{
+			"cookie":  `INSERT INTO sessions (id, user_id, created_at, seen_at, expires_at, user_agent, ip) VALUES ($1, 'u', 1, 1, 1, '', '')`,
+			"signing": `INSERT INTO signing_keys (kid, follows, alg, public_key, private_key, created_at, active_from) VALUES ('k', '', 'ES256', $1, $1, 1, 1)`,
+		} {
+			first, err := st.EnsureKey(ctx, name, []byte("first"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			dbtest.Exec(t, st, `DELETE FROM server_keys`)
+			if again, err := st.EnsureKey(ctx, name, []byte("again")); err != nil || string(again) != "again" {
+				t.Errorf("%s, nothing hangs on it: %q, %v", name, again, err)
+			}
+			dbtest.Exec(t, st, row, []byte("x"))
+			dbtest.Exec(t, st, `DELETE FROM server_keys`)
+			for range 2 {
+				if key, err := st.EnsureKey(ctx, name, []byte("third")); !errors.Is(err, store.ErrKeyLost) {
+					t.Errorf("%s, lost: %q, %v", name, key, err)
+				}
+			}
+			dbtest.Exec(t, st, `INSERT INTO server_keys (name, value, created_at) VALUES ($1, $2, 1)`, name, first)
+			if key, err := st.EnsureKey(ctx, name, []byte("third")); err != nil || string(key) != "first" {
+				t.Errorf("%s, put back: %q, %v", name, key, err)
+			}
+		}
+	})
+}

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -116,6 +117,7 @@ func (s *Store) Sweep(ctx context.Context, r store.Retention, limit int) (swept 
 		}
 	}
 	swept = map[string]int64{}
+	var faults []error // one table's must not keep the others from being swept
 	for _, m := range mortals {
 		before, ends := m.before(now, r)
 		left := int64(limit) - swept[m.table]
@@ -124,12 +126,15 @@ func (s *Store) Sweep(ctx context.Context, r store.Retention, limit int) (swept 
 		}
 		rows, uses, err := s.sweep(ctx, m, before, left)
 		if err != nil {
-			return swept, fmt.Errorf("%s: %w", m.table, err)
+			faults = append(faults, fmt.Errorf("%s: %w", m.table, err))
+		}
+		if errors.Is(err, store.ErrUnavailable) { // the other tables would only wait, too
+			break
 		}
 		swept[m.table] += rows
 		swept["last_used"] += uses
 	}
-	return swept, nil
+	return swept, errors.Join(faults...)
 }
 
 func (s *Store) sweep(ctx context.Context, m mortal, before, limit int64) (rows, uses int64, err error) {

@@ -9,8 +9,11 @@ import (
 	"xenoauth/store"
 )
 
-// growing are the tables whose rows stay and whose ids are time-ordered, so that the newest are found by key.
-var growing = map[string]bool{"tokens": true, "families": true, "refresh_tokens": true, "user_families": true, "user_refresh_tokens": true, "audit_events": true}
+// growing are the tables whose ids are time-ordered, so that the newest rows are found by key.
+var growing = map[string]bool{
+	"tokens": true, "expiring_tokens": true, "integration_tokens": true, "families": true, "refresh_tokens": true, "user_families": true,
+	"user_refresh_tokens": true, "codes": true, "requests": true, "client_secrets": true, "audit_events": true,
+}
 
 // TableSizes implements store.Upkeep. On SQLite it reads every table.
 func (s *Store) TableSizes(ctx context.Context, r store.Retention) (list []store.TableSize, err error) {
@@ -73,9 +76,9 @@ func countFirst(from string) string {
 func (s *Store) CountFigures(ctx context.Context) (f store.Figures, err error) {
 	defer tried(&err, "count what is live")
 	for from, count := range map[string]*int64{
-		`apps WHERE deleted_at IS NULL`:          &f.Apps,
-		`installations WHERE removed_at IS NULL`: &f.Installations,
-		`tokens WHERE revoked_at IS NULL`:        &f.Tokens,
+		`apps WHERE deleted_at IS NULL`: &f.Apps,
+		`installations x WHERE x.removed_at IS NULL AND x.id = (SELECT i.id ` + liveRoots + ` AND i.id = x.id)`:                    &f.Installations,
+		`tokens t WHERE t.revoked_at IS NULL AND t.installation_id = (SELECT i.id ` + liveRoots + ` AND i.id = t.installation_id)`: &f.Tokens,
 	} {
 		if err := s.read().row(ctx, countFirst(from), []any{store.MostCounted}, count); err != nil {
 			return store.Figures{}, err

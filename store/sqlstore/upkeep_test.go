@@ -219,6 +219,15 @@ func TestHealth(t *testing.T) {
 		if err != nil || f != (store.Figures{Apps: 1, Installations: 1, Tokens: 3}) {
 			t.Errorf("figures %+v, %v", f, err)
 		}
+		other, _ := storetest.NewApp(t, st, a.ID, nil)
+		removed := storetest.Install(t, st, u, a.ID, other.ID, storetest.Scopes(t, "widgets"))
+		storetest.Redeem(t, st, removed, storetest.TokenGrant(st, removed))
+		if err := st.RemoveInstallation(t.Context(), store.Actor{Kind: store.ActorOperator}, "", removed.ID); err != nil {
+			t.Fatal(err)
+		}
+		if f, err := st.CountFigures(t.Context()); err != nil || f != (store.Figures{Apps: 2, Installations: 1, Tokens: 3}) {
+			t.Errorf("figures after one of two apps was removed: %+v, %v", f, err)
+		}
 		d, err := st.ClockDifference(t.Context())
 		if err != nil || d.Abs() > time.Second {
 			t.Errorf("clock difference %v, %v", d, err)
@@ -232,10 +241,10 @@ func TestHealth(t *testing.T) {
 			sizes[s.Table] = s
 		}
 		tokens, codes := sizes["tokens"], sizes["codes"]
-		if tokens.Day != 3 || tokens.Week != 3 || tokens.Bytes == 0 || !tokens.OldestExpired.IsZero() {
+		if tokens.Day != 4 || tokens.Week != 4 || tokens.Bytes == 0 || !tokens.OldestExpired.IsZero() {
 			t.Errorf("tokens: %+v", tokens)
 		}
-		if !codes.OldestExpired.Equal(ended) || codes.Day != -1 {
+		if !codes.OldestExpired.Equal(ended) || codes.Day != 5 || codes.Rows != 5 || sizes["users"].Day != -1 {
 			t.Errorf("codes: %+v, want the oldest to have ended %v", codes, ended)
 		}
 		if !slices.IsSortedFunc(list, func(a, b store.TableSize) int { return strings.Compare(a.Table, b.Table) }) || sizes["users"].Bytes == 0 {
