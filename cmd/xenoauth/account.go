@@ -148,10 +148,16 @@ and tokens of the account are refused until its plan allows them again.`,
 		Args:    arguments("ACCOUNT_OR_EMAIL", "PLAN"),
 	}
 	asJSON := jsonFlag(cmd)
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		if known := plans(o.apiPlans); !slices.Contains(known, args[1]) {
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+		s := p.load(cmd)
+		known := plans(s.apiPlans())
+		// Faults of settings are reported all together, when the database is opened with them.
+		if s.err() == nil && !slices.Contains(known, args[1]) {
 			return misuse("there is no plan %q: use %s", args[1], strings.Join(known, " or "))
 		}
+		return nil
+	}
+	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
 		a, err := o.directory.ResolveAccount(ctx, args[0])
 		if err != nil {
 			return err
@@ -164,21 +170,28 @@ and tokens of the account are refused until its plan allows them again.`,
 	return cmd
 }
 
-// membership resolves the two ends of a membership and the role, which may be absent where fallback is given.
-func (o *office) membership(ctx context.Context, args []string, fallback scope.Role) (store.Account, store.User, scope.Role, error) {
+// roleArgument is the third argument, once the command runs; fallback where it may be absent and is.
+func roleArgument(cmd *cobra.Command, fallback scope.Role) *scope.Role {
 	role := fallback
-	if len(args) > 2 {
-		var err error
-		if role, err = scope.ParseRole(args[2]); err != nil {
-			return store.Account{}, store.User{}, "", misuse("%q: %v", args[2], err)
+	cmd.PreRunE = func(_ *cobra.Command, args []string) (err error) {
+		if len(args) > 2 {
+			if role, err = scope.ParseRole(args[2]); err != nil {
+				return misuse("%q: %v", args[2], err)
+			}
 		}
+		return nil
 	}
+	return &role
+}
+
+// membership resolves the two ends of a membership.
+func (o *office) membership(ctx context.Context, args []string) (store.Account, store.User, error) {
 	a, err := o.directory.ResolveAccount(ctx, args[0])
 	if err != nil {
-		return store.Account{}, store.User{}, "", err
+		return store.Account{}, store.User{}, err
 	}
 	u, err := o.directory.ResolveUser(ctx, args[1])
-	return a, u, role, err
+	return a, u, err
 }
 
 func (p *program) accountAddMember() *cobra.Command {
@@ -195,16 +208,16 @@ then chooses between accounts on the consent page.`,
 			return arguments("ACCOUNT_OR_EMAIL", "MEMBER_EMAIL", "ROLE")(cmd, args)
 		},
 	}
-	asJSON := jsonFlag(cmd)
+	role, asJSON := roleArgument(cmd, scope.RoleAgent), jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		a, u, role, err := o.membership(ctx, args, scope.RoleAgent)
+		a, u, err := o.membership(ctx, args)
 		if err != nil {
 			return err
 		}
-		if err := o.store.AddMember(ctx, operator(), a.ID, u.ID, role); err != nil {
+		if err := o.store.AddMember(ctx, operator(), a.ID, u.ID, *role); err != nil {
 			return memberError(err, a, u)
 		}
-		return p.done(*asJSON, fmt.Sprintf("%s is now a member with the role %s", u.Email, role), a.ID, a.Name)
+		return p.done(*asJSON, fmt.Sprintf("%s is now a member with the role %s", u.Email, *role), a.ID, a.Name)
 	})
 	return cmd
 }
@@ -220,7 +233,7 @@ refused from then on. On a terminal you are asked first.`,
 	}
 	yes, asJSON := confirmFlag(cmd), jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		a, u, _, err := o.membership(ctx, args, "")
+		a, u, err := o.membership(ctx, args)
 		if err != nil {
 			return err
 		}
@@ -242,16 +255,16 @@ func (p *program) accountSetRole() *cobra.Command {
 		Example: "  xenoauth account set-role ada@example.org charles@example.org guest",
 		Args:    arguments("ACCOUNT_OR_EMAIL", "MEMBER_EMAIL", "ROLE"),
 	}
-	asJSON := jsonFlag(cmd)
+	role, asJSON := roleArgument(cmd, ""), jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		a, u, role, err := o.membership(ctx, args, "")
+		a, u, err := o.membership(ctx, args)
 		if err != nil {
 			return err
 		}
-		if err := o.store.SetMemberRole(ctx, operator(), a.ID, u.ID, role); err != nil {
+		if err := o.store.SetMemberRole(ctx, operator(), a.ID, u.ID, *role); err != nil {
 			return memberError(err, a, u)
 		}
-		return p.done(*asJSON, fmt.Sprintf("%s has the role %s", u.Email, role), a.ID, a.Name)
+		return p.done(*asJSON, fmt.Sprintf("%s has the role %s", u.Email, *role), a.ID, a.Name)
 	})
 	return cmd
 }

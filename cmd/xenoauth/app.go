@@ -114,7 +114,7 @@ hash is kept.`,
 	flags.StringVar(&f.Homepage, "homepage", "", "`URL` of the app's own pages")
 	flags.StringVar(&f.LogoURL, "logo-url", "", "`URL` of the app's logo")
 	asJSON := jsonFlag(cmd)
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+	cmd.PreRunE = func(*cobra.Command, []string) error {
 		switch {
 		case *owner == "" && len(f.RedirectURIs) == 0:
 			return misuse("--owner and --redirect-uri are missing")
@@ -123,6 +123,9 @@ hash is kept.`,
 		case len(f.RedirectURIs) == 0:
 			return misuse("--redirect-uri is missing: name at least one address that users are sent back to")
 		}
+		return nil
+	}
+	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
 		f.Name, f.Confidential = args[0], !*public
 		if !flags.Changed("scope") {
 			f.Scopes = o.catalogue.Names()

@@ -52,15 +52,18 @@ the host of --issuer.`,
 	p.define(cmd.Flags(), "issuer")
 	account := cmd.Flags().String("account", "", "the `ACCOUNT_OR_EMAIL` that the bot belongs to")
 	asJSON := jsonFlag(cmd)
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if *account == "" {
+			return misuse("name the account: --account ACCOUNT_OR_EMAIL")
+		}
+		return nil
+	}
 	cmd.RunE = p.act(func(cmd *cobra.Command, args []string) error {
 		s := p.load(cmd)
 		if text := s.text("issuer"); text != "" {
 			if err := checkIssuer(text); err != nil {
 				s.fault("issuer", "%v", err)
 			}
-		}
-		if *account == "" {
-			return misuse("name the account: --account ACCOUNT_OR_EMAIL")
 		}
 		o, err := p.open(cmd, s)
 		if err != nil {
@@ -143,16 +146,13 @@ The old secret stops working at once, with the integration tokens that were got 
   xenoauth bot rotate 68f0c0ffee00112233445566 --old-until 24h --json`,
 		Args: arguments("BOT"),
 	}
-	oldUntil, asJSON := oldUntilFlag(cmd), jsonFlag(cmd)
+	end, asJSON := oldUntilFlag(cmd), jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		until, err := endOfOld(*oldUntil, o.store.Now())
-		if err != nil {
-			return err
-		}
 		b, err := o.directory.Bot(ctx, "", args[0])
 		if err != nil {
 			return err
 		}
+		until := end.after(o.store.Now())
 		c, err := o.directory.RotateBot(ctx, operator(), "", b.ID, until)
 		if err != nil {
 			return orEndNow(err)

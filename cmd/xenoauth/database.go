@@ -84,7 +84,8 @@ func openStore(ctx context.Context, address string, o sqlstore.Options) (*sqlsto
 	return st, nil
 }
 
-// with runs a command on an opened database.
+// with runs a command on an opened database. What is wrong whatever the database holds, a command's PreRunE says before:
+// wrong usage is no less wrong while the database is away.
 func (p *program) with(run func(ctx context.Context, o *office, args []string) error) func(*cobra.Command, []string) error {
 	return p.act(func(cmd *cobra.Command, args []string) error {
 		o, err := p.open(cmd, p.load(cmd))

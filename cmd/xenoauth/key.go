@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"xenoauth/internal/directory"
+	"xenoauth/internal/scope"
 	"xenoauth/store"
 )
 
@@ -67,10 +67,24 @@ revoked: it acts for a member, never with more than that member's role allows at
 	scopes := cmd.Flags().StringSlice("scope", nil, "roles, separated by commas: guest, agent, bot, admin")
 	user := cmd.Flags().String("user", "", "the `MEMBER` that a key with --scope acts for, by e-mail address or id (default the account's first admin)")
 	asJSON := jsonFlag(cmd)
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		if *account == "" {
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		scoped := cmd.Flags().Changed("scope")
+		switch {
+		case *account == "":
 			return misuse("name the account: --account ACCOUNT_OR_EMAIL")
+		case scoped && len(*scopes) == 0:
+			return misuse("--scope is empty: choose at least one scope, or leave it out for an account API key")
+		case *user != "" && !scoped:
+			return misuse("--user goes with --scope: an account API key acts for the account")
 		}
+		for _, name := range *scopes {
+			if _, err := scope.ParseRole(name); err != nil {
+				return misuse("--scope %q: %v", name, err)
+			}
+		}
+		return nil
+	}
+	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
 		form := directory.KeyForm{Name: args[0]}
 		if cmd.Flags().Changed("scope") {
 			form.Scopes = append([]string{}, *scopes...)
@@ -148,18 +162,18 @@ func (o *office) onlyAccount(ctx context.Context, ref string) (string, error) {
 	return a.ID, err
 }
 
-// oldUntilFlag says when what is replaced ends: at once, unless it is given time.
-func oldUntilFlag(cmd *cobra.Command) *string {
-	return cmd.Flags().String("old-until", "now", "how long the old one works: now or a time such as `24h`")
-}
-
-// endOfOld reads it. Unlike an app's secret, what a key or a bot had before always ends.
-func endOfOld(text string, now time.Time) (time.Time, error) {
-	until, err := parseOldUntil(text, now)
-	if err != nil || until.IsZero() {
-		return time.Time{}, misuse("--old-until %q is not now or a time such as 24h", text)
+// oldUntilFlag says when what is replaced ends: at once, unless it is given time. Unlike an app's secret, what a key or a
+// bot had before always ends.
+func oldUntilFlag(cmd *cobra.Command) *ending {
+	var end ending
+	text := cmd.Flags().String("old-until", "now", "how long the old one works: now or a time such as `24h`")
+	cmd.PreRunE = func(*cobra.Command, []string) (err error) {
+		if end, err = parseOldUntil(*text); err != nil || end.never {
+			return misuse("--old-until %q is not now or a time such as 24h", *text)
+		}
+		return nil
 	}
-	return until, nil
+	return &end
 }
 
 // rotatedKeyView is a new key in JSON: the only time it is shown.
@@ -181,12 +195,9 @@ The old one stops working at once, with the integration tokens that were got wit
   xenoauth key rotate key_0AbCdEfGhIjKlMnOpQrStU --old-until 24h --json`,
 		Args: arguments("KEY"),
 	}
-	oldUntil, asJSON := oldUntilFlag(cmd), jsonFlag(cmd)
+	end, asJSON := oldUntilFlag(cmd), jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		until, err := endOfOld(*oldUntil, o.store.Now())
-		if err != nil {
-			return err
-		}
+		until := end.after(o.store.Now())
 		c, err := o.directory.RotateKey(ctx, operator(), "", args[0], until)
 		if err != nil {
 			return orEndNow(err)

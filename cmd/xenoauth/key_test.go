@@ -50,11 +50,11 @@ func TestKeyCommands(t *testing.T) {
 		}
 
 		l.fails(t, exitUsage, "--account", "key", "add", "x")
-		l.fails(t, exitRefused, "at least one scope", "key", "add", "x", "--account", account, "--scope", "")
-		l.fails(t, exitRefused, "guest, agent, bot, admin", "key", "add", "x", "--account", account, "--scope", "king")
+		l.fails(t, exitUsage, "at least one scope", "key", "add", "x", "--account", account, "--scope", "")
+		l.fails(t, exitUsage, "guest, agent, bot, admin", "key", "add", "x", "--account", account, "--scope", "king")
 		l.fails(t, exitRefused, "name", "key", "add", " ", "--account", account)
 		l.fails(t, exitRefused, "not a member", "key", "add", "x", "--account", account, "--scope", "bot", "--user", "eve@example.org")
-		l.fails(t, exitRefused, "acts for the account", "key", "add", "x", "--account", account, "--user", "ada@example.org")
+		l.fails(t, exitUsage, "acts for the account", "key", "add", "x", "--account", account, "--user", "ada@example.org")
 		l.fails(t, exitRefused, "there is no account", "key", "add", "x", "--account", "acc_nothing")
 
 		var list []object

@@ -79,6 +79,7 @@ func (l line) fails(t *testing.T, code int, saying string, args ...string) {
 	}
 }
 
+// TestWrongUsage: it is named before any database is asked. There is none here.
 func TestWrongUsage(t *testing.T) {
 	t.Parallel()
 	database := "sqlite:" + filepath.Join(t.TempDir(), "none.db")
@@ -108,6 +109,26 @@ func TestWrongUsage(t *testing.T) {
 		{"bad value of a switch", "demo --check=perhaps", "invalid argument"},
 		{"password on the command line", "user add ada@example.org --password secret", "unknown flag: --password"},
 		{"no password", "user add ada@example.org", "--password-stdin"},
+		{"no new password", "user set-password ada@example.org", "--password-stdin"},
+		{"empty password", "user set-password ada@example.org --password-stdin", "standard input is empty"},
+		{"plan that is none", "account set-plan ada@example.org gold", `there is no plan "gold": use standard or free`},
+		{"plan beside a bad setting", "account set-plan ada@example.org gold --api-plans free", "never includes the API"},
+		{"role that is none", "account set-role a@b c@d boss", `"boss": unknown role`},
+		{"role of a new member", "account add-member a@b c@d boss", `"boss": unknown role`},
+		{"app without anything", "app add X", "--owner and --redirect-uri are missing"},
+		{"app without owner", "app add X --redirect-uri https://w.example/cb", "--owner is missing"},
+		{"app without address", "app add X --owner ada@example.org", "--redirect-uri is missing"},
+		{"end of an app's secret", "app rotate-secret app_x --old-until junk", `--old-until "junk" is not keep, now or`},
+		{"end of a resource server's secret", "resource rotate-secret rs_x --old-until -1h", `--old-until "-1h" is not keep, now or`},
+		{"end of a key", "key rotate key_x --old-until keep", `--old-until "keep" is not now or`},
+		{"end of a bot's secret", "bot rotate bot_x --old-until soon", `--old-until "soon" is not now or`},
+		{"key without account", "key add X", "--account"},
+		{"key with a role that is none", "key add X --account a@b --scope agent,boss", `--scope "boss": unknown role`},
+		{"key without a role", "key add X --account a@b --scope=", "at least one scope"},
+		{"user of a key without scope", "key add X --account a@b --user c@d", "--user goes with --scope"},
+		{"bot without account", "bot add X", "--account"},
+		{"no token to inspect", "token inspect -", "standard input is empty"},
+		{"no token to revoke", "token revoke -", "standard input is empty"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

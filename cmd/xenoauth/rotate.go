@@ -60,11 +60,13 @@ func (p *program) rotateCommand(cmd *cobra.Command, rotate func(context.Context,
 	cmd.Long = rotateHelp
 	oldUntil := cmd.Flags().String("old-until", "keep", "how long the old secret works: keep, now or a time such as `24h`")
 	asJSON := jsonFlag(cmd)
+	var end ending
+	cmd.PreRunE = func(*cobra.Command, []string) (err error) {
+		end, err = parseOldUntil(*oldUntil)
+		return err
+	}
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		until, err := parseOldUntil(*oldUntil, o.store.Now())
-		if err != nil {
-			return err
-		}
+		until := end.after(o.store.Now())
 		c, err := rotate(ctx, o, args[0], until)
 		var limit *directory.SecretLimitError
 		if errors.As(err, &limit) {
@@ -87,17 +89,31 @@ func (p *program) rotateCommand(cmd *cobra.Command, rotate func(context.Context,
 	return cmd
 }
 
-// parseOldUntil is when old secrets end; zero is never.
-func parseOldUntil(text string, now time.Time) (time.Time, error) {
+// ending is how long what is replaced works. The zero value ends it at once.
+type ending struct {
+	never bool
+	in    time.Duration
+}
+
+// after is when that is, counted from now by the database's clock; zero is never.
+func (e ending) after(now time.Time) time.Time {
+	if e.never {
+		return time.Time{}
+	}
+	return now.Add(e.in)
+}
+
+// parseOldUntil reads --old-until.
+func parseOldUntil(text string) (ending, error) {
 	switch text {
 	case "keep":
-		return time.Time{}, nil
+		return ending{never: true}, nil
 	case "now":
-		return now, nil
+		return ending{}, nil
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 {
-		return time.Time{}, misuse("--old-until %q is not keep, now or a time such as 24h", text)
+		return ending{}, misuse("--old-until %q is not keep, now or a time such as 24h", text)
 	}
-	return now.Add(d), nil
+	return ending{in: d}, nil
 }

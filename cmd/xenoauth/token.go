@@ -107,16 +107,12 @@ not touched. A dead token is exit code 1.`,
 		Args: fromStandardInput,
 	}
 	p.define(cmd.Flags(), "user-token-secret")
-	asJSON := jsonFlag(cmd)
+	token, asJSON := p.tokenInput(cmd), jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, _ []string) error {
-		token, err := p.readLine("token")
-		if err != nil {
-			return err
-		}
 		v := verify.New(o.store, o.format, o.catalogue, verify.APIPlans(o.apiPlans...), verify.UserTokens(verify.UserTokenOptions{Secret: o.shared}))
-		id, err := v.Inspect(ctx, token)
+		id, err := v.Inspect(ctx, *token)
 		if errors.Is(err, verify.ErrInvalid) {
-			id, err = v.InspectRefresh(ctx, token)
+			id, err = v.InspectRefresh(ctx, *token)
 		}
 		err = errors.Join(err, v.Close(ctx))
 		if errors.Is(err, verify.ErrInvalid) {
@@ -148,13 +144,9 @@ tokens of its family along.`,
 		Example: `  xenoauth token revoke - < token.txt`,
 		Args:    fromStandardInput,
 	}
-	asJSON := jsonFlag(cmd)
+	token, asJSON := p.tokenInput(cmd), jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, _ []string) error {
-		token, err := p.readLine("token")
-		if err != nil {
-			return err
-		}
-		if err := o.directory.RevokeToken(ctx, operator(), token); err != nil {
+		if err := o.directory.RevokeToken(ctx, operator(), *token); err != nil {
 			if errors.Is(err, store.ErrNotFound) {
 				return errors.New("this server has no such token")
 			}
@@ -169,6 +161,16 @@ tokens of its family along.`,
 		return nil
 	})
 	return cmd
+}
+
+// tokenInput is the token on standard input, once the command runs.
+func (p *program) tokenInput(cmd *cobra.Command) *string {
+	var token string
+	cmd.PreRunE = p.act(func(*cobra.Command, []string) (err error) {
+		token, err = p.readLine("token")
+		return err
+	})
+	return &token
 }
 
 // fromStandardInput wants "-" and nothing else: what stands on a command line, other users of the machine can read.

@@ -50,22 +50,17 @@ of the machine could see it.`,
 	p.define(cmd.Flags(), "default-plan")
 	name := cmd.Flags().String("name", "", "what the user is called (default: the address before the @)")
 	isOperator := cmd.Flags().Bool("operator", false, "the user may use the operator's pages")
-	fromStdin := cmd.Flags().Bool("password-stdin", false, "read the password from standard input")
-	asJSON := jsonFlag(cmd)
+	password, asJSON := p.passwordFlag(cmd), jsonFlag(cmd)
 	cmd.RunE = p.act(func(cmd *cobra.Command, args []string) error {
 		s := p.load(cmd)
 		s.oneOf("default-plan", plans(s.apiPlans())...)
-		password, err := p.password(*fromStdin)
-		if err != nil {
-			return err
-		}
 		o, err := p.open(cmd, s)
 		if err != nil {
 			return err
 		}
 		defer o.close()
 		u, a, err := o.directory.AddUser(cmd.Context(), operator(), directory.NewUser{
-			Email: args[0], Name: *name, Password: password, Operator: *isOperator,
+			Email: args[0], Name: *name, Password: *password, Operator: *isOperator,
 		})
 		if err != nil {
 			return err
@@ -80,12 +75,18 @@ of the machine could see it.`,
 	return cmd
 }
 
-// password reads a password the only way there is.
-func (p *program) password(fromStdin bool) (string, error) {
-	if !fromStdin {
-		return "", misuse("the password comes from standard input: add --password-stdin")
-	}
-	return p.readLine("password")
+// passwordFlag adds --password-stdin, which is the only way there is, and returns the password, once the command runs.
+func (p *program) passwordFlag(cmd *cobra.Command) *string {
+	var password string
+	fromStdin := cmd.Flags().Bool("password-stdin", false, "read the password from standard input")
+	cmd.PreRunE = p.act(func(*cobra.Command, []string) (err error) {
+		if !*fromStdin {
+			return misuse("the password comes from standard input: add --password-stdin")
+		}
+		password, err = p.readLine("password")
+		return err
+	})
+	return &password
 }
 
 func (p *program) userList() *cobra.Command {
@@ -181,13 +182,8 @@ func (p *program) userSetPassword() *cobra.Command {
 		Example: `  xenoauth user set-password ada@example.org --password-stdin < password.txt`,
 		Args:    arguments("EMAIL_OR_ID"),
 	}
-	fromStdin := cmd.Flags().Bool("password-stdin", false, "read the password from standard input")
-	asJSON := jsonFlag(cmd)
+	password, asJSON := p.passwordFlag(cmd), jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		password, err := p.password(*fromStdin)
-		if err != nil {
-			return err
-		}
 		u, err := o.directory.ResolveUser(ctx, args[0])
 		if err != nil {
 			return err
@@ -195,7 +191,7 @@ func (p *program) userSetPassword() *cobra.Command {
 		if u.Bot {
 			return fmt.Errorf("%s is a bot and has no password; \"xenoauth bot rotate\" gives it another API secret", u.Email)
 		}
-		if err := o.directory.SetPassword(ctx, operator(), u.ID, password); err != nil {
+		if err := o.directory.SetPassword(ctx, operator(), u.ID, *password); err != nil {
 			return err
 		}
 		return p.done(*asJSON, "password set", u.ID, u.Email)
