@@ -47,15 +47,6 @@ type shownAppView struct {
 	Secrets       []secretView `json:"secrets"`
 }
 
-// secretView is a secret without the secret.
-type secretView struct {
-	SecretID   string `json:"secret_id"`
-	Hint       string `json:"hint"`
-	CreatedAt  moment `json:"created_at"`
-	ExpiresAt  moment `json:"expires_at"`
-	LastUsedAt moment `json:"last_used_at"`
-}
-
 func viewApp(a store.App) appView {
 	return appView{
 		ID: a.ID, ClientID: a.ID, Name: a.Name, Account: a.AccountID, AccountName: a.AccountName,
@@ -89,7 +80,7 @@ func (p *program) appCommand() *cobra.Command {
 
 An app that is registered here counts as verified; one from the developer portal does not
 until "xenoauth app verify" says so.`,
-	}, p.appAdd(), p.appList(), p.appShow(), p.appRotateSecret(), p.appSuspend(true), p.appSuspend(false), p.appVerify(), p.appRemove())
+	}, p.appAdd(), p.appList(), p.appShow(), p.appRotateSecret(), p.appRevokeSecret(), p.appSuspend(true), p.appSuspend(false), p.appVerify(), p.appRemove())
 }
 
 func (p *program) appAdd() *cobra.Command {
@@ -218,26 +209,13 @@ func (p *program) appShow() *cobra.Command {
 		if err != nil {
 			return fmt.Errorf("count installations of app %s: %w", a.ID, err)
 		}
-		v := shownAppView{appView: viewApp(a), Installations: installations, Secrets: []secretView{}}
-		var lines []string
-		for _, s := range secrets {
-			view := viewSecret(s)
-			v.Secrets = append(v.Secrets, view)
-			lines = append(lines, fmt.Sprintf("%s  …%s  created %s, last used %s, ends %s", view.SecretID, view.Hint, view.CreatedAt, view.LastUsedAt, view.ExpiresAt))
-		}
+		v := shownAppView{appView: viewApp(a), Installations: installations, Secrets: viewSecrets(secrets)}
 		if *asJSON {
 			return p.printJSON(v)
 		}
-		return p.printFields(append(v.fields(), field{"installations", fmt.Sprint(installations)}, field{"secrets", strings.Join(lines, "\n")})...)
+		return p.printFields(append(v.fields(), field{"installations", fmt.Sprint(installations)}, secretsField(v.Secrets))...)
 	})
 	return cmd
-}
-
-func viewSecret(s store.Secret) secretView {
-	return secretView{
-		SecretID: secret.ID(s.ID).String(), Hint: s.Hint,
-		CreatedAt: moment(s.CreatedAt), ExpiresAt: moment(s.ExpiresAt), LastUsedAt: moment(s.LastUsedAt),
-	}
 }
 
 func (p *program) appSuspend(suspend bool) *cobra.Command {

@@ -119,6 +119,8 @@ func TestWrongUsage(t *testing.T) {
 		{"app without owner", "app add X --redirect-uri https://w.example/cb", "--owner is missing"},
 		{"app without address", "app add X --owner ada@example.org", "--redirect-uri is missing"},
 		{"end of an app's secret", "app rotate-secret app_x --old-until junk", `--old-until "junk" is not keep, now or`},
+		{"secret instead of its id", "app revoke-secret app_x xnos_abc", `"xenoauth app show app_x" lists them`},
+		{"revoke without a secret id", "resource revoke-secret rs_x", "the argument SECRET_ID is missing"},
 		{"end of a resource server's secret", "resource rotate-secret rs_x --old-until -1h", `--old-until "-1h" is not keep, now or`},
 		{"end of a key", "key rotate key_x --old-until keep", `--old-until "keep" is not now or`},
 		{"end of a bot's secret", "bot rotate bot_x --old-until soon", `--old-until "soon" is not now or`},

@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"xenoauth/internal/directory"
 	"xenoauth/store"
 )
 
@@ -21,11 +20,23 @@ type resourceView struct {
 	SecretID     string `json:"secret_id,omitempty"`
 }
 
+// shownResourceView is a resource server with what show and list add.
+type shownResourceView struct {
+	resourceView
+	Secrets []secretView `json:"secrets"`
+}
+
+// showResource adds them.
+func (o *office) showResource(ctx context.Context, r store.ResourceServer) (shownResourceView, error) {
+	secrets, err := o.directory.ResourceSecrets(ctx, r.ID)
+	return shownResourceView{viewResource(r), viewSecrets(secrets)}, err
+}
+
 func (p *program) resourceCommand() *cobra.Command {
 	return asGroup(&cobra.Command{
 		Use:   "resource",
 		Short: "Manage credentials of the platform's APIs, which verify tokens",
-	}, p.resourceAdd(), p.resourceList(), p.resourceRotateSecret(), p.resourceRemove())
+	}, p.resourceAdd(), p.resourceList(), p.resourceShow(), p.resourceRotateSecret(), p.resourceRevokeSecret(), p.resourceRemove())
 }
 
 func (p *program) resourceAdd() *cobra.Command {
@@ -71,9 +82,15 @@ func (p *program) resourceList() *cobra.Command {
 		if err != nil {
 			return fmt.Errorf("list resource servers: %w", err)
 		}
-		views, rows := []resourceView{}, [][]string{}
+		views, rows := []shownResourceView{}, [][]string{}
 		for _, r := range resources {
-			v := viewResource(r)
+			v, err := o.showResource(ctx, r)
+			if errors.Is(err, store.ErrNotFound) {
+				continue // removed meanwhile
+			}
+			if err != nil {
+				return err
+			}
 			views = append(views, v)
 			rows = append(rows, []string{v.ClientID, v.Name, v.CreatedAt.String()})
 		}
@@ -81,6 +98,31 @@ func (p *program) resourceList() *cobra.Command {
 			return p.printJSON(views)
 		}
 		return p.printRows([]string{"CLIENT ID", "NAME", "CREATED (UTC)"}, rows)
+	})
+	return cmd
+}
+
+func (p *program) resourceShow() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "show RESOURCE",
+		Short:   "Show a resource server and its secrets (without the secret)",
+		Example: "  xenoauth resource show rs_0AbCdEfGhIjKlMnOpQrStU",
+		Args:    arguments("RESOURCE"),
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+		r, err := o.directory.Resource(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		v, err := o.showResource(ctx, r)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return p.printJSON(v)
+		}
+		return p.printFields(field{"client id", v.ClientID}, field{"name", v.Name}, field{"created", v.CreatedAt.String()}, secretsField(v.Secrets))
 	})
 	return cmd
 }
@@ -94,12 +136,9 @@ func (p *program) resourceRemove() *cobra.Command {
 	}
 	yes, asJSON := confirmFlag(cmd), jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		r, err := o.store.ResourceByID(ctx, args[0])
-		if errors.Is(err, store.ErrNotFound) {
-			return &directory.NotFoundError{What: "resource server", Ref: args[0]}
-		}
+		r, err := o.directory.Resource(ctx, args[0])
 		if err != nil {
-			return fmt.Errorf("find resource server: %w", err)
+			return err
 		}
 		if err := p.confirm(*yes, "Remove %q for ever?", r.Name); err != nil {
 			return err

@@ -25,8 +25,8 @@ type rotatedView struct {
 const rotateHelp = `Mint another client secret and print it, this once.
 
 The old secret keeps working by default, so that the new one can be rolled out without
-downtime: end it later in the developer portal, or give a time for it here. At most two secrets
-work at the same time. --old-until takes:
+downtime: end it later with revoke-secret, or give a time for it here. At most two secrets work
+at the same time. --old-until takes:
   keep   the old secret works until it is revoked (the default)
   24h    it works for that long, any time such as 90m or 168h
   now    it ends at once, because it leaked`
@@ -70,7 +70,7 @@ func (p *program) rotateCommand(cmd *cobra.Command, rotate func(context.Context,
 		c, err := rotate(ctx, o, args[0], until)
 		var limit *directory.SecretLimitError
 		if errors.As(err, &limit) {
-			return fmt.Errorf("%w in the developer portal, or add --old-until now to end the old ones at once", err)
+			return fmt.Errorf("%w with \"%s revoke-secret\", or add --old-until now to end the old ones at once", err, cmd.Parent().CommandPath())
 		}
 		if err != nil {
 			return err

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"xenoauth/internal/dbtest"
+)
+
+func TestRevokeSecretCommands(t *testing.T) {
+	t.Parallel()
+	dbtest.EachURL(t, func(t *testing.T, database string) {
+		l := on(database)
+		addUser(t, l, "ada@example.org")
+		for _, c := range []struct {
+			group, missing string
+			add            []string
+		}{
+			{"app", "there is no app", []string{"app", "add", "Widget Wizard", "--owner", "ada@example.org", "--redirect-uri", "https://w.example/cb"}},
+			{"resource", "there is no resource server", []string{"resource", "add", "Widgets API"}},
+		} {
+			var first, second, done object
+			l.ok(t, &first, c.add...)
+			id, old := fmt.Sprint(first["client_id"]), fmt.Sprint(first["secret_id"])
+			l.ok(t, &second, c.group, "rotate-secret", id)
+			wantSecrets(t, l, c.group, id, fmt.Sprint(second["secret_id"]), old)
+			l.fails(t, exitRefused, `revoke one first with "xenoauth `+c.group+` revoke-secret", or add --old-until now`, c.group, "rotate-secret", id)
+
+			l.ok(t, &done, c.group, "revoke-secret", id, old, "--yes")
+			if done["id"] != old || done["done"] != "secret revoked" {
+				t.Errorf("revoked %v", done)
+			}
+			wantSecrets(t, l, c.group, id, fmt.Sprint(second["secret_id"]))
+			l.fails(t, exitRefused, "there is no live secret of "+id, c.group, "revoke-secret", id, old)
+			l.ok(t, nil, c.group, "revoke-secret", id, fmt.Sprint(second["secret_id"]))
+			wantSecrets(t, l, c.group, id)
+			l.ok(t, &second, c.group, "rotate-secret", id)
+
+			l.ok(t, nil, c.group, "remove", id)
+			l.fails(t, exitRefused, c.missing, c.group, "revoke-secret", id, fmt.Sprint(second["secret_id"]))
+			l.fails(t, exitRefused, c.missing, c.group, "show", id)
+		}
+	})
+}
+
+// wantSecrets asserts which secrets a client has, newest first, wherever they are listed.
+func wantSecrets(t *testing.T, l line, group, id string, want ...string) {
+	t.Helper()
+	check := func(o object) {
+		t.Helper()
+		got := []string{}
+		for _, s := range o["secrets"].([]any) {
+			wantNames(t, s.(object), "secret_id", "hint", "created_at", "last_used_at", "expires_at")
+			got = append(got, fmt.Sprint(s.(object)["secret_id"]))
+		}
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s has the secrets %v, want %v", id, got, want)
+		}
+	}
+	var shown object
+	l.ok(t, &shown, group, "show", id)
+	check(shown)
+	if group == "resource" {
+		var list []object
+		l.ok(t, &list, group, "list")
+		check(list[0])
+	}
+	r := l.ok(t, nil, group, "show", id)
+	for _, secretID := range want {
+		if !strings.Contains(r.stdout, secretID) {
+			t.Errorf("shown to people without %s:\n%s", secretID, r.stdout)
+		}
+	}
+}
