@@ -80,7 +80,7 @@ func (p *program) appCommand() *cobra.Command {
 
 An app that is registered here counts as verified; one from the developer portal does not
 until "xenoauth app verify" says so.`,
-	}, p.appAdd(), p.appList(), p.appShow(), p.appRotateSecret(), p.appRevokeSecret(), p.appSuspend(true), p.appSuspend(false), p.appVerify(), p.appRemove())
+	}, p.appAdd(), p.appList(), p.appShow(), p.appEdit(), p.appRotateSecret(), p.appRevokeSecret(), p.appSuspend(true), p.appSuspend(false), p.appVerify(), p.appRemove())
 }
 
 func (p *program) appAdd() *cobra.Command {
@@ -96,14 +96,9 @@ hash is kept.`,
 	var f directory.AppForm
 	flags := cmd.Flags()
 	owner := flags.String("owner", "", "`ACCOUNT_OR_EMAIL` whose admins share the app")
-	flags.StringArrayVar(&f.RedirectURIs, "redirect-uri", nil, "`URI` that users may be sent back to (repeat for more)")
-	flags.StringArrayVar(&f.Scopes, "scope", nil, "`SCOPES` the app may ask for, separated by spaces (default: the whole catalogue)")
 	public := flags.Bool("public", false, "the app cannot keep a secret: it gets none, needs PKCE, and its tokens expire")
-	flags.BoolVar(&f.Expiring, "expiring", false, "tokens expire and come with a refresh token")
-	flags.BoolVar(&f.PKCERequired, "pkce-required", false, "refuse authorization requests without a code_challenge")
-	flags.StringVar(&f.Description, "description", "", "`TEXT` for the consent page: what the app does")
-	flags.StringVar(&f.Homepage, "homepage", "", "`URL` of the app's own pages")
-	flags.StringVar(&f.LogoURL, "logo-url", "", "`URL` of the app's logo")
+	appFlags(cmd, &f)
+	flags.Lookup("scope").Usage += " (default: the whole catalogue)"
 	asJSON := jsonFlag(cmd)
 	cmd.PreRunE = func(*cobra.Command, []string) error {
 		switch {
@@ -133,6 +128,18 @@ hash is kept.`,
 		return p.printNewApp(*asJSON, a, c)
 	})
 	return cmd
+}
+
+// appFlags are what add and edit may say of an app.
+func appFlags(cmd *cobra.Command, f *directory.AppForm) {
+	flags := cmd.Flags()
+	flags.StringArrayVar(&f.RedirectURIs, "redirect-uri", nil, "`URI` that users may be sent back to (repeat for more)")
+	flags.StringArrayVar(&f.Scopes, "scope", nil, "`SCOPES` the app may ask for, separated by spaces")
+	flags.BoolVar(&f.Expiring, "expiring", false, "tokens expire and come with a refresh token")
+	flags.BoolVar(&f.PKCERequired, "pkce-required", false, "refuse authorization requests without a code_challenge")
+	flags.StringVar(&f.Description, "description", "", "`TEXT` for the consent page: what the app does")
+	flags.StringVar(&f.Homepage, "homepage", "", "`URL` of the app's own pages")
+	flags.StringVar(&f.LogoURL, "logo-url", "", "`URL` of the app's logo")
 }
 
 func (p *program) printNewApp(asJSON bool, a store.App, c *secret.Credential) error {
@@ -201,21 +208,26 @@ func (p *program) appShow() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		secrets, err := o.directory.Secrets(ctx, "", a.ID)
-		if err != nil {
-			return err
-		}
-		installations, err := o.store.CountInstallations(ctx, a.ID)
-		if err != nil {
-			return fmt.Errorf("count installations of app %s: %w", a.ID, err)
-		}
-		v := shownAppView{appView: viewApp(a), Installations: installations, Secrets: viewSecrets(secrets)}
-		if *asJSON {
-			return p.printJSON(v)
-		}
-		return p.printFields(append(v.fields(), field{"installations", fmt.Sprint(installations)}, secretsField(v.Secrets))...)
+		return p.showApp(ctx, o, *asJSON, a)
 	})
 	return cmd
+}
+
+// showApp prints an app with what is not in its row.
+func (p *program) showApp(ctx context.Context, o *office, asJSON bool, a store.App) error {
+	secrets, err := o.directory.Secrets(ctx, "", a.ID)
+	if err != nil {
+		return err
+	}
+	installations, err := o.store.CountInstallations(ctx, a.ID)
+	if err != nil {
+		return fmt.Errorf("count installations of app %s: %w", a.ID, err)
+	}
+	v := shownAppView{appView: viewApp(a), Installations: installations, Secrets: viewSecrets(secrets)}
+	if asJSON {
+		return p.printJSON(v)
+	}
+	return p.printFields(append(v.fields(), field{"installations", fmt.Sprint(installations)}, secretsField(v.Secrets))...)
 }
 
 func (p *program) appSuspend(suspend bool) *cobra.Command {

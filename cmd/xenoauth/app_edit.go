@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"xenoauth/internal/directory"
+	"xenoauth/store"
+)
+
+// editable are the flags of app edit that change something.
+var editable = []string{"name", "description", "homepage", "logo-url", "redirect-uri", "scope", "expiring", "pkce-required"}
+
+func (p *program) appEdit() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "edit APP",
+		Short: "Change what an app is called, where it sends users back to, and what it may ask for",
+		Long: `Change an app. Only what is given changes. Redirect URIs and scopes that are given replace all
+that there were; tokens of the app lose the scopes that it loses.`,
+		Example: `  xenoauth app edit app_0AbCdEfGhIjKlMnOpQrStU --name "Widget Wizard 2" --homepage ""
+  xenoauth app edit app_0AbCdEfGhIjKlMnOpQrStU --redirect-uri https://wizard.example/cb --redirect-uri http://127.0.0.1/cb --json`,
+		Args: arguments("APP"),
+	}
+	var f directory.AppForm
+	flags := cmd.Flags()
+	flags.StringVar(&f.Name, "name", "", "what the app is called")
+	appFlags(cmd, &f)
+	asJSON := jsonFlag(cmd)
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if !slices.ContainsFunc(editable, flags.Changed) {
+			return misuse("nothing to change: give at least one of --%s", strings.Join(editable, ", --"))
+		}
+		return nil
+	}
+	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+		a, err := o.directory.App(ctx, "", args[0])
+		if err != nil {
+			return err
+		}
+		// The rule would leave them on without a word.
+		if !a.Confidential && (flags.Changed("expiring") && !f.Expiring || flags.Changed("pkce-required") && !f.PKCERequired) {
+			return errors.New("the app is public: its tokens always expire, and it always needs PKCE")
+		}
+		// The version is that of what the rest is kept from, so that nobody else's change is undone.
+		a, err = o.directory.UpdateApp(ctx, operator(), "", a.ID, a.Version, edited(a, f, flags.Changed))
+		if errors.Is(err, store.ErrConflict) {
+			return fmt.Errorf("somebody else changed the app %s at the same time, and nothing was changed here: try again", args[0])
+		}
+		if err != nil {
+			return err
+		}
+		return p.showApp(ctx, o, *asJSON, a)
+	})
+	return cmd
+}
+
+// edited is the app as it is, but for what was given.
+func edited(a store.App, given directory.AppForm, changed func(flag string) bool) directory.AppForm {
+	return directory.AppForm{
+		Name:         either(changed("name"), given.Name, a.Name),
+		Description:  either(changed("description"), given.Description, a.Description),
+		Homepage:     either(changed("homepage"), given.Homepage, a.Homepage),
+		LogoURL:      either(changed("logo-url"), given.LogoURL, a.LogoURL),
+		RedirectURIs: either(changed("redirect-uri"), given.RedirectURIs, a.RedirectURIs),
+		Scopes:       either(changed("scope"), given.Scopes, a.Scopes.Slice()),
+		Confidential: a.Confidential,
+		Expiring:     either(changed("expiring"), given.Expiring, a.Expiring),
+		PKCERequired: either(changed("pkce-required"), given.PKCERequired, a.PKCERequired),
+	}
+}
+
+func either[T any](first bool, a, b T) T {
+	if first {
+		return a
+	}
+	return b
+}
