@@ -47,9 +47,10 @@ func TestAppEdit(t *testing.T) {
 				t.Errorf("%s: shown as\n%v, want\n%v", c.name, shown, want)
 			}
 		}
-		l.fails(t, exitRefused, "use https", "app", "edit", id, "--name", "Other", "--redirect-uri", "http://w.example/cb")
-		l.fails(t, exitRefused, "There is no scope admin", "app", "edit", id, "--scope", "admin")
+		l.fails(t, exitRefused, "--redirect-uri: Row 1: use https", "app", "edit", id, "--name", "Other", "--redirect-uri", "http://w.example/cb")
+		l.fails(t, exitRefused, "--scope: There is no scope admin", "app", "edit", id, "--scope", "admin")
 		l.fails(t, exitRefused, "at least one redirect URI", "app", "edit", id, "--redirect-uri", "")
+		l.fails(t, exitRefused, "--name: ", "app", "edit", id, "--name", "")
 		l.fails(t, exitRefused, "there is no app", "app", "edit", "app_x", "--name", "Other")
 		var shown object
 		if l.ok(t, &shown, "app", "show", id); fmt.Sprint(shown) != fmt.Sprint(want) {

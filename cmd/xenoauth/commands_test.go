@@ -44,8 +44,10 @@ func TestUserCommands(t *testing.T) {
 			t.Errorf("added %v", u)
 		}
 		addUser(t, l, "bob@example.org")
-		l.with("correct horse").fails(t, exitRefused, "already in use", "user", "add", "ADA@example.org", "--password-stdin")
-		l.with("short").fails(t, exitRefused, "too short", "user", "add", "nobody", "--password-stdin")
+		l.with("correct horse").fails(t, exitRefused, "xenoauth: the e-mail address ada@example.org is already in use\n", "user", "add", "ADA@example.org", "--password-stdin")
+		l.with("short").fails(t, exitRefused, "xenoauth: EMAIL: An e-mail address", "user", "add", "nobody", "--password-stdin")
+		l.with("short").fails(t, exitRefused, "\npassword: ", "user", "add", "nobody", "--password-stdin")
+		l.with("short").fails(t, exitRefused, "--name: ", "user", "add", "nobody", "--password-stdin", "--name", "a\x01b")
 		l.with("").fails(t, exitUsage, "standard input is empty", "user", "add", "x@example.org", "--password-stdin")
 		l.with("correct horse").fails(t, exitUsage, "default-plan", "user", "add", "x@example.org", "--password-stdin", "--default-plan", "gold")
 
@@ -75,6 +77,8 @@ func TestUserCommands(t *testing.T) {
 		l.ok(t, &done, "user", "remove", "bob@example.org")
 		wantNames(t, done, "id", "done")
 		l.fails(t, exitRefused, "there is no user", "user", "remove", "bob@example.org")
+		l.with("correct horse").fails(t, exitRefused, "xenoauth: the e-mail address bob@example.org belonged to a user who was removed, and is never used again\n",
+			"user", "add", "Bob@example.org", "--password-stdin")
 		if r := l.ok(t, nil, "user", "list"); !strings.Contains(r.stdout, "ada@example.org") || strings.Contains(r.stdout, "bob@example.org") {
 			t.Errorf("table of users:\n%s", r.stdout)
 		}
@@ -165,9 +169,11 @@ func TestAppCommands(t *testing.T) {
 		l.fails(t, exitUsage, "--owner and --redirect-uri are missing", "app", "add", "X")
 		l.fails(t, exitUsage, "--owner is missing", "app", "add", "X", "--redirect-uri", "https://w.example/cb")
 		l.fails(t, exitUsage, "--redirect-uri is missing", "app", "add", "X", "--owner", account)
-		l.fails(t, exitRefused, "Row 1: use https", "app", "add", "Xenoauth", "--owner", account, "--redirect-uri", "http://w.example/cb")
+		l.fails(t, exitRefused, "--redirect-uri: Row 1: use https", "app", "add", "X", "--owner", account, "--redirect-uri", "http://w.example/cb")
+		l.fails(t, exitRefused, "NAME: ", "app", "add", "Xenoauth", "--owner", account, "--redirect-uri", "https://w.example/cb")
+		l.fails(t, exitRefused, "--logo-url: ", "app", "add", "X", "--owner", account, "--redirect-uri", "https://w.example/cb", "--logo-url", "logo.png")
 		l.fails(t, exitRefused, "there is no user", "app", "add", "X", "--owner", "eve@example.org", "--redirect-uri", "https://w.example/cb")
-		l.fails(t, exitRefused, "There is no scope admin", "app", "add", "X", "--owner", account, "--redirect-uri", "https://w.example/cb", "--scope", "admin")
+		l.fails(t, exitRefused, "--scope: There is no scope admin", "app", "add", "X", "--owner", account, "--redirect-uri", "https://w.example/cb", "--scope", "admin")
 
 		var list []object
 		l.ok(t, &list, "app", "list")

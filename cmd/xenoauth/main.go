@@ -53,7 +53,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintf(p.stderr, "xenoauth: %s\n", explain(err))
+	fmt.Fprintf(p.stderr, "xenoauth: %s\n", explain(cmd, err))
 	var usage *usageError
 	if p.acting && !errors.As(err, &usage) {
 		return exitRefused

@@ -6,25 +6,54 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"xenoauth/internal/directory"
 	"xenoauth/store"
 )
 
 // explain is an error as people should read it.
-func explain(err error) string {
+func explain(cmd *cobra.Command, err error) string {
+	var faults directory.FieldErrors
 	switch {
+	case errors.As(err, &faults):
+		return strings.Join(faultLines(cmd, faults), "\n")
 	case errors.Is(err, store.ErrUnavailable):
 		return err.Error() + "\nThe database could not be asked. Is it running, and is --database-url right?"
 	case errors.Is(err, store.ErrEnded):
 		return err.Error() + "\nSomething that this depends on was disabled or removed."
 	}
 	return err.Error()
+}
+
+// otherNames are fields whose flags are called otherwise than their fields.
+var otherNames = map[string]string{"logo_url": "logo-url", "redirect_uris": "redirect-uri", "scopes": "scope"}
+
+// faultLines are the faults of a form under the names that the fields have on the command line: a flag, an argument, or
+// what standard input holds.
+func faultLines(cmd *cobra.Command, faults directory.FieldErrors) []string {
+	var lines []string
+	for _, fieldName := range slices.Sorted(maps.Keys(faults)) {
+		name, found := otherNames[fieldName]
+		if !found {
+			name = fieldName
+		}
+		switch argument := strings.ToUpper(name); {
+		case cmd.Flags().Lookup(name) != nil:
+			name = "--" + name
+		case slices.Contains(strings.Fields(cmd.Use), argument):
+			name = argument
+		}
+		lines = append(lines, name+": "+faults[fieldName])
+	}
+	return lines
 }
 
 // moment is a time in JSON: RFC 3339 in UTC, or null for never.

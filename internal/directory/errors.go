@@ -77,6 +77,24 @@ func (e *SeveralAccountsError) Error() string {
 	return b.String()
 }
 
+// EmailTakenError is the answer to an address that cannot be given to another user. Only an operator is told which of the
+// two it is.
+type EmailTakenError struct {
+	Email   string
+	Removed bool // whoever had it was removed; otherwise somebody has it
+}
+
+// Error says it to the operator.
+func (e *EmailTakenError) Error() string {
+	if e.Removed {
+		return fmt.Sprintf("the e-mail address %s belonged to a user who was removed, and is never used again", e.Email)
+	}
+	return fmt.Sprintf("the e-mail address %s is already in use", e.Email)
+}
+
+// Unwrap makes it store.ErrConflict.
+func (e *EmailTakenError) Unwrap() error { return store.ErrConflict }
+
 // SecretLimitError is the refusal of one more secret for a client that has store.MaxSecrets live ones; it is
 // store.ErrLimit to errors.Is.
 type SecretLimitError struct{}

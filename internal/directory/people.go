@@ -32,10 +32,15 @@ func (d *Directory) SignUp(ctx context.Context, by store.Actor, f SignUpForm) (s
 		return store.User{}, ErrSignUpClosed
 	}
 	u, _, err := d.AddUser(ctx, by, NewUser{Email: f.Email, Name: f.Name, Password: f.Password})
+	var taken *EmailTakenError
+	if errors.As(err, &taken) {
+		return store.User{}, FieldErrors{"email": "This e-mail address is already in use. Log in, or choose another."}
+	}
 	return u, err
 }
 
-// AddUser does what SignUp does, whether or not sign-up is open, and also returns the account.
+// AddUser does what SignUp does, whether or not sign-up is open, and also returns the account. An address that is or was
+// taken is *EmailTakenError.
 func (d *Directory) AddUser(ctx context.Context, by store.Actor, n NewUser) (store.User, store.Account, error) {
 	faults := FieldErrors{}
 	email, err := NormalizeEmail(n.Email)
@@ -65,12 +70,21 @@ func (d *Directory) AddUser(ctx context.Context, by store.Actor, n NewUser) (sto
 	a := store.Account{ID: secret.NewPublicID("acc_"), Name: name, Plan: d.options.DefaultPlan, CreatedAt: now}
 	err = d.store.CreateUser(ctx, by, u, a)
 	if errors.Is(err, store.ErrConflict) {
-		return store.User{}, store.Account{}, FieldErrors{"email": "This e-mail address is already in use. Log in, or choose another."}
+		return store.User{}, store.Account{}, d.emailTaken(ctx, email)
 	}
 	if err != nil {
 		return store.User{}, store.Account{}, fmt.Errorf("add user: %w", err)
 	}
 	return u, a, nil
+}
+
+// emailTaken says of an address that the store refused, whether somebody has it or had it.
+func (d *Directory) emailTaken(ctx context.Context, email string) error {
+	_, err := d.store.UserByEmail(ctx, email)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("who has the e-mail address: %w", err)
+	}
+	return &EmailTakenError{Email: email, Removed: err != nil}
 }
 
 // LogIn returns the enabled user whom the e-mail address and password open, or ErrCredentials. Whatever is wrong, the

@@ -90,11 +90,29 @@ func TestDeletedAddressStaysTaken(t *testing.T) {
 	st := dbtest.Open(t, dbtest.SQLite(t))
 	d := rules(st)
 	u, _ := person(t, d, "ada@example.org")
+	wantTaken := func(removed bool) {
+		t.Helper()
+		_, _, err := d.AddUser(context.Background(), operator, directory.NewUser{Email: "Ada@example.org", Password: password})
+		var taken *directory.EmailTakenError
+		if !errors.As(err, &taken) || !errors.Is(err, store.ErrConflict) || taken.Removed != removed || taken.Email != u.Email {
+			t.Errorf("added again: %v, want it to be taken, removed %t", err, removed)
+		}
+	}
+	// Who signs up is told the same of both.
+	signUp := func() string {
+		_, err := d.SignUp(context.Background(), store.Actor{Kind: store.ActorUser}, directory.SignUpForm{Email: "ada@example.org", Password: password})
+		wantFaults(t, err, "email")
+		return err.Error()
+	}
+	wantTaken(false)
+	before := signUp()
 	if err := st.DeleteUser(context.Background(), operator, u.ID); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err := d.AddUser(context.Background(), operator, directory.NewUser{Email: "ada@example.org", Password: password})
-	wantFaults(t, err, "email")
+	wantTaken(true)
+	if after := signUp(); after != before {
+		t.Errorf("sign-up says %q of a removed user's address, and %q of another's", after, before)
+	}
 }
 
 func TestSignUpClosed(t *testing.T) {
