@@ -68,6 +68,7 @@ func (p *program) define(flags *pflag.FlagSet, names ...string) {
 type value struct {
 	text   string
 	source string // such as "--listen", "XENOAUTH_LISTEN" or "listen in xenoauth.conf, line 3"
+	unread bool   // the file that should hold it gave nothing, which is noted as its fault
 }
 
 // settings are the settings of one command. Whoever finds a fault in one notes it; err reports all of them together.
@@ -90,11 +91,11 @@ func (p *program) load(cmd *cobra.Command) *settings {
 		v, found := p.fromEnvironment(s, d)
 		switch {
 		case flag.Changed:
-			v = value{flag.Value.String(), "--" + d.name}
+			v = value{text: flag.Value.String(), source: "--" + d.name}
 		case found:
 		default:
 			if v, found = fromFile[d.name]; !found {
-				v = value{d.value, "the default"}
+				v = value{text: d.value, source: "the default"}
 			}
 		}
 		s.values[d.name] = v
@@ -110,16 +111,17 @@ func (p *program) load(cmd *cobra.Command) *settings {
 func (p *program) fromEnvironment(s *settings, d definition) (value, bool) {
 	name := "XENOAUTH_" + strings.ToUpper(strings.ReplaceAll(d.name, "-", "_"))
 	text, _ := p.lookupEnv(name)
+	v := value{text: text, source: name}
 	if !d.secret {
-		return value{text, name}, text != ""
+		return v, text != ""
 	}
 	path, _ := p.lookupEnv(name + "_FILE")
 	switch {
 	case path == "":
-		return value{text, name}, text != ""
+		return v, text != ""
 	case text != "":
 		s.faults = append(s.faults, fmt.Sprintf("%s and %s_FILE are both set: unset one of them", name, name))
-		return value{text, name}, true
+		return v, true
 	}
 	return s.readSecret(path, name+"_FILE")
 }
@@ -134,7 +136,7 @@ func (s *settings) readSecret(path, source string) (value, bool) {
 	case text == "":
 		s.faults = append(s.faults, fmt.Sprintf("%s: the file %s is empty", source, path))
 	}
-	return value{text, source}, true
+	return value{text: text, source: source, unread: text == ""}, true
 }
 
 // readFile reads the settings file. Names may be written a-b, A_B or XENOAUTH_A_B; a secret a-b also as a-b-file.
@@ -169,7 +171,7 @@ func (s *settings) readFile(config value, known []definition) map[string]value {
 
 // keep takes one line of the settings file.
 func (s *settings) keep(found map[string]value, known []definition, key, text, place string) {
-	v := value{text, fmt.Sprintf("%s in %s", key, place)}
+	v := value{text: text, source: fmt.Sprintf("%s in %s", key, place)}
 	index := slices.IndexFunc(known, func(d definition) bool {
 		return d.name == key || d.secret && d.name+"-file" == key
 	})
@@ -200,8 +202,11 @@ func unquote(text string) string {
 func (s *settings) text(name string) string { return s.values[name].text }
 
 // fault notes that the setting cannot be used: what is wrong and what to write instead. It never repeats the value of a
-// secret; for the others the sentence may.
+// secret; for the others the sentence may. What could not be read has its fault already.
 func (s *settings) fault(name, format string, args ...any) {
+	if s.values[name].unread {
+		return
+	}
 	fault := fmt.Sprintf("%s (from %s): %s", name, s.values[name].source, fmt.Sprintf(format, args...))
 	if !slices.Contains(s.faults, fault) { // two may read one setting
 		s.faults = append(s.faults, fault)

@@ -70,8 +70,20 @@ func TestSettingFromSecretFile(t *testing.T) {
 		"missing": {"XENOAUTH_DATABASE_URL_FILE": secret + ".none"},
 		"empty":   {"XENOAUTH_DATABASE_URL_FILE": writeFile(t, "empty", "\n")},
 	} {
-		if err := loaded(t, env).err(); err == nil || !strings.Contains(err.Error(), "XENOAUTH_DATABASE_URL_FILE") {
-			t.Errorf("%s: %v, want a fault that names XENOAUTH_DATABASE_URL_FILE", name, err)
+		r := line{env: env}.run(t, "serve")
+		if r.code != exitUsage || !strings.Contains(r.stderr, "a setting needs mending: XENOAUTH_DATABASE_URL") || !strings.Contains(r.stderr, "XENOAUTH_DATABASE_URL_FILE") {
+			t.Errorf("%s: exit %d, %q; want one fault that names XENOAUTH_DATABASE_URL_FILE", name, r.code, r.stderr)
+		}
+	}
+}
+
+// TestUnreadSharedSecret: a secret that cannot be read is not missing as well.
+func TestUnreadSharedSecret(t *testing.T) {
+	t.Parallel()
+	for name, path := range map[string]string{"missing": filepath.Join(t.TempDir(), "none"), "empty": writeFile(t, "empty", "")} {
+		s := loaded(t, map[string]string{"XENOAUTH_USER_TOKEN_SECRET_FILE": path}, "--user-token-alg", "HS256")
+		if s.userTokens(); len(s.faults) != 1 {
+			t.Errorf("%s: %q, want one fault", name, s.faults)
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 // userTokens is how user tokens are signed.
 func (s *settings) userTokens() issuer.UserTokenOptions {
 	o := issuer.UserTokenOptions{Algorithm: s.oneOf("user-token-alg", "ES256", "HS256"), Secret: s.userTokenSecret()}
-	if o.Algorithm == "HS256" && o.Secret == "" {
+	if o.Algorithm == "HS256" && o.Secret == "" && !s.values["user-token-secret"].unread {
 		s.fault("user-token-alg", "HS256 needs a secret that the verifiers share: name its file in XENOAUTH_USER_TOKEN_SECRET_FILE")
 	}
 	if o.KeyInterval = s.period("key-rotation", 2*issuer.KeyLead); o.KeyInterval == 0 {
