@@ -341,6 +341,29 @@ func TestMigrateCommands(t *testing.T) {
 	}
 }
 
+// TestNoDatabaseInFile: a file of something else is named as that, by every way to open it, and left alone.
+func TestNoDatabaseInFile(t *testing.T) {
+	t.Parallel()
+	for name, content := range map[string]string{"short": "x", "long": strings.Repeat("listen = 127.0.0.1:8080\n", 100)} {
+		path := writeFile(t, "xenoauth.conf", content)
+		for _, args := range [][]string{
+			{"user", "list"}, {"migrate", "status"}, {"migrate", "up"}, {"doctor"}, {"demo", "--check", "--database-url", "sqlite:" + path},
+			{"serve", "--listen", "127.0.0.1:0", "--ops-listen", "off"},
+		} {
+			r := on("sqlite:"+path).run(t, args...)
+			want := "xenoauth: open database sqlite:" + path + ": the file is not a SQLite database: is --database-url right?\n"
+			if r.code != exitRefused || r.stderr != want {
+				t.Errorf("%s file: %s: exit %d, %q; want %q", name, strings.Join(args, " "), r.code, r.stderr, want)
+			}
+		}
+		if left, err := os.ReadFile(path); err != nil || string(left) != content {
+			t.Errorf("%s file is now %q, %v", name, left, err)
+		}
+		// Two slashes before the path are no part of it, for any command.
+		on("sqlite://"+path).fails(t, exitRefused, "not a SQLite database", "user", "list")
+	}
+}
+
 // TestDatabaseDown: what cannot be asked is a refusal that names the database without its password.
 func TestDatabaseDown(t *testing.T) {
 	t.Parallel()

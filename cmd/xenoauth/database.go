@@ -66,8 +66,7 @@ func (p *program) open(cmd *cobra.Command, s *settings) (*office, error) {
 
 // openExisting opens a database without making one: a command with a misspelt file name must not leave an empty file.
 func openExisting(ctx context.Context, address string) (*sqlstore.Store, error) {
-	if path, found := strings.CutPrefix(address, "sqlite:"); found {
-		path, _, _ = strings.Cut(path, "?")
+	if path, found := sqlitePath(address); found {
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("there is no database %s here: \"xenoauth serve\" or \"xenoauth migrate up\" makes it, or name another with --database-url", databaseName(address))
 		}
@@ -75,8 +74,41 @@ func openExisting(ctx context.Context, address string) (*sqlstore.Store, error) 
 	return openStore(ctx, address, sqlstore.Options{Log: slog.New(slog.DiscardHandler)})
 }
 
+// sqlitePath is the file of a SQLite address.
+func sqlitePath(address string) (string, bool) {
+	path, found := strings.CutPrefix(address, "sqlite:")
+	path, _, _ = strings.Cut(path, "?")
+	return strings.TrimPrefix(path, "//"), found
+}
+
+// errNotSQLite is a file that holds something, and no database.
+var errNotSQLite = errors.New("the file is not a SQLite database: is --database-url right?")
+
+// checkSQLite looks at how a file begins. The driver would say so late, as one trouble among those that pass. An empty
+// file is a database without tables; what cannot be read, it says best.
+func checkSQLite(path string) error {
+	const magic = "SQLite format 3\x00"
+	file, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer file.Close()
+	head := make([]byte, len(magic))
+	n, err := io.ReadFull(file, head)
+	unreadable := err != nil && !errors.Is(err, io.ErrUnexpectedEOF)
+	if unreadable || string(head[:n]) == magic {
+		return nil
+	}
+	return errNotSQLite
+}
+
 // openStore opens a database and says which in its error, without the password.
 func openStore(ctx context.Context, address string, o sqlstore.Options) (*sqlstore.Store, error) {
+	if path, found := sqlitePath(address); found {
+		if err := checkSQLite(path); err != nil {
+			return nil, fmt.Errorf("open database %s: %w", databaseName(address), err)
+		}
+	}
 	st, err := sqlstore.Open(ctx, address, o)
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", databaseName(address), err)
