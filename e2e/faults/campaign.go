@@ -259,8 +259,7 @@ func (c *Campaign) judgement(ctx context.Context) ([]Violation, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A second for what a machine with other things to do needs to notice that time is up.
-	found := Judge(entries, Rules{Refusal: c.options.within(mostWait) + time.Second, Orderly: c.orderly})
+	found := Judge(entries, Rules{Refusal: c.options.within(mostWait), Orderly: c.orderly})
 	rows, err := auditRows(ctx, c.database)
 	if err != nil {
 		return nil, err
