@@ -1,6 +1,6 @@
 # make test    everything: both databases, the battery, the browser (installs or names what the machine lacks)
 # make check   formatting, vet, staticcheck
-# make faults  the long form of the fault oracle: kills, restarts and cuts under load, in seven minutes
+# make faults  the long form of the fault oracle: kills, restarts and cuts under load, in a few minutes
 # make fuzz    every fuzz target for half a minute, or FUZZTIME=10000000x
 # make demo    a server, a user and a sample app to click through
 
