@@ -5,11 +5,13 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -251,6 +253,28 @@ func (t *Toolkit) Refused(r *http.Request, cause error) error {
 		return &LimitError{Wait: wait, Cause: cause}
 	}
 	return cause
+}
+
+// RefusedKey is Refused for a key or bot secret: it also counts by the beginning of what was presented, whoever presents
+// it, so that guessing the rest from many addresses is slow, too. An address that must wait already counts nowhere else:
+// it could crowd out of memory what was counted of others, and of itself.
+func (t *Toolkit) RefusedKey(r *http.Request, key string, cause error) error {
+	refused := t.Refused(r, cause)
+	var limited *LimitError
+	if errors.As(refused, &limited) {
+		return refused
+	}
+	if wait := t.limits.clients.add("key "+publicPart(key), time.Now()); wait > 0 {
+		return &LimitError{Wait: wait, Cause: cause}
+	}
+	return refused
+}
+
+// publicPart is as much of a credential as is no secret: prefix, letter and lookup id.
+func publicPart(credential string) string {
+	const mostHead, idLen = 8 + 2, 22
+	head := min(strings.IndexByte(credential, '_')+1, mostHead) // what is counted must not be long
+	return credential[:min(len(credential), head+idLen)]
 }
 
 // network is the part of the client's address that one customer of a provider has: all of IPv4, the /64 of IPv6.
