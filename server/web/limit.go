@@ -32,8 +32,9 @@ const (
 	// turnPatience is how long a try waits for others that are looked at. With what it then waits for its own turn it stays
 	// within the time that the server gives a request.
 	turnPatience = 2 * time.Second
-	// settlePatience is what a request may wait for the database at least, to take its try back.
-	settlePatience = 500 * time.Millisecond
+	// settlePatience is what a request may wait for the database at least, to take its try back. With databasePatience it
+	// stays within the 3 s in which everybody is answered.
+	settlePatience = 300 * time.Millisecond
 )
 
 func (f FailureLimits) orDefault() FailureLimits {
@@ -188,12 +189,15 @@ func (t *Toolkit) try(r *http.Request, limits ...store.Limit) (*Try, error) {
 }
 
 // count counts a try unless that goes over a bound; then it returns how long to wait. The try is undecided until its
-// request is answered. It waits for its turn until patience ends, and then its error is that.
+// request is answered. It waits for its turn until patience ends, and then its error is that. Whoever has the turn is at the
+// database, so the wait is a part of what the request may spend on it.
 func (l *limits) count(patience context.Context, r *http.Request, limits []store.Limit) (wait time.Duration, err error) {
 	if wait, err = l.rows.Waiting(r.Context(), limits...); err != nil || wait > 0 {
 		return wait, err
 	}
-	release, err := l.undecided.takeTurn(patience, toCount, limits)
+	turn, waited := store.Spend(patience, turnPatience)
+	release, err := l.undecided.takeTurn(turn, toCount, limits)
+	waited()
 	if err != nil {
 		return 0, err
 	}
@@ -231,13 +235,14 @@ func (y *Try) Undecided(r *http.Request) {
 // the try stays counted, which is no reason to refuse what has succeeded.
 func (y *Try) takeBack(r *http.Request, settle func(context.Context, ...store.Limit) error) {
 	ctx := store.WithReserve(context.WithoutCancel(r.Context()))
-	turn, cancel := context.WithTimeout(ctx, settlePatience)
-	defer cancel()
-	if release, err := y.t.limits.undecided.takeTurn(turn, toTakeBack, y.limits); err == nil { // else the database finds an order
+	store.EnsurePatience(ctx, settlePatience)
+	turn, waited := store.Spend(ctx, settlePatience/2)
+	release, err := y.t.limits.undecided.takeTurn(turn, toTakeBack, y.limits)
+	waited()
+	if err == nil { // else the database finds an order
 		defer release()
 	}
-	store.EnsurePatience(ctx, settlePatience)
-	err := settle(ctx, y.limits...)
+	err = settle(ctx, y.limits...)
 	y.t.limits.undecided.tookBack(y.limits)
 	if err != nil {
 		y.t.log.WarnContext(r.Context(), "a try stays counted as a failure", "request", RequestID(r.Context()), "error", err)

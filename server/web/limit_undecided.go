@@ -87,12 +87,16 @@ func (u *undecided) takeTurn(ctx context.Context, to turn, limits []store.Limit)
 	}
 	for _, t := range u.turns(to, limits) {
 		select {
-		case t <- struct{}{}:
-			taken = append(taken, t)
-		case <-ctx.Done():
-			release()
-			return nil, ctx.Err()
+		case t <- struct{}{}: // nobody's, whatever is left of the context
+		default:
+			select {
+			case t <- struct{}{}:
+			case <-ctx.Done():
+				release()
+				return nil, ctx.Err()
+			}
 		}
+		taken = append(taken, t)
 	}
 	return release, nil
 }
