@@ -175,7 +175,7 @@ func (h *Handler) renderForm(w http.ResponseWriter, r *http.Request, status int,
 		if page.Accounts, err = h.accounts(r); err != nil {
 			return err
 		}
-		if len(page.Accounts) == 0 {
+		if len(page.Accounts) == 0 && page.Errors["account"] == "" { // else what was typed is kept
 			return web.Forbidden("Apps belong to an account, and you are not an admin of any. Ask an admin to make you one.")
 		}
 	}

@@ -379,3 +379,25 @@ func TestOnlyAdminsRegisterAndChooseTheAccount(t *testing.T) {
 	other.want(other.get("/developer/apps"), http.StatusOK, "", "not an admin of any account")
 	other.want(other.get("/developer/apps/new"), http.StatusForbidden, "")
 }
+
+// TestAppForAnAccountThatEnded: an account that was disabled while the form was filled in is named, and nothing typed is lost.
+func TestAppForAnAccountThatEnded(t *testing.T) {
+	t.Parallel()
+	st := dbtest.Open(t, dbtest.SQLite(t))
+	d := newSite(t, st).developer("ada@example.org")
+	d.want(d.get("/developer/apps/new"), http.StatusOK, "")
+	user, err := st.UserByEmail(t.Context(), "ada@example.org")
+	if err != nil {
+		t.Fatal(err)
+	}
+	members, err := st.MembersByUser(t.Context(), user.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := st.SetAccountDisabled(t.Context(), store.Actor{Kind: store.ActorOperator}, members[0].AccountID, true); err != nil {
+		t.Fatal(err)
+	}
+	d.want(d.post("/developer/apps", "name", "Typed", "redirect_uris", "https://app.test/cb", "scopes", "faqs"), http.StatusUnprocessableEntity, "",
+		"You are not an admin of an account that is in use", `id="account"`, `value="Typed"`, `value="https://app.test/cb"`)
+	d.want(d.get("/developer/apps/new"), http.StatusForbidden, "")
+}

@@ -260,8 +260,9 @@ func (t *Toolkit) Refused(r *http.Request, cause error) error {
 	return cause
 }
 
-// RefusedKey is Refused for a key or bot secret: it also counts by the beginning of what was presented, whoever presents
-// it, so that guessing the rest from many addresses is slow, too. An address that must wait already counts nowhere else:
+// RefusedKey is Refused for a key or bot secret: it also counts by key, whoever presents it, so that guessing from many
+// addresses is slow, too. key is the credential that was presented, of which its public beginning counts, or the name of
+// the bot whose secret it should have been. An address that must wait already counts nowhere else:
 // it could crowd out of memory what was counted of others, and of itself.
 func (t *Toolkit) RefusedKey(r *http.Request, key string, cause error) error {
 	refused := t.Refused(r, cause)
