@@ -55,7 +55,7 @@ type Secret struct {
 	ID         LookupID
 	ClientID   string // app_…, rs_…, key_… or bot_…
 	Hash       []byte // SHA-256, 32 bytes
-	Hint       string // last characters, to tell secrets apart in a list
+	Hint       string // its last characters; those that are unknown, of secrets made by an older version, are question marks
 	CreatedAt  time.Time
 	ExpiresAt  time.Time // zero: works until revoked
 	RevokedAt  time.Time
@@ -69,6 +69,10 @@ const MaxSecrets = 2
 type Secrets interface {
 	// SecretsByClient lists secrets that are neither revoked nor expired, newest first.
 	SecretsByClient(ctx context.Context, clientID string) ([]Secret, error)
+	// SecretsByClients is SecretsByClient for many clients, by their ids. Clients without such secrets are not in the answer.
+	SecretsByClients(ctx context.Context, clientIDs []string) (map[string][]Secret, error)
+	// SecretByID returns a secret, live or not. ErrNotFound: there is no such secret.
+	SecretByID(ctx context.Context, id LookupID) (Secret, error)
 	// AddSecret stores another secret and, if othersUntil is not zero, lets the client's other live secrets expire then
 	// (an earlier expiry stays). ErrLimit: MaxSecrets are live already. ErrEnded: the client is not live or is public.
 	AddSecret(ctx context.Context, by Actor, s Secret, othersUntil time.Time) error

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -17,10 +18,17 @@ type botView struct {
 	AccountName string `json:"account_name,omitempty"`
 	APIKey      string `json:"api_key"`
 	APISecret   string `json:"api_secret,omitempty"` // only when it was just made
+	SecretID    string `json:"secret_id,omitempty"`
 	Disabled    bool   `json:"disabled"`
 	Hint        string `json:"hint,omitempty"`
 	CreatedAt   moment `json:"created_at"`
 	LastUsedAt  moment `json:"last_used_at"`
+}
+
+// shownBotView is a bot with what list and show add: each API secret that works now.
+type shownBotView struct {
+	botView
+	Secrets []secretView `json:"secrets"`
 }
 
 func viewBot(b store.Bot) botView {
@@ -34,7 +42,7 @@ func (p *program) botCommand() *cobra.Command {
 	return asGroup(&cobra.Command{
 		Use:   "bot",
 		Short: "Manage bots: programs that are members of an account",
-	}, p.botAdd(), p.botList(), p.botRotate(), p.botRemove())
+	}, p.botAdd(), p.botList(), p.botShow(), p.botRotate(), p.botRevokeSecret(), p.botRemove())
 }
 
 func (p *program) botAdd() *cobra.Command {
@@ -79,12 +87,12 @@ the host of --issuer.`,
 			return err
 		}
 		v := viewBot(b)
-		v.AccountName, v.APISecret = a.Name, c.Reveal()
+		v.AccountName, v.APISecret, v.SecretID = a.Name, c.Reveal(), c.ID.String()
 		if *asJSON {
 			return p.printJSON(v)
 		}
 		return p.printFields(field{"id", v.ID}, field{"name", v.Name}, field{"account", v.Account + "  " + v.AccountName}, field{"e-mail address", v.Email},
-			field{"API key", v.APIKey}, field{"API secret", v.APISecret + "  (shown only now)"})
+			field{"API key", v.APIKey}, field{"API secret", v.APISecret + "  (shown only now)"}, field{"secret id", v.SecretID})
 	})
 	return cmd
 }
@@ -107,19 +115,49 @@ func (p *program) botList() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		views, rows := []botView{}, [][]string{}
+		bots = slices.DeleteFunc(bots, func(b store.Bot) bool { return only != "" && b.AccountID != only })
+		secrets, err := o.store.SecretsByClients(ctx, mapped(bots, func(b store.Bot) string { return b.APIKey }))
+		if err != nil {
+			return err
+		}
+		views, rows := []shownBotView{}, [][]string{}
 		for _, b := range bots {
-			if only != "" && b.AccountID != only {
-				continue
-			}
-			v := viewBot(b)
+			v := shownBotView{viewBot(b), viewSecrets(secrets[b.APIKey])}
 			views = append(views, v)
-			rows = append(rows, []string{v.ID, v.Name, v.AccountName, v.APIKey, "…" + v.Hint, yesNo(v.Disabled), v.CreatedAt.String(), v.LastUsedAt.String()})
+			rows = append(rows, []string{v.ID, v.Name, v.AccountName, v.APIKey, hints(v.Secrets), yesNo(v.Disabled), v.CreatedAt.String(), v.LastUsedAt.String()})
 		}
 		if *asJSON {
 			return p.printJSON(views)
 		}
 		return p.printRows([]string{"ID", "NAME", "ACCOUNT", "API KEY", "SECRET", "DISABLED", "CREATED (UTC)", "LAST USED (UTC)"}, rows)
+	})
+	return cmd
+}
+
+func (p *program) botShow() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "show BOT",
+		Short:   "Show a bot and its API secrets (without the secrets)",
+		Example: "  xenoauth bot show 68f0c0ffee00112233445566",
+		Args:    arguments("BOT"),
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+		b, err := o.directory.Bot(ctx, "", args[0])
+		if err != nil {
+			return err
+		}
+		secrets, err := o.directory.BotSecrets(ctx, "", b.ID)
+		if err != nil {
+			return err
+		}
+		v := shownBotView{viewBot(b), viewSecrets(secrets)}
+		if *asJSON {
+			return p.printJSON(v)
+		}
+		return p.printFields(field{"id", v.ID}, field{"name", v.Name}, field{"account", v.Account + "  " + v.AccountName}, field{"e-mail address", v.Email},
+			field{"API key", v.APIKey}, field{"disabled", yesNo(v.Disabled)}, field{"created", v.CreatedAt.String()},
+			field{"last used", v.LastUsedAt.String()}, secretsField(v.Secrets))
 	})
 	return cmd
 }
@@ -130,6 +168,7 @@ type rotatedBotView struct {
 	Email     string `json:"email"`
 	APIKey    string `json:"api_key"`
 	APISecret string `json:"api_secret"`
+	SecretID  string `json:"secret_id"`
 	OldUntil  moment `json:"old_until"`
 }
 
@@ -157,12 +196,12 @@ The old secret stops working at once, with the integration tokens that were got 
 		if err != nil {
 			return orEndNow(err)
 		}
-		v := rotatedBotView{ID: b.ID, Email: b.Email, APIKey: b.APIKey, APISecret: c.Reveal(), OldUntil: moment(until)}
+		v := rotatedBotView{ID: b.ID, Email: b.Email, APIKey: b.APIKey, APISecret: c.Reveal(), SecretID: c.ID.String(), OldUntil: moment(until)}
 		if *asJSON {
 			return p.printJSON(v)
 		}
 		return p.printFields(field{"id", v.ID}, field{"API key", v.APIKey}, field{"API secret", v.APISecret + "  (shown only now)"},
-			field{"old secret", "works until " + v.OldUntil.String() + " UTC"})
+			field{"secret id", v.SecretID}, field{"old secret", "works until " + v.OldUntil.String() + " UTC"})
 	})
 	return cmd
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,10 +22,17 @@ type keyView struct {
 	Scopes      []string `json:"scopes"` // empty: an account API key, for integration tokens
 	User        string   `json:"user,omitempty"`
 	UserEmail   string   `json:"user_email,omitempty"`
-	Hint        string   `json:"hint,omitempty"`
+	Hint        string   `json:"hint,omitempty"` // of the newest
 	CreatedAt   moment   `json:"created_at"`
 	LastUsedAt  moment   `json:"last_used_at"`
 	Key         string   `json:"key,omitempty"` // only when it was just made
+	SecretID    string   `json:"secret_id,omitempty"`
+}
+
+// shownKeyView is a key with what list and show add: each credential that works now.
+type shownKeyView struct {
+	keyView
+	Secrets []secretView `json:"secrets"`
 }
 
 func viewKey(k store.APIKey) keyView {
@@ -46,7 +54,7 @@ func (p *program) keyCommand() *cobra.Command {
 	return asGroup(&cobra.Command{
 		Use:   "key",
 		Short: "Manage the API keys of accounts",
-	}, p.keyAdd(), p.keyList(), p.keyRotate(), p.keyRevoke())
+	}, p.keyAdd(), p.keyList(), p.keyShow(), p.keyRotate(), p.keyRevokeSecret(), p.keyRevoke())
 }
 
 func (p *program) keyAdd() *cobra.Command {
@@ -108,12 +116,12 @@ revoked: it acts for a member, never with more than that member's role allows at
 			return err
 		}
 		v := viewKey(k)
-		v.Key = c.Reveal()
+		v.Key, v.SecretID = c.Reveal(), c.ID.String()
 		if *asJSON {
 			return p.printJSON(v)
 		}
 		return p.printFields(field{"id", v.ID}, field{"name", v.Name}, field{"account", v.Account + "  " + v.AccountName},
-			field{"good for", v.use()}, field{"key", v.Key + "  (shown only now)"})
+			field{"good for", v.use()}, field{"key", v.Key + "  (shown only now)"}, field{"secret id", v.SecretID})
 	})
 	return cmd
 }
@@ -136,19 +144,48 @@ func (p *program) keyList() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		views, rows := []keyView{}, [][]string{}
+		keys = slices.DeleteFunc(keys, func(k store.APIKey) bool { return only != "" && k.AccountID != only })
+		secrets, err := o.store.SecretsByClients(ctx, mapped(keys, func(k store.APIKey) string { return k.ID }))
+		if err != nil {
+			return err
+		}
+		views, rows := []shownKeyView{}, [][]string{}
 		for _, k := range keys {
-			if only != "" && k.AccountID != only {
-				continue
-			}
-			v := viewKey(k)
+			v := shownKeyView{viewKey(k), viewSecrets(secrets[k.ID])}
 			views = append(views, v)
-			rows = append(rows, []string{v.ID, v.Name, v.AccountName, v.use(), "…" + v.Hint, v.CreatedAt.String(), v.LastUsedAt.String()})
+			rows = append(rows, []string{v.ID, v.Name, v.AccountName, v.use(), hints(v.Secrets), v.CreatedAt.String(), v.LastUsedAt.String()})
 		}
 		if *asJSON {
 			return p.printJSON(views)
 		}
 		return p.printRows([]string{"ID", "NAME", "ACCOUNT", "GOOD FOR", "KEY", "CREATED (UTC)", "LAST USED (UTC)"}, rows)
+	})
+	return cmd
+}
+
+func (p *program) keyShow() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "show KEY",
+		Short:   "Show an API key and its credentials (without the credentials)",
+		Example: "  xenoauth key show key_0AbCdEfGhIjKlMnOpQrStU",
+		Args:    arguments("KEY"),
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+		k, err := o.directory.Key(ctx, "", args[0])
+		if err != nil {
+			return err
+		}
+		secrets, err := o.directory.KeySecrets(ctx, "", k.ID)
+		if err != nil {
+			return err
+		}
+		v := shownKeyView{viewKey(k), viewSecrets(secrets)}
+		if *asJSON {
+			return p.printJSON(v)
+		}
+		return p.printFields(field{"id", v.ID}, field{"name", v.Name}, field{"account", v.Account + "  " + v.AccountName}, field{"good for", v.use()},
+			field{"created", v.CreatedAt.String()}, field{"last used", v.LastUsedAt.String()}, secretsField(v.Secrets))
 	})
 	return cmd
 }
@@ -180,6 +217,7 @@ func oldUntilFlag(cmd *cobra.Command) *ending {
 type rotatedKeyView struct {
 	ID       string `json:"id"`
 	Key      string `json:"key"`
+	SecretID string `json:"secret_id"`
 	OldUntil moment `json:"old_until"`
 }
 
@@ -202,11 +240,12 @@ The old one stops working at once, with the integration tokens that were got wit
 		if err != nil {
 			return orEndNow(err)
 		}
-		v := rotatedKeyView{ID: args[0], Key: c.Reveal(), OldUntil: moment(until)}
+		v := rotatedKeyView{ID: args[0], Key: c.Reveal(), SecretID: c.ID.String(), OldUntil: moment(until)}
 		if *asJSON {
 			return p.printJSON(v)
 		}
-		return p.printFields(field{"id", v.ID}, field{"key", v.Key + "  (shown only now)"}, field{"old key", "works until " + v.OldUntil.String() + " UTC"})
+		return p.printFields(field{"id", v.ID}, field{"key", v.Key + "  (shown only now)"}, field{"secret id", v.SecretID},
+			field{"old key", "works until " + v.OldUntil.String() + " UTC"})
 	})
 	return cmd
 }
@@ -238,7 +277,7 @@ func (p *program) keyRevoke() *cobra.Command {
 // orEndNow adds the way out of having two already.
 func orEndNow(err error) error {
 	if errors.Is(err, store.ErrLimit) {
-		return errors.New("two work already, which is the most there may be: add --old-until now to end both at once")
+		return errors.New("two work already, which is the most there may be: end one with revoke-secret, or add --old-until now to end both at once")
 	}
 	return err
 }

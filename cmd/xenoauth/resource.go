@@ -92,12 +92,12 @@ func (p *program) resourceList() *cobra.Command {
 				return err
 			}
 			views = append(views, v)
-			rows = append(rows, []string{v.ClientID, v.Name, v.CreatedAt.String()})
+			rows = append(rows, []string{v.ClientID, v.Name, hints(v.Secrets), v.CreatedAt.String()})
 		}
 		if *asJSON {
 			return p.printJSON(views)
 		}
-		return p.printRows([]string{"CLIENT ID", "NAME", "CREATED (UTC)"}, rows)
+		return p.printRows([]string{"CLIENT ID", "NAME", "SECRET", "CREATED (UTC)"}, rows)
 	})
 	return cmd
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -35,16 +36,46 @@ func viewSecrets(secrets []store.Secret) []secretView {
 	return views
 }
 
+// end is until when the secret works, in words.
+func (v secretView) end() string {
+	if time.Time(v.ExpiresAt).IsZero() {
+		return "works until it is revoked"
+	}
+	return "works until " + v.ExpiresAt.String() + " UTC"
+}
+
+// hints is secrets in one cell of a table: their last characters, and when one ends.
+func hints(views []secretView) string {
+	if len(views) == 0 {
+		return "none"
+	}
+	return strings.Join(mapped(views, func(v secretView) string {
+		if time.Time(v.ExpiresAt).IsZero() {
+			return "…" + v.Hint
+		}
+		return "…" + v.Hint + " until " + v.ExpiresAt.String()
+	}), ", ")
+}
+
+// mapped is f of each element.
+func mapped[T, U any](list []T, f func(T) U) []U {
+	result := make([]U, len(list))
+	for i, element := range list {
+		result[i] = f(element)
+	}
+	return result
+}
+
 // secretsField is secrets for people, one a line.
 func secretsField(views []secretView) field {
 	lines := make([]string, len(views))
 	for i, v := range views {
-		lines[i] = fmt.Sprintf("%s  …%s  created %s, last used %s, ends %s", v.SecretID, v.Hint, v.CreatedAt, v.LastUsedAt, v.ExpiresAt)
+		lines[i] = fmt.Sprintf("%s  …%s  created %s, last used %s, %s", v.SecretID, v.Hint, v.CreatedAt, v.LastUsedAt, v.end())
 	}
 	return field{"secrets", strings.Join(lines, "\n")}
 }
 
-// keeper is who has secrets: an app or a resource server.
+// keeper is who has secrets: an app, a resource server, an API key or a bot.
 type keeper struct {
 	name    string
 	secrets []store.Secret // that work now
@@ -57,7 +88,7 @@ func (p *program) appRevokeSecret() *cobra.Command {
 		Example: "  xenoauth app revoke-secret app_0AbCdEfGhIjKlMnOpQrStU 0AbCdEfGhIjKlMnOpQrStU",
 		Args:    arguments("APP", "SECRET_ID"),
 	}
-	return p.revokeSecretCommand(cmd, "app show", func(ctx context.Context, o *office, id string) (keeper, error) {
+	return p.revokeSecretCommand(cmd, "app", func(ctx context.Context, o *office, id string) (keeper, error) {
 		a, err := o.directory.App(ctx, "", id)
 		if err != nil {
 			return keeper{}, err
@@ -75,7 +106,7 @@ func (p *program) resourceRevokeSecret() *cobra.Command {
 		Example: "  xenoauth resource revoke-secret rs_0AbCdEfGhIjKlMnOpQrStU 0AbCdEfGhIjKlMnOpQrStU",
 		Args:    arguments("RESOURCE", "SECRET_ID"),
 	}
-	return p.revokeSecretCommand(cmd, "resource show", func(ctx context.Context, o *office, id string) (keeper, error) {
+	return p.revokeSecretCommand(cmd, "resource", func(ctx context.Context, o *office, id string) (keeper, error) {
 		r, err := o.directory.Resource(ctx, id)
 		if err != nil {
 			return keeper{}, err
@@ -87,14 +118,59 @@ func (p *program) resourceRevokeSecret() *cobra.Command {
 	})
 }
 
-// revokeSecretCommand is what both have alike; show is the command that lists the ids.
-func (p *program) revokeSecretCommand(cmd *cobra.Command, show string, find func(ctx context.Context, o *office, clientID string) (keeper, error)) *cobra.Command {
-	cmd.Short = "End one client secret at once and for ever; the other one works on"
-	cmd.Long = `End one client secret at once and for ever; the other one, if there is one, works on. Without any
-secret the client cannot authenticate until rotate-secret gives it another.
+func (p *program) keyRevokeSecret() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "revoke-secret KEY SECRET_ID",
+		Example: "  xenoauth key revoke-secret key_0AbCdEfGhIjKlMnOpQrStU 0AbCdEfGhIjKlMnOpQrStU",
+		Args:    arguments("KEY", "SECRET_ID"),
+	}
+	return p.revokeSecretCommand(cmd, "key", func(ctx context.Context, o *office, id string) (keeper, error) {
+		k, err := o.directory.Key(ctx, "", id)
+		if err != nil {
+			return keeper{}, err
+		}
+		secrets, err := o.directory.KeySecrets(ctx, "", id)
+		return keeper{k.Name, secrets, func(s secret.ID) error {
+			return o.directory.RevokeKeySecret(ctx, operator(), "", id, s)
+		}}, err
+	})
+}
 
-SECRET_ID is the secret id that add and rotate-secret print, and "xenoauth ` + show + `" lists. On a
-terminal you are asked first.`
+func (p *program) botRevokeSecret() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "revoke-secret BOT SECRET_ID",
+		Example: "  xenoauth bot revoke-secret 68f0c0ffee00112233445566 0AbCdEfGhIjKlMnOpQrStU",
+		Args:    arguments("BOT", "SECRET_ID"),
+	}
+	return p.revokeSecretCommand(cmd, "bot", func(ctx context.Context, o *office, ref string) (keeper, error) {
+		b, err := o.directory.Bot(ctx, "", ref)
+		if err != nil {
+			return keeper{}, err
+		}
+		secrets, err := o.directory.BotSecrets(ctx, "", b.ID)
+		return keeper{b.Name, secrets, func(s secret.ID) error {
+			return o.directory.RevokeBotSecret(ctx, operator(), "", b.ID, s)
+		}}, err
+	})
+}
+
+// secretWords are what a secret of each kind is called, and what its end means.
+var secretWords = map[string]struct{ secret, rotate, consequence string }{
+	"app":      {"client secret", "rotate-secret", "The app cannot authenticate without a secret; tokens that it has keep working."},
+	"resource": {"client secret", "rotate-secret", "The API cannot ask about tokens without a secret."},
+	"key":      {"credential of an API key", "rotate", "Integration tokens that were got with it end, too."},
+	"bot":      {"API secret of a bot", "rotate", "Tokens that were got with it end, too."},
+}
+
+// revokeSecretCommand is revoke-secret of the group of commands called kind, whose command show lists the ids.
+func (p *program) revokeSecretCommand(cmd *cobra.Command, kind string, find func(ctx context.Context, o *office, clientID string) (keeper, error)) *cobra.Command {
+	words, show := secretWords[kind], kind+" show"
+	cmd.Short = "End one " + words.secret + " at once and for ever; the other one works on"
+	cmd.Long = "End one " + words.secret + ` at once and for ever; the other one, if there is one, works on.
+` + words.consequence + `
+
+SECRET_ID is the secret id that add and ` + words.rotate + ` print, and "xenoauth ` + show + `" lists.
+On a terminal you are asked first.`
 	yes, asJSON := confirmFlag(cmd), jsonFlag(cmd)
 	var id secret.ID
 	cmd.PreRunE = func(_ *cobra.Command, args []string) error {

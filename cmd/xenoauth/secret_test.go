@@ -44,6 +44,49 @@ func TestRevokeSecretCommands(t *testing.T) {
 	})
 }
 
+// TestRevokeOneCredential: while two credentials of an API key or a bot work, both are listed, the old one with its end,
+// and each can be revoked by itself.
+func TestRevokeOneCredential(t *testing.T) {
+	t.Parallel()
+	dbtest.EachURL(t, func(t *testing.T, database string) {
+		l := on(database)
+		addUser(t, l, "ada@example.org")
+		for _, c := range []struct{ group, text, missing, end string }{
+			{"key", "key", "there is no API key", "revoke"}, {"bot", "api_secret", "there is no bot", "remove"},
+		} {
+			var first, second object
+			l.ok(t, &first, c.group, "add", "Nightly export", "--account", "ada@example.org")
+			id, old := fmt.Sprint(first["id"]), fmt.Sprint(first["secret_id"])
+			l.ok(t, &second, c.group, "rotate", id, "--old-until", "24h")
+			next := fmt.Sprint(second["secret_id"])
+			wantSecrets(t, l, c.group, id, next, old)
+			for _, command := range [][]string{{c.group, "list"}, {c.group, "show", id}} {
+				r := l.ok(t, nil, command...)
+				for _, text := range []object{first, second} {
+					if end := fmt.Sprint(text[c.text]); !strings.Contains(r.stdout, "…"+end[len(end)-4:]) {
+						t.Errorf("%v does not show how %s ends:\n%s", command, text["secret_id"], r.stdout)
+					}
+				}
+				if !strings.Contains(r.stdout, "until 2") {
+					t.Errorf("%v does not show when the old one ends:\n%s", command, r.stdout)
+				}
+			}
+			l.fails(t, exitRefused, "end one with revoke-secret", c.group, "rotate", id, "--old-until", "24h")
+			l.ok(t, nil, c.group, "revoke-secret", id, old, "--yes")
+			wantSecrets(t, l, c.group, id, next)
+			l.fails(t, exitRefused, "there is no live secret of "+id, c.group, "revoke-secret", id, old)
+			l.fails(t, exitUsage, "this is no secret id", c.group, "revoke-secret", id, fmt.Sprint(second[c.text]))
+			l.ok(t, nil, c.group, "revoke-secret", id, next, "--yes")
+			wantSecrets(t, l, c.group, id)
+			if r := l.ok(t, nil, c.group, "list"); !strings.Contains(r.stdout, "  none  ") {
+				t.Errorf("a %s without a credential is listed as\n%s", c.group, r.stdout)
+			}
+			l.ok(t, nil, c.group, c.end, id)
+			l.fails(t, exitRefused, c.missing, c.group, "revoke-secret", id, next)
+		}
+	})
+}
+
 // wantSecrets asserts which secrets a client has, newest first, wherever they are listed.
 func wantSecrets(t *testing.T, l line, group, id string, want ...string) {
 	t.Helper()
@@ -61,7 +104,7 @@ func wantSecrets(t *testing.T, l line, group, id string, want ...string) {
 	var shown object
 	l.ok(t, &shown, group, "show", id)
 	check(shown)
-	if group == "resource" {
+	if group != "app" {
 		var list []object
 		l.ok(t, &list, group, "list")
 		check(list[0])

@@ -120,6 +120,18 @@ func (d *Directory) RotateBot(ctx context.Context, by store.Actor, userID, botID
 	return d.rotate(ctx, by, b.APIKey, secret.Bot, othersUntil)
 }
 
+// RevokeBotSecret ends one API secret of a bot at once, with the tokens that were got with it. Errors as RevokeKeySecret.
+func (d *Directory) RevokeBotSecret(ctx context.Context, by store.Actor, userID, botID string, id secret.ID) error {
+	b, err := d.Bot(ctx, userID, botID)
+	if err != nil {
+		return err
+	}
+	if err := d.store.RevokeSecret(ctx, by, b.APIKey, store.LookupID(id)); err != nil {
+		return fmt.Errorf("revoke secret %s of bot %s: %w", id, botID, err)
+	}
+	return nil
+}
+
 // RemoveBot is final: the bot and all of its tokens are dead when it returns.
 func (d *Directory) RemoveBot(ctx context.Context, by store.Actor, userID, botID string) error {
 	b, err := d.Bot(ctx, userID, botID)

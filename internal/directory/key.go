@@ -210,6 +210,18 @@ func (d *Directory) RotateKey(ctx context.Context, by store.Actor, userID, keyID
 	return d.rotate(ctx, by, keyID, secret.APIKey, othersUntil)
 }
 
+// RevokeKeySecret ends one credential of a key at once, with the integration tokens that were got with it. The last one may
+// be revoked, too: the key then opens nothing until it gets another. store.ErrNotFound: no such live credential.
+func (d *Directory) RevokeKeySecret(ctx context.Context, by store.Actor, userID, keyID string, id secret.ID) error {
+	if _, err := d.Key(ctx, userID, keyID); err != nil {
+		return err
+	}
+	if err := d.store.RevokeSecret(ctx, by, keyID, store.LookupID(id)); err != nil {
+		return fmt.Errorf("revoke credential %s of API key %s: %w", id, keyID, err)
+	}
+	return nil
+}
+
 // MayRotate says whether a key that userID sees is theirs to replace; "" is the operator.
 func MayRotate(k store.APIKey, userID string) bool {
 	return userID == "" || k.UserID == "" || k.UserID == userID || k.UserBot

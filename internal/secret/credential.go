@@ -67,14 +67,13 @@ func (c Credential) Reveal() string {
 	return string(append(text, sum[:]...))
 }
 
-// Hint returns the last four characters before the checksum, by which people
-// recognise a credential in a list. They may be stored and shown: 232 bits stay
-// unknown.
+// Hint returns the last four characters of the text, by which people recognise
+// a credential in a list. They may be stored and shown: they belong to the
+// checksum, which is computed from the rest, so that they reveal as much as four
+// characters of the secret part would, 24 of its 256 bits.
 func (c Credential) Hint() string {
-	if c.secret == nil {
-		return ""
-	}
-	return string((*c.secret)[secretLen-4:])
+	text := c.Reveal()
+	return text[max(0, len(text)-hintLen):]
 }
 
 // Seal encrypts plain so that only a holder of this credential can Open it; the

@@ -12,6 +12,7 @@ const (
 	maxPrefixLen  = 8
 	secretLen     = 43 // 43 characters of 62 are 256 bits
 	checksumLen   = 6  // 62^6 > 2^32
+	hintLen       = 4
 	bodyLen       = idLen + secretLen + checksumLen
 )
 

@@ -29,7 +29,7 @@ type botFormPage struct {
 type botPage struct {
 	Bot      store.Bot
 	Endpoint string // the bot's service endpoint
-	Secrets  []store.Secret
+	Secrets  web.SecretList
 	New      bool
 	Secret   string // shown this once
 	Others   string // what becomes of the secret before it
@@ -108,7 +108,7 @@ func (h *Handler) ShowBot(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return h.web.Render(w, r, http.StatusOK, "bot", botPage{Bot: b, Endpoint: h.endpoint(b), Secrets: secrets})
+	return h.web.Render(w, r, http.StatusOK, "bot", botPage{Bot: b, Endpoint: h.endpoint(b), Secrets: web.ListSecrets(secrets)})
 }
 
 // ShowRotateBot asks how long the present secret goes on working.

@@ -23,9 +23,10 @@ type keysPage struct {
 // listedKey is what may be shown of an API key.
 type listedKey struct {
 	store.APIKey
-	RoleText string // "agent, bot"; "" for an account API key
-	For      string // whom a key with roles acts for, in words
-	Others   bool   // who is another person: the visitor may revoke the key, and not replace it
+	Secrets  web.SecretList // the credentials with which it works now
+	RoleText string         // "agent, bot"; "" for an account API key
+	For      string         // whom a key with roles acts for, in words
+	Others   bool           // who is another person: the visitor may revoke the key, and not replace it
 }
 
 // keySecretPage is the data of key_secret.html, the one page that holds a key.
@@ -63,8 +64,18 @@ func (h *Handler) ListKeys(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page := keysPage{Admin: len(accounts) > 0, Several: len(accounts) > 1}
+	ids := make([]string, len(keys))
+	for i, k := range keys {
+		ids[i] = k.ID
+	}
+	secrets, err := h.store.SecretsByClients(r.Context(), ids)
+	if err != nil {
+		return err
+	}
 	for _, k := range keys {
-		page.Keys = append(page.Keys, listKey(k, user))
+		listed := listKey(k, user)
+		listed.Secrets = web.ListSecrets(secrets[k.ID])
+		page.Keys = append(page.Keys, listed)
 	}
 	return h.web.Render(w, r, http.StatusOK, "keys", page)
 }

@@ -95,7 +95,7 @@ func TestBotPages(t *testing.T) {
 		path := "/account/bots/" + id
 		b.want(b.get("/account/bots"), http.StatusOK, "", path, "never used")
 		page := b.get(path)
-		b.want(page, http.StatusOK, "", name, endpoint, "/authorization/integration", "you replace it")
+		b.want(page, http.StatusOK, "", name, endpoint, "/authorization/integration", "you revoke it")
 		if strings.Contains(page.text, first[30:]) {
 			t.Error("the bot's page shows its secret")
 		}

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"xenoauth/internal/scope"
-	"xenoauth/internal/secret"
 	"xenoauth/server/web"
 	"xenoauth/store"
 )
@@ -35,18 +34,9 @@ type appPage struct {
 	Suspended bool
 	Scopes    []scope.Scope
 	Installs  int
-	Secrets   []listedSecret
+	Secrets   web.SecretList
 	Full      bool // no further secret fits beside the live ones
 	Guide     guide
-}
-
-// listedSecret is what may be shown of a secret.
-type listedSecret struct {
-	ID         string
-	Hint       string
-	CreatedAt  time.Time
-	ExpiresAt  time.Time
-	LastUsedAt time.Time
 }
 
 // ListApps shows the apps of all accounts of which the visitor is an admin.
@@ -97,16 +87,9 @@ func (h *Handler) ShowApp(w http.ResponseWriter, r *http.Request) error {
 	return h.web.Render(w, r, http.StatusOK, "app", page)
 }
 
-func (h *Handler) secrets(r *http.Request, appID string) ([]listedSecret, error) {
+func (h *Handler) secrets(r *http.Request, appID string) (web.SecretList, error) {
 	secrets, err := h.directory.Secrets(r.Context(), web.VisitorOf(r.Context()).User.ID, appID)
-	if err != nil {
-		return nil, err
-	}
-	var listed []listedSecret
-	for _, s := range secrets {
-		listed = append(listed, listedSecret{ID: secret.ID(s.ID).String(), Hint: s.Hint, CreatedAt: s.CreatedAt, ExpiresAt: s.ExpiresAt, LastUsedAt: s.LastUsedAt})
-	}
-	return listed, nil
+	return web.ListSecrets(secrets), err
 }
 
 // accounts lists the memberships with which the visitor may register apps.

@@ -23,7 +23,7 @@ type secretPage struct {
 // revokePage is the data of revoke.html.
 type revokePage struct {
 	App store.App
-	listedSecret
+	web.ListedSecret
 	Last bool // no other secret works
 }
 
@@ -90,12 +90,11 @@ func (h *Handler) ShowRevokeSecret(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	for _, s := range live {
-		if s.ID == r.PathValue("secret") {
-			return h.web.Render(w, r, http.StatusOK, "revoke", revokePage{App: a, listedSecret: s, Last: len(live) == 1})
-		}
+	s, found := live.Find(r.PathValue("secret"))
+	if !found {
+		return web.NotFound()
 	}
-	return web.NotFound()
+	return h.web.Render(w, r, http.StatusOK, "revoke", revokePage{App: a, ListedSecret: s, Last: len(live) == 1})
 }
 
 // RevokeSecret ends one secret at once.

@@ -20,7 +20,7 @@ func toKey(k *store.APIKey) []any {
 // most. $1 is the time.
 func ofSecrets(clientID string) string {
 	const live = ` AND s.client_id <> '' AND s.revoked_at IS NULL AND (s.expires_at IS NULL OR s.expires_at > $1)`
-	return `(SELECT s.hint FROM client_secrets s WHERE s.client_id = ` + clientID + live + ` ORDER BY s.created_at DESC, s.id DESC LIMIT 1),
+	return `(SELECT ` + hintOfSecret + ` FROM client_secrets s WHERE s.client_id = ` + clientID + live + ` ORDER BY s.created_at DESC, s.id DESC LIMIT 1),
 (SELECT MAX(l.used_at) FROM client_secrets s JOIN last_used l ON l.id = s.id WHERE s.client_id = ` + clientID + live + `)`
 }
 

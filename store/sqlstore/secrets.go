@@ -2,6 +2,8 @@ package sqlstore
 
 import (
 	"context"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -9,24 +11,46 @@ import (
 	"xenoauth/store"
 )
 
-const insertSecret = `INSERT INTO client_secrets (id, client_id, hash, hint, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)`
+const insertSecret = `INSERT INTO client_secrets (id, client_id, hash, hint, hint_after, created_at, expires_at) VALUES ($1, $2, $3, $4, 0, $5, $6)`
 
 func addSecret(ctx context.Context, q querier, c store.Secret) error {
 	_, err := q.exec(ctx, insertSecret, c.ID[:], c.ClientID, c.Hash, c.Hint, at(c.CreatedAt), at(c.ExpiresAt))
 	return err
 }
 
+// hintOfSecret is the hint of s as it is shown: with a question mark for each character after the stored ones.
+const hintOfSecret = `s.hint || SUBSTR('??????', 1, s.hint_after)`
+
 // secretColumns are read by toSecret; the table is s.
-const secretColumns = `s.id, s.client_id, s.hash, s.hint, s.created_at, s.expires_at, s.revoked_at`
+const secretColumns = `s.id, s.client_id, s.hash, ` + hintOfSecret + `, s.created_at, s.expires_at, s.revoked_at`
 
 func toSecret(c *store.Secret) []any {
 	return []any{toID(&c.ID), toText(&c.ClientID), &c.Hash, toText(&c.Hint), toTime(&c.CreatedAt), toTime(&c.ExpiresAt), toTime(&c.RevokedAt)}
 }
 
-const selectSecrets = `SELECT s.id, s.client_id, s.hash, s.hint, s.created_at, s.expires_at, l.used_at
+// selectSecretsOf is completed by the clients. $1 is the time.
+const selectSecretsOf = `SELECT s.id, s.client_id, s.hash, ` + hintOfSecret + `, s.created_at, s.expires_at, l.used_at
 FROM client_secrets s LEFT JOIN last_used l ON l.id = s.id
-WHERE s.client_id = $1 AND s.client_id <> '' AND s.revoked_at IS NULL AND (s.expires_at IS NULL OR s.expires_at > $2)
-ORDER BY s.created_at DESC, s.id DESC`
+WHERE s.client_id <> '' AND s.revoked_at IS NULL AND (s.expires_at IS NULL OR s.expires_at > $1) AND s.client_id `
+
+const newestFirst = ` ORDER BY s.created_at DESC, s.id DESC`
+
+const selectSecrets = selectSecretsOf + `= $2` + newestFirst
+
+// secretsBatch is how many clients one statement is about.
+const secretsBatch = 50
+
+// selectSecretsOfMany has a parameter for each client of a batch; those left over are ”, which no client is called.
+var selectSecretsOfMany = selectSecretsOf + `IN (` + parameters(2, secretsBatch) + `)` + newestFirst
+
+// parameters is a list of n parameters from $first.
+func parameters(first, n int) string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = "$" + strconv.Itoa(first+i)
+	}
+	return strings.Join(list, ", ")
+}
 
 func readSecret(scan scanner) (c store.Secret, err error) {
 	err = scan(toID(&c.ID), &c.ClientID, &c.Hash, &c.Hint, toTime(&c.CreatedAt), toTime(&c.ExpiresAt), toTime(&c.LastUsedAt))
@@ -36,7 +60,40 @@ func readSecret(scan scanner) (c store.Secret, err error) {
 // SecretsByClient implements store.Secrets.
 func (s *Store) SecretsByClient(ctx context.Context, clientID string) (list []store.Secret, err error) {
 	defer tried(&err, "secrets of %s", clientID)
-	return collect(ctx, s.read(), readSecret, selectSecrets, clientID, s.micros())
+	return collect(ctx, s.read(), readSecret, selectSecrets, s.micros(), clientID)
+}
+
+// SecretsByClients implements store.Secrets.
+func (s *Store) SecretsByClients(ctx context.Context, clientIDs []string) (byClient map[string][]store.Secret, err error) {
+	defer tried(&err, "secrets of %d clients", len(clientIDs))
+	byClient = map[string][]store.Secret{}
+	for batch := range slices.Chunk(clientIDs, secretsBatch) {
+		args := []any{s.micros()}
+		for i := range secretsBatch {
+			id := ""
+			if i < len(batch) {
+				id = batch[i]
+			}
+			args = append(args, id)
+		}
+		list, err := collect(ctx, s.read(), readSecret, selectSecretsOfMany, args...)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range list {
+			byClient[c.ClientID] = append(byClient[c.ClientID], c)
+		}
+	}
+	return byClient, nil
+}
+
+const selectSecret = `SELECT ` + secretColumns + ` FROM client_secrets s WHERE s.id = $1`
+
+// SecretByID implements store.Secrets.
+func (s *Store) SecretByID(ctx context.Context, id store.LookupID) (c store.Secret, err error) {
+	defer tried(&err, "look up secret %s", secret.ID(id))
+	err = s.read().row(ctx, selectSecret, []any{id[:]}, toSecret(&c)...)
+	return c, err
 }
 
 const (

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -156,6 +157,24 @@ func testKeyRotated(t *testing.T, st store.Store) {
 	shown, err := st.APIKeyByID(ctx, k.ID)
 	no(t, err)
 	equal(t, "hint of the newest", shown.Hint, "2222")
+	other, _ := NewAPIKey(t, st, a.ID, "")
+	many := []string{k.ID, "key_none", other.ID}
+	for len(many) < 120 { // more than one statement is about
+		many = append(many, "key_none")
+	}
+	both, err := st.SecretsByClients(ctx, append(many, k.ID))
+	no(t, err)
+	list, err := st.SecretsByClient(ctx, k.ID)
+	no(t, err)
+	equal(t, "secrets of many clients", both[other.ID][0].ClientID, other.ID)
+	equal(t, "clients that have secrets", len(both), 2)
+	equal(t, "secrets by client, newest first", fmt.Sprint(both[k.ID][:2]), fmt.Sprint(list))
+	equal(t, "and when the old one ends", both[k.ID][1].ExpiresAt, later)
+	bySecret, err := st.SecretByID(ctx, first.ID)
+	no(t, err)
+	equal(t, "secret by its id", string(bySecret.Hash), string(first.Hash))
+	_, err = st.SecretByID(ctx, store.LookupID(secret.NewID()))
+	wants(t, err, store.ErrNotFound)
 	no(t, st.AddSecret(ctx, operator, third, st.Now()))
 	for _, ended := range []store.Secret{first, second} {
 		got, err := st.KeyBySecret(ctx, ended.ID)

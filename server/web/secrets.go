@@ -1,0 +1,50 @@
+package web
+
+import (
+	"strings"
+	"time"
+
+	"xenoauth/internal/secret"
+	"xenoauth/store"
+)
+
+// ListedSecret is what a page may show of a secret.
+type ListedSecret struct {
+	ID         string
+	Hint       string // its last characters
+	CreatedAt  time.Time
+	ExpiresAt  time.Time // zero: works until it is revoked
+	LastUsedAt time.Time
+}
+
+// SecretList is the secrets of one app, key or bot that work now, newest first.
+type SecretList []ListedSecret
+
+// ListSecrets makes a list for a page.
+func ListSecrets(secrets []store.Secret) SecretList {
+	list := make(SecretList, len(secrets))
+	for i, s := range secrets {
+		list[i] = ListedSecret{ID: secret.ID(s.ID).String(), Hint: s.Hint, CreatedAt: s.CreatedAt, ExpiresAt: s.ExpiresAt, LastUsedAt: s.LastUsedAt}
+	}
+	return list
+}
+
+// Find returns the secret with this id.
+func (l SecretList) Find(id string) (ListedSecret, bool) {
+	for _, s := range l {
+		if s.ID == id {
+			return s, true
+		}
+	}
+	return ListedSecret{}, false
+}
+
+// Unknown reports whether a hint has question marks, which the page then explains.
+func (l SecretList) Unknown() bool {
+	for _, s := range l {
+		if strings.Contains(s.Hint, "?") {
+			return true
+		}
+	}
+	return false
+}
