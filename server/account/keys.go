@@ -192,7 +192,7 @@ func tooMany(err error) error {
 	switch {
 	case errors.As(err, &secrets):
 		return &web.Error{Status: http.StatusConflict, Title: "Two work already", Cause: err,
-			Description: "That is the most there may be. Go back, and let both end now."}
+			Description: "That is the most there may be. Go back, and revoke the one that is no longer used, or let both end now."}
 	case errors.As(err, &keys):
 		return &web.Error{Status: http.StatusConflict, Title: "That is enough", Cause: err, Description: "Nothing was made: " + keys.Error() + "."}
 	}
