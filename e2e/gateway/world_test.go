@@ -55,6 +55,13 @@ func each(t *testing.T, test func(t *testing.T, w *world)) {
 
 func (w *world) tell(rw http.ResponseWriter, r *http.Request) {
 	w.reached.Add(1)
+	if strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+		socket(rw, r)
+		return
+	}
+	if origin := r.Header.Get("Origin"); origin != "" {
+		rw.Header().Set("Access-Control-Allow-Origin", origin)
+	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		http.Error(rw, err.Error(), http.StatusBadRequest)
