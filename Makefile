@@ -1,4 +1,5 @@
-# make test    everything: both databases, the battery, the browser (installs or names what the machine lacks)
+# make deps    install the programs that the tests use, or name them; changes nothing else
+# make test    everything: both databases, the battery, the browser (runs make deps first)
 # make check   formatting, vet, staticcheck
 # make faults  the long form of the fault oracle: kills, restarts and cuts under load, in a few minutes
 # make fuzz    every fuzz target for half a minute, or FUZZTIME=10000000x
@@ -14,13 +15,18 @@ RACE = -race -gcflags=modernc.org/sqlite/lib=-race=false -gcflags=modernc.org/li
 # make check has all of go vet, and what only debuggers read need not be linked.
 QUICK = -vet=off -ldflags=-w
 
-.PHONY: demo test check build need docs fuzz faults faults-planted
+.PHONY: demo deps test check build docs fuzz faults faults-planted
 
 demo:
-	$(GO) run ./cmd/xenoauth demo
+	@echo "Compiling the server for the demo; the first time takes a minute or two."
+	@$(GO) run ./cmd/xenoauth demo
 
-test: need
-	XENOAUTH_REQUIRE_ALL=1 $(GO) test $(RACE) $(QUICK) -parallel 4 -timeout 30m ./...
+deps:
+	@sh tools/deps.sh
+
+test: deps
+	@echo "Running all tests: about five minutes on two cores, and a few more to compile the first time."
+	@XENOAUTH_REQUIRE_ALL=1 GO="$(GO)" $(GO) -C tools run ./progress -dir .. $(RACE) $(QUICK) -parallel 4 -timeout 30m ./...
 
 check:
 	@unformatted="$$(gofmt -l $$(git ls-files '*.go'))"; if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
@@ -30,11 +36,8 @@ check:
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o xenoauth ./cmd/xenoauth
 
-need:
-	@sh tools/need.sh
-
 # The long form of the fault oracle; make test has the short one. FAULTS are its options, such as FAULTS='-only F7 -slack 3'.
-faults: need
+faults: deps
 	$(GO) run ./e2e/faults/run $(FAULTS)
 
 docs:
@@ -59,7 +62,7 @@ fuzz:
 	done
 
 # Succeeds if the tests fail, and for the reason that was planted.
-faults-planted: need
+faults-planted: deps
 	@out="$$(XENOAUTH_REQUIRE_ALL=1 $(GO) test -tags planted -count=1 -run '^TestSQLite$$' ./e2e/faults 2>&1)" && { echo "nobody found the planted bug"; exit 1; }; \
 	echo "$$out" | grep -q 'broke I2' || { echo "$$out"; exit 1; }; \
 	echo "the planted bug was found"
