@@ -87,7 +87,7 @@ and that over the file.`,
 	p.define(root.PersistentFlags(), "config", "database-url", "scopes", "token-prefix", "api-plans")
 	root.AddCommand(
 		p.serveCommand(), p.demoCommand(), p.migrateCommand(), p.userCommand(), p.accountCommand(), p.appCommand(),
-		p.resourceCommand(), p.keyCommand(), p.botCommand(), p.tokenCommand(), p.doctorCommand(), p.versionCommand(),
+		p.resourceCommand(), p.keyCommand(), p.botCommand(), p.tokenCommand(), p.doctorCommand(), p.healthCommand(), p.versionCommand(),
 	)
 	root.SetHelpCommand(helpCommand(root))
 	root.InitDefaultHelpFlag()

@@ -21,7 +21,8 @@ import (
 // Build compiles the program as it is delivered, into dir.
 func Build(ctx context.Context, dir string) (binary string, err error) {
 	binary = filepath.Join(dir, "xenoauth")
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, "xenoauth/cmd/xenoauth")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, "xenoauth/cmd/xenoauth")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build xenoauth: %w: %s", err, out)
 	}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// healthTimeout is how long the server may take to answer; readiness itself waits 2 s for the database.
+const healthTimeout = 3 * time.Second
+
+func (p *program) healthCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "health",
+		Short: "Ask a running server whether it is ready",
+		Long: `Ask the server that listens on --ops-listen whether it is ready, by GET /readyz. The exit code is
+0 if it is, 1 if it is not or does not answer: for the health check of a container, which has no
+other program to ask with.`,
+		Example: `  xenoauth health
+  xenoauth health --ops-listen 127.0.0.1:9091`,
+		Args: arguments(),
+	}
+	p.define(cmd.Flags(), "ops-listen")
+	cmd.RunE = p.act(func(cmd *cobra.Command, _ []string) error {
+		s := p.load(cmd)
+		if ops := s.text("ops-listen"); ops == "" || ops == "off" {
+			s.fault("ops-listen", "is off, so the server has no address for health checks")
+		}
+		host, port := s.address("ops-listen")
+		if err := s.err(); err != nil {
+			return err
+		}
+		return p.askReady(cmd.Context(), host, port)
+	})
+	return cmd
+}
+
+// askReady fails unless the operations listener at that address answers that the server is ready.
+func (p *program) askReady(ctx context.Context, host, port string) error {
+	// A wildcard is an address to listen on, not to connect to; and a container may have no file that resolves localhost.
+	if ip := net.ParseIP(host); bothLoopbacks(host) || host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	url := "http://" + net.JoinHostPort(host, port) + "/readyz"
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", url, err)
+	}
+	// No proxy of the environment: the server is on this machine or in this network.
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Do(request)
+	if err != nil {
+		return fmt.Errorf("no server answers at %s: %w", url, err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 200))
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", url, err)
+	}
+	answer := strings.TrimSpace(string(body))
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("the server is not ready: %d %s", response.StatusCode, answer)
+	}
+	p.say("%s", answer)
+	return nil
+}
