@@ -187,6 +187,16 @@ func (s *Server) Close(ctx context.Context) error {
 	return errors.Join(s.sweeper.Close(ctx), s.verify.Close(ctx))
 }
 
+// Locks gives the accounts that too many wrong passwords have locked, to commands beside a server with that limit (0: the
+// default).
+func Locks(ctx context.Context, st store.Store, accountFailures int) (*web.Locks, error) {
+	key, err := ensureKey(ctx, st, "cookie")
+	if err != nil {
+		return nil, err
+	}
+	return web.NewLocks(st, key, accountFailures), nil
+}
+
 // ensureKey gets the server's key of that name, which all replicas share, making it if there is none.
 func ensureKey(ctx context.Context, st store.Store, name string) ([]byte, error) {
 	candidate := make([]byte, 32)

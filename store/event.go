@@ -7,6 +7,7 @@ const (
 	EventUserDisabled    = "user.disabled"
 	EventUserEnabled     = "user.enabled"
 	EventUserDeleted     = "user.deleted"
+	EventUserUnlocked    = "user.unlocked" // wrong passwords were forgotten
 	EventPasswordChanged = "password.changed"
 
 	EventAccountDisabled = "account.disabled"

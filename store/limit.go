@@ -11,6 +11,7 @@ type Limit struct {
 	Most   int
 	Window time.Duration
 	Resets bool // a success makes the failures before it good, too
+	Keeps  bool // a success counts, too
 }
 
 // Limits counts failures where a second replica must not give a second chance.
@@ -23,6 +24,10 @@ type Limits interface {
 	Attempt(ctx context.Context, limits ...Limit) (wait time.Duration, err error)
 	// TakeBack takes back a try about which nothing was found out, under every key.
 	TakeBack(ctx context.Context, limits ...Limit) error
-	// Forgive takes back the try of a success, and what each limit that Resets has counted before.
+	// Forgive takes back the try of a success under every limit but those that Keep it, and what each limit that Resets has
+	// counted before.
 	Forgive(ctx context.Context, limits ...Limit) error
+	// Unlock forgets what was counted of a user: under the keys, and under keys that go on after one of them with a colon.
+	// The audit event is written whether or not anything was.
+	Unlock(ctx context.Context, by Actor, userID string, keys ...string) error
 }

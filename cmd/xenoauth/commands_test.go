@@ -2,13 +2,18 @@ package main
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"xenoauth/internal/dbtest"
 	"xenoauth/internal/secret"
+	"xenoauth/server"
+	"xenoauth/server/web"
 	"xenoauth/store"
 )
 
@@ -69,6 +74,7 @@ func TestUserCommands(t *testing.T) {
 			t.Errorf("disabled user is shown as %v", shown)
 		}
 		l.ok(t, nil, "user", "enable", "ada@example.org")
+		testUnlock(t, l, database, "ada@example.org")
 		l.with("another horse").ok(t, nil, "user", "set-password", "ada@example.org", "--password-stdin")
 		l.with("short").fails(t, exitRefused, "too short", "user", "set-password", "ada@example.org", "--password-stdin")
 		l.fails(t, exitUsage, "--password-stdin", "user", "set-password", "ada@example.org")
@@ -83,6 +89,47 @@ func TestUserCommands(t *testing.T) {
 			t.Errorf("table of users:\n%s", r.stdout)
 		}
 	})
+}
+
+// testUnlock locks a user out by wrong passwords in the database, and lets them in by command.
+func testUnlock(t *testing.T, l line, database, email string) {
+	t.Helper()
+	var shown, done object
+	l.ok(t, &shown, "user", "show", email)
+	if _, locked := shown["locked_until"]; locked {
+		t.Errorf("an open user is shown as %v", shown)
+	}
+	st := dbtest.Open(t, database)
+	srv, err := server.New(t.Context(), st, server.Options{Issuer: "http://localhost:1", Failures: web.FailureLimits{Account: 3}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		r := httptest.NewRequest(http.MethodPost, "http://localhost:1/login", strings.NewReader("email="+email+"&password=wrong+horse"))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		w := httptest.NewRecorder()
+		srv.Handler().ServeHTTP(w, r)
+		if w.Code != http.StatusUnprocessableEntity {
+			t.Fatalf("wrong password: %d", w.Code)
+		}
+	}
+	if err := srv.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	shown = object{}
+	l.ok(t, &shown, "user", "show", email, "--account-failures", "3")
+	if until, err := time.Parse(time.RFC3339Nano, fmt.Sprint(shown["locked_until"])); err != nil || time.Until(until) < 23*time.Hour {
+		t.Errorf("a locked user is shown as %v", shown)
+	}
+	if r := l.ok(t, nil, "user", "show", email, "--account-failures", "3"); !strings.Contains(r.stdout, "after 3 wrong passwords in a day") {
+		t.Errorf("a locked user is shown as\n%s", r.stdout)
+	}
+	l.ok(t, &done, "user", "unlock", email)
+	wantNames(t, done, "id", "done")
+	if r := l.ok(t, nil, "user", "show", email, "--account-failures", "3"); !strings.Contains(strings.Join(strings.Fields(r.stdout), " "), "locked no") {
+		t.Errorf("after unlock:\n%s", r.stdout)
+	}
+	l.fails(t, exitRefused, `there is no user "eve@example.org"`, "user", "unlock", "eve@example.org")
 }
 
 func TestAccountCommands(t *testing.T) {

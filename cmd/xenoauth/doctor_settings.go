@@ -34,7 +34,7 @@ func (r *report) lookAtGuards() {
 	for _, bound := range []struct {
 		name string
 		most int
-	}{{"--login-failures", f.LogIn}, {"--ip-failures", f.IP}, {"--client-failures", f.Client}} {
+	}{{"--login-failures", f.LogIn}, {"--account-failures", f.Account}, {"--ip-failures", f.IP}, {"--client-failures", f.Client}} {
 		if bound.most >= muchFailure {
 			r.attend("%s is %d: nobody who guesses is stopped.", bound.name, bound.most)
 		}

@@ -40,7 +40,7 @@ type serveConfig struct {
 // serveSettings are what serve is told, beside what every command is.
 var serveSettings = []string{
 	"listen", "issuer", "ops-listen", "migrate", "signup", "default-plan", "code-lifetime", "token-limit",
-	"trusted-proxies", "login-failures", "ip-failures", "client-failures", "max-connections", "audit-retention",
+	"trusted-proxies", "login-failures", "account-failures", "ip-failures", "ip-signups", "client-failures", "max-connections", "audit-retention",
 	"retention-grace", "allow-unsafe-database", "user-token-alg", "user-token-secret", "key-rotation", "log-level", "log-format",
 }
 
@@ -98,9 +98,11 @@ func (p *program) serveConfig(s *settings) (serveConfig, error) {
 		UserTokens:     s.userTokens(),
 		MaxConnections: affordable(s.number("max-connections", 1, 1_000_000), c.log),
 		Failures: web.FailureLimits{
-			LogIn:  s.number("login-failures", 1, 1_000_000),
-			IP:     s.number("ip-failures", 1, 1_000_000),
-			Client: s.number("client-failures", 1, 1_000_000),
+			LogIn:   s.number("login-failures", 1, 1_000_000),
+			Account: s.number("account-failures", 1, 1_000_000),
+			IP:      s.number("ip-failures", 1, 1_000_000),
+			SignUps: s.number("ip-signups", 1, 1_000_000),
+			Client:  s.number("client-failures", 1, 1_000_000),
 		},
 		Retention: store.Retention{Grace: s.duration("retention-grace", server.MinGrace, 365*24*time.Hour), Audit: s.period("audit-retention", time.Hour)},
 	}

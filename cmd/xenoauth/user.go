@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"xenoauth/internal/directory"
+	"xenoauth/server"
 	"xenoauth/store"
 )
 
@@ -19,8 +20,9 @@ type userView struct {
 	Operator  bool         `json:"operator"`
 	Disabled  bool         `json:"disabled"`
 	CreatedAt moment       `json:"created_at"`
-	Account   string       `json:"account,omitempty"`  // when it was just made with the user
-	Accounts  []memberView `json:"accounts,omitempty"` // in show
+	Locked    *moment      `json:"locked_until,omitempty"` // in show: too many wrong passwords
+	Account   string       `json:"account,omitempty"`      // when it was just made with the user
+	Accounts  []memberView `json:"accounts,omitempty"`     // in show
 }
 
 func viewUser(u store.User) userView {
@@ -32,7 +34,7 @@ func viewUser(u store.User) userView {
 
 func (p *program) userCommand() *cobra.Command {
 	return asGroup(&cobra.Command{Use: "user", Short: "Add, show and change people"},
-		p.userAdd(), p.userList(), p.userShow(), p.userDisable(true), p.userDisable(false), p.userSetPassword(), p.userRemove())
+		p.userAdd(), p.userList(), p.userShow(), p.userDisable(true), p.userDisable(false), p.userUnlock(), p.userSetPassword(), p.userRemove())
 }
 
 func (p *program) userAdd() *cobra.Command {
@@ -124,8 +126,17 @@ func (p *program) userShow() *cobra.Command {
 		Example: "  xenoauth user show ada@example.org",
 		Args:    arguments("EMAIL_OR_ID"),
 	}
+	p.define(cmd.Flags(), "account-failures")
 	asJSON := jsonFlag(cmd)
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+	cmd.RunE = p.act(func(cmd *cobra.Command, args []string) error {
+		settings := p.load(cmd)
+		failures := settings.number("account-failures", 1, 1_000_000)
+		o, err := p.open(cmd, settings)
+		if err != nil {
+			return err
+		}
+		defer o.close()
+		ctx := cmd.Context()
 		u, err := o.directory.ResolveUser(ctx, args[0])
 		if err != nil {
 			return err
@@ -135,6 +146,13 @@ func (p *program) userShow() *cobra.Command {
 			return fmt.Errorf("accounts of user %s: %w", u.ID, err)
 		}
 		v := viewUser(u)
+		locked := "no"
+		if v.Locked, err = lockedUntil(ctx, o, u, failures); err != nil {
+			return err
+		}
+		if v.Locked != nil {
+			locked = fmt.Sprintf("until %s, after %d wrong passwords in a day; \"xenoauth user unlock\" opens it", v.Locked, failures)
+		}
 		var accounts []string
 		for _, m := range members {
 			v.Accounts = append(v.Accounts, memberView{Account: m.AccountID, Name: m.AccountName, Role: string(m.Role), JoinedAt: moment(m.JoinedAt)})
@@ -144,7 +162,49 @@ func (p *program) userShow() *cobra.Command {
 			return p.printJSON(v)
 		}
 		return p.printFields(field{"id", v.ID}, field{"email", v.Email}, field{"name", v.Name}, field{"operator", yesNo(v.Operator)},
-			field{"disabled", yesNo(v.Disabled)}, field{"created", v.CreatedAt.String()}, field{"accounts", strings.Join(accounts, "\n")})
+			field{"disabled", yesNo(v.Disabled)}, field{"locked", locked}, field{"created", v.CreatedAt.String()},
+			field{"accounts", strings.Join(accounts, "\n")})
+	})
+	return cmd
+}
+
+// lockedUntil is when a user can log in again; nil: now.
+func lockedUntil(ctx context.Context, o *office, u store.User, failures int) (*moment, error) {
+	locks, err := server.Locks(ctx, o.store, failures)
+	if err != nil {
+		return nil, err
+	}
+	wait, err := locks.Locked(ctx, u)
+	if err != nil || wait == 0 {
+		return nil, err
+	}
+	until := moment(o.store.Now().Add(wait))
+	return &until, nil
+}
+
+func (p *program) userUnlock() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "unlock EMAIL_OR_ID",
+		Short: "Let a user log in again after too many wrong passwords",
+		Long: `Let a user log in again after too many wrong passwords: the wrong passwords that were counted
+of the account are forgotten. Neither the password nor sessions change.`,
+		Example: "  xenoauth user unlock ada@example.org",
+		Args:    arguments("EMAIL_OR_ID"),
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+		u, err := o.directory.ResolveUser(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		locks, err := server.Locks(ctx, o.store, 0)
+		if err != nil {
+			return err
+		}
+		if err := locks.Unlock(ctx, operator(), u); err != nil {
+			return err
+		}
+		return p.done(*asJSON, "unlocked", u.ID, u.Email)
 	})
 	return cmd
 }

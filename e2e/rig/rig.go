@@ -124,7 +124,7 @@ func CheapPasswords() *secret.Passwords {
 
 // Patience bears the failures of a whole test, since all of it comes from one address. Tests about limits take the
 // defaults: DefaultLimits.
-var Patience = web.FailureLimits{LogIn: 1_000_000, IP: 1_000_000, Client: 1_000_000}
+var Patience = web.FailureLimits{LogIn: 1_000_000, Account: 1_000_000, IP: 1_000_000, SignUps: 1_000_000, Client: 1_000_000}
 
 // DefaultLimits is an option of a rig that bears as many failures as a server does without settings.
 func DefaultLimits(o *server.Options) { o.Failures = web.FailureLimits{} }

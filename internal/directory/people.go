@@ -61,7 +61,7 @@ func (d *Directory) AddUser(ctx context.Context, by store.Actor, n NewUser) (sto
 	if name == "" {
 		name, _, _ = strings.Cut(email, "@")
 	}
-	phc, err := d.passwords.Hash(ctx, n.Password)
+	phc, err := d.passwords.Hash(secret.WithAccount(ctx, email), n.Password)
 	if err != nil {
 		return store.User{}, store.Account{}, fmt.Errorf("hash the password of a new user: %w", err)
 	}
@@ -96,6 +96,7 @@ func (d *Directory) LogIn(ctx context.Context, email, password string) (store.Us
 	}
 	// A malformed address is looked up all the same: skipping the look-up would answer sooner.
 	address, malformed := NormalizeEmail(email)
+	ctx = secret.WithAccount(ctx, address)
 	u, err := d.store.UserByEmail(ctx, address)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return store.User{}, fmt.Errorf("log in: %w", err)
@@ -144,6 +145,7 @@ func (d *Directory) ChangePassword(ctx context.Context, by store.Actor, u store.
 	if err := secret.CheckPassword(next); err != nil {
 		faults.add("password", err.Error())
 	}
+	ctx = secret.WithAccount(ctx, u.Email)
 	// The hash may have changed since the page was loaded, so it is read again.
 	stored, err := d.store.UserByID(ctx, u.ID)
 	if err != nil {

@@ -67,10 +67,11 @@ func DefaultParams() Params { return Params{Memory: 19 * 1024, Time: 2, Threads:
 
 // Passwords hashes and verifies passwords with argon2id (RFC 9106). Only so
 // many computations run at once, so that a flood of log-ins costs waiting and
-// not memory. Safe for concurrent use.
+// not memory; client addresses share them equally (WithAddress, WithAccount).
+// Safe for concurrent use.
 type Passwords struct {
 	params Params
-	slots  chan struct{}
+	queue  *queue
 	dummy  phc
 }
 
@@ -92,7 +93,7 @@ func NewPasswords(concurrency int, options ...PasswordsOption) *Passwords {
 	if concurrency <= 0 {
 		concurrency = max(1, runtime.GOMAXPROCS(0)-1)
 	}
-	pw := &Passwords{params: DefaultParams(), slots: make(chan struct{}, concurrency)}
+	pw := &Passwords{params: DefaultParams(), queue: newQueue(concurrency)}
 	for _, set := range options {
 		set(pw)
 	}
@@ -107,8 +108,8 @@ func NewPasswords(concurrency int, options ...PasswordsOption) *Passwords {
 //
 //	$argon2id$v=19$m=19456,t=2,p=1$<salt>$<hash>
 //
-// It refuses what CheckPassword refuses with the same error, and returns the
-// context's error if that ends while waiting for its turn.
+// It refuses what CheckPassword refuses with the same error. ErrQueueFull and
+// ErrQueueTimeout: it was not computed.
 func (p *Passwords) Hash(ctx context.Context, password string) (string, error) {
 	if err := CheckPassword(password); err != nil {
 		return "", err
@@ -126,7 +127,7 @@ func (p *Passwords) Hash(ctx context.Context, password string) (string, error) {
 // true when it is, but at another cost than today's: the caller then stores a
 // new Hash. An empty stored hash (a user without a password) costs as much and
 // never verifies. Errors are ErrPasswordHash for a stored string that cannot be
-// used, or the context's while waiting; neither says anything of the password.
+// used, ErrQueueFull and ErrQueueTimeout; none says anything of the password.
 func (p *Passwords) Verify(ctx context.Context, stored, password string) (ok, rehash bool, err error) {
 	if stored == "" {
 		return false, false, p.VerifyDummy(ctx, password)
@@ -147,7 +148,7 @@ func (p *Passwords) Verify(ctx context.Context, stored, password string) (ok, re
 }
 
 // VerifyDummy does the work of Verify for a user who does not exist, so that the
-// time of the answer does not tell. Its only error is the context's.
+// time of the answer does not tell. ErrQueueFull and ErrQueueTimeout.
 func (p *Passwords) VerifyDummy(ctx context.Context, password string) error {
 	key, err := p.derive(ctx, p.dummy, password, keyLen)
 	if err != nil {
@@ -157,17 +158,12 @@ func (p *Passwords) VerifyDummy(ctx context.Context, password string) error {
 	return nil
 }
 
-// derive waits for a slot and computes. The context is asked first, since a
-// select would choose at random between a free slot and an ended context.
+// derive waits for a slot and computes.
 func (p *Passwords) derive(ctx context.Context, h phc, password string, length uint32) ([]byte, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("secret: password not computed: %w", err)
+	release, err := p.queue.take(ctx)
+	if err != nil {
+		return nil, err
 	}
-	select {
-	case p.slots <- struct{}{}:
-	case <-ctx.Done():
-		return nil, fmt.Errorf("secret: password not computed: %w", ctx.Err())
-	}
-	defer func() { <-p.slots }()
+	defer release()
 	return argon2.IDKey([]byte(password), h.salt, h.params.Time, h.params.Memory, h.params.Threads, length), nil
 }

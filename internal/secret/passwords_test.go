@@ -109,7 +109,10 @@ func TestPasswordsWaitForTheirTurn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pw.slots <- struct{}{} // the only slot is taken
+	release, err := pw.queue.take(t.Context()) // the only slot is taken
+	if err != nil {
+		t.Fatal(err)
+	}
 	ended, cancel := context.WithCancelCause(t.Context())
 	cancel(nil)
 	for name, call := range map[string]func() error{
@@ -129,9 +132,9 @@ func TestPasswordsWaitForTheirTurn(t *testing.T) {
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("a waiting call ends with %v", err)
 	}
-	<-pw.slots
-	if err := pw.VerifyDummy(t.Context(), "x"); err != nil || len(pw.slots) != 0 {
-		t.Errorf("with a free slot: %v, %d slots kept", err, len(pw.slots))
+	release()
+	if err := pw.VerifyDummy(t.Context(), "x"); err != nil || pw.queue.free != 1 {
+		t.Errorf("with a free slot: %v, %d slots free", err, pw.queue.free)
 	}
 	if err := pw.VerifyDummy(ended, "x"); !errors.Is(err, context.Canceled) {
 		t.Errorf("an ended context computes although a slot is free (%v)", err)

@@ -77,15 +77,18 @@ func (h *Handler) LogIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	if page.Errors, err = web.Faults(err); err != nil {
 		try.Undecided(r)
-		return err
+		if page.Wait, err = toWait(w, err); err != nil {
+			return err
+		}
+		return h.renderLogIn(w, r, http.StatusTooManyRequests, page)
 	}
 	return h.renderLogIn(w, r, http.StatusBadRequest, page)
 }
 
 // toWait turns the error of a try that came too early into a sentence for the page, and sets Retry-After.
 func toWait(w http.ResponseWriter, err error) (string, error) {
-	var limited *web.LimitError
-	if !errors.As(err, &limited) {
+	limited := web.AsLimit(err)
+	if limited == nil {
 		return "", err
 	}
 	limited.Announce(w)

@@ -59,7 +59,7 @@ func (h *Handler) ChangePassword(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v := web.VisitorOf(r.Context())
-	try, err := h.web.TryPassword(r, v.User.ID)
+	try, err := h.web.TryPassword(r, v.User)
 	if err != nil {
 		wait, err := toWait(w, err)
 		if err != nil {

@@ -59,7 +59,10 @@ func (h *Handler) SignUp(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		if page.Errors, err = web.Faults(err); err != nil {
 			try.Undecided(r)
-			return err
+			if page.Wait, err = toWait(w, err); err != nil {
+				return err
+			}
+			return h.renderSignUp(w, r, http.StatusTooManyRequests, page)
 		}
 		return h.renderSignUp(w, r, http.StatusUnprocessableEntity, page)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"xenoauth/internal/directory"
 	"xenoauth/internal/issuer"
+	"xenoauth/internal/secret"
 	"xenoauth/internal/verify"
 	"xenoauth/store"
 )
@@ -135,12 +136,14 @@ func translate(err error) Error {
 	var ours *Error
 	var protocol *issuer.Error
 	var fields directory.FieldErrors
-	var limited *LimitError
+	limited := AsLimit(err)
 	// Trouble of the database comes first: whatever somebody made of it on the way up, it is not the caller's fault.
 	switch {
+	case errors.Is(err, secret.ErrQueueTimeout):
+		return Error{Status: http.StatusServiceUnavailable, Description: "Too many people are logging in right now. Please try again in a few seconds.", Cause: err}
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return Error{Status: http.StatusServiceUnavailable, Cause: err}
-	case errors.As(err, &limited):
+	case limited != nil:
 		return Error{Status: http.StatusTooManyRequests, Description: limited.Sentence(), Cause: err,
 			Header: http.Header{"Retry-After": {strconv.Itoa(limited.seconds())}}}
 	case errors.As(err, &ours):

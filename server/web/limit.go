@@ -16,18 +16,23 @@ import (
 	"time"
 
 	"xenoauth/internal/directory"
+	"xenoauth/internal/secret"
 	"xenoauth/store"
 )
 
-// FailureLimits are how many failures are borne before a caller must wait. The zero value of a field means its default.
+// FailureLimits are how many failures are borne before a caller must wait, and how often what is costly may succeed. The
+// zero value of a field means its default.
 type FailureLimits struct {
-	LogIn  int // wrong passwords for one account, or from one browser that it knows, in 15 minutes: 10
-	IP     int // wrong passwords, and as many failed sign-ups, from one client address in 15 minutes: 100
-	Client int // unknown clients, secrets, codes and refresh tokens from one client address in a minute, counted by each replica: 300
+	LogIn   int // wrong passwords for one account from one client address, or from one browser that the account knows, in 15 minutes: 10
+	Account int // wrong passwords for one account from all addresses in 24 hours: 100
+	IP      int // wrong passwords, and as many failed sign-ups, from one client address in 15 minutes: 100
+	SignUps int // sign-ups from one client address in 24 hours: 1000
+	Client  int // unknown clients, secrets, codes and refresh tokens from one client address in a minute, counted by each replica: 300
 }
 
 const (
 	guessWindow  = 15 * time.Minute
+	dayWindow    = 24 * time.Hour
 	clientWindow = time.Minute
 	// turnPatience is how long a try waits for others that are looked at. With what it then waits for its own turn it stays
 	// within the time that the server gives a request.
@@ -41,7 +46,7 @@ func (f FailureLimits) orDefault() FailureLimits {
 	for _, d := range []struct {
 		field *int
 		value int
-	}{{&f.LogIn, 10}, {&f.IP, 100}, {&f.Client, 300}} {
+	}{{&f.LogIn, 10}, {&f.Account, 100}, {&f.IP, 100}, {&f.SignUps, 1000}, {&f.Client, 300}} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
@@ -51,8 +56,10 @@ func (f FailureLimits) orDefault() FailureLimits {
 
 // LimitError says that too much has failed, and when to come back. Its answer is 429 with Retry-After.
 type LimitError struct {
-	Wait  time.Duration
-	Cause error // what would have been answered otherwise; for the log
+	Wait   time.Duration
+	Reason string // a sentence for people; "": too many attempts failed
+	Advice string // what to do beside waiting, a sentence
+	Cause  error  // what would have been answered otherwise; for the log
 }
 
 // Error is for the log.
@@ -67,10 +74,17 @@ func (e *LimitError) Error() string {
 // Sentence says it to people.
 func (e *LimitError) Sentence() string {
 	wait := plural(e.seconds(), "second")
-	if e.Wait > 90*time.Second {
+	switch {
+	case e.Wait > 90*time.Minute:
+		wait = plural(int(math.Ceil(e.Wait.Hours())), "hour")
+	case e.Wait > 90*time.Second:
 		wait = plural(int(math.Ceil(e.Wait.Minutes())), "minute")
 	}
-	return "There were too many failed tries. Wait " + wait + " and try again."
+	text := first(e.Reason, "There were too many failed tries.") + " "
+	if e.Advice != "" {
+		return text + e.Advice + " Otherwise wait " + wait + " and try again."
+	}
+	return text + "Wait " + wait + " and try again."
 }
 
 // Announce sets Retry-After, for a handler that renders a page of its own.
@@ -79,6 +93,22 @@ func (e *LimitError) Announce(w http.ResponseWriter) {
 }
 
 func (e *LimitError) seconds() int { return max(1, int(math.Ceil(e.Wait.Seconds()))) }
+
+// queueWait is what a caller is told to wait when the queue for hashing is full: about the time in which it empties.
+const queueWait = 10 * time.Second
+
+// AsLimit returns the *LimitError that err is or stands for, or nil: so many passwords of the client's address wait to be
+// hashed that no more are taken.
+func AsLimit(err error) *LimitError {
+	var limited *LimitError
+	if errors.As(err, &limited) {
+		return limited
+	}
+	if errors.Is(err, secret.ErrQueueFull) {
+		return &LimitError{Wait: queueWait, Reason: "Too many passwords from your network are waiting to be checked.", Cause: err}
+	}
+	return nil
+}
 
 // limits is what counts failures: those that a second replica must not give a second chance for in the database, the
 // others in memory.
@@ -103,9 +133,14 @@ func seal(key []byte, text string) []byte {
 	return mac.Sum(nil)
 }
 
+// mark stands for a thing of a kind in a key: the database holds no address in the clear.
+func (l *limits) mark(kind, thing string) string {
+	return base64.RawURLEncoding.EncodeToString(seal(l.key, kind+"\x00"+thing)[:16])
+}
+
 // bound is a limit of the database's for one thing of a kind.
 func (l *limits) bound(kind, thing string, most int) store.Limit {
-	return store.Limit{Key: kind + ":" + base64.RawURLEncoding.EncodeToString(seal(l.key, kind+"\x00"+thing)[:16]), Most: most, Window: guessWindow}
+	return store.Limit{Key: kind + ":" + l.mark(kind, thing), Most: most, Window: guessWindow}
 }
 
 // own is a limit for one account, whose user makes good what others failed at.
@@ -115,6 +150,23 @@ func (l *limits) own(kind, thing string) store.Limit {
 	return own
 }
 
+// pair is a limit for one account from one network: a stranger elsewhere does not use it up.
+func (l *limits) pair(kind, thing, network string) store.Limit {
+	pair := l.own(kind, thing)
+	pair.Key += ":" + l.mark("ip", network)
+	return pair
+}
+
+// account is the limit for one account from everywhere. A success does not reset it: each log-in of the owner would give
+// those who guess from many addresses as many guesses again.
+func (l *limits) account(email string) store.Limit {
+	account := l.bound("account", email, l.Account)
+	account.Window = dayWindow
+	return account
+}
+
+func (l *limits) address(network string) store.Limit { return l.bound("ip", network, l.IP) }
+
 // Try is a try at a password that was counted before it was known to fail, so that tries at the same moment cannot slip
 // past the bound together. A try of which nothing more is said has failed.
 type Try struct {
@@ -122,9 +174,10 @@ type Try struct {
 	limits []store.Limit
 }
 
-// TryLogIn counts a try at the password of an e-mail address, before the password is looked at. It is counted for the
-// address, existing or not, and for the client's IP. A browser that has logged in to this address before is counted by
-// itself instead, so that nobody can lock people out of where they always log in. *LimitError: wait.
+// TryLogIn counts a try at the password of an e-mail address, before the password is looked at: for the address, existing
+// or not, together with the client's network; for the address alone, in a day; and for the network alone. A browser that has
+// logged in to this address before is counted by itself instead, so that the owner gets in where they always log in,
+// whatever others do.
 func (t *Toolkit) TryLogIn(r *http.Request, email string) (*Try, error) {
 	address, err := directory.NormalizeEmail(email)
 	if err != nil {
@@ -136,25 +189,47 @@ func (t *Toolkit) TryLogIn(r *http.Request, email string) (*Try, error) {
 	return t.TryProgram(r, address)
 }
 
-// TryProgram is TryLogIn for a program, which keeps no cookies: it is counted for the address and for the client's IP,
-// together with the browsers that the address does not know.
+// TryProgram is TryLogIn for a program, which keeps no cookies.
 func (t *Toolkit) TryProgram(r *http.Request, email string) (*Try, error) {
-	ip := t.limits.bound("ip", network(r), t.limits.IP)
 	address, err := directory.NormalizeEmail(email)
 	if err != nil { // opens nobody, but makes as much work
-		return t.try(r, ip)
+		return t.try(r, t.limits.address(network(r)))
 	}
-	return t.try(r, t.limits.own("account", address), ip)
+	return t.tryAccount(r, address, t.limits.pair("pair", address, network(r)))
 }
 
-// TryPassword counts a try at the password of the visitor, who is logged in already. *LimitError: wait.
-func (t *Toolkit) TryPassword(r *http.Request, userID string) (*Try, error) {
-	return t.try(r, t.limits.own("password", userID))
+// TryPassword counts a try at the password of the visitor, who is logged in already. It has a count of its own, so that a
+// stolen session does not keep the owner from logging in. *LimitError: wait.
+func (t *Toolkit) TryPassword(r *http.Request, user store.User) (*Try, error) {
+	if device, known := t.device(r, user.Email); known {
+		return t.try(r, t.limits.own("device-password", device+user.ID))
+	}
+	return t.tryAccount(r, user.Email, t.limits.pair("password", user.ID, network(r)))
 }
 
-// TrySignUp counts a sign-up, which tells whether an address is in use, for the client's IP. *LimitError: wait.
+// tryAccount counts a try under a limit of its own, for the account from everywhere, and for the network.
+func (t *Toolkit) tryAccount(r *http.Request, email string, own store.Limit) (*Try, error) {
+	try, err := t.try(r, own, t.limits.account(email), t.limits.address(network(r)))
+	var limited *LimitError
+	if errors.As(err, &limited) && limited.Wait > guessWindow { // no other of the three waits so long
+		limited.Reason = "This account is locked, because there were too many wrong passwords for it today."
+		limited.Advice = "Log in from a browser in which you have logged in before, or ask the operator of this server to unlock the account."
+	}
+	return try, err
+}
+
+// TrySignUp counts a sign-up for the client's network: those that fail, since they tell whether an address is in use, and
+// in a day all, since each makes rows that stay. *LimitError: wait.
 func (t *Toolkit) TrySignUp(r *http.Request) (*Try, error) {
-	return t.try(r, t.limits.bound("signup", network(r), t.limits.IP))
+	all := t.limits.bound("signups", network(r), t.limits.SignUps)
+	all.Window, all.Keeps = dayWindow, true
+	try, err := t.try(r, t.limits.bound("signup", network(r), t.limits.IP), all)
+	var limited *LimitError
+	if errors.As(err, &limited) && limited.Wait > guessWindow {
+		limited.Reason = "There were too many sign-ups from your network today."
+		limited.Advice = "Ask the operator of this server to add you."
+	}
+	return try, err
 }
 
 // try counts a try. What fills a bound may be tries that are not decided yet, and right: whoever comes while there are such
@@ -192,13 +267,17 @@ func (t *Toolkit) try(r *http.Request, limits ...store.Limit) (*Try, error) {
 // request is answered. It waits for its turn until patience ends, and then its error is that. Whoever has the turn is at the
 // database, so the wait is a part of what the request may spend on it.
 func (l *limits) count(patience context.Context, r *http.Request, limits []store.Limit) (wait time.Duration, err error) {
-	if wait, err = l.rows.Waiting(r.Context(), limits...); err != nil || wait > 0 {
+	// A network looks with one connection at a time, however many tries it sends.
+	release, err := l.undecided.wait(patience, toLook, []store.Limit{{Key: "network " + network(r)}})
+	if err != nil {
+		return 0, err
+	}
+	wait, err = l.rows.Waiting(r.Context(), limits...)
+	release()
+	if err != nil || wait > 0 {
 		return wait, err
 	}
-	turn, waited := store.Spend(patience, turnPatience)
-	release, err := l.undecided.takeTurn(turn, toCount, limits)
-	waited()
-	if err != nil {
+	if release, err = l.undecided.wait(patience, toCount, limits); err != nil {
 		return 0, err
 	}
 	defer release()
@@ -284,8 +363,10 @@ func publicPart(credential string) string {
 }
 
 // network is the part of the client's address that one customer of a provider has: all of IPv4, the /64 of IPv6.
-func network(r *http.Request) string {
-	ip, err := netip.ParseAddr(ClientIP(r))
+func network(r *http.Request) string { return networkOf(ClientIP(r)) }
+
+func networkOf(address string) string {
+	ip, err := netip.ParseAddr(address)
 	if err != nil {
 		return ""
 	}

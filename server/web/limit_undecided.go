@@ -21,7 +21,7 @@ type tries struct {
 	n, watchers int
 	takenBack   int              // how many were, since somebody watches
 	moved       chan struct{}    // closed when one of them was taken back, or the last of them is decided
-	turns       [2]chan struct{} // each holds one while somebody has that turn
+	turns       [3]chan struct{} // each holds one while somebody has that turn
 }
 
 // turn is what one at a time may do under a key. Who takes a try back makes room, and does not wait behind those who need it.
@@ -30,6 +30,7 @@ type turn int
 const (
 	toCount turn = iota
 	toTakeBack
+	toLook
 )
 
 func newUndecided() *undecided { return &undecided{of: make(map[string]*tries)} }
@@ -37,7 +38,7 @@ func newUndecided() *undecided { return &undecided{of: make(map[string]*tries)} 
 // at returns the tries under a key. The lock is held.
 func (u *undecided) at(key string) *tries {
 	if u.of[key] == nil {
-		u.of[key] = &tries{moved: make(chan struct{}), turns: [...]chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1)}}
+		u.of[key] = &tries{moved: make(chan struct{}), turns: [...]chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1)}}
 	}
 	return u.of[key]
 }
@@ -99,6 +100,14 @@ func (u *undecided) takeTurn(ctx context.Context, to turn, limits []store.Limit)
 		taken = append(taken, t)
 	}
 	return release, nil
+}
+
+// wait is takeTurn for turnPatience at most. Another request has the turn and is at the database, so the wait is a part of
+// what the request may spend on that.
+func (u *undecided) wait(ctx context.Context, to turn, limits []store.Limit) (release func(), err error) {
+	turn, waited := store.Spend(ctx, turnPatience)
+	defer waited()
+	return u.takeTurn(turn, to, limits)
 }
 
 // turns are those under the keys, which are watched.

@@ -13,8 +13,11 @@ import (
 	"xenoauth/store"
 )
 
+var ursula = store.User{ID: "ursula", Email: "ursula@users.test"}
+
 // oneTry is a store.Limits that lets one try through until it is taken back.
 type oneTry struct {
+	store.Limits
 	counted chan struct{} // holds the one that was
 	refused chan struct{} // gets one for each refusal
 }
@@ -58,14 +61,14 @@ func TestTriesWaitForOneAnother(t *testing.T) {
 	later := func(r *http.Request) chan result { // returns when it was refused once
 		got := make(chan result, 1)
 		go func() {
-			try, err := toolkit.TryPassword(r, "ursula")
+			try, err := toolkit.TryPassword(r, ursula)
 			got <- result{try, err}
 		}()
 		<-rows.refused
 		return got
 	}
 	one, answeredOne := request()
-	first, err := toolkit.TryPassword(one, "ursula")
+	first, err := toolkit.TryPassword(one, ursula)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,6 +97,7 @@ func TestTriesWaitForOneAnother(t *testing.T) {
 
 // overtaken is a store.Limits in which others fill the bound a few times, and are right, before this one is looked at.
 type overtaken struct {
+	store.Limits
 	times   int
 	others  func()
 	settled []error // whether there was time to take a try back
@@ -127,14 +131,14 @@ func TestTryIsOvertaken(t *testing.T) {
 	t.Parallel()
 	rows := &overtaken{times: 3}
 	toolkit := &Toolkit{log: slog.New(slog.DiscardHandler), limits: newLimits(rows, []byte("key"), FailureLimits{})}
-	same := []store.Limit{toolkit.limits.own("password", "ursula")}
+	same := []store.Limit{toolkit.limits.pair("password", ursula.ID, network(httptest.NewRequest(http.MethodPost, "/", nil)))}
 	rows.others = func() {
 		toolkit.limits.undecided.begin(same)
 		toolkit.limits.undecided.tookBack(same)
 		toolkit.limits.undecided.end(same)
 	}
 	r := httptest.NewRequestWithContext(store.WithPatience(t.Context(), 0), http.MethodPost, "/", nil)
-	try, err := toolkit.TryPassword(r, "ursula")
+	try, err := toolkit.TryPassword(r, ursula)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +174,7 @@ func TestTriesTakeTurns(t *testing.T) {
 	for range cap(got) {
 		go func() {
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil)
-			try, err := toolkit.TryPassword(r, "ursula")
+			try, err := toolkit.TryPassword(r, ursula)
 			if err == nil {
 				try.Proven(r)
 			}
@@ -186,7 +190,7 @@ func TestTriesTakeTurns(t *testing.T) {
 	}
 	impatient, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := toolkit.TryPassword(httptest.NewRequestWithContext(impatient, http.MethodPost, "/", nil), "ursula")
+	_, err := toolkit.TryPassword(httptest.NewRequestWithContext(impatient, http.MethodPost, "/", nil), ursula)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("who gives up: %v", err)
 	}
@@ -205,7 +209,7 @@ func TestTriesTakeTurns(t *testing.T) {
 	if n := len(rows.settled); n != cap(got) {
 		t.Errorf("%d tries were taken back, want %d", n, cap(got))
 	}
-	if n := len(toolkit.limits.undecided.of); n > 2 { // their requests are not over
+	if n := len(toolkit.limits.undecided.of); n > 5 { // their requests are not over
 		t.Errorf("%d keys are remembered", n)
 	}
 }

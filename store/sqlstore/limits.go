@@ -116,7 +116,23 @@ func (s *Store) TakeBack(ctx context.Context, limits ...store.Limit) (err error)
 // Forgive implements store.Limits.
 func (s *Store) Forgive(ctx context.Context, limits ...store.Limit) (err error) {
 	defer tried(&err, "forgive under %d keys", len(limits))
-	return s.forgive(ctx, limits)
+	return s.forgive(ctx, slices.DeleteFunc(slices.Clone(limits), func(l store.Limit) bool { return l.Keeps }))
+}
+
+// The table is read as a whole: it holds the failures of a day, and the operator's command asks seldom.
+const unlock = `DELETE FROM failures WHERE key = $1 OR substr(key, 1, length(CAST($1 AS TEXT)) + 1) = CAST($1 AS TEXT) || ':'`
+
+// Unlock implements store.Limits.
+func (s *Store) Unlock(ctx context.Context, by store.Actor, userID string, keys ...string) (err error) {
+	defer tried(&err, "unlock user %s", userID)
+	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+		for _, key := range keys {
+			if _, err := q.exec(ctx, unlock, key); err != nil {
+				return err
+			}
+		}
+		return s.record(ctx, q, by, store.Event{Kind: store.EventUserUnlocked, Subject: userID})
+	})
 }
 
 func (s *Store) forgive(ctx context.Context, limits []store.Limit) error {

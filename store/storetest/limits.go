@@ -13,6 +13,8 @@ func testLimits(t *testing.T, st store.Store) {
 	t.Run("a bound holds until its window is over", func(t *testing.T) { testBound(t, st) })
 	t.Run("several keys count together or not at all", func(t *testing.T) { testKeysTogether(t, st) })
 	t.Run("a success is forgiven", func(t *testing.T) { testForgiven(t, st) })
+	t.Run("a success that counts", func(t *testing.T) { testKept(t, st) })
+	t.Run("unlock", func(t *testing.T) { testUnlock(t, st) })
 	t.Run("nothing to count", func(t *testing.T) {
 		equal(t, "wait", attempt(t, st), 0)
 		no(t, st.Forgive(t.Context()))
@@ -71,6 +73,37 @@ func testBound(t *testing.T, st store.Store) {
 	for range 5 {
 		equal(t, "wait after the window", attempt(t, st, short), 0)
 	}
+}
+
+// testKept: a limit that keeps successes loses an attempt only when it is taken back.
+func testKept(t *testing.T, st store.Store) {
+	kept, other := newLimit(3), newLimit(3)
+	kept.Keeps = true
+	for range 2 {
+		equal(t, "wait", attempt(t, st, kept, other), 0)
+		no(t, st.Forgive(t.Context(), kept, other))
+	}
+	equal(t, "wait", attempt(t, st, kept, other), 0)
+	no(t, st.TakeBack(t.Context(), kept, other))
+	goOn(t, st, 1, kept)
+	goOn(t, st, 3, other)
+}
+
+// testUnlock: the keys, and those that go on after a colon, are forgotten; a key that only begins alike is not.
+func testUnlock(t *testing.T, st store.Store) {
+	ctx := t.Context()
+	u, _ := NewUser(t, st)
+	one, longer, alike, other := newLimit(1), newLimit(1), newLimit(1), newLimit(1)
+	one.Key = "account:_%" + one.Key
+	longer.Key, alike.Key = one.Key+":192", one.Key+"x"
+	for _, l := range []store.Limit{one, longer, alike, other} {
+		goOn(t, st, 1, l)
+	}
+	no(t, st.Unlock(ctx, operator, u.ID, one.Key, "nothing"))
+	goOn(t, st, 1, one)
+	goOn(t, st, 1, longer)
+	goOn(t, st, 0, alike)
+	goOn(t, st, 0, other)
 }
 
 func testKeysTogether(t *testing.T, st store.Store) {
