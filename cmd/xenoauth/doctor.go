@@ -157,13 +157,13 @@ func (r *report) lookAtMigrations(ctx context.Context) error {
 	}
 	for _, m := range status {
 		if m.AppliedAt.IsZero() {
-			r.Pending = append(r.Pending, migrationView{Version: m.Version, Name: m.Name})
+			r.Pending = append(r.Pending, viewMigration(m))
 		}
 	}
 	if n := len(r.Pending); n > 0 {
 		r.attend(`%d of %d migrations are pending: run "xenoauth migrate up" (serve does it at its start unless --migrate is off).`, n, len(status))
 	}
-	return nil
+	return r.lookAtSchema(ctx, status)
 }
 
 func (r *report) lookAtTables(ctx context.Context) error {

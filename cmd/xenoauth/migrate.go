@@ -14,6 +14,11 @@ type migrationView struct {
 	Version   int64  `json:"version"`
 	Name      string `json:"name"`
 	AppliedAt moment `json:"applied_at"` // null: pending
+	Known     bool   `json:"known"`      // false: a newer release applied it
+}
+
+func viewMigration(m sqlstore.MigrationStatus) migrationView {
+	return migrationView{Version: m.Version, Name: m.Name, AppliedAt: moment(m.AppliedAt), Known: m.Name != ""}
 }
 
 func (p *program) migrateCommand() *cobra.Command {
@@ -83,8 +88,11 @@ func (p *program) migrateStatus() *cobra.Command {
 		}
 		views, rows := []migrationView{}, [][]string{}
 		for _, m := range status {
-			v := migrationView{Version: m.Version, Name: m.Name, AppliedAt: moment(m.AppliedAt)}
+			v := viewMigration(m)
 			views = append(views, v)
+			if !v.Known {
+				v.Name = "(of a newer release)"
+			}
 			state := "pending"
 			if !m.AppliedAt.IsZero() {
 				state = v.AppliedAt.String()

@@ -122,6 +122,9 @@ func (p *program) serve(ctx context.Context, c serveConfig) error {
 	if err := upToDate(ctx, st, c.migrate); err != nil {
 		return err
 	}
+	if err := noteNewer(ctx, st, c.log); err != nil {
+		return err
+	}
 	public, err := listen(ctx, "listen", c.host, c.port)
 	if err != nil {
 		return err

@@ -29,6 +29,7 @@ type serving struct {
 	ready  string // the line that says where to go
 	issuer string
 	ops    string // "" without
+	stderr *lockedBuffer
 	stop   func() int
 }
 
@@ -59,7 +60,7 @@ func startServing(t *testing.T, l line, args ...string) serving {
 		cancel()
 		t.Fatalf("serve ended with %d before it was ready:\n%s", <-ended, stderr.String())
 	}
-	s := serving{ready: first}
+	s := serving{ready: first, stderr: &stderr}
 	if found := issuerPattern.FindStringSubmatch(first); found != nil {
 		s.issuer = found[1]
 	}

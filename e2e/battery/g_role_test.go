@@ -39,7 +39,7 @@ func TestBattery_G5(t *testing.T) {
 		"GRANT CONNECT ON DATABASE "+name+" TO "+role,
 		"GRANT USAGE ON SCHEMA public TO "+role,
 		"GRANT "+rights+" ON ALL TABLES IN SCHEMA public TO "+role,
-		"REVOKE INSERT, UPDATE, DELETE ON goose_db_version FROM "+role,
+		"REVOKE INSERT, UPDATE, DELETE ON xenoauth_migrations FROM "+role,
 		// What the server's connections say of themselves while they write.
 		`CREATE TABLE witness (setting TEXT, value TEXT)`,
 		`CREATE FUNCTION bear_witness() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
@@ -182,7 +182,7 @@ func wantNoRights(t *testing.T, limited string) {
 		`CREATE TABLE evil (x INT)`, `CREATE SCHEMA evil`, `CREATE FUNCTION evil() RETURNS INT LANGUAGE sql AS 'SELECT 1'`, `CREATE EXTENSION dblink`, `CREATE ROLE evil SUPERUSER`, `CREATE TEMP TABLE evil (x INT)`,
 		`ALTER TABLE users ADD COLUMN evil INT`, `ALTER TABLE users DISABLE TRIGGER ALL`, `DROP TABLE users`, `DROP INDEX tokens_installation`, `TRUNCATE tokens`, `ALTER ROLE CURRENT_USER SUPERUSER`, `SET ROLE postgres`,
 		`SET session_replication_role = replica`, `COPY users TO PROGRAM 'id'`, `COPY users FROM '/etc/passwd'`, `SELECT pg_read_file('/etc/passwd')`, `SELECT lo_import('/etc/passwd')`, `GRANT ALL ON users TO PUBLIC`,
-		`INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, true)`, `DELETE FROM goose_db_version`, `SELECT rolpassword FROM pg_authid`, `CREATE TRIGGER evil BEFORE INSERT ON tokens FOR EACH ROW EXECUTE FUNCTION bear_witness()`,
+		`INSERT INTO xenoauth_migrations (version_id, is_applied) VALUES (99, true)`, `DELETE FROM xenoauth_migrations`, `SELECT rolpassword FROM pg_authid`, `CREATE TRIGGER evil BEFORE INSERT ON tokens FOR EACH ROW EXECUTE FUNCTION bear_witness()`,
 		`VACUUM FULL users`, `ALTER SYSTEM SET fsync = off`, `CREATE DATABASE evil`,
 	} {
 		_, err := db.ExecContext(t.Context(), statement)

@@ -234,7 +234,7 @@ func (m *migration) waits(ctx context.Context) error {
 	return until(ctx, patience, "the second replica waits", func() bool {
 		var n int
 		err := db.QueryRowContext(ctx, `SELECT COUNT(*) FROM pg_stat_activity a
-WHERE a.datname = $1 AND a.application_name = 'xenoauth' AND a.query LIKE '%pg_try_advisory_lock%'
+WHERE a.datname = $1 AND a.application_name = 'xenoauth' AND a.query LIKE '%pg_try_advisory_xact_lock%'
 AND NOT EXISTS (SELECT 1 FROM pg_locks l WHERE l.pid = a.pid AND l.locktype = 'advisory' AND l.granted)
 AND EXISTS (SELECT 1 FROM pg_locks l WHERE l.database = a.datid AND l.locktype = 'advisory' AND l.granted)`, m.database).Scan(&n)
 		return err == nil && n >= 1

@@ -17,7 +17,10 @@ type dialect struct {
 	consuming bool
 	// batch stands around a SELECT of the ids of x that a statement is about. On Postgres it is evaluated once, and passes
 	// over rows that somebody else holds.
-	batch [2]string
+	batch     [2]string
+	relations string // names of tables, indexes and so on where new tables are created
+	// placement reads the schema for new tables ("": none), the role, search_path, and whether the role may create tables.
+	placement string
 	// What the doctor asks.
 	version string // the database's name and version
 	unsafe  string // name and value of settings under which an acknowledged write can be lost
@@ -33,7 +36,10 @@ var postgres = dialect{
 	updateLock: ` FOR UPDATE`,
 	consuming:  true,
 	batch:      [2]string{` = ANY (ARRAY(`, ` FOR UPDATE OF x SKIP LOCKED))`},
-	version:    `SELECT 'PostgreSQL ' || current_setting('server_version')`,
+	relations:  `SELECT relname::text FROM pg_class WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())`,
+	placement: `SELECT COALESCE(current_schema()::text, ''), current_user::text, current_setting('search_path'),
+	COALESCE(has_schema_privilege(current_schema(), 'CREATE'), FALSE)`,
+	version: `SELECT 'PostgreSQL ' || current_setting('server_version')`,
 	unsafe: `SELECT name, setting FROM pg_settings
 WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off' ORDER BY name`,
 	// Small tables are counted. Of the others there are two estimates, which can both be behind: the counters of the statistics
@@ -50,6 +56,8 @@ var sqlite = dialect{
 	goose: goose.DialectSQLite3,
 	ping:  `SELECT COUNT(*) FROM sqlite_master`,
 	batch: [2]string{` IN (`, `)`},
+
+	relations: `SELECT name FROM sqlite_master`,
 
 	version: `SELECT 'SQLite ' || sqlite_version()`,
 	unsafe:  `SELECT 'synchronous', CAST(synchronous AS TEXT) FROM pragma_synchronous WHERE synchronous < 2`,

@@ -56,11 +56,14 @@ func openPostgres(databaseURL string, o Options) (*postgresDB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", classify(err))
 	}
-	return &postgresDB{postgresPool{pool: pool, slots: newSlots(int(config.MaxConns), o.MaxQueue)}}, nil
+	return &postgresDB{postgresPool: postgresPool{pool: pool, slots: newSlots(int(config.MaxConns), o.MaxQueue)}}, nil
 }
 
 // postgresDB is an open Postgres.
-type postgresDB struct{ postgresPool }
+type postgresDB struct {
+	postgresPool
+	pooler bool // a pooler in transaction mode stands between: connections keep nothing from one transaction to the next
+}
 
 func (d *postgresDB) reader() querier {
 	return postgresPool{pool: d.pool, slots: d.slots, rereads: true}
@@ -90,14 +93,52 @@ func (d *postgresDB) transact(ctx context.Context, fn func(context.Context, quer
 // migrator is a connection of its own: a migration may run longer than any statement of the server.
 func (d *postgresDB) migrator(context.Context) (*migrator, error) {
 	config := d.pool.Config().ConnConfig.Copy()
-	config.RuntimeParams["statement_timeout"] = "0"
-	config.RuntimeParams["idle_in_transaction_session_timeout"] = "0"
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300), lock.WithUnlockTimeout(1, 10))
-	if err != nil {
-		return nil, fmt.Errorf("make migration lock: %w", err)
+	if !d.pooler {
+		config.RuntimeParams["statement_timeout"] = "0"
+		config.RuntimeParams["idle_in_transaction_session_timeout"] = "0"
 	}
 	db := stdlib.OpenDB(*config)
-	return &migrator{db: db, locker: locker, release: db.Close}, nil
+	return &migrator{db: db, unbound: d.pooler, release: db.Close, lock: func(ctx context.Context) (func() error, error) {
+		return lockMigrations(ctx, db)
+	}}, nil
+}
+
+// lockMigrations takes goose's advisory lock, which earlier releases take for a session, in a transaction that stays open
+// while migrations are applied on another connection: a pooler in transaction mode keeps no session. It asks again and
+// again, because a statement that waits would hold a snapshot, which CREATE INDEX CONCURRENTLY waits for.
+func lockMigrations(ctx context.Context, db *sql.DB) (unlock func() error, err error) {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, fmt.Errorf("lock migrations: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			_ = tx.Rollback()
+		}
+	}()
+	if _, err := tx.ExecContext(ctx, `SET LOCAL idle_in_transaction_session_timeout = 0`); err != nil {
+		return nil, fmt.Errorf("lock migrations: %w", err)
+	}
+	deadline := time.NewTimer(lockTimeout)
+	defer deadline.Stop()
+	retry := time.NewTicker(200 * time.Millisecond)
+	defer retry.Stop()
+	for {
+		var locked bool
+		if err := tx.QueryRowContext(ctx, `SELECT pg_try_advisory_xact_lock($1)`, lock.DefaultLockID).Scan(&locked); err != nil {
+			return nil, fmt.Errorf("lock migrations: %w", err)
+		}
+		if locked {
+			return tx.Rollback, nil
+		}
+		select {
+		case <-retry.C:
+		case <-deadline.C:
+			return nil, unavailable("another replica has been migrating for " + lockTimeout.String())
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }
 
 // postgresPool runs each statement on a connection of its own.

@@ -118,9 +118,13 @@ func (d *sqliteDB) transact(ctx context.Context, fn func(context.Context, querie
 }
 
 // migrator uses the writer under a lock beside the file: goose has none for SQLite.
-func (d *sqliteDB) migrator(ctx context.Context) (*migrator, error) {
-	return &migrator{db: d.write, lock: func() (*os.File, error) {
-		return waitForLock(ctx, d.path+".migrate.lock", time.Minute)
+func (d *sqliteDB) migrator(context.Context) (*migrator, error) {
+	return &migrator{db: d.write, lock: func(ctx context.Context) (func() error, error) {
+		f, err := waitForLock(ctx, d.path+".migrate.lock", time.Minute)
+		if err != nil {
+			return nil, err
+		}
+		return f.Close, nil
 	}, release: func() error { return nil }}, nil
 }
 

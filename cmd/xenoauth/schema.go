@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"xenoauth/store/sqlstore"
+)
+
+// newerSchema reports whether a newer release has migrated the database, with the last version that this one knows and the
+// last one of all.
+func newerSchema(status []sqlstore.MigrationStatus) (newer bool, known, last int64) {
+	for _, m := range status {
+		if m.Name == "" {
+			newer = true
+		} else {
+			known = max(known, m.Version)
+		}
+		last = max(last, m.Version)
+	}
+	return newer, known, last
+}
+
+// noteNewer logs that a newer release has migrated the database. That is no reason to refuse: releases expand the schema
+// first, so that the previous one keeps working on it, during a rolling upgrade and after going back.
+func noteNewer(ctx context.Context, st *sqlstore.Store, log *slog.Logger) error {
+	status, err := st.MigrationStatus(ctx)
+	if err != nil {
+		return fmt.Errorf("is the schema newer: %w", err)
+	}
+	if newer, known, last := newerSchema(status); newer {
+		log.WarnContext(ctx, "a newer release has migrated the database; this one serves on, for a rolling upgrade", "schema_version", last, "known_version", known)
+	}
+	return nil
+}
+
+// lookAtSchema finds a schema that is newer than this program, and one that it cannot migrate.
+func (r *report) lookAtSchema(ctx context.Context, status []sqlstore.MigrationStatus) error {
+	if newer, known, last := newerSchema(status); newer {
+		r.attend("A newer release has migrated the database (schema version %d, and this release knows %d): this one keeps working on it for a rolling upgrade; finish the upgrade.", last, known)
+	}
+	if _, err := r.store.Pending(ctx); err != nil {
+		r.attend("This release cannot use the database: %v.", err)
+	} else if err := r.store.CheckMigrate(ctx); err != nil {
+		r.attend("The pending migrations cannot be applied: %v.", err)
+	}
+	return nil
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"xenoauth/internal/dbtest"
+)
+
+// TestNewerSchema: a newer release has migrated the database. serve logs it and serves, migrate status and doctor show it,
+// and after the schema was contracted every command refuses.
+func TestNewerSchema(t *testing.T) {
+	t.Parallel()
+	dbtest.EachURL(t, func(t *testing.T, database string) {
+		st := dbtest.Open(t, database)
+		dbtest.Exec(t, st, `INSERT INTO xenoauth_migrations (version_id, is_applied, tstamp) VALUES (9999, TRUE, CURRENT_TIMESTAMP)`)
+		l := on(database)
+		s := startServing(t, l, "--ops-listen", "off")
+		if log := s.stderr.String(); !strings.Contains(log, "a newer release has migrated the database") || !strings.Contains(log, "schema_version=9999") {
+			t.Errorf("the log of serve has no word of the newer schema:\n%s", log)
+		}
+		var status []object
+		l.ok(t, &status, "migrate", "status")
+		if last := status[len(status)-1]; last["known"] != false || last["version"] != 9999.0 || status[0]["known"] != true {
+			t.Errorf("migrate status: %v ... %v", status[0], last)
+		}
+		if r := l.ok(t, nil, "migrate", "status"); !strings.Contains(r.stdout, "(of a newer release)") {
+			t.Errorf("migrate status:\n%s", r.stdout)
+		}
+		if c := doctor(t, l, exitRefused); !c.has("A newer release has migrated the database (schema version 9999,") || len(c.Pending) != 0 {
+			t.Errorf("doctor: %q", c.Attention)
+		}
+		dbtest.Exec(t, st, `INSERT INTO database_facts (name, value) VALUES ('oldest_version', 9999)`)
+		for _, args := range [][]string{{"serve", "--allow-unsafe-database"}, {"serve", "--migrate", "off", "--allow-unsafe-database"}, {"migrate", "up"}, {"user", "list"}} {
+			if args[0] == "serve" && strings.HasPrefix(database, "sqlite") {
+				continue // the server of this test holds the lock
+			}
+			l.fails(t, exitRefused, "needs one that knows migration 9999", args...)
+		}
+		if c := doctor(t, l, exitRefused); !c.has("This release cannot use the database") {
+			t.Errorf("doctor: %q", c.Attention)
+		}
+	})
+}
