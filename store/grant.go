@@ -64,7 +64,8 @@ type Token struct {
 	ExpiresAt      time.Time // zero: never
 }
 
-// Refresh is one refresh token of a family: the chain that starts with a redeemed code and is rotated ever after.
+// Refresh is one refresh token of a family: the chain that starts with a redeemed code and is rotated ever after. It is
+// good while it is current, and after its rotation for as long as its successor is unused (Successor).
 type Refresh struct {
 	ID          LookupID
 	Hash        []byte
@@ -74,6 +75,8 @@ type Refresh struct {
 	RotatedAt   time.Time // read only; zero: current
 	Sealed      []byte    // read only; the answer of its rotation, sealed under its own secret
 	SealedUntil time.Time // read only
+	Successor   LookupID  // read only: what it was rotated to, while that is current; zero once that was used
+	ReplacedAt  time.Time // read only: when another successor of the same token took its place, before it was used
 }
 
 // Family is what all refresh tokens of one chain share.
@@ -120,6 +123,7 @@ type Tokens interface {
 // Rotation replaces a refresh token by its successor.
 type Rotation struct {
 	Old         LookupID
+	Unused      LookupID // zero while Old is current; else its successor, unused so far, whose place Next takes
 	Next        Refresh
 	Token       Token
 	Sealed      []byte // the answer, readable only with the old token
@@ -131,7 +135,8 @@ type Refreshes interface {
 	// RefreshByID returns a refresh token, current or rotated, and its family.
 	RefreshByID(ctx context.Context, id LookupID) (Refresh, Family, error)
 	// Rotate makes the successor current and creates its access token, in one operation with one winner; it also ends
-	// the grace of the predecessor of Old. ErrConsumed: Old was rotated before. ErrEnded: expired, family ended, or a
+	// the grace of the predecessor of Old. With Unused, that token ends as replaced; its access token stays as it is.
+	// ErrConsumed: Old, or Unused, was rotated or replaced before. ErrEnded: Old has expired, the family has ended, or a
 	// root is no longer live. ErrNotFound: no such token. App, installation and family of what is created are Old's.
 	Rotate(ctx context.Context, r Rotation) error
 	// EndFamily ends all refresh and access tokens of a family. Ending again is no error. ErrNotFound: no such family.

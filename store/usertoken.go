@@ -29,6 +29,8 @@ type UserRefresh struct {
 	RotatedAt   time.Time // read only; zero: current
 	Sealed      []byte    // read only; the answer of its rotation, sealed under its own secret
 	SealedUntil time.Time // read only
+	Successor   LookupID  // read only: the pair it was rotated to, while that is current; zero once that was used
+	ReplacedAt  time.Time // read only: when another successor of the same pair took its place, before it was used
 }
 
 // UserAccess is a pair with everything that decides whether it is good, read in one statement.
@@ -44,6 +46,7 @@ type UserAccess struct {
 // UserRotation replaces a pair by its successor.
 type UserRotation struct {
 	Old         LookupID
+	Unused      LookupID // zero while Old is current; else its successor, unused so far, whose place Next takes
 	Next        UserRefresh
 	Sealed      []byte // the answer, readable only with the old refresh token
 	SealedUntil time.Time
@@ -57,8 +60,9 @@ type UserTokens interface {
 	// UserRefreshByID returns a pair, current or rotated, live or not. ErrNotFound: no such pair.
 	UserRefreshByID(ctx context.Context, id LookupID) (UserAccess, error)
 	// RotateUserRefresh makes the successor current, in one operation with one winner; it also ends the grace of the
-	// predecessor of Old. The access token of Old stays as it is. ErrConsumed: Old was rotated before. ErrEnded: expired,
-	// or no longer live. ErrNotFound: no such pair. The family of what is created is Old's.
+	// predecessor of Old. With Unused, that pair ends as replaced. The access tokens of both stay as they are.
+	// ErrConsumed: Old, or Unused, was rotated or replaced before. ErrEnded: Old has expired or is no longer live.
+	// ErrNotFound: no such pair. The family of what is created is Old's.
 	RotateUserRefresh(ctx context.Context, r UserRotation) error
 	// EndUserFamily ends all pairs of a family. Ending again is no error. ErrNotFound: no such family.
 	EndUserFamily(ctx context.Context, by Actor, id LookupID, why string) error

@@ -46,9 +46,9 @@ var forbidden = []struct{ what, sql string }{
 		UNION ALL SELECT family_id FROM codes WHERE family_id IS NOT NULL GROUP BY family_id HAVING COUNT(*) > 1) x`},
 	{"refresh tokens without their family", `SELECT COUNT(*) FROM refresh_tokens r LEFT JOIN families f ON f.id = r.family_id WHERE f.id IS NULL`},
 	{"refresh tokens with two successors", `SELECT COUNT(*) FROM (SELECT previous_id FROM refresh_tokens WHERE previous_id IS NOT NULL
-		GROUP BY previous_id HAVING COUNT(*) > 1) x`},
+		AND replaced_at IS NULL GROUP BY previous_id HAVING COUNT(*) > 1) x`},
 	{"rotated refresh tokens without a successor, or the other way round", `SELECT COUNT(*) FROM refresh_tokens r LEFT JOIN refresh_tokens n ON n.previous_id = r.id
-		WHERE (r.rotated_at IS NULL) <> (n.id IS NULL)`},
+		AND n.replaced_at IS NULL WHERE (r.rotated_at IS NULL OR r.replaced_at IS NOT NULL) <> (n.id IS NULL)`},
 	{"families with more or fewer access tokens than refresh tokens", `SELECT COUNT(*) FROM families f
 		JOIN (SELECT family_id, COUNT(*) AS n FROM refresh_tokens GROUP BY family_id) r ON r.family_id = f.id
 		LEFT JOIN (SELECT family_id, COUNT(*) AS n FROM expiring_tokens WHERE family_id IS NOT NULL GROUP BY family_id) t ON t.family_id = f.id

@@ -3,6 +3,7 @@ package faults
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -125,7 +126,7 @@ func (c *court) findEnds() {
 		note(e.Of, e.Start, answered)
 	}
 	for name, attempts := range c.attempts {
-		sent, answered := reuse(attempts)
+		sent, answered := c.reuse(attempts)
 		if sent == never {
 			continue
 		}
@@ -144,14 +145,14 @@ func (c *court) findEnds() {
 	}
 }
 
-// reuse tells when a code or refresh token may have been used a second time, which ends all that it produced, and when
-// that was answered. A refresh may be repeated within its grace.
-func reuse(attempts []Entry) (sent, answered time.Duration) {
+// reuse is when a code or refresh token may have been used a second time, which ends all that it produced, and when
+// that was answered. A refresh token may be presented again until its successor is used.
+func (c *court) reuse(attempts []Entry) (sent, answered time.Duration) {
 	sent, answered = never, never
-	first := attempts[0]
+	used := c.successorUsed(attempts)
 	for _, e := range attempts {
 		if e.How == "refresh" {
-			if e.ID != first.ID && e.End >= first.Start+grace-graceEdge {
+			if e.End >= used {
 				sent = min(sent, e.Start)
 			}
 			continue
@@ -168,6 +169,17 @@ func reuse(attempts []Entry) (sent, answered time.Duration) {
 		}
 	}
 	return sent, answered
+}
+
+// successorUsed is when the first use of a successor of a refresh token was sent.
+func (c *court) successorUsed(attempts []Entry) time.Duration {
+	used := never
+	for _, e := range attempts {
+		if e.How == "refresh" && e.Outcome == OK && len(e.Gained) == 2 && len(c.attempts[e.Gained[1]]) > 0 {
+			used = min(used, c.attempts[e.Gained[1]][0].Start)
+		}
+	}
+	return used
 }
 
 // judgeAnswer judges a request by itself: I5.
@@ -189,12 +201,12 @@ func (c *court) judgeAnswer(e Entry) {
 // judgeAttempts judges all uses of one code or refresh token: I3, I4, I5.
 func (c *court) judgeAttempts(attempts []Entry) {
 	of := c.of(attempts[0].Of)
-	products := map[string]bool{}
+	products := map[string]time.Duration{} // each with its first answer
 	refused := never
 	for _, e := range attempts {
 		switch e.Outcome {
 		case OK:
-			products[e.Gained[0]] = true
+			products[e.Gained[0]] = min(cmp.Or(products[e.Gained[0]], never), e.End)
 			if e.Start >= refused {
 				c.report("I3", "%s was dead, and then it was exchanged", e.Of)
 			}
@@ -203,15 +215,22 @@ func (c *court) judgeAttempts(attempts []Entry) {
 			c.judgeRefusal(of, attempts, e)
 		}
 	}
-	if len(products) > 1 {
-		c.report("I4", "%s produced %d things", of.name, len(products))
+	answers := slices.Sorted(maps.Values(products))
+	for i, answered := range answers {
+		// A refresh token whose successor is unused has another one when the grace is over, and then again.
+		again := attempts[0].How == "refresh" && answered >= attempts[0].Start+time.Duration(i)*(grace-graceEdge)
+		if i > 0 && !again {
+			c.report("I4", "%s produced %d things", of.name, len(products))
+			break
+		}
 	}
 }
 
-// judgeRefusal judges the answer that a code or refresh token is dead. It may be if somebody ended it, or if it was used
-// before, in whatever way that went.
+// judgeRefusal judges the answer that a code or refresh token is dead. It may be if it was ended. A code may be if it was
+// used before, in whatever way that went; a refresh token if its successor was used. A client presents no token that another
+// successor replaced.
 func (c *court) judgeRefusal(of *credential, attempts []Entry, e Entry) {
-	if of.ending <= e.End && (e.How == "refresh" || endedOtherwise(of, attempts)) {
+	if of.ending <= e.End && (e.How == "refresh" || c.endedOtherwise(of, attempts)) {
 		return
 	}
 	var earlier []Entry
@@ -225,7 +244,7 @@ func (c *court) judgeRefusal(of *credential, attempts []Entry, e Entry) {
 		return
 	}
 	first := earlier[0]
-	if e.How == "refresh" && e.End < first.Start+grace-graceEdge {
+	if e.How == "refresh" && e.End < c.successorUsed(attempts) {
 		c.report("I3", "%s was refused %s after it had been sent: its answer is not to be had again", e.Of, e.End-first.Start)
 	}
 	orderly := slices.ContainsFunc(c.rules.Orderly, func(s Span) bool { return s.meets(first.Start, first.End) })
@@ -235,8 +254,8 @@ func (c *court) judgeRefusal(of *credential, attempts []Entry, e Entry) {
 }
 
 // endedOtherwise says whether a code was ended by something else than its own second use.
-func endedOtherwise(of *credential, attempts []Entry) bool {
-	sent, _ := reuse(attempts)
+func (c *court) endedOtherwise(of *credential, attempts []Entry) bool {
+	sent, _ := c.reuse(attempts)
 	return of.ending < sent
 }
 

@@ -121,11 +121,29 @@ func TestJudge(t *testing.T) {
 			issue code c1 10 20 ok t1,r1 c1
 			issue refresh r1 30 40 away
 			issue refresh r1 50 60 refused`, []string{"I3"}},
-		{"a late repetition is a theft, and ends the family", `
+		{"a late repetition has another answer", `
+			issue code c1 10 20 ok t1,r1 c1
+			issue refresh r1 30 40 ok t2,r2 c1
+			issue refresh r1 20000 20010 ok t3,r3 c1
+			issue refresh r1 20020 20030 ok t3,r3 c1
+			issue refresh r3 20040 20050 ok t4,r4 c1
+			check me t2 20060 20070 ok`, nil},
+		{"a late repetition has two answers", `
+			issue code c1 10 20 ok t1,r1 c1
+			issue refresh r1 30 40 ok t2,r2 c1
+			issue refresh r1 20000 20010 ok t3,r3 c1
+			issue refresh r1 20005 20012 ok t4,r4 c1
+			issue refresh r1 20020 20030 ok t5,r5 c1`, []string{"I4"}},
+		{"a late repetition is refused", `
 			issue code c1 10 20 ok t1,r1 c1
 			issue refresh r1 30 40 away
-			issue refresh r1 20000 20010 refused
-			check me t1 20020 20030 refused`, nil},
+			issue refresh r1 20000 20010 refused`, []string{"I3"}},
+		{"a repetition after the successor was used is a theft, and ends the family", `
+			issue code c1 10 20 ok t1,r1 c1
+			issue refresh r1 30 40 ok t2,r2 c1
+			issue refresh r2 50 60 ok t3,r3 c1
+			issue refresh r1 70 80 refused
+			check me t1 90 95 refused`, nil},
 		{"500", `check me t1 10 20 wrong`, []string{"I5"}},
 		{"a refusal takes too long", `check me t1 10 9000 away`, []string{"I5"}},
 		{"a connection is cut off by nobody", `check me t1 10 20 lost`, []string{"I5"}},

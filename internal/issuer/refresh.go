@@ -14,9 +14,11 @@ import (
 	"xenoauth/store"
 )
 
-// RefreshAccessToken rotates a refresh token (RFC 6749 §6, RFC 9700 §4.14.2): the old one is replaced, and whoever
-// presents it later ends the family. A client that lost the answer may repeat the same request within the grace and gets
-// the same answer: it is kept sealed under the old token itself, so that the database alone cannot read it.
+// RefreshAccessToken rotates a refresh token (RFC 6749 §6, RFC 9700 §4.14.2). The old one stays good until its successor is
+// used, so that a client which lost an answer, for however long, is not logged out: within the grace the same request gets
+// the same answer again, which is kept sealed under the old token itself, so that the database alone cannot read it; after
+// that it gets another successor, and the unused one ends. Presented once its successor was used, the old one ends the
+// family (docs/decisions/refresh.md).
 func (i *Issuer) RefreshAccessToken(ctx context.Context, tgr *oauth2.TokenGenerateRequest) (oauth2.TokenInfo, error) {
 	facts := factsOf(ctx)
 	presented, ok := i.format.Parse(tgr.Refresh)
@@ -35,33 +37,59 @@ func (i *Issuer) RefreshAccessToken(ctx context.Context, tgr *oauth2.TokenGenera
 		return nil, errRefresh().because(ErrUnknown)
 	}
 	request := refreshRequest{client: app.ID, scope: tgr.Scope, resource: facts.Resource}
+	for range maxRotations {
+		info, err := i.rotate(ctx, facts.By, presented, old, family, request)
+		if !errors.Is(err, store.ErrConsumed) {
+			return info, err
+		}
+		// Another request was first, since the token was looked up.
+		if old, family, err = i.store.RefreshByID(ctx, presented.ID); err != nil {
+			return nil, fmt.Errorf("look up rotated refresh token: %w", err)
+		}
+	}
+	return nil, errContended(app.ID)
+}
+
+// maxRotations is how often a request tries to rotate a token that others, which ask for something else, rotate at the same
+// moment. Requests that ask for the same get the answer of the first.
+const maxRotations = 10
+
+func errContended(owner string) error {
+	return fmt.Errorf("rotate refresh token of %s: %d other requests were first: %w", owner, maxRotations, store.ErrUnavailable)
+}
+
+// rotate answers for a token that is proven to be the caller's, as it was when it was looked up. store.ErrConsumed: it was
+// rotated since.
+func (i *Issuer) rotate(ctx context.Context, by store.Actor, presented secret.Credential, old store.Refresh, family store.Family, r refreshRequest) (oauth2.TokenInfo, error) {
 	if !old.RotatedAt.IsZero() {
-		return i.repeat(ctx, facts.By, presented, old, family, request)
+		info, err := i.repeat(ctx, by, presented, old, family, r)
+		if info != nil || err != nil {
+			return info, err
+		}
 	}
 	now := i.store.Now()
 	if family.Ended || !now.Before(old.ExpiresAt) {
 		return nil, errRefresh()
 	}
 	var info oauth2.TokenInfo
-	err = untilFree(func() (err error) {
+	err := untilFree(func() (err error) {
 		var rotation store.Rotation
-		if info, rotation, err = i.newRotation(presented, family, request, now); err != nil {
+		if info, rotation, err = i.newRotation(presented, family, r, now); err != nil {
 			return err
 		}
+		rotation.Unused = old.Successor
 		return i.store.Rotate(ctx, rotation)
 	})
 	var refused *Error
 	switch {
-	case errors.As(err, &refused):
+	case err == nil:
+		return info, nil
+	case errors.As(err, &refused), errors.Is(err, store.ErrConsumed):
 		return nil, err
-	case errors.Is(err, store.ErrConsumed):
-		return i.lostRace(ctx, facts.By, presented, request)
 	case errors.Is(err, store.ErrEnded), errors.Is(err, store.ErrNotFound):
 		return nil, errRefresh().because(err)
-	case err != nil:
-		return nil, fmt.Errorf("rotate refresh token of app %s: %w", app.ID, err)
 	}
-	return info, nil
+	return nil, fmt.Errorf("rotate refresh token of app %s: %w", r.client, err)
 }
 
 // refreshRequest is what makes two refresh requests the same one.
@@ -138,21 +166,16 @@ func (i *Issuer) refreshScope(family store.Family, asked string) (scope.Set, str
 	return want, i.catalogue.Spell(spelledAs, want), nil
 }
 
-// lostRace answers a request that another one overtook between look-up and rotation.
-func (i *Issuer) lostRace(ctx context.Context, by store.Actor, presented secret.Credential, r refreshRequest) (oauth2.TokenInfo, error) {
-	old, family, err := i.store.RefreshByID(ctx, presented.ID)
-	if err != nil {
-		return nil, fmt.Errorf("look up rotated refresh token: %w", err)
-	}
-	return i.repeat(ctx, by, presented, old, family, r)
-}
-
-// repeat answers for a token that was rotated before: the same answer within the grace, the end of the family after it
-// or once the successor was used, or for any other request than the one that rotated it. It ends also while what it hangs
-// on is dead for now, such as a disabled user: the thief would else be forgotten when that comes back.
+// repeat answers for a token that was rotated before: the same answer within the grace, the end of the family once the
+// successor was used, and a refusal that ends nothing where another successor took this one's place. It answers nothing
+// when the token is good for another rotation. The family ends also while what it depends on is out of service, such as a
+// disabled user: the theft would otherwise be forgotten when that returns.
 func (i *Issuer) repeat(ctx context.Context, by store.Actor, presented secret.Credential, old store.Refresh, family store.Family, r refreshRequest) (oauth2.TokenInfo, error) {
 	if !family.EndedAt.IsZero() {
 		return nil, errRefresh()
+	}
+	if !old.ReplacedAt.IsZero() {
+		return nil, errReplaced()
 	}
 	if len(old.Sealed) > 0 && i.store.Now().Before(old.SealedUntil) {
 		if plain, err := presented.Open(old.Sealed, r.context()); err == nil {
@@ -166,10 +189,13 @@ func (i *Issuer) repeat(ctx context.Context, by store.Actor, presented secret.Cr
 			return a.info(r.client), nil
 		}
 	}
+	if old.Successor != (store.LookupID{}) {
+		return nil, nil
+	}
 	if err := i.store.EndFamily(ctx, by, family.ID, "refresh token reused"); err != nil {
 		return nil, fmt.Errorf("end family of a reused refresh token: %w", err)
 	}
-	return nil, Errorf(InvalidGrant, "refresh_token was used before; all tokens of this grant are revoked")
+	return nil, Errorf(InvalidGrant, "refresh_token was used before, and so was its successor; all tokens of this grant are revoked")
 }
 
 // newRefresh makes the next refresh token of a family.
@@ -189,4 +215,10 @@ func errWithdrawn() *Error {
 // errRefresh is the one answer for every refresh token that cannot be used, whatever the reason.
 func errRefresh() *Error {
 	return Errorf(InvalidGrant, "refresh_token is unknown, expired, revoked, or belongs to another app")
+}
+
+// errReplaced is for a refresh token that ended unused because the one before it was presented again: two processes
+// share one store, say. Nothing else ends with it.
+func errReplaced() *Error {
+	return Errorf(InvalidGrant, "refresh_token was replaced by a newer one before it was used, because the one before it was presented again; use the newest one that was issued")
 }

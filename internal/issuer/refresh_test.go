@@ -1,6 +1,7 @@
 package issuer_test
 
 import (
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 
 	"xenoauth/internal/dbtest"
 	"xenoauth/internal/issuer"
+	"xenoauth/internal/secret"
 	"xenoauth/store"
 )
 
@@ -104,29 +106,43 @@ func same(a, b oauth2.TokenInfo) bool {
 	return a.GetAccess() == b.GetAccess() && a.GetRefresh() == b.GetRefresh() && a.GetScope() == b.GetScope() && a.GetAccessExpiresIn() == b.GetAccessExpiresIn()
 }
 
-// TestRefreshGrace: the same request again gets the same answer within the grace. It ends with its time, with the first
-// use of the successor, and for any other request; then presenting the old token ends the family.
-func TestRefreshGrace(t *testing.T) {
+// late lets the grace of all rotations end.
+func (f fixture) late() {
+	f.t.Helper()
+	dbtest.Exec(f.t, f.store, `UPDATE refresh_tokens SET sealed_until = sealed_until - $1 WHERE rotated_at IS NOT NULL`, (10 * time.Second).Microseconds())
+}
+
+// TestRefreshRepeated: a refresh token whose successor is unused is presented again. The same request within the grace gets
+// the same answer; a later one, and one that asks for something else, gets a fresh pair with what it asks for, and the
+// unused successor is refused from then on without ending anything. Once the successor was used, the old token ends the
+// family.
+func TestRefreshRepeated(t *testing.T) {
 	t.Parallel()
 	none := func(fixture, oauth2.TokenInfo, oauth2.TokenInfo) {}
+	late := func(f fixture, _, _ oauth2.TokenInfo) { f.late() }
+	use := func(f fixture, _, second oauth2.TokenInfo) {
+		_, err := f.refresh(second.GetRefresh(), "")
+		f.must(err)
+	}
 	for name, c := range map[string]struct {
 		before    func(f fixture, first, second oauth2.TokenInfo)
 		scope     string
 		resources []string
-		graceful  bool
+		want      string // the same, another, or the end
+		granted   string // of another
 	}{
-		"at once":                 {before: none, scope: "contacts", resources: []string{apiOne}, graceful: true},
-		"another scope":           {before: none, scope: "contacts widgets", resources: []string{apiOne}},
-		"the same by other words": {before: none, resources: []string{apiOne}},
-		"another resource":        {before: none, scope: "contacts", resources: []string{apiTwo}},
-		"no resource":             {before: none, scope: "contacts"},
-		"too late": {scope: "contacts", resources: []string{apiOne}, before: func(f fixture, first, _ oauth2.TokenInfo) {
-			dbtest.Exec(f.t, f.store, `UPDATE refresh_tokens SET sealed_until = sealed_until - $1 WHERE rotated_at IS NOT NULL`, (10 * time.Second).Microseconds())
-		}},
-		"after the successor": {scope: "contacts", resources: []string{apiOne}, before: func(f fixture, _, second oauth2.TokenInfo) {
-			_, err := f.refresh(second.GetRefresh(), "")
-			f.must(err)
-		}},
+		"at once":                 {none, "contacts", []string{apiOne}, "same", ""},
+		"another scope":           {none, "contacts widgets", []string{apiOne}, "another", "contacts widgets"},
+		"the same by other words": {none, "", []string{apiOne}, "another", "contacts widgets"},
+		"another resource":        {none, "contacts", []string{apiTwo}, "another", "contacts"},
+		"no resource":             {none, "contacts", nil, "another", "contacts"},
+		"late":                    {late, "contacts", []string{apiOne}, "another", "contacts"},
+		"late, another scope":     {late, "widgets", nil, "another", "widgets"},
+		"after the successor":     {use, "contacts", []string{apiOne}, "end", ""},
+		"late, after the successor": {func(f fixture, first, second oauth2.TokenInfo) {
+			use(f, first, second)
+			f.late()
+		}, "contacts", []string{apiOne}, "end", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -136,25 +152,91 @@ func TestRefreshGrace(t *testing.T) {
 			f.must(err)
 			c.before(f, first, second)
 			again, err := f.refresh(first.GetRefresh(), c.scope, c.resources...)
-			if c.graceful {
-				f.must(err)
-				if !same(again, second) {
-					t.Error("the answer is another one")
+			if c.want == "end" {
+				wantCode(t, err, issuer.InvalidGrant)
+				for _, token := range []oauth2.TokenInfo{first, second} {
+					f.wantLive(token.GetAccess(), false)
+					_, err = f.refresh(token.GetRefresh(), "")
+					wantCode(t, err, issuer.InvalidGrant)
 				}
-			} else {
-				wantCode(t, err, issuer.InvalidGrant)
+				f.wantFamilyEnds(1)
+				return
 			}
-			for _, token := range []string{first.GetAccess(), second.GetAccess()} {
-				f.wantLive(token, c.graceful)
+			f.must(err)
+			if same(again, second) != (c.want == "same") {
+				t.Fatalf("the same answer: %t, want %s", same(again, second), c.want)
 			}
-			_, err = f.refresh(second.GetRefresh(), "")
-			if c.graceful {
-				f.must(err)
-			} else {
-				wantCode(t, err, issuer.InvalidGrant)
+			if c.want == "another" {
+				if got := f.access(again.GetAccess()).Scope.String(); got != c.granted {
+					t.Errorf("scope = %q, want %q", got, c.granted)
+				}
+				for range 2 {
+					_, err = f.refresh(second.GetRefresh(), "")
+					wantCode(t, err, issuer.InvalidGrant)
+					if errors.Is(err, issuer.ErrUnknown) {
+						t.Error("a replaced token counts as a guess")
+					}
+				}
 			}
+			for _, token := range []oauth2.TokenInfo{first, second, again} {
+				f.wantLive(token.GetAccess(), true)
+			}
+			_, err = f.refresh(again.GetRefresh(), "")
+			f.must(err)
+			f.wantFamilyEnds(0)
 		})
 	}
+}
+
+// wantFamilyEnds asserts how many families the audit trail calls ended.
+func (f fixture) wantFamilyEnds(want int) {
+	f.t.Helper()
+	events, err := f.store.Events(f.t.Context(), store.EventFilter{Kind: store.EventFamilyEnded})
+	f.must(err)
+	if len(events) != want {
+		f.t.Errorf("%d families were ended, want %d", len(events), want)
+	}
+}
+
+// TestRefreshLostAnswers: an answer may be lost any number of times, and days apart; every token that was replaced stays
+// refused, also after the family went on, and only the token whose successor was used ends it. An expired token is refused
+// and ends nothing.
+func TestRefreshLostAnswers(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, issuer.Options{RefreshLifetime: time.Hour})
+	first := f.grant("contacts")
+	var lost []oauth2.TokenInfo
+	for range 4 {
+		next, err := f.refresh(first.GetRefresh(), "")
+		f.must(err)
+		f.late()
+		lost = append(lost, next)
+	}
+	last := lost[3]
+	refused := func(tokens ...oauth2.TokenInfo) {
+		t.Helper()
+		for _, token := range tokens {
+			_, err := f.refresh(token.GetRefresh(), "")
+			wantCode(t, err, issuer.InvalidGrant)
+		}
+	}
+	refused(lost[:3]...)
+
+	// The token that is still good expires before its successor does.
+	hour := time.Hour.Microseconds()
+	dbtest.Exec(t, f.store, `UPDATE refresh_tokens SET expires_at = expires_at - $1 WHERE previous_id IS NULL`, hour)
+	refused(first)
+	dbtest.Exec(t, f.store, `UPDATE refresh_tokens SET expires_at = expires_at + $1 WHERE previous_id IS NULL`, hour)
+	f.wantFamilyEnds(0)
+
+	next, err := f.refresh(last.GetRefresh(), "")
+	f.must(err)
+	refused(lost[:3]...)
+	f.wantLive(next.GetAccess(), true)
+	f.wantFamilyEnds(0)
+	refused(first, last, next)
+	f.wantLive(next.GetAccess(), false)
+	f.wantFamilyEnds(1)
 }
 
 // TestRefreshGraceIsItsOwners: another app that holds the rotated token learns nothing and ends nothing.
@@ -174,41 +256,54 @@ func TestRefreshGraceIsItsOwners(t *testing.T) {
 	f.must(err)
 }
 
-// TestRefreshRace: of 50 equal refreshes at the same moment one rotates, and all get its answer; of 50 that differ, one
-// wins and the others, which are reuse, end the family.
+// TestRefreshRace: of 50 equal refreshes at the same moment one rotates, and all get its answer, whether the token is
+// current, or was rotated some time ago and its successor is unused. Of 50 that differ each gets what it asked for. There is
+// one current token in any case, one of those that were answered, and the family lives.
 func TestRefreshRace(t *testing.T) {
 	t.Parallel()
-	for name, differ := range map[string]bool{"equal": false, "different": true} {
+	for name, c := range map[string]struct{ rotated, differ bool }{
+		"equal": {}, "different": {differ: true}, "equal, rotated before": {rotated: true}, "different, rotated before": {true, true},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t, issuer.Options{})
 			first := f.grant("contacts widgets")
+			if c.rotated {
+				_, err := f.refresh(first.GetRefresh(), "")
+				f.must(err)
+				f.late()
+			}
 			answers, faults := make([]oauth2.TokenInfo, 50), make([]error, 50)
 			var all sync.WaitGroup
 			for i := range answers {
 				asked := ""
-				if differ && i%2 == 1 {
+				if c.differ && i%2 == 1 {
 					asked = "contacts"
 				}
 				all.Go(func() { answers[i], faults[i] = f.refresh(first.GetRefresh(), asked) })
 			}
 			all.Wait()
-			distinct := map[string]bool{}
+			distinct, good := map[string]bool{}, 0
 			for i, a := range answers {
-				if faults[i] == nil {
-					distinct[a.GetRefresh()] = true
+				if faults[i] != nil {
+					t.Fatalf("request %d: %v", i, faults[i])
+				}
+				if distinct[a.GetRefresh()] {
 					continue
 				}
-				if !differ {
-					t.Errorf("request %d: %v", i, faults[i])
-				} else {
-					wantCode(t, faults[i], issuer.InvalidGrant)
+				distinct[a.GetRefresh()] = true
+				presented, _ := secret.Format{}.Parse(a.GetRefresh())
+				row, _, err := f.store.RefreshByID(t.Context(), presented.ID)
+				f.must(err)
+				if row.RotatedAt.IsZero() {
+					good++
 				}
 			}
-			if len(distinct) != 1 {
-				t.Fatalf("%d different answers, want 1", len(distinct))
+			if good != 1 || !c.differ && len(distinct) != 1 {
+				t.Fatalf("%d different answers, %d of them current", len(distinct), good)
 			}
-			f.wantLive(first.GetAccess(), !differ)
+			f.wantLive(first.GetAccess(), true)
+			f.wantFamilyEnds(0)
 		})
 	}
 }

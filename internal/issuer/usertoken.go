@@ -138,8 +138,7 @@ func (r UserRefreshRequest) from(u store.User) bool {
 	return r.UserID == u.ID && r.Email == "" || r.Email == u.Email && r.UserID == "" && r.Email != ""
 }
 
-// RefreshUserPair rotates a refresh token by the rules of RefreshAccessToken: one winner, the same answer again within
-// the grace, the end of the family for a reuse after it. The scope is the user's role today.
+// RefreshUserPair rotates a refresh token by the rules of RefreshAccessToken. The scope is the user's role today.
 func (i *Issuer) RefreshUserPair(ctx context.Context, by store.Actor, r UserRefreshRequest) (UserPair, error) {
 	presented, ok := secret.ParseUserRefresh(r.Token.Reveal())
 	if !ok {
@@ -156,8 +155,26 @@ func (i *Issuer) RefreshUserPair(ctx context.Context, by store.Actor, r UserRefr
 		return UserPair{}, errUserRefresh().because(ErrUnknown)
 	}
 	by.ID = old.Owner.UserID
+	for range maxRotations {
+		pair, err := i.rotatePair(ctx, by, presented, old)
+		if !errors.Is(err, store.ErrConsumed) {
+			return pair, err
+		}
+		// Another request was first, since the pair was looked up.
+		if old, err = i.store.UserRefreshByID(ctx, old.ID); err != nil {
+			return UserPair{}, fmt.Errorf("look up rotated refresh token: %w", err)
+		}
+	}
+	return UserPair{}, errContended(by.ID)
+}
+
+// rotatePair answers for a refresh token that is proven, as rotate does for apps.
+func (i *Issuer) rotatePair(ctx context.Context, by store.Actor, presented secret.UserRefresh, old store.UserAccess) (UserPair, error) {
 	if !old.RotatedAt.IsZero() {
-		return i.repeatPair(ctx, by, presented, old)
+		pair, err := i.repeatPair(ctx, by, presented, old)
+		if pair != (UserPair{}) || err != nil {
+			return pair, err
+		}
 	}
 	now := i.store.Now()
 	if !old.Live || !now.Before(old.ExpiresAt) {
@@ -167,23 +184,18 @@ func (i *Issuer) RefreshUserPair(ctx context.Context, by store.Actor, r UserRefr
 	if err != nil {
 		return UserPair{}, err
 	}
-	rotation := store.UserRotation{Old: old.ID, Next: next, SealedUntil: now.Add(i.options.Grace)}
+	rotation := store.UserRotation{Old: old.ID, Unused: old.Successor, Next: next, SealedUntil: now.Add(i.options.Grace)}
 	if rotation.Sealed, err = pair.seal(presented); err != nil {
 		return UserPair{}, err
 	}
 	err = i.store.RotateUserRefresh(ctx, rotation)
 	switch {
-	case errors.Is(err, store.ErrConsumed): // another request overtook this one between look-up and rotation
-		if old, err = i.store.UserRefreshByID(ctx, old.ID); err != nil {
-			return UserPair{}, fmt.Errorf("look up rotated refresh token: %w", err)
-		}
-		return i.repeatPair(ctx, by, presented, old)
+	case err == nil:
+		return pair, nil
 	case errors.Is(err, store.ErrEnded), errors.Is(err, store.ErrNotFound):
 		return UserPair{}, errUserRefresh().because(err)
-	case err != nil:
-		return UserPair{}, fmt.Errorf("rotate refresh token of user %s: %w", by.ID, err)
 	}
-	return pair, nil
+	return UserPair{}, fmt.Errorf("rotate refresh token of user %s: %w", by.ID, err)
 }
 
 // repeatPair answers for a refresh token that was rotated before, as repeat does for apps.
@@ -191,16 +203,22 @@ func (i *Issuer) repeatPair(ctx context.Context, by store.Actor, presented secre
 	if !old.Owner.EndedAt.IsZero() {
 		return UserPair{}, errUserRefresh()
 	}
+	if !old.ReplacedAt.IsZero() {
+		return UserPair{}, userRefused("refreshToken was replaced by a newer one before it was used, because the one before it was presented again; use the newest one that was issued")
+	}
 	if len(old.Sealed) > 0 && i.store.Now().Before(old.SealedUntil) {
 		if !old.Live {
 			return UserPair{}, errUserRefresh()
 		}
 		return openPair(presented, old.Sealed)
 	}
+	if old.Successor != (store.LookupID{}) {
+		return UserPair{}, nil
+	}
 	if err := i.store.EndUserFamily(ctx, by, old.Family, "refresh token reused"); err != nil {
 		return UserPair{}, fmt.Errorf("end family of a reused refresh token: %w", err)
 	}
-	return UserPair{}, userRefused("refreshToken was used before; all tokens of this log-in are revoked, so log in again")
+	return UserPair{}, userRefused("refreshToken was used before, and so was its successor; all tokens of this log-in are revoked, so log in again")
 }
 
 // pairSeal is the context under which an answer is sealed.

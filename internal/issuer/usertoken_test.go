@@ -29,7 +29,9 @@ func (f fixture) again(p issuer.UserPair) (issuer.UserPair, error) {
 	return f.RefreshUserPair(f.t.Context(), program, issuer.UserRefreshRequest{Token: secret.Text(p.RefreshToken), UserID: f.user.ID})
 }
 
-// TestUserRefresh: rotated once, the same answer within the grace, and the end of the family for a reuse after it.
+// TestUserRefresh: rotated once; the same answer within the grace; after it, while the successor is unused, a fresh pair, and
+// the unused successor is refused and ends nothing, though its access token lives; once the successor was used, the old
+// token ends the family.
 func TestUserRefresh(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, userTokens)
@@ -42,12 +44,26 @@ func TestUserRefresh(t *testing.T) {
 		t.Error("the same request has another answer")
 	}
 	dbtest.Exec(t, f.store, `UPDATE user_refresh_tokens SET sealed_until = created_at WHERE sealed_until IS NOT NULL`)
+	third, err := f.again(first)
+	f.must(err)
+	if same, err := f.again(first); err != nil || same != third || third == second {
+		t.Errorf("the request after the grace, and the same again: another pair, error %v", err)
+	}
+	for range 2 {
+		_, err = f.again(second)
+		wantCode(t, err, issuer.InvalidGrant)
+		if errors.Is(err, issuer.ErrUnknown) {
+			t.Error("a replaced token counts as a guess")
+		}
+	}
+	last, err := f.again(third)
+	f.must(err)
 	_, err = f.again(first)
 	wantCode(t, err, issuer.InvalidGrant)
 	if errors.Is(err, issuer.ErrUnknown) {
 		t.Error("a reused token counts as a guess")
 	}
-	_, err = f.again(second)
+	_, err = f.again(last)
 	wantCode(t, err, issuer.InvalidGrant)
 }
 
@@ -93,30 +109,32 @@ func TestUserRefreshRefused(t *testing.T) {
 }
 
 // TestUserReuseWhileDisabled: a reuse ends the family also while the user is disabled, so that it stays dead when the user is
-// not; the same request within the grace is refused then, and ends nothing.
+// enabled; a token whose successor is unused is refused then, within the grace and after it, and ends nothing.
 func TestUserReuseWhileDisabled(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, userTokens)
 	first := f.pair()
 	second, err := f.again(first)
 	f.must(err)
-	for _, late := range []bool{false, true} {
+	whileDisabled := func() {
+		t.Helper()
 		f.must(f.store.SetUserDisabled(t.Context(), operator, f.user.ID, true))
-		if late {
-			dbtest.Exec(t, f.store, `UPDATE user_refresh_tokens SET sealed_until = created_at WHERE sealed_until IS NOT NULL`)
-		}
-		_, err = f.again(first)
+		_, err := f.again(first)
 		wantCode(t, err, issuer.InvalidGrant)
 		f.must(f.store.SetUserDisabled(t.Context(), operator, f.user.ID, false))
-		if !late {
-			again, err := f.again(first)
-			f.must(err)
-			if again != second {
-				t.Error("the answer is another one")
-			}
-		}
 	}
-	_, err = f.again(second)
+	whileDisabled()
+	if again, err := f.again(first); err != nil || again != second {
+		t.Errorf("within the grace: another answer, error %v", err)
+	}
+	dbtest.Exec(t, f.store, `UPDATE user_refresh_tokens SET sealed_until = created_at WHERE sealed_until IS NOT NULL`)
+	whileDisabled()
+	third, err := f.again(first)
+	f.must(err)
+	last, err := f.again(third)
+	f.must(err)
+	whileDisabled()
+	_, err = f.again(last)
 	wantCode(t, err, issuer.InvalidGrant)
 }
 

@@ -162,8 +162,9 @@ func (v *Verifier) identity(c secret.Credential, a store.Access) (Identity, erro
 	return id, nil
 }
 
-// InspectRefresh says whose refresh token this is, for introspection by its own app. Rotated ones, and those of which the
-// app has given up every scope, are ErrInvalid.
+// InspectRefresh says whose refresh token this is, for introspection by its own app. One that was rotated is good for as
+// long as its successor is unused. Others that cannot be used any more, and those of which the app has given up every
+// scope, are ErrInvalid.
 func (v *Verifier) InspectRefresh(ctx context.Context, token string) (Identity, error) {
 	c, ok := v.format.Parse(token)
 	if !ok || c.Kind != secret.Refresh {
@@ -177,7 +178,8 @@ func (v *Verifier) InspectRefresh(ctx context.Context, token string) (Identity, 
 		return Identity{}, fmt.Errorf("look up refresh token: %w", err)
 	}
 	scopes := f.Scope.Intersect(f.AppScopes)
-	if !c.Matches(r.Hash) || !r.RotatedAt.IsZero() || f.Ended || !v.store.Now().Before(r.ExpiresAt) || scopes.Len() == 0 {
+	spent := !r.RotatedAt.IsZero() && r.Successor == (store.LookupID{})
+	if !c.Matches(r.Hash) || spent || f.Ended || !v.store.Now().Before(r.ExpiresAt) || scopes.Len() == 0 {
 		return Identity{}, ErrInvalid
 	}
 	return Identity{

@@ -60,9 +60,13 @@ func microsOf(t time.Time) int64 {
 	return t.UnixMicro()
 }
 
+// userSuccessor is refreshSuccessor for pairs.
+const userSuccessor = `CASE WHEN r.rotated_at IS NULL THEN NULL ELSE (SELECT n.id FROM user_refresh_tokens n
+	WHERE n.family_id = r.family_id AND n.family_id <> '' AND n.rotated_at IS NULL AND n.previous_id = r.id) END`
+
 // selectUserRefresh reads a pair with its family and what that hangs on, live or not, all of it by primary key.
 const selectUserRefresh = `SELECT r.id, r.hash, r.token_hash, r.family_id, r.created_at, r.expires_at, r.rotated_at, r.sealed, r.sealed_until,
-f.id, f.user_id, f.account_id, f.password_at, f.secret_id, f.created_at, f.ended_at,
+` + userSuccessor + `, r.replaced_at, f.id, f.user_id, f.account_id, f.password_at, f.secret_id, f.created_at, f.ended_at,
 s.created_at, s.expires_at, s.revoked_at, ` + userColumns + `, u.deleted_at, ` + accountColumns + `, c.deleted_at, m.role
 FROM user_refresh_tokens r
 JOIN user_families f ON f.id = r.family_id
@@ -81,7 +85,7 @@ func (s *Store) UserRefreshByID(ctx context.Context, id store.LookupID) (a store
 	f := &a.Owner
 	dest := []any{
 		toID(&a.ID), &a.Hash, &a.TokenHash, toID(&a.Family), toTime(&a.CreatedAt), toTime(&a.ExpiresAt), toTime(&a.RotatedAt),
-		&a.Sealed, toTime(&a.SealedUntil),
+		&a.Sealed, toTime(&a.SealedUntil), toID(&a.Successor), toTime(&a.ReplacedAt),
 		toID(&f.ID), &f.UserID, &f.AccountID, &passwordAt, toID(&f.SecretID), toTime(&f.CreatedAt), toTime(&f.EndedAt),
 		toTime(&opener.CreatedAt), toTime(&opener.ExpiresAt), toTime(&opener.RevokedAt),
 	}
@@ -105,14 +109,34 @@ func (s *Store) UserRefreshByID(ctx context.Context, id store.LookupID) (a store
 // sealed answer, $4 how long that is given again.
 const rotateUserRefresh = `UPDATE user_refresh_tokens SET rotated_at = $2, sealed = $3, sealed_until = $4
 WHERE id = $1 AND rotated_at IS NULL AND expires_at > $2
-AND family_id = (SELECT f.id FROM user_families f ` + userTokenRoots + `
+AND ` + userFamilyLive
+
+// userFamilyLive is about the family of a row of user_refresh_tokens at the time $2, and what it hangs on.
+const userFamilyLive = `family_id = (SELECT f.id FROM user_families f ` + userTokenRoots + `
 	WHERE f.id = user_refresh_tokens.family_id AND f.ended_at IS NULL AND ` + botSecretLive + `)`
+
+// replaceUserRefresh is the gate of rotating a pair for a second time, as replaceRefresh is. $1 old, $2 now, $3 the
+// successor.
+const replaceUserRefresh = `UPDATE user_refresh_tokens SET rotated_at = $2, replaced_at = $2
+WHERE id = $3 AND previous_id = $1 AND rotated_at IS NULL
+AND EXISTS (SELECT 1 FROM user_refresh_tokens o WHERE o.id = $1 AND o.expires_at > $2)
+AND ` + userFamilyLive
 
 // rotateUserAtOnce does everything in one round trip, and asks the database's own clock as redeeming does.
 const rotateUserAtOnce = `WITH rotated AS (` + rotateUserRefresh + ` AND expires_at > ` + postgresNow + rotatedRefresh + `),
 settled AS (
 	UPDATE user_refresh_tokens p SET sealed = NULL, sealed_until = NULL FROM rotated WHERE p.id = rotated.previous_id
-),
+),` + userAddedAtOnce
+
+// replaceUserAtOnce is rotateUserAtOnce for a pair that was rotated before, to $3. The sealed answer is $10.
+const replaceUserAtOnce = `WITH rotated AS (` + replaceUserRefresh + ` AND EXISTS (SELECT 1 FROM user_refresh_tokens o WHERE o.id = $1 AND o.expires_at > ` + postgresNow + `)
+	RETURNING family_id),
+resealed AS (
+	UPDATE user_refresh_tokens p SET rotated_at = $2, sealed = $10, sealed_until = $4 FROM rotated WHERE p.id = $1
+),` + userAddedAtOnce
+
+// userAddedAtOnce adds the successor to the family of what was rotated.
+const userAddedAtOnce = `
 successor AS (
 	INSERT INTO user_refresh_tokens (id, hash, token_hash, family_id, previous_id, created_at, expires_at)
 	SELECT $5, $6, $7, family_id, $1, $8, $9 FROM rotated
@@ -126,27 +150,28 @@ func (s *Store) RotateUserRefresh(ctx context.Context, r store.UserRotation) (er
 	if !s.dialect.consuming {
 		return s.db.transact(ctx, func(ctx context.Context, q querier) error { return rotateUserStepwise(ctx, q, r, gate) })
 	}
-	n, rotated := r.Next, 0
-	err = s.db.row(ctx, rotateUserAtOnce, append(gate, n.ID[:], n.Hash, n.TokenHash, at(n.CreatedAt), at(n.ExpiresAt)), &rotated)
+	n, statement, rotated := r.Next, rotateUserAtOnce, 0
+	args := append(gate, n.ID[:], n.Hash, n.TokenHash, at(n.CreatedAt), at(n.ExpiresAt))
+	if r.Unused != (store.LookupID{}) {
+		statement, args[2] = replaceUserAtOnce, r.Unused[:]
+		args = append(args, r.Sealed)
+	}
+	err = s.db.row(ctx, statement, args, &rotated)
 	if err == nil && rotated == 0 {
-		return whyNotRotatedUser(ctx, s.db, r.Old)
+		return whyNotRotatedUser(ctx, s.db, r)
 	}
 	return err
 }
 
-const clearUserSealed = `UPDATE user_refresh_tokens SET sealed = NULL, sealed_until = NULL WHERE id = $1`
+const (
+	clearUserSealed = `UPDATE user_refresh_tokens SET sealed = NULL, sealed_until = NULL WHERE id = $1`
+	resealUserAgain = `UPDATE user_refresh_tokens SET rotated_at = $2, sealed = $3, sealed_until = $4 WHERE id = $1`
+)
 
 // rotateUserStepwise is RotateUserRefresh inside a transaction.
 func rotateUserStepwise(ctx context.Context, q querier, r store.UserRotation, gate []any) error {
-	var family, previous store.LookupID
-	err := q.row(ctx, rotateUserRefresh+rotatedRefresh, gate, toID(&family), toID(&previous))
-	if notFound(err) {
-		return whyNotRotatedUser(ctx, q, r.Old)
-	}
+	family, err := rotateUserGate(ctx, q, r, gate)
 	if err != nil {
-		return err
-	}
-	if _, err := q.exec(ctx, clearUserSealed, previous[:]); err != nil {
 		return err
 	}
 	n := r.Next
@@ -154,18 +179,30 @@ func rotateUserStepwise(ctx context.Context, q querier, r store.UserRotation, ga
 	return err
 }
 
+// rotateUserGate passes the gate of a rotation, settles the answer that is kept, and returns the family.
+func rotateUserGate(ctx context.Context, q querier, r store.UserRotation, gate []any) (family store.LookupID, err error) {
+	var previous store.LookupID
+	if r.Unused == (store.LookupID{}) {
+		err = q.row(ctx, rotateUserRefresh+rotatedRefresh, gate, toID(&family), toID(&previous))
+		if err == nil {
+			_, err = q.exec(ctx, clearUserSealed, previous[:])
+		}
+	} else {
+		err = q.row(ctx, replaceUserRefresh+rotatedRefresh, []any{gate[0], gate[1], r.Unused[:]}, toID(&family), toID(&previous))
+		if err == nil {
+			_, err = q.exec(ctx, resealUserAgain, gate...)
+		}
+	}
+	if notFound(err) {
+		err = whyNotRotatedUser(ctx, q, r)
+	}
+	return family, err
+}
+
 const selectUserRotated = `SELECT CASE WHEN rotated_at IS NULL THEN 0 ELSE 1 END FROM user_refresh_tokens WHERE id = $1`
 
-// whyNotRotatedUser tells a refresh token that was rotated from one that ended.
-func whyNotRotatedUser(ctx context.Context, q querier, id store.LookupID) error {
-	var rotated bool
-	if err := q.row(ctx, selectUserRotated, []any{id[:]}, toBool(&rotated)); err != nil {
-		return err
-	}
-	if rotated {
-		return store.ErrConsumed
-	}
-	return store.ErrEnded
+func whyNotRotatedUser(ctx context.Context, q querier, r store.UserRotation) error {
+	return whyNotCurrent(ctx, q, selectUserRotated, r.Old, r.Unused)
 }
 
 const (

@@ -59,6 +59,8 @@ func testRaces(t *testing.T, st store.Store) {
 	t.Run("one code redeemed 50 times, for tokens", func(t *testing.T) { raceRedeem(t, st, store.NonExpiring, TokenGrant) })
 	t.Run("one code redeemed 50 times, for families", func(t *testing.T) { raceRedeem(t, st, store.Expiring, FamilyGrant) })
 	t.Run("one refresh token rotated 50 times", func(t *testing.T) { raceRotate(t, st) })
+	t.Run("one refresh token rotated again 50 times", func(t *testing.T) { raceReplace(t, st) })
+	t.Run("rotation of a successor against its replacement", func(t *testing.T) { raceUse(t, st) })
 	t.Run("one request allowed 50 times", func(t *testing.T) { raceInstall(t, st) })
 	t.Run("50 requests of one app allowed", func(t *testing.T) { raceInstalls(t, st) })
 	t.Run("50 secrets", func(t *testing.T) { raceSecrets(t, st) })
@@ -93,31 +95,6 @@ func raceRedeem(t *testing.T, st store.Store, kind store.TokenKind, newGrant fun
 	}
 	no(t, st.EndCode(t.Context(), system, c.ID))
 	equal(t, "winner's token lives after the replay", Live(t, st, kind, grants[winner].Token.ID), false)
-}
-
-func raceRotate(t *testing.T, st store.Store) {
-	w := newWorld(t, st)
-	g := FamilyGrant(st, w.ins)
-	Redeem(t, st, w.ins, g)
-	rotations := make([]store.Rotation, contenders)
-	for i := range rotations {
-		rotations[i] = Rotation(st, g, g.Refresh.ID)
-		rotations[i].Sealed = fmt.Appendf(nil, "answer %d", i)
-	}
-	winner := oneWinner(t, race(contenders, func(i int) error { return st.Rotate(t.Context(), rotations[i]) }), store.ErrConsumed)
-	old, _, err := st.RefreshByID(t.Context(), g.Refresh.ID)
-	no(t, err)
-	equal(t, "kept answer", string(old.Sealed), fmt.Sprintf("answer %d", winner))
-	for i, r := range rotations {
-		_, _, err := st.RefreshByID(t.Context(), r.Next.ID)
-		if i == winner {
-			no(t, err)
-			continue
-		}
-		wants(t, err, store.ErrNotFound)
-		_, err = st.AccessByID(t.Context(), store.Expiring, r.Token.ID)
-		wants(t, err, store.ErrNotFound)
-	}
 }
 
 func raceInstall(t *testing.T, st store.Store) {
@@ -265,37 +242,6 @@ func raceUninstall(t *testing.T, st store.Store) {
 			wants(t, st.Redeem(t.Context(), late.ID, TokenGrant(st, w.ins), 25), store.ErrEnded)
 		}
 	}
-}
-
-// raceEndFamily lets a rotation and the end of its family meet.
-func raceEndFamily(t *testing.T, st store.Store) {
-	w := newWorld(t, st)
-	for range meetings {
-		g := FamilyGrant(st, w.ins)
-		Redeem(t, st, w.ins, g)
-		rotation := Rotation(st, g, g.Refresh.ID)
-		errs := race(2, func(i int) error {
-			if i == 0 {
-				return st.EndFamily(t.Context(), system, g.Family.ID, "reused")
-			}
-			return st.Rotate(t.Context(), rotation)
-		})
-		no(t, errs[0])
-		if errs[1] != nil {
-			wants(t, errs[1], store.ErrEnded)
-		}
-		dead(t, st, store.Expiring, g.Token.ID)
-		dead(t, st, store.Expiring, rotation.Token.ID)
-		wants(t, st.Rotate(t.Context(), Rotation(st, g, rotation.Next.ID)), errorOf(errs[1]))
-	}
-}
-
-// errorOf is what rotating the successor must say: there is none if it was never made, and it is dead if it was.
-func errorOf(rotated error) error {
-	if rotated != nil {
-		return store.ErrNotFound
-	}
-	return store.ErrEnded
 }
 
 // dead fails the test if the token is good.

@@ -101,7 +101,9 @@ func testUserTokens(t *testing.T, st store.Store) {
 		equal(t, "why", events[0].Detail, "reused")
 	})
 	t.Run("with its roots", func(t *testing.T) { testUserRoots(t, st) })
+	t.Run("replaced", func(t *testing.T) { testUserReplaced(t, st, u, account) })
 	t.Run("50 rotations at once", func(t *testing.T) { raceUserRotations(t, st) })
+	t.Run("50 replacements at once", func(t *testing.T) { raceUserReplacements(t, st) })
 	t.Run("rotation against the end", func(t *testing.T) { raceUserEnds(t, st) })
 	t.Run("swept", func(t *testing.T) { testUserSwept(t, st) })
 }
@@ -159,6 +161,58 @@ func testUserRotated(t *testing.T, st store.Store, u store.User, account store.A
 	old, err = st.UserRefreshByID(ctx, first.ID)
 	no(t, err)
 	equal(t, "grace after the successor was used", len(old.Sealed) == 0 && old.SealedUntil.IsZero(), true)
+}
+
+// testUserReplaced is testReplaced and testNotReplaced for pairs.
+func testUserReplaced(t *testing.T, st store.Store, u store.User, account store.Account) {
+	ctx := t.Context()
+	f, first := NewUserPair(t, st, u, account.ID)
+	rotation := UserRotation(st, first.ID)
+	no(t, st.RotateUserRefresh(ctx, rotation))
+	again := UserRotation(st, first.ID)
+	again.Unused, again.Sealed = rotation.Next.ID, []byte("sealed again")
+	taken := again
+	taken.Next.ID = first.ID
+	wants(t, st.RotateUserRefresh(ctx, taken), store.ErrConflict)
+	no(t, st.RotateUserRefresh(ctx, again))
+	old, err := st.UserRefreshByID(ctx, first.ID)
+	no(t, err)
+	equal(t, "sealed", string(old.Sealed), "sealed again")
+	equal(t, "successor", old.Successor, again.Next.ID)
+	replaced, err := st.UserRefreshByID(ctx, rotation.Next.ID)
+	no(t, err)
+	equal(t, "replaced", !replaced.ReplacedAt.IsZero() && !replaced.RotatedAt.IsZero() && replaced.Successor == store.LookupID{}, true)
+	equal(t, "its access token lives", replaced.Live, true)
+	for _, late := range []store.UserRotation{UserRotation(st, first.ID), UserRotation(st, rotation.Next.ID), again} {
+		wants(t, st.RotateUserRefresh(ctx, late), store.ErrConsumed)
+	}
+
+	last := UserRotation(st, first.ID)
+	last.Unused = again.Next.ID
+	no(t, st.EndUserFamily(ctx, system, f.ID, "over"))
+	wants(t, st.RotateUserRefresh(ctx, last), store.ErrEnded)
+}
+
+// raceUserReplacements: of many replacements of one unused pair, and one use of it, one wins.
+func raceUserReplacements(t *testing.T, st store.Store) {
+	u, account := NewUser(t, st)
+	_, first := NewUserPair(t, st, u, account.ID)
+	rotation := UserRotation(st, first.ID)
+	no(t, st.RotateUserRefresh(t.Context(), rotation))
+	rotations := make([]store.UserRotation, contenders)
+	for i := range rotations {
+		rotations[i] = UserRotation(st, first.ID)
+		rotations[i].Unused = rotation.Next.ID
+	}
+	rotations[contenders/2] = UserRotation(st, rotation.Next.ID)
+	winner := oneWinner(t, race(contenders, func(i int) error { return st.RotateUserRefresh(t.Context(), rotations[i]) }), store.ErrConsumed)
+	old, err := st.UserRefreshByID(t.Context(), first.ID)
+	no(t, err)
+	want := rotations[winner].Next.ID
+	if winner == contenders/2 {
+		want = store.LookupID{}
+	}
+	equal(t, "successor", old.Successor, want)
 }
 
 // testUserRoots: what is reversible returns with its root, what is final does not, and nothing rotates meanwhile.
