@@ -210,7 +210,7 @@ func lostAnswers(t *testing.T, r *rig.Rig, b *rig.Browser, app rig.App, server f
 		active(f.refresh, true)
 		active(held.refresh, true)
 	}
-	if made := r.Count(`SELECT COUNT(*) FROM refresh_tokens WHERE rotated_at IS NULL AND family_id = (SELECT family_id FROM refresh_tokens WHERE id = $1)`, idOf(r, f.refresh)); made != 1 {
+	if made := r.Count(`SELECT COUNT(*) FROM refresh_tokens WHERE rotated_at IS NULL AND family_id = (SELECT family_id FROM refresh_tokens WHERE id = $1)`, lookupID(r, f.refresh)); made != 1 {
 		t.Errorf("%d current refresh tokens, want 1", made)
 	}
 
@@ -231,7 +231,7 @@ func lostAnswers(t *testing.T, r *rig.Rig, b *rig.Browser, app rig.App, server f
 	r.WantEvents(app, store.EventFamilyEnded, before+1)
 }
 
-func idOf(r *rig.Rig, token string) []byte {
+func lookupID(r *rig.Rig, token string) []byte {
 	id := r.Parse(token).ID
 	return id[:]
 }
@@ -379,7 +379,7 @@ func wantOneCurrent(t *testing.T, r *rig.Rig, answers []rig.Answer, asked func(i
 			t.Errorf("scope = %q, want %q", got, asked(i))
 		}
 		token := a.String(t, "refresh_token")
-		if r.Count(`SELECT COUNT(*) FROM refresh_tokens WHERE id = $1 AND rotated_at IS NULL`, idOf(r, token)) == 1 {
+		if r.Count(`SELECT COUNT(*) FROM refresh_tokens WHERE id = $1 AND rotated_at IS NULL`, lookupID(r, token)) == 1 {
 			current[token] = true
 		}
 	}
