@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -22,20 +23,31 @@ func (s *Server) Operations() http.Handler {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, "ok")
 	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET /readyz", s.ready(http.StatusServiceUnavailable))
+	// For a load balancer in front of APIs that only verify tokens: that goes on while the database takes no writes.
+	mux.HandleFunc("GET /readyz/read", s.ready(http.StatusOK))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
+	return mux
+}
+
+// ready answers whether the server is ready; readOnly is the status while the database can be read and not written.
+func (s *Server) ready(readOnly int) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if s.stopping.Load() {
+			answer(w, http.StatusServiceUnavailable, "stopping")
+			return
+		}
 		ctx, cancel := context.WithTimeout(store.WithReserve(r.Context()), pingTimeout)
 		defer cancel()
-		switch {
-		case s.stopping.Load():
-			answer(w, http.StatusServiceUnavailable, "stopping")
-		case s.store.Ping(ctx) != nil:
+		switch err := s.store.Ping(ctx); {
+		case errors.Is(err, store.ErrReadOnly):
+			answer(w, readOnly, "database is read-only: tokens are verified, and nothing is issued, changed or revoked")
+		case err != nil:
 			answer(w, http.StatusServiceUnavailable, "database unavailable")
 		default:
 			answer(w, http.StatusOK, "ready")
 		}
-	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
-	return mux
+	}
 }
 
 func answer(w http.ResponseWriter, status int, text string) {

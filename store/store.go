@@ -15,6 +15,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -41,6 +42,8 @@ var (
 	ErrInvalid = errors.New("invalid value")
 	// ErrUnavailable: the database could not be asked or did not answer; the outcome of a write is unknown.
 	ErrUnavailable = errors.New("storage unavailable")
+	// ErrReadOnly is the kind of ErrUnavailable where the database answers and takes no writes, as a standby does.
+	ErrReadOnly = fmt.Errorf("%w: the database is read-only", ErrUnavailable)
 )
 
 // ActorKind says what sort of party acts.
@@ -89,7 +92,8 @@ type Store interface {
 	// Now is the database's time, as every replica sees it: its clock when last asked plus monotonic time since the
 	// question was sent, so that it is never behind the database, and expiry errs early by at most one round trip.
 	Now() time.Time
-	// Ping asks the database for a sign of life. It returns ErrUnavailable when there is none.
+	// Ping asks the database for a sign of life. It returns ErrUnavailable when there is none, and of that kind ErrReadOnly
+	// when the database answers and takes no writes. Each change between the two is logged once.
 	Ping(ctx context.Context) error
 	// Close releases everything. The Store must not be used afterwards.
 	Close() error

@@ -112,7 +112,7 @@ func (p *program) examine(ctx context.Context, s *settings) (*report, error) {
 	defer st.Close()
 	r.store = st
 	r.Database.Name = databaseName(address)
-	for _, look := range []func(context.Context) error{r.lookAtDatabase, r.lookAtMigrations, r.lookAtTables, r.lookAtLife} {
+	for _, look := range []func(context.Context) error{r.lookAtDatabase, r.lookAtWrites, r.lookAtMigrations, r.lookAtTables, r.lookAtLife} {
 		if err := look(ctx); err != nil {
 			return nil, err
 		}

@@ -25,6 +25,8 @@ func explain(cmd *cobra.Command, err error) string {
 	switch {
 	case errors.As(err, &faults):
 		return strings.Join(faultLines(cmd, faults), "\n")
+	case errors.Is(err, store.ErrReadOnly):
+		return err.Error() + "\nThe database answers and takes no writes. Was there a failover, and does --database-url lead to the primary?"
 	case errors.Is(err, store.ErrUnavailable):
 		return err.Error() + "\nThe database could not be asked. Is it running, and is --database-url right?"
 	case errors.Is(err, store.ErrEnded):

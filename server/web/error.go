@@ -223,6 +223,7 @@ func (t *Toolkit) noteError(r *http.Request, e Error, err error) {
 	line := t.log.DebugContext
 	switch {
 	case errors.Is(err, context.Canceled): // the caller has gone away
+	case errors.Is(err, store.ErrReadOnly): // the store logs that once, not for each request
 	case e.Status == http.StatusServiceUnavailable:
 		line = t.log.WarnContext
 	case e.Status >= http.StatusInternalServerError:

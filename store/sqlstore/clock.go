@@ -18,6 +18,7 @@ const clockInterval = 5 * time.Second
 type clock struct {
 	read   querier
 	ask    string // "": the database has no clock but ours
+	beside func(context.Context)
 	log    *slog.Logger
 	anchor atomic.Pointer[anchor]
 	stop   context.CancelFunc
@@ -32,8 +33,9 @@ type anchor struct {
 	sent time.Time // with monotonic reading
 }
 
-func newClock(ctx context.Context, read querier, ask string, log *slog.Logger) (*clock, error) {
-	c := &clock{read: read, ask: ask, log: log, stop: func() {}}
+// newClock starts the clock. It calls beside each time it has asked the database.
+func newClock(ctx context.Context, read querier, ask string, beside func(context.Context), log *slog.Logger) (*clock, error) {
+	c := &clock{read: read, ask: ask, beside: beside, log: log, stop: func() {}}
 	if ask == "" {
 		return c, nil
 	}
@@ -59,6 +61,7 @@ func (c *clock) run(ctx context.Context) {
 		if err := c.refresh(ctx); err != nil && ctx.Err() == nil {
 			c.log.WarnContext(ctx, "cannot read the database's clock", "error", classify(err))
 		}
+		c.beside(store.WithReserve(ctx))
 	}
 }
 

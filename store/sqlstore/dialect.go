@@ -6,7 +6,7 @@ import "github.com/pressly/goose/v3"
 type dialect struct {
 	name  string
 	goose goose.Dialect
-	ping  string // reads something
+	ping  string // reads whether the database takes no writes
 	clock string // reads the database's time in microseconds; "" means that its host's clock is ours
 	// shareLock and updateLock end a SELECT that must hold until the transaction ends. SQLite has one writer at a time
 	// and needs none.
@@ -30,7 +30,7 @@ type dialect struct {
 var postgres = dialect{
 	name:       "postgres",
 	goose:      goose.DialectPostgres,
-	ping:       `SELECT 1`,
+	ping:       `SELECT current_setting('transaction_read_only') = 'on'`, // on a standby, too
 	clock:      `SELECT ` + postgresNow,
 	shareLock:  ` FOR SHARE OF a, c, u, m`,
 	updateLock: ` FOR UPDATE`,
@@ -54,7 +54,7 @@ ORDER BY c.relname`,
 var sqlite = dialect{
 	name:  "sqlite",
 	goose: goose.DialectSQLite3,
-	ping:  `SELECT COUNT(*) FROM sqlite_master`,
+	ping:  `SELECT COUNT(*) < 0 FROM sqlite_master`, // it is seen by what writes only
 	batch: [2]string{` IN (`, `)`},
 
 	relations: `SELECT name FROM sqlite_master`,

@@ -72,7 +72,11 @@ func classifyPostgres(pg *pgconn.PgError, err error) error {
 		return fmt.Errorf("%w: %s", store.ErrEnded, pg.ConstraintName)
 	case "23502", "23514", "22001", "22003", "22021", "22P02", "22P05": // not null, check, too long, out of range, encoding
 		return fmt.Errorf("%w: SQLSTATE %s", store.ErrInvalid, pg.Code)
-	case "25006", "25P03": // read_only_sql_transaction (a standby), idle_in_transaction_session_timeout
+	case "25006": // read_only_sql_transaction
+		return fmt.Errorf("%w (SQLSTATE 25006): it is a standby, or default_transaction_read_only is on", store.ErrReadOnly)
+	case "42501": // insufficient_privilege
+		return unavailable(pg.Message + " (SQLSTATE 42501): " + grantHint(pg.Message))
+	case "25P03": // idle_in_transaction_session_timeout
 		return unavailable("SQLSTATE " + pg.Code)
 	}
 	switch pg.Code[:min(2, len(pg.Code))] {
@@ -85,6 +89,14 @@ func classifyPostgres(pg *pgconn.PgError, err error) error {
 	return fmt.Errorf("postgres: %s (SQLSTATE %s)", pg.Message, pg.Code)
 }
 
+// grantHint is what to do about a right that the role lacks.
+func grantHint(message string) string {
+	if strings.HasPrefix(message, "must be owner") {
+		return `only the owner of the tables may migrate them: run "xenoauth migrate up" as that role, and serve with --migrate off`
+	}
+	return "the role needs USAGE on the schema, and SELECT, INSERT, UPDATE, DELETE on its tables (GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA … TO …, and ALTER DEFAULT PRIVILEGES for tables to come)"
+}
+
 func classifySQLite(lite *moderncsqlite.Error) error {
 	switch lite.Code() {
 	case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_ROWID:
@@ -95,7 +107,9 @@ func classifySQLite(lite *moderncsqlite.Error) error {
 		return fmt.Errorf("%w: %s", store.ErrInvalid, lite)
 	}
 	switch lite.Code() & 0xff {
-	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_INTERRUPT,
+	case sqlite3.SQLITE_READONLY:
+		return fmt.Errorf("%w: %s", store.ErrReadOnly, lite)
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_INTERRUPT,
 		sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL,
 		sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOLFS, sqlite3.SQLITE_SCHEMA:
 		return unavailable(lite.Error())

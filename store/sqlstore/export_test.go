@@ -80,3 +80,13 @@ var Statements = map[string]string{
 
 	"selectFailures": selectFailures, "upsertFailures": upsertFailures(1), "forgiveOne": forgiveOne, "forgiveAll": forgiveAll,
 }
+
+// SetQueryOnly makes SQLite refuse writes as it does for a file that it cannot write, or take them again.
+func (s *Store) SetQueryOnly(ctx context.Context, on bool) error {
+	value := "OFF"
+	if on {
+		value = "ON"
+	}
+	_, err := s.db.(*sqliteDB).write.ExecContext(ctx, "PRAGMA query_only = "+value)
+	return err
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"xenoauth/store"
@@ -40,6 +41,7 @@ type Store struct {
 	db      database
 	clock   *clock
 	log     *slog.Logger
+	frozen  atomic.Bool // the database is read-only, as far as was seen
 }
 
 var _ store.Store = (*Store)(nil)
@@ -51,6 +53,8 @@ type database interface {
 	// transact runs fn in a transaction and commits unless it returns an error. fn may run again if the database
 	// aborted the transaction for a deadlock, so it must set its results anew each time.
 	transact(ctx context.Context, fn func(ctx context.Context, q querier) error) error
+	// readOnly reports whether the database answers and takes no writes.
+	readOnly(ctx context.Context) (bool, error)
 	migrator(ctx context.Context) (*migrator, error)
 	close() error
 }
@@ -90,7 +94,7 @@ func Open(ctx context.Context, databaseURL string, o Options) (*Store, error) {
 	switch scheme {
 	case "sqlite":
 		s.dialect = sqlite
-		s.db, err = openSQLite(ctx, rest, o)
+		s.db, err = openSQLite(ctx, rest, o, s.noteReadOnly)
 	case "postgres", "postgresql":
 		s.dialect = postgres
 		s.db, err = openPostgres(databaseURL, o)
@@ -100,7 +104,7 @@ func Open(ctx context.Context, databaseURL string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.clock, err = newClock(ctx, s.db.reader(), s.dialect.clock, s.log); err != nil {
+	if s.clock, err = newClock(ctx, s.db.reader(), s.dialect.clock, s.look, s.log); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database: %w", classify(err)), s.db.close())
 	}
 	return s, nil
@@ -111,8 +115,33 @@ var errScheme = errors.New("open database: the database URL must be sqlite:PATH 
 // Ping implements store.Store.
 func (s *Store) Ping(ctx context.Context) (err error) {
 	defer tried(&err, "ping database")
-	var n int64
-	return s.db.reader().row(ctx, s.dialect.ping, nil, &n)
+	readOnly, err := s.db.readOnly(ctx)
+	if err != nil {
+		return err
+	}
+	s.noteReadOnly(ctx, readOnly)
+	if readOnly {
+		return store.ErrReadOnly
+	}
+	return nil
+}
+
+// look finds out whether the database takes writes, for the log alone.
+func (s *Store) look(ctx context.Context) {
+	if readOnly, err := s.db.readOnly(ctx); err == nil {
+		s.noteReadOnly(ctx, readOnly)
+	}
+}
+
+// noteReadOnly logs when the database stops taking writes, and when it takes them again.
+func (s *Store) noteReadOnly(ctx context.Context, readOnly bool) {
+	switch {
+	case s.frozen.Swap(readOnly) == readOnly:
+	case readOnly:
+		s.log.ErrorContext(ctx, "the database is read-only: tokens are verified, and every request that changes something is answered 503")
+	default:
+		s.log.InfoContext(ctx, "the database takes writes again")
+	}
 }
 
 // Close implements store.Store.

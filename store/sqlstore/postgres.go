@@ -69,6 +69,11 @@ func (d *postgresDB) reader() querier {
 	return postgresPool{pool: d.pool, slots: d.slots, rereads: true}
 }
 
+func (d *postgresDB) readOnly(ctx context.Context) (readOnly bool, err error) {
+	err = d.reader().row(ctx, postgres.ping, nil, &readOnly)
+	return readOnly, err
+}
+
 func (d *postgresDB) close() error {
 	d.pool.Close()
 	return nil

@@ -9,9 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver named sqlite
+	moderncsqlite "modernc.org/sqlite" // also the driver named sqlite
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 const (
@@ -21,7 +24,7 @@ const (
 )
 
 // openSQLite opens the file at path, which it makes readable for its owner only if it makes it.
-func openSQLite(ctx context.Context, path string, o Options) (_ *sqliteDB, err error) {
+func openSQLite(ctx context.Context, path string, o Options, noteReadOnly func(context.Context, bool)) (_ *sqliteDB, err error) {
 	if path == "" || path == ":memory:" {
 		return nil, errors.New("open database: sqlite: needs the path of a file, such as sqlite:xenoauth.db")
 	}
@@ -29,7 +32,7 @@ func openSQLite(ctx context.Context, path string, o Options) (_ *sqliteDB, err e
 	if err != nil {
 		return nil, fmt.Errorf("open database: find SQLite file: %w", err)
 	}
-	d := &sqliteDB{path: path}
+	d := &sqliteDB{path: path, noteReadOnly: noteReadOnly}
 	defer func() {
 		if err != nil {
 			_ = d.close()
@@ -86,9 +89,42 @@ type sqliteDB struct {
 	write *sql.DB
 	read  *sql.DB
 	lock  *os.File // nil: not held
+
+	refused      atomic.Bool // the last write, because the file cannot be written
+	noteReadOnly func(context.Context, bool)
 }
 
 func (d *sqliteDB) reader() querier { return sqliteConn{d.read} }
+
+// readOnly reads something, and writes nothing, in a transaction, as long as writes are refused. A file system that became
+// read-only is found without a write.
+func (d *sqliteDB) readOnly(ctx context.Context) (bool, error) {
+	var nothing bool
+	if err := d.reader().row(ctx, sqlite.ping, nil, &nothing); err != nil {
+		return false, err
+	}
+	if d.refused.Load() {
+		_, err := d.exec(ctx, `DELETE FROM database_facts WHERE name = ''`)
+		if d.refused.Load() {
+			return true, nil
+		}
+		return false, err
+	}
+	const mayWrite = 2 // W_OK
+	return errors.Is(syscall.Access(d.path, mayWrite), syscall.EROFS), nil
+}
+
+// wrote takes note of whether a write was refused because the file cannot be written.
+func (d *sqliteDB) wrote(ctx context.Context, err error) {
+	var lite *moderncsqlite.Error
+	switch {
+	case err == nil:
+		d.refused.Store(false)
+	case errors.As(err, &lite) && lite.Code()&0xff == sqlite3.SQLITE_READONLY:
+		d.refused.Store(true)
+		d.noteReadOnly(ctx, true)
+	}
+}
 
 func (d *sqliteDB) close() error {
 	var errs []error
@@ -103,7 +139,8 @@ func (d *sqliteDB) close() error {
 	return errors.Join(errs...)
 }
 
-func (d *sqliteDB) transact(ctx context.Context, fn func(context.Context, querier) error) error {
+func (d *sqliteDB) transact(ctx context.Context, fn func(context.Context, querier) error) (err error) {
+	defer func() { d.wrote(ctx, err) }()
 	ctx, cancel := context.WithTimeout(ctx, sqliteTimeout)
 	defer cancel()
 	tx, err := d.write.BeginTx(ctx, nil)
@@ -129,7 +166,9 @@ func (d *sqliteDB) migrator(context.Context) (*migrator, error) {
 }
 
 func (d *sqliteDB) exec(ctx context.Context, sql string, args ...any) (int64, error) {
-	return sqliteConn{d.write}.exec(ctx, sql, args...)
+	n, err := sqliteConn{d.write}.exec(ctx, sql, args...)
+	d.wrote(ctx, err)
+	return n, err
 }
 
 func (d *sqliteDB) row(ctx context.Context, sql string, args []any, dest ...any) error {

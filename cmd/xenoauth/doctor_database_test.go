@@ -42,3 +42,14 @@ func TestNewerSchema(t *testing.T) {
 		}
 	})
 }
+
+// TestDoctorReadOnly: a database that takes no writes is a finding, and a command that writes names it.
+func TestDoctorReadOnly(t *testing.T) {
+	t.Parallel()
+	l := on(dbtest.Postgres(t) + "&default_transaction_read_only=on")
+	if c := doctor(t, l, exitRefused); !c.has("The database is read-only, so that tokens are verified and nothing is issued") {
+		t.Errorf("doctor: %q", c.Attention)
+	}
+	l.with("a long password").fails(t, exitRefused, "the database is read-only (SQLSTATE 25006): it is a standby, or default_transaction_read_only is on",
+		"user", "add", "x@example.org", "--password-stdin")
+}

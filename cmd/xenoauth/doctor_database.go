@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
+	"xenoauth/store"
 	"xenoauth/store/sqlstore"
 )
 
@@ -33,6 +35,16 @@ func noteNewer(ctx context.Context, st *sqlstore.Store, log *slog.Logger) error 
 		log.WarnContext(ctx, "a newer release has migrated the database; this one serves on, for a rolling upgrade", "schema_version", last, "known_version", known)
 	}
 	return nil
+}
+
+// lookAtWrites finds a database that takes no writes.
+func (r *report) lookAtWrites(ctx context.Context) error {
+	err := r.store.Ping(ctx)
+	if errors.Is(err, store.ErrReadOnly) {
+		r.attend("The database is read-only, so that tokens are verified and nothing is issued, changed or revoked: after a failover, lead --database-url to the new primary; else see default_transaction_read_only (Postgres) or the file's permissions (SQLite).")
+		return nil
+	}
+	return err
 }
 
 // lookAtSchema finds a schema that is newer than this program, and one that it cannot migrate.
