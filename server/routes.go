@@ -69,7 +69,9 @@ func (s *Server) routes(h rooms) http.Handler {
 	private("POST /account/apps/{installation}/remove", h.account.RemoveApp)
 	private("GET /account/security", h.account.ShowSecurity)
 	private("POST /account/security", h.account.ChangePassword)
-	private("POST /account/security/sessions", h.account.EndOtherSessions)
+	private("POST /account/security/sessions", h.account.EndOtherLogIns)
+	private("POST /account/security/sessions/{session}/end", h.account.EndSession)
+	private("POST /account/security/programs/{program}/end", h.account.EndProgram)
 
 	private("GET /account/keys", h.account.ListKeys)
 	private("GET /account/keys/new", h.account.ShowNewKey)

@@ -51,4 +51,5 @@ const (
 
 	EventSessionCreated = "session.created" // a log-in
 	EventSessionEnded   = "session.ended"   // a log-out
+	EventLogInsEnded    = "log_ins.ended"   // all sessions but one, and all user tokens
 )

@@ -15,7 +15,22 @@ type UserFamily struct {
 	PasswordAt time.Time // when the password was set that opened the user: another one ends the family
 	SecretID   LookupID  // of a bot: the secret that opened it, with which the family ends; else zero
 	CreatedAt  time.Time
+	EndsAt     time.Time // when the family ends even if it is refreshed; zero on creation: UserFamilyLifetime after it
 	EndedAt    time.Time // read only; final
+	UserAgent  string    // of the program that logged in, shortened
+	IP         string    // likewise
+}
+
+// UserFamilyLifetime is when a family ends for which nothing else was said, those of older versions included.
+const UserFamilyLifetime = 90 * 24 * time.Hour
+
+// ListedUserFamily is a family as its user sees it.
+type ListedUserFamily struct {
+	UserFamily
+	AccountName string
+	RefreshedAt time.Time // when its newest pair was made
+	LastUsedAt  time.Time // of any of its access tokens; zero: never
+	ExpiresAt   time.Time // when it ends unless it is refreshed before
 }
 
 // UserRefresh is one pair of a family: a refresh token, and the access token that was made with it.
@@ -66,6 +81,13 @@ type UserTokens interface {
 	RotateUserRefresh(ctx context.Context, r UserRotation) error
 	// EndUserFamily ends all pairs of a family. Ending again is no error. ErrNotFound: no such family.
 	EndUserFamily(ctx context.Context, by Actor, id LookupID, why string) error
+	// EndUserFamilyOf is EndUserFamily for a family of that user. ErrNotFound: there is none, or it has ended.
+	EndUserFamilyOf(ctx context.Context, by Actor, userID string, id LookupID, why string) error
+	// UserFamiliesByUser lists the families of the user that can still be used, newest first, limit at most.
+	UserFamiliesByUser(ctx context.Context, userID string, limit int) ([]ListedUserFamily, error)
+	// EndLogIns ends all families of the user and all sessions but the one named keep (nil: none), with one audit event.
+	// The user's browser and programs then have to log in again.
+	EndLogIns(ctx context.Context, by Actor, userID string, keep []byte) error
 }
 
 // SigningKey is a key that signs user tokens.

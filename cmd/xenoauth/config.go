@@ -38,6 +38,7 @@ func definitions() []definition {
 		{name: "token-limit", value: "25", usage: "most live non-expiring tokens of one installation; one more revokes the oldest"},
 		{name: "user-token-alg", value: "ES256", usage: "ES256, whose public keys are published; or HS256 for old verifiers, which share the secret"},
 		{name: "user-token-secret", usage: "secret of HS256, 32 bytes or more; give it as XENOAUTH_USER_TOKEN_SECRET_FILE rather than here", secret: true},
+		{name: "user-token-max-age", value: "90d", usage: "how long after its log-in a program must log in again for user tokens, however often it refreshes them"},
 		{name: "key-rotation", value: "30d", usage: "how long a key signs user tokens before the next one does, 48h or more"},
 		{name: "trusted-proxies", usage: "networks whose X-Forwarded-For is believed, separated by commas, such as 10.0.0.0/8"},
 		{name: "login-failures", value: "10", usage: "wrong passwords for one account that one client address may send in 15 minutes; a browser that the account knows is counted by itself"},

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"xenoauth/internal/issuer"
 	"xenoauth/internal/secret"
 )
@@ -13,6 +15,9 @@ func (s *settings) userTokens() issuer.UserTokenOptions {
 	}
 	if o.KeyInterval = s.period("key-rotation", 2*issuer.KeyLead); o.KeyInterval == 0 {
 		s.fault("key-rotation", "keys do change: use a time of at least %s, such as 30d", 2*issuer.KeyLead)
+	}
+	if o.MaxAge = s.period("user-token-max-age", time.Hour); o.MaxAge == 0 {
+		s.fault("user-token-max-age", "a log-in of a program does end: use a time of at least 1h, such as 90d")
 	}
 	return o
 }

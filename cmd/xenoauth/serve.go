@@ -41,7 +41,7 @@ type serveConfig struct {
 var serveSettings = []string{
 	"listen", "issuer", "ops-listen", "migrate", "signup", "default-plan", "code-lifetime", "token-limit",
 	"trusted-proxies", "login-failures", "account-failures", "ip-failures", "ip-signups", "client-failures", "max-connections", "audit-retention",
-	"retention-grace", "allow-unsafe-database", "user-token-alg", "user-token-secret", "key-rotation", "log-level", "log-format",
+	"retention-grace", "allow-unsafe-database", "user-token-alg", "user-token-secret", "user-token-max-age", "key-rotation", "log-level", "log-format",
 }
 
 func (p *program) serveCommand() *cobra.Command {

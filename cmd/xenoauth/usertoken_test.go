@@ -20,7 +20,7 @@ func userPair(t *testing.T, st store.Store, email string, o issuer.UserTokenOpti
 	}
 	o.Issuer, o.SealingKey = "https://auth.test", []byte(strings.Repeat("k", 32))
 	i := issuer.New(st, scope.Default(), secret.Format{}, issuer.Options{UserTokens: o})
-	p, err := i.NewUserPair(t.Context(), operator(), u, store.LookupID{})
+	p, err := i.NewUserPair(t.Context(), operator(), u, store.LookupID{}, "curl/8")
 	if err != nil {
 		t.Fatal(err)
 	}

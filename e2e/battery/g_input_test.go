@@ -55,7 +55,7 @@ func newWalker(t *testing.T, r *rig.Rig) *walker {
 	w.secrets.Add("password", rig.Password)
 	installation := r.Strings(`SELECT id FROM installations WHERE app_id = $1`, r.B.ID)[0]
 	w.paths = strings.NewReplacer("{installation}", installation, "{id}", w.desk.ID, "{secret}", r.Parse(w.desk.Secret).ID.String(), "{$}", "", "{hash}", "0", "{file}", "xenoauth.css",
-		"{key}", r.AddKey(r.U.Account.ID, "").ID, "{bot}", r.AddBot(r.U.Account.ID, "Bot").ID)
+		"{key}", r.AddKey(r.U.Account.ID, "").ID, "{bot}", r.AddBot(r.U.Account.ID, "Bot").ID, "{program}", familyOf(r, r.UserTokens(r.U)), "{session}", "00")
 	return w
 }
 

@@ -1,6 +1,7 @@
 package battery
 
 import (
+	"encoding/hex"
 	"net/http"
 	"net/url"
 	"os"
@@ -9,7 +10,6 @@ import (
 	"testing"
 
 	"xenoauth/e2e/rig"
-	"xenoauth/internal/secret"
 )
 
 // mounted reads server/routes.go: the paths that a browser may ask with a method, pages and what redirects to them.
@@ -42,18 +42,27 @@ func place(t *testing.T, r *rig.Rig, app rig.App, path string) string {
 		}
 		path = strings.ReplaceAll(path, "{installation}", installed[0].ID)
 	}
-	if strings.Contains(path, "{secret}") {
-		secrets, err := r.Rules.Secrets(t.Context(), "", app.ID)
-		if err != nil || len(secrets) == 0 {
-			t.Fatalf("no secret: %v", err)
-		}
-		path = strings.ReplaceAll(path, "{secret}", secret.ID(secrets[0].ID).String())
-	}
+	secretOf := app.Secret
 	if strings.Contains(path, "{key}") {
-		path = strings.ReplaceAll(path, "{key}", r.AddKey(r.U.Account.ID, "").ID)
+		key := r.AddKey(r.U.Account.ID, "")
+		path, secretOf = strings.ReplaceAll(path, "{key}", key.ID), key.Text
 	}
 	if strings.Contains(path, "{bot}") {
-		path = strings.ReplaceAll(path, "{bot}", r.AddBot(r.U.Account.ID, "Bot").ID)
+		bot := r.AddBot(r.U.Account.ID, "Bot")
+		path, secretOf = strings.ReplaceAll(path, "{bot}", bot.ID), bot.Secret
+	}
+	if strings.Contains(path, "{secret}") {
+		path = strings.ReplaceAll(path, "{secret}", r.Parse(secretOf).ID.String())
+	}
+	if strings.Contains(path, "{session}") {
+		sessions, err := r.Store.SessionsByUser(t.Context(), r.U.ID)
+		if err != nil || len(sessions) == 0 {
+			t.Fatalf("no session: %v", err)
+		}
+		path = strings.ReplaceAll(path, "{session}", hex.EncodeToString(sessions[0].ID))
+	}
+	if strings.Contains(path, "{program}") {
+		path = strings.ReplaceAll(path, "{program}", familyOf(r, r.UserTokens(r.U)))
 	}
 	path = strings.ReplaceAll(path, "{id}", app.ID)
 	return strings.ReplaceAll(path, "{$}", "")
@@ -64,15 +73,19 @@ var changes = map[string]struct {
 	status int
 	form   url.Values
 }{
-	"/oauth/authorize":                             {http.StatusOK, url.Values{"decision": {"allow"}, "prompt": {"consent"}}}, // asks
-	"/oauth/consent":                               {http.StatusBadRequest, url.Values{"decision": {"allow"}}},                // a page's id opens nothing
-	"/signup":                                      {http.StatusSeeOther, url.Values{"name": {"X"}, "email": {"x@users.test"}, "password": {rig.Password}}},
-	"/login":                                       {http.StatusSeeOther, url.Values{"email": {"olga@users.test"}, "password": {rig.Password}}},
-	"/logout":                                      {http.StatusOK, nil}, // asks
-	"/account":                                     {http.StatusOK, url.Values{"name": {"Mallory"}}},
-	"/account/apps/{installation}/remove":          {http.StatusOK, nil}, // asks
-	"/account/security":                            {http.StatusOK, url.Values{"current_password": {rig.Password}, "password": {"another horse battery"}}},
-	"/account/security/sessions":                   {http.StatusMethodNotAllowed, nil},
+	"/oauth/authorize":                    {http.StatusOK, url.Values{"decision": {"allow"}, "prompt": {"consent"}}}, // asks
+	"/oauth/consent":                      {http.StatusBadRequest, url.Values{"decision": {"allow"}}},                // a page's id opens nothing
+	"/signup":                             {http.StatusSeeOther, url.Values{"name": {"X"}, "email": {"x@users.test"}, "password": {rig.Password}}},
+	"/login":                              {http.StatusSeeOther, url.Values{"email": {"olga@users.test"}, "password": {rig.Password}}},
+	"/logout":                             {http.StatusOK, nil}, // asks
+	"/account":                            {http.StatusOK, url.Values{"name": {"Mallory"}}},
+	"/account/apps/{installation}/remove": {http.StatusOK, nil}, // asks
+	"/account/security":                   {http.StatusOK, url.Values{"current_password": {rig.Password}, "password": {"another horse battery"}}},
+	"/account/security/sessions":          {http.StatusMethodNotAllowed, nil},
+	"/account/security/sessions/{session}/end":    {http.StatusMethodNotAllowed, nil},
+	"/account/security/programs/{program}/end":    {http.StatusMethodNotAllowed, nil},
+	"/account/keys/{key}/secrets/{secret}/revoke": {http.StatusOK, nil}, // asks
+	"/account/bots/{bot}/secrets/{secret}/revoke": {http.StatusOK, nil}, // asks
 	"/account/keys":                                {http.StatusOK, url.Values{"name": {"X"}, "kind": {"account"}}},
 	"/account/keys/{key}/rotate":                   {http.StatusOK, url.Values{"keep": {"now"}}}, // asks
 	"/account/keys/{key}/revoke":                   {http.StatusOK, nil},                         // asks

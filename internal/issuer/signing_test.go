@@ -111,7 +111,7 @@ func BenchmarkSign(b *testing.B) {
 		i := newSigner(st, o)
 		b.Run(name, func(b *testing.B) {
 			for range b.N {
-				if _, _, err := i.mintPair(b.Context(), secret.NewUserID(), scope.RoleAdmin, st.Now()); err != nil {
+				if _, _, err := i.mintPair(b.Context(), secret.NewUserID(), scope.RoleAdmin, st.Now(), st.Now().Add(store.UserFamilyLifetime)); err != nil {
 					b.Fatal(err)
 				}
 			}

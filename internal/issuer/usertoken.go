@@ -21,6 +21,7 @@ type UserTokenOptions struct {
 	SealingKey      []byte        // under which private keys are kept
 	Lifetime        time.Duration // of access tokens: 24 h (SEEDS.md §3)
 	RefreshLifetime time.Duration // 30 days after the last rotation
+	MaxAge          time.Duration // from the log-in to the end, however often it is refreshed: 90 days
 	KeyInterval     time.Duration // how long a key signs: 30 days; more than KeyLead
 	KeyRefresh      time.Duration // how old a replica's knowledge of the keys may be: 30 s
 }
@@ -30,7 +31,8 @@ func (o UserTokenOptions) withDefaults() UserTokenOptions {
 		field *time.Duration
 		value time.Duration
 	}{
-		{&o.Lifetime, 24 * time.Hour}, {&o.RefreshLifetime, 30 * 24 * time.Hour}, {&o.KeyInterval, 30 * 24 * time.Hour},
+		{&o.Lifetime, 24 * time.Hour}, {&o.RefreshLifetime, 30 * 24 * time.Hour},
+		{&o.MaxAge, store.UserFamilyLifetime}, {&o.KeyInterval, 30 * 24 * time.Hour},
 		{&o.KeyRefresh, 30 * time.Second},
 	} {
 		if *d.field == 0 {
@@ -81,8 +83,9 @@ type userClaims struct {
 
 // NewUserPair starts a family of user tokens for a proven user, in the account joined first. u is as it was when it was
 // proven, so that a password changed meanwhile is noticed; opener is the secret that proved a bot, else zero.
-// store.ErrEnded: user, account, membership or what proved the user is no longer live.
-func (i *Issuer) NewUserPair(ctx context.Context, by store.Actor, u store.User, opener store.LookupID) (UserPair, error) {
+// agent is the program's User-Agent header, which the user recognises it by. store.ErrEnded: user, account, membership or
+// what proved the user is no longer live.
+func (i *Issuer) NewUserPair(ctx context.Context, by store.Actor, u store.User, opener store.LookupID, agent string) (UserPair, error) {
 	members, err := i.store.MembersByUser(ctx, u.ID)
 	if err != nil {
 		return UserPair{}, fmt.Errorf("accounts of user %s: %w", u.ID, err)
@@ -93,8 +96,9 @@ func (i *Issuer) NewUserPair(ctx context.Context, by store.Actor, u store.User, 
 	now := i.store.Now()
 	family := store.UserFamily{
 		ID: secret.NewID(), UserID: u.ID, AccountID: members[0].AccountID, PasswordAt: u.PasswordAt, SecretID: opener, CreatedAt: now,
+		EndsAt: now.Add(i.keys.options.MaxAge), UserAgent: agent, IP: by.IP,
 	}
-	pair, first, err := i.mintPair(ctx, u.ID, members[0].Role, now)
+	pair, first, err := i.mintPair(ctx, u.ID, members[0].Role, now, family.EndsAt)
 	if err != nil {
 		return UserPair{}, err
 	}
@@ -105,11 +109,11 @@ func (i *Issuer) NewUserPair(ctx context.Context, by store.Actor, u store.User, 
 	return pair, nil
 }
 
-// mintPair makes both tokens. Their text exists nowhere else.
-func (i *Issuer) mintPair(ctx context.Context, userID string, role scope.Role, now time.Time) (UserPair, store.UserRefresh, error) {
+// mintPair makes both tokens, which expire when their family ends, if not before. Their text exists nowhere else.
+func (i *Issuer) mintPair(ctx context.Context, userID string, role scope.Role, now, end time.Time) (UserPair, store.UserRefresh, error) {
 	o, refresh := i.keys.options, secret.NewUserRefresh(userID)
 	payload, err := json.Marshal(userClaims{
-		UserID: userID, Scope: role, IssuedAt: now.Unix(), ExpiresAt: now.Add(o.Lifetime).Unix(),
+		UserID: userID, Scope: role, IssuedAt: now.Unix(), ExpiresAt: soonest(now.Add(o.Lifetime), end).Unix(),
 		Issuer: o.Issuer, Subject: userID, ID: secret.NewTokenID(refresh.ID),
 	})
 	if err != nil {
@@ -121,9 +125,17 @@ func (i *Issuer) mintPair(ctx context.Context, userID string, role scope.Role, n
 	}
 	hash, tokenHash := refresh.Hash(), secret.HashUserToken(token)
 	row := store.UserRefresh{
-		ID: store.LookupID(refresh.ID), Hash: hash[:], TokenHash: tokenHash[:], CreatedAt: now, ExpiresAt: now.Add(o.RefreshLifetime),
+		ID: store.LookupID(refresh.ID), Hash: hash[:], TokenHash: tokenHash[:], CreatedAt: now,
+		ExpiresAt: soonest(now.Add(o.RefreshLifetime), end),
 	}
 	return UserPair{Token: token, RefreshToken: refresh.Reveal(), UserID: userID, Scope: role}, row, nil
+}
+
+func soonest(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // UserRefreshRequest is a refresh token and who presents it: the user whose access token came along (UserID), or who says
@@ -180,7 +192,7 @@ func (i *Issuer) rotatePair(ctx context.Context, by store.Actor, presented secre
 	if !old.Live || !now.Before(old.ExpiresAt) {
 		return UserPair{}, errUserRefresh()
 	}
-	pair, next, err := i.mintPair(ctx, old.Owner.UserID, old.Role, now)
+	pair, next, err := i.mintPair(ctx, old.Owner.UserID, old.Role, now, old.Owner.EndsAt)
 	if err != nil {
 		return UserPair{}, err
 	}

@@ -20,7 +20,7 @@ func (f fixture) pair() issuer.UserPair {
 	f.t.Helper()
 	u, err := f.store.UserByID(f.t.Context(), f.user.ID)
 	f.must(err)
-	p, err := f.NewUserPair(f.t.Context(), program, u, store.LookupID{})
+	p, err := f.NewUserPair(f.t.Context(), program, u, store.LookupID{}, "")
 	f.must(err)
 	return p
 }
@@ -168,10 +168,10 @@ func TestUserPairNeedsWhatProvedIt(t *testing.T) {
 	before, err := f.store.UserByID(t.Context(), f.user.ID)
 	f.must(err)
 	f.must(f.store.SetUserPassword(t.Context(), operator, f.user.ID, "$argon2id$new", nil))
-	if _, err := f.NewUserPair(t.Context(), program, before, store.LookupID{}); !errors.Is(err, store.ErrEnded) {
+	if _, err := f.NewUserPair(t.Context(), program, before, store.LookupID{}, ""); !errors.Is(err, store.ErrEnded) {
 		t.Errorf("with the password before: %v", err)
 	}
-	if _, err := f.NewUserPair(t.Context(), program, before, secret.NewID()); !errors.Is(err, store.ErrEnded) {
+	if _, err := f.NewUserPair(t.Context(), program, before, secret.NewID(), ""); !errors.Is(err, store.ErrEnded) {
 		t.Errorf("with an unknown secret: %v", err)
 	}
 	f.pair()

@@ -61,7 +61,7 @@ func newJWTFixture(t testing.TB) jwtFixture {
 		o := issuer.UserTokenOptions{Issuer: issuerURL, Algorithm: algorithm, Secret: sharedSecret, SealingKey: []byte(strings.Repeat("k", 32))}
 		i := issuer.New(st, scope.Default(), secret.Format{}, issuer.Options{UserTokens: o})
 		must(i.PrepareKeys(ctx))
-		pair, err := i.NewUserPair(ctx, operator, f.user, store.LookupID{})
+		pair, err := i.NewUserPair(ctx, operator, f.user, store.LookupID{}, "")
 		must(err)
 		f.tokens[algorithm] = pair.Token
 	}

@@ -3,11 +3,16 @@ package account
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"net/http"
 	"time"
 
 	"xenoauth/internal/directory"
+	"xenoauth/internal/secret"
 	"xenoauth/server/web"
+	"xenoauth/store"
 )
 
 // justNow is how long after a change of the password the page speaks of it.
@@ -17,15 +22,22 @@ const justNow = 10 * time.Minute
 type securityPage struct {
 	PasswordAt time.Time
 	Sessions   []session
-	Others     bool // there are sessions besides this one
+	Programs   []program
+	More       bool // there are more programs than are listed
+	Others     bool // there are log-ins besides this session
 	Changed    bool // the password was changed just now
 	AppCount   int  // installed apps, to look through after the change
 	KeyCount   int  // API keys of accounts that the visitor administers, likewise
+	BotCount   int  // likewise
 	Errors     directory.FieldErrors
 }
 
+// maxPrograms is how many log-ins of programs the page lists; all of them can be ended at once.
+const maxPrograms = 50
+
 // session is a logged-in browser.
 type session struct {
+	ID        string // in hexadecimal
 	Browser   string
 	IP        string
 	Current   bool
@@ -33,21 +45,21 @@ type session struct {
 	SeenAt    time.Time
 }
 
+// program is a log-in of a program, which has got user tokens for it.
+type program struct {
+	ID          string
+	Name        string // as it calls itself
+	IP          string
+	AccountName string
+	CreatedAt   time.Time
+	SeenAt      time.Time // last used or refreshed
+	EndsAt      time.Time // at the latest
+}
+
 // ShowSecurity shows the password form and where the visitor is logged in.
 func (h *Handler) ShowSecurity(w http.ResponseWriter, r *http.Request) error {
 	user := web.VisitorOf(r.Context()).User
-	var page securityPage
-	if user.PasswordAt.After(user.CreatedAt) && h.store.Now().Sub(user.PasswordAt) < justNow {
-		installed, err := h.store.InstalledApps(r.Context(), user.ID)
-		if err != nil {
-			return err
-		}
-		keys, err := h.directory.Keys(r.Context(), user.ID)
-		if err != nil {
-			return err
-		}
-		page.Changed, page.AppCount, page.KeyCount = true, len(installed), len(keys)
-	}
+	page := securityPage{Changed: user.PasswordAt.After(user.CreatedAt) && h.store.Now().Sub(user.PasswordAt) < justNow}
 	return h.security(w, r, http.StatusOK, page)
 }
 
@@ -89,10 +101,28 @@ func (h *Handler) ChangePassword(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// EndOtherSessions logs the visitor out everywhere else.
-func (h *Handler) EndOtherSessions(w http.ResponseWriter, r *http.Request) error {
+// EndOtherLogIns logs the visitor out everywhere else: in other browsers and in programs.
+func (h *Handler) EndOtherLogIns(w http.ResponseWriter, r *http.Request) error {
 	if _, err := web.ParseForm(w, r); err != nil {
 		return err
+	}
+	v := web.VisitorOf(r.Context())
+	if err := h.store.EndLogIns(r.Context(), v.Actor(r), v.User.ID, v.Session.ID); err != nil {
+		return err
+	}
+	h.web.Notice(w, r, "You are logged out in all other browsers and programs. Installed apps, API keys and bots keep working.")
+	web.Redirect(w, r, "/account/security")
+	return nil
+}
+
+// EndSession logs the visitor out in one other browser. A session that has ended meanwhile leaves nothing to do.
+func (h *Handler) EndSession(w http.ResponseWriter, r *http.Request) error {
+	if _, err := web.ParseForm(w, r); err != nil {
+		return err
+	}
+	id, err := hex.DecodeString(r.PathValue("session"))
+	if err != nil || len(id) != sha256.Size {
+		return web.NotFound()
 	}
 	v := web.VisitorOf(r.Context())
 	sessions, err := h.store.SessionsByUser(r.Context(), v.User.ID)
@@ -100,14 +130,33 @@ func (h *Handler) EndOtherSessions(w http.ResponseWriter, r *http.Request) error
 		return err
 	}
 	for _, s := range sessions {
-		if bytes.Equal(s.ID, v.Session.ID) {
+		if !bytes.Equal(s.ID, id) {
 			continue
 		}
 		if err := h.store.DeleteSession(r.Context(), v.Actor(r), s.ID); err != nil {
 			return err
 		}
 	}
-	h.web.Notice(w, r, "You are logged out everywhere else.")
+	h.web.Notice(w, r, "You are logged out in that browser.")
+	web.Redirect(w, r, "/account/security")
+	return nil
+}
+
+// EndProgram ends the user tokens of one program.
+func (h *Handler) EndProgram(w http.ResponseWriter, r *http.Request) error {
+	if _, err := web.ParseForm(w, r); err != nil {
+		return err
+	}
+	id, ok := secret.ParseID(r.PathValue("program"))
+	if !ok {
+		return web.NotFound()
+	}
+	v := web.VisitorOf(r.Context())
+	err := h.store.EndUserFamilyOf(r.Context(), v.Actor(r), v.User.ID, store.LookupID(id), "ended by the user")
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	h.web.Notice(w, r, "That program is logged out; its user tokens have ended.")
 	web.Redirect(w, r, "/account/security")
 	return nil
 }
@@ -123,7 +172,52 @@ func (h *Handler) security(w http.ResponseWriter, r *http.Request, status int, p
 	for _, s := range sessions {
 		current := bytes.Equal(s.ID, v.Session.ID)
 		page.Others = page.Others || !current
-		page.Sessions = append(page.Sessions, session{Browser: browserName(s.UserAgent), IP: s.IP, Current: current, CreatedAt: s.CreatedAt, SeenAt: s.SeenAt})
+		page.Sessions = append(page.Sessions, session{ID: hex.EncodeToString(s.ID), Browser: browserName(s.UserAgent), IP: s.IP, Current: current, CreatedAt: s.CreatedAt, SeenAt: s.SeenAt})
+	}
+	if err := h.listPrograms(r.Context(), &page, v.User.ID); err != nil {
+		return err
+	}
+	if err := h.countOthers(r.Context(), &page, v.User.ID); err != nil {
+		return err
 	}
 	return h.web.Render(w, r, status, "security", page)
+}
+
+// listPrograms fills in the programs that hold user tokens.
+func (h *Handler) listPrograms(ctx context.Context, page *securityPage, userID string) error {
+	families, err := h.store.UserFamiliesByUser(ctx, userID, maxPrograms+1)
+	if err != nil {
+		return err
+	}
+	page.More = len(families) > maxPrograms
+	page.Others = page.Others || len(families) > 0
+	for _, f := range families[:min(len(families), maxPrograms)] {
+		seen := f.RefreshedAt
+		if f.LastUsedAt.After(seen) {
+			seen = f.LastUsedAt
+		}
+		page.Programs = append(page.Programs, program{
+			ID: secret.ID(f.ID).String(), Name: f.UserAgent, IP: f.IP, AccountName: f.AccountName,
+			CreatedAt: f.CreatedAt, SeenAt: seen, EndsAt: f.EndsAt,
+		})
+	}
+	return nil
+}
+
+// countOthers counts what works without the visitor's log-in, and goes on when that ends.
+func (h *Handler) countOthers(ctx context.Context, page *securityPage, userID string) error {
+	installed, err := h.store.InstalledApps(ctx, userID)
+	if err != nil {
+		return err
+	}
+	keys, err := h.directory.Keys(ctx, userID)
+	if err != nil {
+		return err
+	}
+	bots, err := h.directory.Bots(ctx, userID)
+	if err != nil {
+		return err
+	}
+	page.AppCount, page.KeyCount, page.BotCount = len(installed), len(keys), len(bots)
+	return nil
 }

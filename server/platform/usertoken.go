@@ -78,7 +78,7 @@ func (h *Handler) logInProgram(w http.ResponseWriter, r *http.Request, email, pa
 		return err
 	}
 	by := store.Actor{Kind: store.ActorUser, ID: user.ID, IP: web.ClientIP(r)}
-	pair, err := h.issuer.NewUserPair(r.Context(), by, user, opener)
+	pair, err := h.issuer.NewUserPair(r.Context(), by, user, opener, web.UserAgent(r))
 	if errors.Is(err, store.ErrEnded) {
 		return errLogIn(err)
 	}

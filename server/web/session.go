@@ -109,7 +109,7 @@ func (c *cookieStore) Save(r *http.Request, w http.ResponseWriter, s *sessions.S
 		return fmt.Errorf("encode session cookie: %w", err)
 	}
 	row = store.Session{ID: hashID(id), UserID: user.ID, CreatedAt: now, SeenAt: now, ExpiresAt: expiry(now, now),
-		UserAgent: printable(r.UserAgent(), userAgentLen), IP: by.IP, Data: packNotices(s)}
+		UserAgent: UserAgent(r), IP: by.IP, Data: packNotices(s)}
 	if err := c.rows.CreateSession(r.Context(), by, row); err != nil {
 		return fmt.Errorf("create session of user %s: %w", user.ID, err)
 	}
@@ -197,3 +197,6 @@ func printable(s string, n int) string {
 	}
 	return s
 }
+
+// UserAgent is the User-Agent header as it is kept: printable and shortened.
+func UserAgent(r *http.Request) string { return printable(r.UserAgent(), userAgentLen) }

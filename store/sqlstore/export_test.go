@@ -74,6 +74,8 @@ var Statements = map[string]string{
 	"selectSessions": selectSessions, "selectKey": selectKey, "eventsOfAccount": eventsOfAccount, "eventsOfApp": eventsOfApp,
 	"eventsOfAll": eventsOfAll,
 
+	"selectUserFamilies": selectUserFamilies, "endUserFamilies": endUserFamilies, "endFamilyOfUser": endFamilyOfUser,
+	"selectSecretsOfMany": selectSecretsOfMany, "selectSecret": selectSecret,
 	"insertUserFamily": insertUserFamily, "selectUserRefresh": selectUserRefresh, "rotateUserRefresh": rotateUserRefresh + rotatedRefresh,
 	"clearUserSealed": clearUserSealed, "selectUserRotated": selectUserRotated, "endUserFamily": endUserFamily,
 	"selectUserFamily": selectUserFamily, "retireSigningKey": retireSigningKey,

@@ -31,6 +31,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"tokens", testTokens},
 		{"refreshes", testRefreshes},
 		{"user tokens", testUserTokens},
+		{"user tokens of a user", testUserFamilies},
 		{"signing keys", testSigningKeys},
 		{"credentials", testCredentials},
 		{"roots", testRoots},
