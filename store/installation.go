@@ -27,7 +27,16 @@ type Request struct {
 	CreatedAt    time.Time
 	ExpiresAt    time.Time
 	DecidedAt    time.Time
+	UserID       string // the user whose session may decide; "" without a session
+	Decision     string // read only: DecisionDeny, DecisionAllow and an account, or "" while undecided
+	Answer       []byte // read only: what KeepAnswer was given; nil before
 }
+
+// What a Request's Decision is.
+const (
+	DecisionAllow = "allow " // and the account's id after it
+	DecisionDeny  = "deny"
+)
 
 // Requests keeps authorization requests between their pages. They are short-lived and used once.
 type Requests interface {
@@ -37,6 +46,9 @@ type Requests interface {
 	// DenyRequest decides a request of this session against the app. ErrConflict: it belongs to another session or to
 	// none. ErrConsumed: decided before. ErrEnded: expired. ErrNotFound: no such request.
 	DenyRequest(ctx context.Context, by Actor, id LookupID, session []byte) error
+	// KeepAnswer keeps the sealed answer that a decided request got, so that it can be repeated. ErrConsumed: another answer
+	// was kept before, or the request is undecided.
+	KeepAnswer(ctx context.Context, id LookupID, sealed []byte) error
 }
 
 // Installation is an app on an account, approved by a user. At most one is live for the three; a removed one never returns.

@@ -62,6 +62,9 @@ type Actor struct {
 	Kind ActorKind
 	ID   string
 	IP   string // the client address, if there is one
+	// Form, if it is not empty, is the key of the form by which the party acts. It is kept in the transaction of the write, and
+	// a second write by the same form fails with ErrConsumed. Only for methods that write one event.
+	Form string
 }
 
 // Store is all of it. Callers take the small interface they need.
@@ -83,6 +86,7 @@ type Store interface {
 	SigningKeys
 	Credentials
 	Sessions
+	PageValues
 	Usage
 	Audit
 	Keys

@@ -46,8 +46,10 @@ func TestBattery_W1(t *testing.T) {
 }
 
 // TestBattery_W2: a consent answer with our cookie but neither Origin nor Sec-Fetch-Site, and no id, one that is malformed,
-// unknown, of another kind, of another person's or another browser's page, from an address bar, used or expired: refused,
-// nothing granted. The id of the page itself is what the answer needs.
+// unknown, of another kind, of another person's page, from an address bar, or answered otherwise before: refused, nothing
+// granted. Of another browser's page of the same person, of a page that has expired, and after a log-out: nothing granted,
+// and the person is asked again. The id of the page itself is what the answer needs; the same answer by the same session
+// again is the same redirect.
 func TestBattery_W2(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		in, twin, other := r.LoggedIn(r.U), r.LoggedIn(r.U), r.LoggedIn(r.AddUser("olga@users.test"))
@@ -71,23 +73,28 @@ func TestBattery_W2(t *testing.T) {
 			"unknown":            {id(secret.Format{}.New(secret.Request).Reveal()), http.StatusBadRequest},
 			"another kind":       {id(r.A.Secret), http.StatusBadRequest},
 			"another person's":   {allow(other.Get(address(request(r.A)))), http.StatusForbidden},
-			"another browser's":  {allow(twin.Get(address(request(r.A)))), http.StatusForbidden},
 			"of the address bar": {id(wantLogIn(t, r.Browser().Get(address(request(r.A))))), http.StatusForbidden},
 			"answered before":    {allow(denied), http.StatusBadRequest},
-			"expired":            {allow(expired), http.StatusBadRequest},
 			"two":                {url.Values{"request_id": {"x", denied.Hidden("request_id")}, "decision": {"allow"}}, http.StatusBadRequest},
 		} {
 			t.Run(name, func(t *testing.T) { post(in.With(t), c.form).WantPage(t, c.status) })
 		}
 		shown := in.Get(address(request(r.A)))
-		post(r.Browser(), allow(shown)).WantPage(t, http.StatusForbidden)
+		// The same person after another log-in, or logged out, or too late, is asked again: no answer, and no dead end.
+		in.With(t).Follow(post(in, allow(expired))).WantPage(t, http.StatusOK)
+		in.With(t).Follow(post(in, allow(twin.Get(address(request(r.A)))))).WantPage(t, http.StatusOK)
+		wantLogIn(t, post(r.Browser(), allow(shown)))
 		post(other, allow(shown)).WantPage(t, http.StatusForbidden)
 		post(in, url.Values{"request_id": {shown.Hidden("request_id")}}).WantPage(t, http.StatusBadRequest)
 		wantNoGrant(t, r)
 
-		r.WantCode(post(in, allow(shown)), rig.CB, "xyz")
+		code := r.WantCode(post(in, allow(shown)), rig.CB, "xyz")
 		before := grants(r)
-		post(in, allow(shown)).WantPage(t, http.StatusBadRequest)
+		if again := r.WantCode(post(in, allow(shown)), rig.CB, "xyz"); again != code {
+			t.Error("the same answer again is another code")
+		}
+		other.With(t).Post("/oauth/consent", allow(shown)).WantPage(t, http.StatusForbidden)
+		post(twin, allow(shown)).WantPage(t, http.StatusBadRequest)
 		if n := grants(r); n != before {
 			t.Errorf("an answer that was given before made %d rows of grants", n-before)
 		}

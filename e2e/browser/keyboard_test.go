@@ -37,6 +37,7 @@ func TestKeyboardOnly(t *testing.T) {
 	b.tabTo("[name=account]")
 	b.keys(kb.ArrowDown, " ") // a group of choices is one stop; arrows move in it
 	b.tabTo(deny)
+	b.ready(allow)
 	b.tabTo(allow)
 	b.follow("press Allow", chromedp.KeyEvent(" "))
 	b.wantHeading("Connected")

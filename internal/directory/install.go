@@ -1,7 +1,6 @@
 package directory
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,8 +21,15 @@ type Consent struct {
 	Live     []store.Installation // the person's installations of the app so far
 }
 
-// requestLifetime is how long a person may take to log in, and then again to decide.
-const requestLifetime = 15 * time.Minute
+const (
+	// requestLifetime is how long a consent page can be answered with Allow.
+	requestLifetime = 15 * time.Minute
+	// requestOpen is how long a request can be shown (again), and denied: a person may take longer than requestLifetime to
+	// log in or to decide, and is then asked once more instead of being sent back to the app.
+	requestOpen = time.Hour
+	// answerRepeats is how long the same answer of a page is repeated: for a second click, a reload, a slow line.
+	answerRepeats = time.Minute
+)
 
 // Faults of a consent.
 var (
@@ -33,6 +39,8 @@ var (
 	ErrRequestForeign = errors.New("this authorization request was opened in another browser session")
 	// ErrAppNotLive: the app is suspended or was deleted.
 	ErrAppNotLive = errors.New("the app is not available")
+	// ErrRequestStale: the page was shown too long ago, or before another log-in. The request can be shown again.
+	ErrRequestStale = errors.New("this authorization request must be shown again")
 	// ErrNotMember: the chosen account is not one of the person's.
 	ErrNotMember = errors.New("choose one of your accounts")
 )
@@ -60,35 +68,15 @@ func (d *Directory) NewRequest(ctx context.Context, r store.Request, session []b
 	c := d.format.New(secret.Request)
 	hash := c.Hash()
 	r.ID, r.Hash, r.Session = c.ID, hash[:], session
+	if session == nil {
+		r.UserID = ""
+	}
 	r.CreatedAt = d.store.Now()
 	r.ExpiresAt = r.CreatedAt.Add(requestLifetime)
 	if err := d.store.CreateRequest(ctx, r); err != nil {
 		return "", fmt.Errorf("store authorization request of app %s: %w", r.AppID, err)
 	}
 	return c.Reveal(), nil
-}
-
-// RequestOf returns the undecided request behind a credential: a parked one for no session, a consent page's for the
-// session that was shown it. ErrRequestUnknown, ErrRequestForeign.
-func (d *Directory) RequestOf(ctx context.Context, credential string, session []byte) (store.Request, error) {
-	c, ok := d.format.Parse(credential)
-	if !ok || c.Kind != secret.Request {
-		return store.Request{}, ErrRequestUnknown
-	}
-	r, err := d.store.RequestByID(ctx, c.ID)
-	if errors.Is(err, store.ErrNotFound) || err == nil && !c.Matches(r.Hash) {
-		return store.Request{}, ErrRequestUnknown
-	}
-	if err != nil {
-		return store.Request{}, fmt.Errorf("look up authorization request: %w", err)
-	}
-	if !r.DecidedAt.IsZero() || !d.store.Now().Before(r.ExpiresAt) || session == nil && r.Session != nil {
-		return store.Request{}, ErrRequestUnknown
-	}
-	if session != nil && !bytes.Equal(r.Session, session) {
-		return store.Request{}, ErrRequestForeign
-	}
-	return r, nil
 }
 
 // ConsentTo gathers what a person needs to decide r, and checks anew what was true when the app sent the browser: the
@@ -143,12 +131,28 @@ func (c Consent) Covered() (store.Installation, bool) {
 	return store.Installation{}, false
 }
 
+// Account is the account that an answer means: the one that it names, or the only one there is to mean.
+func (c Consent) Account(named string) string {
+	if named == "" && len(c.Accounts) == 1 {
+		return c.Accounts[0].AccountID
+	}
+	return named
+}
+
+// LiveOn returns the live installation on an account, if there is one.
+func (c Consent) LiveOn(accountID string) (store.Installation, bool) {
+	for _, ins := range c.Live {
+		if ins.AccountID == accountID {
+			return ins, true
+		}
+	}
+	return store.Installation{}, false
+}
+
 // Install is the person's Allow: it decides the request and creates the installation or widens the live one. accountID
 // may be "" when there is only one account to mean.
 func (d *Directory) Install(ctx context.Context, by store.Actor, user store.User, session []byte, c Consent, accountID string) (store.Installation, error) {
-	if accountID == "" && len(c.Accounts) == 1 {
-		accountID = c.Accounts[0].AccountID
-	}
+	accountID = c.Account(accountID)
 	if !isMember(c.Accounts, accountID) {
 		return store.Installation{}, ErrNotMember
 	}

@@ -109,6 +109,22 @@ func (i *Issuer) redeem(ctx context.Context, tgr *oauth2.TokenGenerateRequest) (
 	return i.consume(ctx, facts.By, app, code, resource, now)
 }
 
+// CodeRedeemable says whether a code that was issued can still be redeemed.
+func (i *Issuer) CodeRedeemable(ctx context.Context, code string) (bool, error) {
+	c, ok := i.format.Parse(code)
+	if !ok || c.Kind != secret.Code {
+		return false, nil
+	}
+	row, err := i.store.CodeByID(ctx, c.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look up code: %w", err)
+	}
+	return row.ConsumedAt.IsZero() && !row.Ended && i.store.Now().Before(row.ExpiresAt), nil
+}
+
 // consume is the moment of truth: the store consumes the code and creates the grant, or neither.
 func (i *Issuer) consume(ctx context.Context, by store.Actor, app *store.App, code store.Code, resource string, now time.Time) (oauth2.TokenInfo, error) {
 	var info oauth2.TokenInfo

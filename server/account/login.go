@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
 	"time"
 
 	"xenoauth/internal/directory"
@@ -32,6 +31,7 @@ func (h *Handler) ShowLogIn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	keepOpener(w, next)
 	if web.VisitorOf(r.Context()) != nil {
 		web.Redirect(w, r, web.NextURL(next))
 		return nil
@@ -50,6 +50,7 @@ func (h *Handler) LogIn(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page := logInPage{Email: values.Get("email"), Next: values.Get("next")}
+	keepOpener(w, page.Next)
 	try, err := h.web.TryLogIn(r, page.Email)
 	if err != nil {
 		if page.Wait, err = toWait(w, err); err != nil {
@@ -85,6 +86,13 @@ func (h *Handler) LogIn(w http.ResponseWriter, r *http.Request) error {
 	return h.renderLogIn(w, r, http.StatusBadRequest, page)
 }
 
+// keepOpener is for every answer on the way of a request to its app.
+func keepOpener(w http.ResponseWriter, next string) {
+	if web.LeadsToApp(next) {
+		web.KeepOpener(w.Header())
+	}
+}
+
 // toWait turns the error of a try that came too early into a sentence for the page, and sets Retry-After.
 func toWait(w http.ResponseWriter, err error) (string, error) {
 	limited := web.AsLimit(err)
@@ -107,7 +115,7 @@ func (h *Handler) renderLogIn(w http.ResponseWriter, r *http.Request, status int
 // expectApp finds the app that waits for the log-in, "" if none does. The log-in form may end at its address by redirects
 // alone, when there is nothing to ask: an earlier consent covers the request, or the request is at fault.
 func (h *Handler) expectApp(w http.ResponseWriter, r *http.Request, next string) (string, error) {
-	if !strings.HasPrefix(web.NextURL(next), "/oauth/") {
+	if !web.LeadsToApp(next) {
 		return "", nil
 	}
 	app, redirect, err := h.waiting(r, next)
@@ -123,7 +131,7 @@ func (h *Handler) expectApp(w http.ResponseWriter, r *http.Request, next string)
 
 // waiting finds the app of a parked request and the address that it is proven to have.
 func (h *Handler) waiting(r *http.Request, requestID string) (store.App, directory.ValidatedRedirect, error) {
-	request, err := h.directory.RequestOf(r.Context(), requestID, nil)
+	request, err := h.directory.ParkedRequest(r.Context(), requestID)
 	if err != nil {
 		return store.App{}, directory.ValidatedRedirect{}, err
 	}

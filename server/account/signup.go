@@ -25,6 +25,7 @@ func (h *Handler) ShowSignUp(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	keepOpener(w, next)
 	if web.VisitorOf(r.Context()) != nil {
 		web.Redirect(w, r, web.NextURL(next))
 		return nil
@@ -45,6 +46,7 @@ func (h *Handler) SignUp(w http.ResponseWriter, r *http.Request) error {
 		return h.closed(w, r)
 	}
 	page := signUpPage{Name: values.Get("name"), Email: values.Get("email"), Next: values.Get("next")}
+	keepOpener(w, page.Next)
 	try, err := h.web.TrySignUp(r)
 	if err != nil {
 		if page.Wait, err = toWait(w, err); err != nil {

@@ -2,17 +2,12 @@ package oauth
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
-	"github.com/go-oauth2/oauth2/v4"
-	grants "github.com/go-oauth2/oauth2/v4/server"
-
 	"xenoauth/internal/directory"
-	"xenoauth/internal/issuer"
 	"xenoauth/internal/scope"
 	"xenoauth/server/web"
 	"xenoauth/store"
@@ -30,7 +25,7 @@ func (h *Handler) ShowConsent(w http.ResponseWriter, r *http.Request) error {
 		web.Redirect(w, r, "/login?next="+url.QueryEscape(id))
 		return nil
 	}
-	request, err := h.directory.RequestOf(r.Context(), id, nil)
+	request, err := h.directory.ParkedRequest(r.Context(), id)
 	if err != nil {
 		return badRequest(err)
 	}
@@ -43,92 +38,13 @@ func (h *Handler) ShowConsent(w http.ResponseWriter, r *http.Request) error {
 
 // showConsent stores the request anew, for this page and session alone, and shows it.
 func (h *Handler) showConsent(w http.ResponseWriter, r *http.Request, visitor *web.Visitor, c directory.Consent) error {
+	c.Request.UserID = visitor.User.ID
 	id, err := h.directory.NewRequest(r.Context(), c.Request, visitor.Session.ID)
 	if err != nil {
 		return err
 	}
 	web.AllowFormAction(w, c.Redirect)
 	return h.web.Render(w, r, http.StatusOK, "consent", h.consentPage(visitor, c, id))
-}
-
-// Decide takes the person's answer (POST). What is granted is the stored request, checked anew; the form only names it,
-// says yes or no, and chooses among the person's accounts.
-func (h *Handler) Decide(w http.ResponseWriter, r *http.Request) error {
-	params, err := web.ParseBody(w, r)
-	if err != nil {
-		return badRequest(err)
-	}
-	if err := params.OneValue(); err != nil {
-		return badRequest(err)
-	}
-	visitor := web.VisitorOf(r.Context())
-	if visitor == nil {
-		return web.Forbidden("You are not logged in any more, so nothing was decided. Go back to the app and start again.")
-	}
-	request, err := h.directory.RequestOf(r.Context(), params.Get("request_id"), visitor.Session.ID)
-	if err != nil {
-		return badRequest(err)
-	}
-	consent, err := h.directory.ConsentTo(r.Context(), visitor.User, request)
-	if err != nil {
-		return badLink(err)
-	}
-	switch params.Get("decision") {
-	case "allow":
-		if fault := overtaken(consent); fault != nil {
-			return h.refuse(w, r, consent.Redirect, request.State, fault)
-		}
-		return h.allow(w, r, visitor, consent, params.Get("account"))
-	case "deny":
-		return h.deny(w, r, visitor, consent)
-	}
-	return web.BadRequest("decision", "must be allow or deny")
-}
-
-func (h *Handler) allow(w http.ResponseWriter, r *http.Request, visitor *web.Visitor, c directory.Consent, accountID string) error {
-	installation, err := h.directory.Install(r.Context(), visitor.Actor(r), visitor.User, visitor.Session.ID, c, accountID)
-	if err != nil {
-		return badRequest(err)
-	}
-	return h.grant(w, r, visitor, c, installation)
-}
-
-func (h *Handler) deny(w http.ResponseWriter, r *http.Request, visitor *web.Visitor, c directory.Consent) error {
-	if err := h.directory.Deny(r.Context(), visitor.Actor(r), visitor.Session.ID, c); err != nil {
-		return badRequest(err)
-	}
-	return h.refuse(w, r, c.Redirect, c.Request.State, issuer.Errorf(issuer.AccessDenied, "the user said no"))
-}
-
-// grant sends the browser back to the app with a code (RFC 6749 §4.1.2).
-func (h *Handler) grant(w http.ResponseWriter, r *http.Request, visitor *web.Visitor, c directory.Consent, installation store.Installation) error {
-	ctx := issuer.WithFacts(r.Context(), issuer.Facts{
-		By:           visitor.Actor(r),
-		Installation: installation,
-		RedirectSent: c.Request.RedirectSent,
-		ScopeAsked:   c.Request.ScopeAsked,
-		Resource:     strings.Fields(c.Request.Resource),
-	})
-	code, err := h.grants.GetAuthorizeToken(ctx, &grants.AuthorizeRequest{
-		ResponseType:        oauth2.Code,
-		ClientID:            c.App.ID,
-		Scope:               c.Request.Scope.String(),
-		RedirectURI:         c.Redirect.URI(),
-		UserID:              visitor.User.ID,
-		CodeChallenge:       c.Request.Challenge,
-		CodeChallengeMethod: oauth2.CodeChallengeS256,
-		Request:             r,
-	})
-	if errors.Is(err, store.ErrEnded) {
-		return badLink(fmt.Errorf("%w: %w", directory.ErrAppNotLive, err))
-	}
-	if err != nil {
-		return err
-	}
-	params := h.redirectParams(c.Request.State)
-	params.Set("code", code.GetCode())
-	web.RedirectTo(w, r, c.Redirect, params)
-	return nil
 }
 
 // consentPage says who asks for what, in plain words, and where the browser goes next.
@@ -181,12 +97,15 @@ func hostOf(address string) string {
 
 // badRequest is the page for an answer that cannot be taken.
 func badRequest(err error) error {
+	var over *directory.RequestOverError
 	switch {
 	case errors.Is(err, store.ErrUnavailable):
 		return err
+	case errors.As(err, &over):
+		return overPage(over)
 	case errors.Is(err, directory.ErrRequestForeign):
 		return &web.Error{Status: http.StatusForbidden, Title: "This page belongs to another log-in", Cause: err,
-			Description: "It was opened in another browser session, so nothing was decided. Go back to the app and start again."}
+			Description: "It was shown to another user, so nothing was decided. Go back to the app and start again."}
 	case errors.Is(err, directory.ErrRequestUnknown):
 		return &web.Error{Status: http.StatusBadRequest, Title: "This request is over", Cause: err,
 			Description: "It was answered before, or waited too long. Go back to the app and start again."}
@@ -194,4 +113,21 @@ func badRequest(err error) error {
 		return &web.Error{Status: http.StatusBadRequest, Parameter: "account", Description: "must be one of your accounts. Go back and choose one.", Cause: err}
 	}
 	return err
+}
+
+// overPage names the app, so that its user knows where to go on.
+func overPage(over *directory.RequestOverError) error {
+	page := &web.Error{Status: http.StatusBadRequest, Cause: over, Links: []web.Link{{Text: "Installed apps", Path: "/account/apps"}}}
+	where := over.App
+	if host := hostOf(over.Address); strings.HasPrefix(over.Address, "https:") && host != "" {
+		where += " (" + host + ")"
+	}
+	if over.Answered {
+		page.Title = "You have answered this request"
+		page.Description = "Go back to " + where + ". If it is not connected, start again there."
+		return page
+	}
+	page.Title = "This request has expired"
+	page.Description = "Nothing was decided. Go back to " + where + " and start again."
+	return page
 }

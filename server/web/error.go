@@ -27,7 +27,14 @@ type Error struct {
 	Description string
 	Parameter   string      // the parameter that was wrong, if one was
 	Header      http.Header // further headers of the answer
+	Links       []Link      // where the page offers to go on, beside the front page
 	Cause       error
+}
+
+// Link leads to a path of the server's own.
+type Link struct {
+	Text string
+	Path string
 }
 
 // Error is for the log.
@@ -207,7 +214,7 @@ func (t *Toolkit) pageError(w http.ResponseWriter, r *http.Request, err error) {
 	for name, values := range e.Header {
 		w.Header()[name] = values
 	}
-	page := ErrorPage{Status: e.Status, Title: e.Title, Description: strings.TrimSuffix(e.Description, "."), Parameter: e.Parameter}
+	page := ErrorPage{Status: e.Status, Title: e.Title, Description: strings.TrimSuffix(e.Description, "."), Parameter: e.Parameter, Links: e.Links}
 	if e.Status >= http.StatusInternalServerError {
 		page.RequestID = RequestID(r.Context())
 	}

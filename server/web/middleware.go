@@ -200,7 +200,7 @@ func (t *Toolkit) Routes(mux *http.ServeMux) http.Handler {
 // fail answers a request that reached no handler.
 func (t *Toolkit) fail(w http.ResponseWriter, r *http.Request, page bool, err error) {
 	if page {
-		t.pageHeaders(w.Header())
+		t.pageHeaders(w.Header(), r)
 		t.pageError(w, r, err)
 		return
 	}

@@ -44,6 +44,9 @@ func NextURL(next string) string {
 	return home
 }
 
+// LeadsToApp says whether next names an authorization request, so that a redirect to its app follows.
+func LeadsToApp(next string) bool { return strings.HasPrefix(NextURL(next), "/oauth/") }
+
 // isRequestID says whether s is well formed, whatever prefix it was minted with; whether it exists is for the consent page.
 func isRequestID(s string) bool {
 	if len(s) <= requestIDLen {

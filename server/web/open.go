@@ -12,7 +12,7 @@ type openHandler struct {
 }
 
 func (o openHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	o.t.pageHeaders(w.Header())
+	o.t.pageHeaders(w.Header(), r)
 	if err := o.h(w, r); err != nil {
 		o.t.pageError(w, r, err)
 	}

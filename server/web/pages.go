@@ -11,6 +11,7 @@ type ErrorPage struct {
 	Title       string
 	Description string
 	Parameter   string // what was wrong, if one parameter was
+	Links       []Link
 	RequestID   string // to quote when asking for help; only for faults of ours
 }
 

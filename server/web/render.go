@@ -20,6 +20,7 @@ type layout struct {
 	Page       any
 	Notices    []string
 	Navigation bool   // for the logged-in, except where one question is to be answered
+	Script     string // the static file that the page runs; "" for none
 	Section    string // the part of the site that the navigation marks: apps, security, profile, developer or ""
 }
 
@@ -63,8 +64,15 @@ func (t *Toolkit) Render(w http.ResponseWriter, r *http.Request, status int, nam
 		view.Navigation = !strings.HasPrefix(r.URL.Path, "/oauth/")
 		view.Notices = t.takeNotices(r)
 	}
+	if script, runs := scripts[name]; runs {
+		view.Script = script
+		t.allowScript(w.Header(), script)
+	}
 	return t.write(w, status, name, view)
 }
+
+// scripts are the static files that pages run, by page.
+var scripts = map[string]string{"consent": "consent.js"}
 
 func (t *Toolkit) write(w http.ResponseWriter, status int, name string, view layout) error {
 	set, known := t.templates[name]

@@ -104,7 +104,7 @@ type pageHandler struct {
 }
 
 func (p pageHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	p.t.pageHeaders(w.Header())
+	p.t.pageHeaders(w.Header(), r)
 	if target, elsewhere := p.t.canonical(r); elsewhere {
 		w.Header().Set("Location", target)
 		w.WriteHeader(http.StatusSeeOther)

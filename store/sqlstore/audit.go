@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -22,7 +23,10 @@ func (s *Store) record(ctx context.Context, q querier, by store.Actor, e store.E
 	if err != nil {
 		return fmt.Errorf("record %s: %w", e.Kind, err)
 	}
-	return nil
+	if by.Form == "" {
+		return nil
+	}
+	return s.keepForm(ctx, q, []byte(by.Form), cmp.Or(e.AppID, e.Subject))
 }
 
 // selectEvents is completed by the conditions that a filter has.

@@ -44,7 +44,7 @@ func (s *Store) Install(ctx context.Context, by store.Actor, a store.Approval) (
 	defer tried(&err, "install app %s on account %s", a.Installation.AppID, a.Installation.AccountID)
 	err = s.db.transact(ctx, func(ctx context.Context, q querier) error {
 		now := s.Now()
-		appID, err := s.decide(ctx, q, a.Request, a.Session, now.UnixMicro())
+		appID, err := s.decide(ctx, q, a.Request, a.Session, now.UnixMicro(), store.DecisionAllow+a.Installation.AccountID)
 		if err != nil {
 			return err
 		}

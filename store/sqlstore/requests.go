@@ -9,19 +9,19 @@ import (
 )
 
 const insertRequest = `INSERT INTO requests (id, hash, session, app_id, redirect_uri, redirect_sent, scope, scope_asked, state,
-challenge, resource, prompt, fault, fault_detail, created_at, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`
+challenge, resource, prompt, fault, fault_detail, created_at, expires_at, user_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`
 
 // CreateRequest implements store.Requests.
 func (s *Store) CreateRequest(ctx context.Context, r store.Request) (err error) {
 	defer tried(&err, "create request of app %s", r.AppID)
 	_, err = s.db.exec(ctx, insertRequest, r.ID[:], r.Hash, r.Session, r.AppID, r.RedirectURI, flag(r.RedirectSent),
-		r.Scope.String(), r.ScopeAsked, r.State, r.Challenge, r.Resource, r.Prompt, r.Fault, r.FaultDetail, at(r.CreatedAt), at(r.ExpiresAt))
+		r.Scope.String(), r.ScopeAsked, r.State, r.Challenge, r.Resource, r.Prompt, r.Fault, r.FaultDetail, at(r.CreatedAt), at(r.ExpiresAt), r.UserID)
 	return err
 }
 
 const selectRequest = `SELECT r.id, r.hash, r.session, r.app_id, r.redirect_uri, r.redirect_sent, r.scope, r.scope_asked,
-r.state, r.challenge, r.resource, r.prompt, r.fault, r.fault_detail, r.created_at, r.expires_at, r.decided_at
+r.state, r.challenge, r.resource, r.prompt, r.fault, r.fault_detail, r.created_at, r.expires_at, r.decided_at, r.user_id, r.decision, r.answer
 FROM requests r WHERE r.id = $1`
 
 // RequestByID implements store.Requests.
@@ -33,18 +33,18 @@ func (s *Store) RequestByID(ctx context.Context, id store.LookupID) (r store.Req
 func requestByID(ctx context.Context, q querier, id store.LookupID) (r store.Request, err error) {
 	err = q.row(ctx, selectRequest, []any{id[:]}, toID(&r.ID), &r.Hash, &r.Session, &r.AppID, &r.RedirectURI,
 		toBool(&r.RedirectSent), toScopes(&r.Scope), &r.ScopeAsked, &r.State, &r.Challenge, &r.Resource, &r.Prompt, &r.Fault, &r.FaultDetail,
-		toTime(&r.CreatedAt), toTime(&r.ExpiresAt), toTime(&r.DecidedAt))
+		toTime(&r.CreatedAt), toTime(&r.ExpiresAt), toTime(&r.DecidedAt), &r.UserID, &r.Decision, &r.Answer)
 	return r, err
 }
 
 // decideRequest is the gate of every decision: of any number of them, one finds the row undecided.
-const decideRequest = `UPDATE requests SET decided_at = $3
+const decideRequest = `UPDATE requests SET decided_at = $3, decision = $4
 WHERE id = $1 AND session = $2 AND decided_at IS NULL AND expires_at > $3
 RETURNING app_id`
 
 // decide decides a request of the session and returns its app.
-func (s *Store) decide(ctx context.Context, q querier, id store.LookupID, session []byte, now int64) (appID string, err error) {
-	err = q.row(ctx, decideRequest, []any{id[:], session, now}, &appID)
+func (s *Store) decide(ctx context.Context, q querier, id store.LookupID, session []byte, now int64, decision string) (appID string, err error) {
+	err = q.row(ctx, decideRequest, []any{id[:], session, now, decision}, &appID)
 	if !notFound(err) {
 		return appID, err
 	}
@@ -66,10 +66,22 @@ func (s *Store) decide(ctx context.Context, q querier, id store.LookupID, sessio
 func (s *Store) DenyRequest(ctx context.Context, by store.Actor, id store.LookupID, session []byte) (err error) {
 	defer tried(&err, "deny request")
 	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
-		appID, err := s.decide(ctx, q, id, session, s.micros())
+		appID, err := s.decide(ctx, q, id, session, s.micros(), store.DecisionDeny)
 		if err != nil {
 			return err
 		}
 		return s.record(ctx, q, by, store.Event{Kind: store.EventRequestDenied, AppID: appID})
 	})
+}
+
+const keepAnswer = `UPDATE requests SET answer = $2 WHERE id = $1 AND decided_at IS NOT NULL AND answer IS NULL`
+
+// KeepAnswer implements store.Requests.
+func (s *Store) KeepAnswer(ctx context.Context, id store.LookupID, sealed []byte) (err error) {
+	defer tried(&err, "keep the answer of a request")
+	n, err := s.db.exec(ctx, keepAnswer, id[:], sealed)
+	if err == nil && n == 0 {
+		return store.ErrConsumed
+	}
+	return err
 }

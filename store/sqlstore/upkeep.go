@@ -25,6 +25,8 @@ type mortal struct {
 	kept  func(store.Retention) time.Duration
 }
 
+func atOnce(store.Retention) time.Duration { return time.Microsecond }
+
 func withGrace(r store.Retention) time.Duration { return r.Grace }
 
 func whenRevoked(store.Retention) time.Duration { return store.KeepRevoked }
@@ -37,6 +39,7 @@ var mortals = slices.Concat([]mortal{
 	{table: "expiring_tokens", from: "expiring_tokens x", ended: "x.expires_at", used: true, kept: withGrace},
 	{table: "integration_tokens", from: "integration_tokens x", ended: "x.expires_at", used: true, kept: withGrace},
 }, kinships[0].mortals(false), kinships[1].mortals(true), []mortal{
+	{table: "page_values", from: "page_values x", ended: "x.expires_at", kept: atOnce},
 	{table: "failures", key: "key", from: "failures x", ended: "x.until", kept: withGrace},
 	{table: "tokens", from: "tokens x", ended: "x.revoked_at", used: true, kept: whenRevoked},
 	{table: "client_secrets", from: "client_secrets x", ended: "x.revoked_at", used: true, kept: whenRevoked},

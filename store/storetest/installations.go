@@ -19,7 +19,7 @@ func testRequests(t *testing.T, st store.Store) {
 		want := store.Request{
 			ID: id, Hash: hash(id), Session: mine, AppID: "app_x", RedirectURI: "https://a.test/cb?x=1", RedirectSent: true,
 			Scope: Scopes(t, "widgets"), ScopeAsked: "brands", State: "<a>&'\"\r\n%00🌍", Challenge: "c", Resource: "https://r",
-			Fault: "invalid_scope", FaultDetail: "scope is unknown", CreatedAt: st.Now(), ExpiresAt: st.Now().Add(time.Minute),
+			Fault: "invalid_scope", FaultDetail: "scope is unknown", CreatedAt: st.Now(), ExpiresAt: st.Now().Add(time.Minute), UserID: "u",
 		}
 		no(t, st.CreateRequest(ctx, want))
 		got, err := st.RequestByID(ctx, id)
@@ -40,6 +40,17 @@ func testRequests(t *testing.T, st store.Store) {
 		got, err := st.RequestByID(ctx, r.ID)
 		no(t, err)
 		equal(t, "decided", got.DecidedAt.IsZero(), false)
+		equal(t, "decision", got.Decision, store.DecisionDeny)
+	})
+	t.Run("one answer is kept", func(t *testing.T) {
+		r := NewRequest(t, st, "app_x", mine, Scopes(t, "widgets"))
+		wants(t, st.KeepAnswer(ctx, r.ID, []byte("early")), store.ErrConsumed)
+		no(t, st.DenyRequest(ctx, system, r.ID, mine))
+		no(t, st.KeepAnswer(ctx, r.ID, []byte("first")))
+		wants(t, st.KeepAnswer(ctx, r.ID, []byte("second")), store.ErrConsumed)
+		got, err := st.RequestByID(ctx, r.ID)
+		no(t, err)
+		equal(t, "answer", string(got.Answer), "first")
 	})
 	t.Run("of no session", func(t *testing.T) {
 		r := NewRequest(t, st, "app_x", nil, Scopes(t, "widgets"))

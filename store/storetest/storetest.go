@@ -36,6 +36,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"credentials", testCredentials},
 		{"roots", testRoots},
 		{"sessions", testSessions},
+		{"page values", testPageValues},
 		{"usage and keys", testUsageAndKeys},
 		{"audit", testAudit},
 		{"upkeep", testUpkeep},

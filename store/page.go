@@ -1,0 +1,28 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// FormKept is how long a form that was carried out is remembered.
+const FormKept = time.Hour
+
+// PageValue is a small value that pages keep for one browser. Its id is a hash of what only that browser knows.
+type PageValue struct {
+	ID        []byte
+	Subject   string // what it is about, such as the id of what a form made
+	Sealed    []byte // readable only with what the browser knows; nil for a form that was carried out
+	CreatedAt time.Time
+	ExpiresAt time.Time
+}
+
+// PageValues keeps values for pages. Values for forms are kept by the writes that the forms cause (Actor.Form).
+type PageValues interface {
+	// KeepPageValue stores v. ErrConflict: there is one of that id.
+	KeepPageValue(ctx context.Context, v PageValue) error
+	// PageValueByID returns an unexpired value, else ErrNotFound.
+	PageValueByID(ctx context.Context, id []byte) (PageValue, error)
+	// TakePageValue removes an unexpired value and returns it, else ErrNotFound. Of any number of concurrent calls one succeeds.
+	TakePageValue(ctx context.Context, id []byte) (PageValue, error)
+}

@@ -1,0 +1,51 @@
+package sqlstore
+
+import (
+	"context"
+
+	"xenoauth/store"
+)
+
+const insertPageValue = `INSERT INTO page_values (id, subject, sealed, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)`
+
+// KeepPageValue implements store.PageValues.
+func (s *Store) KeepPageValue(ctx context.Context, v store.PageValue) (err error) {
+	defer tried(&err, "keep a page's value")
+	_, err = s.db.exec(ctx, insertPageValue, v.ID, v.Subject, v.Sealed, at(v.CreatedAt), at(v.ExpiresAt))
+	return err
+}
+
+// keepForm is the gate of a form: of any number of transactions by the same form, one inserts the row. The others wait for
+// it, and go on only if it is rolled back.
+func (s *Store) keepForm(ctx context.Context, q querier, key []byte, subject string) error {
+	now := s.Now()
+	n, err := q.exec(ctx, insertPageValue+` ON CONFLICT (id) DO NOTHING`, key, subject, nil, at(now), at(now.Add(store.FormKept)))
+	if err == nil && n == 0 {
+		return store.ErrConsumed
+	}
+	return err
+}
+
+const pageValueColumns = `id, subject, sealed, created_at, expires_at`
+
+func toPageValue(v *store.PageValue) []any {
+	return []any{&v.ID, &v.Subject, &v.Sealed, toTime(&v.CreatedAt), toTime(&v.ExpiresAt)}
+}
+
+const selectPageValue = `SELECT ` + pageValueColumns + ` FROM page_values WHERE id = $1 AND expires_at > $2`
+
+// PageValueByID implements store.PageValues.
+func (s *Store) PageValueByID(ctx context.Context, id []byte) (v store.PageValue, err error) {
+	defer tried(&err, "look up a page's value")
+	err = s.read().row(ctx, selectPageValue, []any{id, s.micros()}, toPageValue(&v)...)
+	return v, err
+}
+
+const takePageValue = `DELETE FROM page_values WHERE id = $1 AND expires_at > $2 RETURNING ` + pageValueColumns
+
+// TakePageValue implements store.PageValues.
+func (s *Store) TakePageValue(ctx context.Context, id []byte) (v store.PageValue, err error) {
+	defer tried(&err, "take a page's value")
+	err = s.db.row(ctx, takePageValue, []any{id, s.micros()}, toPageValue(&v)...)
+	return v, err
+}
