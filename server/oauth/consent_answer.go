@@ -212,4 +212,3 @@ func (h *Handler) sendCode(w http.ResponseWriter, r *http.Request, c directory.C
 	web.RedirectTo(w, r, c.Redirect, params)
 	return nil
 }
-
