@@ -26,6 +26,7 @@
   addEventListener("keydown", down, true);
 
   form.addEventListener("submit", e => {
+    if (!e.submitter || !e.submitter.name) return; // Enter, which presses a button that does nothing
     const taken = !sent && (e.submitter !== allow || (pressed && performance.now() >= ready));
     pressed = 0;
     if (!taken) return e.preventDefault();
