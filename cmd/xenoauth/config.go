@@ -85,6 +85,7 @@ type settings struct {
 func (p *program) load(cmd *cobra.Command) *settings {
 	s := &settings{values: map[string]value{}}
 	known := definitions()
+	p.checkEnvironment(s, known)
 	fromFile := map[string]value{}
 	for i, d := range known {
 		flag := cmd.Flags().Lookup(d.name)
@@ -112,7 +113,7 @@ func (p *program) load(cmd *cobra.Command) *settings {
 // fromEnvironment reads XENOAUTH_A_B, or, for a secret, the file that XENOAUTH_A_B_FILE names. Empty is absent: compose
 // files pass variables that nobody set.
 func (p *program) fromEnvironment(s *settings, d definition) (value, bool) {
-	name := "XENOAUTH_" + strings.ToUpper(strings.ReplaceAll(d.name, "-", "_"))
+	name := variableName(d.name)
 	text, _ := p.lookupEnv(name)
 	v := value{text: text, source: name}
 	if !d.secret {
@@ -179,7 +180,14 @@ func (s *settings) keep(found map[string]value, known []definition, key, text, p
 		return d.name == key || d.secret && d.name+"-file" == key
 	})
 	if index <= 0 { // a settings file cannot name another
-		s.faults = append(s.faults, fmt.Sprintf("%s: there is no setting %q", place, key))
+		var names []string
+		for _, d := range known[1:] {
+			names = append(names, d.name)
+			if d.secret {
+				names = append(names, d.name+"-file")
+			}
+		}
+		s.faults = append(s.faults, fmt.Sprintf("%s: there is no setting %q%s", place, key, hint(key, names)))
 		return
 	}
 	name := known[index].name

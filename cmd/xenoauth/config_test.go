@@ -13,7 +13,7 @@ import (
 // loaded are the settings of serve in some surroundings.
 func loaded(t *testing.T, env map[string]string, args ...string) *settings {
 	t.Helper()
-	p := &program{lookupEnv: func(name string) (string, bool) { v, ok := env[name]; return v, ok }}
+	p := &program{lookupEnv: func(name string) (string, bool) { v, ok := env[name]; return v, ok }, environ: line{env: env}.environ}
 	serve, rest, err := p.root().Find([]string{"serve"})
 	if err != nil || len(rest) > 0 {
 		t.Fatal("there is no serve command")

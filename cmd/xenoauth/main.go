@@ -22,7 +22,7 @@ const (
 )
 
 func main() {
-	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, lookupEnv: os.LookupEnv}
+	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, lookupEnv: os.LookupEnv, environ: os.Environ}
 	os.Exit(p.run(context.Background(), os.Args[1:]))
 }
 
@@ -32,6 +32,7 @@ type program struct {
 	stdout    io.Writer
 	stderr    io.Writer
 	lookupEnv func(string) (string, bool)
+	environ   func() []string // NAME=value; nil: unknown variables are not looked for
 
 	acting bool // a command has its arguments and began: what fails from now on is no wrong usage
 }
@@ -72,7 +73,7 @@ portal, log-in, consent page, token endpoint, installed apps and token verificat
 
 Every setting --a-b may also be given as the environment variable XENOAUTH_A_B, or as
 a line "a-b = value" in the file that --config names; a flag wins over the environment,
-and that over the file.`,
+and that over the file. A variable XENOAUTH_… or a line that is no setting is refused.`,
 		Example: `  xenoauth demo                      try everything on a temporary database
   xenoauth serve                     start the server on http://localhost:8080
   xenoauth app list                  commands work beside the running server`,

@@ -15,6 +15,7 @@ import (
 // TestMain lets a test run this very binary as the program, to send it signals.
 func TestMain(m *testing.M) {
 	if os.Getenv("XENOAUTH_TEST_PROGRAM") == "1" {
+		_ = os.Unsetenv("XENOAUTH_TEST_PROGRAM") // the program would refuse it as an unknown setting
 		main()
 		return
 	}
@@ -39,10 +40,19 @@ func (l line) run(t *testing.T, args ...string) result {
 	var stdout, stderr bytes.Buffer
 	p := &program{
 		stdin: strings.NewReader(l.stdin), stdout: &stdout, stderr: &stderr,
-		lookupEnv: func(name string) (string, bool) { v, ok := l.env[name]; return v, ok },
+		lookupEnv: func(name string) (string, bool) { v, ok := l.env[name]; return v, ok }, environ: l.environ,
 	}
 	code := p.run(t.Context(), args)
 	return result{code, stdout.String(), stderr.String()}
+}
+
+// environ is the environment as the operating system gives it.
+func (l line) environ() []string {
+	entries := []string{"PATH=/bin"}
+	for name, value := range l.env {
+		entries = append(entries, name+"="+value)
+	}
+	return entries
 }
 
 // on is a command line on a database.

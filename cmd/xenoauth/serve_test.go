@@ -45,7 +45,7 @@ func startServing(t *testing.T, l line, args ...string) serving {
 	var stderr lockedBuffer
 	p := &program{
 		stdin: strings.NewReader(""), stdout: write, stderr: &stderr,
-		lookupEnv: func(name string) (string, bool) { v, ok := l.env[name]; return v, ok },
+		lookupEnv: func(name string) (string, bool) { v, ok := l.env[name]; return v, ok }, environ: l.environ,
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan int, 1)

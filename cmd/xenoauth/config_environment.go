@@ -1,0 +1,109 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+const environmentPrefix = "XENOAUTH_"
+
+// testVariables are read by the tests of this repository. A developer may have exported them.
+var testVariables = []string{"XENOAUTH_REQUIRE_ALL", "XENOAUTH_SCREENSHOTS"}
+
+// serviceVariable matches what Kubernetes sets in every container for a Service whose name begins with xenoauth.
+// XENOAUTH_PORT and the like count only with the value that Kubernetes gives them.
+var (
+	serviceVariable = regexp.MustCompile(`^XENOAUTH_(?:[A-Z0-9_]+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT_[0-9]+_TCP(?:_[A-Z]+)?)$`)
+	servicePort     = regexp.MustCompile(`^XENOAUTH_(?:[A-Z0-9_]+_)?PORT$`)
+)
+
+// variableName is the environment variable of a setting.
+func variableName(setting string) string {
+	return environmentPrefix + strings.ToUpper(strings.ReplaceAll(setting, "-", "_"))
+}
+
+// checkEnvironment finds variables that look like settings and are none. A misspelt setting that is ignored leaves the
+// default in force, such as an empty SQLite file instead of the database.
+func (p *program) checkEnvironment(s *settings, known []definition) {
+	if p.environ == nil {
+		return
+	}
+	var names []string
+	for _, d := range known {
+		names = append(names, variableName(d.name))
+		if d.secret {
+			names = append(names, variableName(d.name)+"_FILE")
+		}
+	}
+	var unknown []string
+	for _, entry := range p.environ() {
+		name, value, _ := strings.Cut(entry, "=")
+		switch {
+		case !strings.HasPrefix(name, environmentPrefix), slices.Contains(names, name), slices.Contains(testVariables, name):
+		case serviceVariable.MatchString(name), servicePort.MatchString(name) && strings.HasPrefix(value, "tcp://"):
+		default:
+			unknown = append(unknown, name)
+		}
+	}
+	slices.Sort(unknown)
+	for _, name := range slices.Compact(unknown) {
+		s.faults = append(s.faults, fmt.Sprintf("%s: there is no such setting%s", name, hint(name, names)))
+	}
+}
+
+// hint completes a sentence about an unknown name: the way out for a file of what is no secret, or else the nearest name.
+func hint(name string, known []string) string {
+	for _, suffix := range []string{"_FILE", "-file"} {
+		if base, found := strings.CutSuffix(name, suffix); found && slices.Contains(known, base) {
+			return fmt.Sprintf(": only a secret may be given as a file, so set %s itself", base)
+		}
+	}
+	if near := nearest(name, known); near != "" {
+		return fmt.Sprintf("; did you mean %s?", near)
+	}
+	return `; "xenoauth serve --help" lists the settings`
+}
+
+// nearest is the known name that differs least from name, or "" if all of them differ in more than half. Case, - and _ do
+// not count as a difference.
+func nearest(name string, known []string) string {
+	plain := func(text string) string {
+		return strings.TrimPrefix(strings.ReplaceAll(strings.ToLower(text), "-", "_"), "xenoauth_")
+	}
+	best, least := "", len(name)
+	for _, candidate := range known {
+		a, b := plain(name), plain(candidate)
+		if d := distance(a, b); d < least && d <= max(len(a), len(b))/2 {
+			best, least = candidate, d
+		}
+	}
+	return best
+}
+
+// distance is how many characters must be inserted, removed, replaced or swapped with their neighbour to make one text
+// of the other.
+func distance(a, b string) int {
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		rows[i][0] = i
+	}
+	for j := range b {
+		rows[0][j+1] = j + 1
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			replaced := rows[i-1][j-1]
+			if a[i-1] != b[j-1] {
+				replaced++
+			}
+			rows[i][j] = min(rows[i-1][j]+1, rows[i][j-1]+1, replaced)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
+			}
+		}
+	}
+	return rows[len(a)][len(b)]
+}
