@@ -106,7 +106,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	}
 	for _, want := range []string{
 		"settings need mending", `line 1: there is no setting "lissten"`, "line 2: not a setting", "signup (from signup in ", "line 4: signup is set twice",
-		`line 5: there is no setting "config"`, "database-url (from XENOAUTH_DATABASE_URL): not a well-formed address",
+		`line 5: there is no setting "config"`, "database-url (from XENOAUTH_DATABASE_URL): the Postgres URL is malformed",
 		"trusted-proxies (from XENOAUTH_TRUSTED_PROXIES): \"somewhere\"", "token-prefix (from XENOAUTH_TOKEN_PREFIX)", "listen (from --listen): \"nowhere\"",
 		"ops-listen (from --ops-listen): \"host\"", "issuer (from --issuer)", "code-lifetime (from --code-lifetime): \"11m\"", "token-limit (from --token-limit)",
 		"migrate (from --migrate): \"perhaps\"", "default-plan (from --default-plan)", "scopes (from --scopes)", "log-level (from --log-level)", "log-format (from --log-format)",
@@ -130,7 +130,7 @@ func TestIssuer(t *testing.T) {
 	for text, good := range map[string]bool{
 		"https://auth.example.com": true, "https://auth.example.com:8443": true, "http://localhost:8080": true, "http://127.0.0.1": true, "http://[::1]:8080": true,
 		"https://auth.example.com/": false, "https://auth.example.com/x": false, "https://auth.example.com?x": false, "https://u@auth.example.com": false,
-		"https://auth.example.com:443": false, "http://localhost:80": false, "https://AUTH.example.com": false, "http://auth.example.com": false,
+		"https://auth.example.com:443": false, "https://auth.example.com:99999": false, "https://auth.example.com:0": false, "http://localhost:80": false, "https://AUTH.example.com": false, "http://auth.example.com": false,
 		"auth.example.com": false, "ftp://auth.example.com": false, "https://": false, "https://auth.example.com#": false,
 	} {
 		if err := checkIssuer(text); (err == nil) != good {
@@ -144,6 +144,52 @@ func TestIssuer(t *testing.T) {
 		if err := s.err(); (err != nil) != required {
 			t.Errorf("listen %s without an issuer: %v", listen, err)
 		}
+	}
+}
+
+// TestSettingFaults: each wrong value is answered by its own fault, once, with what to write instead, and without a
+// password.
+func TestSettingFaults(t *testing.T) {
+	t.Parallel()
+	const postgres = "--database-url=postgres://u:hunter2@127.0.0.1:1/d"
+	for arg, want := range map[string]string{
+		"--issuer=https://bücher.example":                                 `browsers send it as xn--…: write https://xn--bcher-kva.example`,
+		"--issuer=https://BÜCHER.example:8443":                            `write https://xn--bcher-kva.example:8443`,
+		"--issuer=https://-ü-.example":                                    "no valid international name",
+		"--issuer=https://auth.example:99999":                             "the port must be a number from 1 to 65535",
+		"--code-lifetime=60":                                              "not a time between 1s and 10m: use a number and a unit, for example 1m30s",
+		"--retention-grace=1m":                                            "between 10m and 8760h: use a number and a unit, for example 10m",
+		"--key-rotation=1x":                                               "not a time of at least 48h: use for example 400d or 48h",
+		"--key-rotation=0":                                                "keys do change",
+		"--token-prefix=XNO":                                              `): credential prefix "XNO"`,
+		postgres + "?sslmode=requires":                                    "sslmode in the Postgres URL must be disable, allow, prefer, require, verify-ca or verify-full",
+		postgres + "?pool_max_conns=abc":                                  "pool_max_conns in the Postgres URL must be a whole number of connections, 1 or more",
+		postgres + "?pool_max_conns=0":                                    "pool_max_conns in the Postgres URL must be a whole number of connections, 1 or more",
+		postgres + "?pool_max_conn_lifetime=1y":                           "pool_max_conn_lifetime in the Postgres URL must be a time, such as 30m",
+		postgres + "?connect_timeout=soon":                                "invalid connect_timeout",
+		postgres + "?target_session_attrs=rw":                             "unknown target_session_attrs value: rw",
+		postgres + "?sslmode=verify-full&sslrootcert=/none":               "open /none: no such file",
+		postgres + "?default_query_exec_mode=simple_protocol":             "simple_protocol is not supported",
+		"--database-url=postgres://u:hunter2@127.0.0.1:99999/d":           "the port in the Postgres URL must be a number from 1 to 65535",
+		"--database-url=postgres://u:hunter2@127.0.0.1:5432x/d":           "the port in the Postgres URL is not a number",
+		"--database-url=postgres://u:/hunter2@127.0.0.1/d":                "percent-encode",
+		"--database-url=postgres://u:12/hunter2@127.0.0.1/d":              "percent-encode",
+		"--database-url=postgres://u:12?hunter2@127.0.0.1/d":              "percent-encode",
+		"--database-url=postgres://u:12#hunter2@127.0.0.1/d":              "percent-encode",
+		"--database-url=postgres://u:hunter2 %zz@127.0.0.1/d":             "percent-encode special characters in the password",
+		"--database-url=mysql://u:hunter2@127.0.0.1/d":                    "use sqlite:PATH or postgres://USER@HOST/DATABASE",
+		"--database-url=host=127.0.0.1 user=u password=hunter2 dbname=db": "use sqlite:PATH or postgres://USER@HOST/DATABASE",
+	} {
+		t.Run(arg, func(t *testing.T) {
+			t.Parallel()
+			r := line{env: map[string]string{"XENOAUTH_DATABASE_URL": "sqlite:" + filepath.Join(t.TempDir(), "none", "x.db")}}.run(t, "serve", arg)
+			if r.code != exitUsage || !strings.Contains(r.stderr, "a setting needs mending: ") || !strings.Contains(r.stderr, want) {
+				t.Errorf("exit %d, %q; want one fault that says %q", r.code, r.stderr, want)
+			}
+			if strings.Contains(r.stderr, "hunter2") {
+				t.Errorf("the password is shown: %s", r.stderr)
+			}
+		})
 	}
 }
 

@@ -13,8 +13,9 @@ func (s *settings) userTokens() issuer.UserTokenOptions {
 	if o.Algorithm == "HS256" && o.Secret == "" && !s.values["user-token-secret"].unread {
 		s.fault("user-token-alg", "HS256 needs a secret that the verifiers share: name its file in XENOAUTH_USER_TOKEN_SECRET_FILE")
 	}
-	if o.KeyInterval = s.period("key-rotation", 2*issuer.KeyLead); o.KeyInterval == 0 {
-		s.fault("key-rotation", "keys do change: use a time of at least %s, such as 30d", 2*issuer.KeyLead)
+	faults := len(s.faults)
+	if o.KeyInterval = s.period("key-rotation", 2*issuer.KeyLead); o.KeyInterval == 0 && len(s.faults) == faults {
+		s.fault("key-rotation", "keys do change: use a time of at least %s, such as 30d", brief(2*issuer.KeyLead))
 	}
 	if o.MaxAge = s.period("user-token-max-age", time.Hour); o.MaxAge == 0 {
 		s.fault("user-token-max-age", "a log-in of a program does end: use a time of at least 1h, such as 90d")

@@ -13,10 +13,14 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+
+	"golang.org/x/net/idna"
 
 	"xenoauth/internal/directory"
 	"xenoauth/internal/scope"
 	"xenoauth/internal/secret"
+	"xenoauth/store/sqlstore"
 )
 
 // oneOf is a setting with few values.
@@ -32,9 +36,21 @@ func (s *settings) oneOf(name string, values ...string) string {
 func (s *settings) duration(name string, least, most time.Duration) time.Duration {
 	d, err := time.ParseDuration(s.text(name))
 	if err != nil || d < least || d > most {
-		s.fault(name, "%q is not a time between %s and %s: use for example 90s", s.text(name), least, most)
+		s.fault(name, "%q is not a time between %s and %s: use a number and a unit, for example %s", s.text(name), brief(least), brief(most), brief(min(max(least, 90*time.Second), most)))
 	}
 	return d
+}
+
+// brief is a time as people write it: 10m, not 10m0s.
+func brief(d time.Duration) string {
+	text := d.String()
+	if d != 0 && strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
 
 // period is a time that may also be given in days; 0 means none.
@@ -48,7 +64,7 @@ func (s *settings) period(name string, least time.Duration) time.Duration {
 		d = time.Duration(max(min(n, 1_000_000), -1)) * 24 * time.Hour
 	}
 	if err != nil || d != 0 && d < least || d > most {
-		s.fault(name, "%q is not a time of at least %s: use for example 400d or 48h", text, least)
+		s.fault(name, "%q is not a time of at least %s: use for example 400d or 48h", text, brief(least))
 	}
 	return d
 }
@@ -80,13 +96,10 @@ func (s *settings) databaseURL() string {
 		}
 		return text
 	}
-	u, err := url.Parse(text)
-	switch {
-	case err == nil && (u.Scheme == "postgres" || u.Scheme == "postgresql"):
-	case strings.HasPrefix(text, "postgres"):
-		s.fault("database-url", "not a well-formed address: percent-encode signs in the password, as in postgres://user:p%%40ss@host/database")
-	default:
+	if !strings.HasPrefix(text, "postgres:") && !strings.HasPrefix(text, "postgresql:") {
 		s.fault("database-url", "use sqlite:PATH or postgres://USER@HOST/DATABASE")
+	} else if err := sqlstore.CheckURL(text); err != nil {
+		s.fault("database-url", "%v", err)
 	}
 	return text
 }
@@ -116,7 +129,7 @@ func (s *settings) format() (secret.Format, []string) {
 	}
 	f, err := secret.NewFormat(prefixes...)
 	if err != nil {
-		s.fault("token-prefix", "%s", strings.ReplaceAll(err.Error(), "\n", "; "))
+		s.fault("token-prefix", "%s", strings.ReplaceAll(strings.ReplaceAll(err.Error(), "secret: ", ""), "\n", "; "))
 	}
 	return f, prefixes
 }
@@ -177,6 +190,18 @@ func checkIssuer(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return fmt.Errorf("%q is not an address: use for example https://auth.example.com", text)
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return fmt.Errorf("%q: the port must be a number from 1 to 65535", text)
+		}
+	}
+	if strings.IndexFunc(u.Host, func(r rune) bool { return r > unicode.MaxASCII }) >= 0 {
+		ascii, err := idna.Lookup.ToASCII(u.Hostname())
+		if err != nil {
+			return fmt.Errorf("%q: the host is not ASCII, and is no valid international name either", text)
+		}
+		return fmt.Errorf("%q: the host is not ASCII, and browsers send it as xn--…: write %s", text, u.Scheme+"://"+strings.Replace(u.Host, u.Hostname(), ascii, 1))
 	}
 	plain := u.Scheme + "://" + strings.ToLower(u.Host)
 	if u.Port() == map[string]string{"https": "443", "http": "80"}[u.Scheme] {

@@ -31,15 +31,11 @@ var postgresTimeouts = map[string]string{
 
 // openPostgres makes a pool. It connects to nothing yet.
 func openPostgres(databaseURL string, o Options) (*postgresDB, error) {
-	config, err := pgxpool.ParseConfig(databaseURL)
+	config, err := parsePostgres(databaseURL)
 	if err != nil {
-		// The parser's error repeats parts of the URL.
-		return nil, errors.New("open database: the Postgres URL is malformed: want postgres://USER:PASSWORD@HOST:PORT/DATABASE, special characters percent-encoded")
+		return nil, fmt.Errorf("open database: %w", err)
 	}
 	conn := config.ConnConfig
-	if conn.DefaultQueryExecMode == pgx.QueryExecModeSimpleProtocol {
-		return nil, errors.New("open database: default_query_exec_mode=simple_protocol in the Postgres URL is not supported")
-	}
 	for name, value := range postgresTimeouts {
 		if _, set := conn.RuntimeParams[name]; !set {
 			conn.RuntimeParams[name] = value
