@@ -110,8 +110,11 @@ type Keys interface {
 	EnsureKey(ctx context.Context, name string, candidate []byte) ([]byte, error)
 }
 
-// Page bounds a list: at most Limit rows (1 to 500; 0 means 100) after the row with id After ("" for the first).
+// Page is a part of a list: at most Limit rows (1 to 500; 0 means 100) after the row with id After ("" for the first).
+// Empty fields below do not narrow the list.
 type Page struct {
-	After string
-	Limit int
+	After   string
+	Limit   int
+	Account string // only rows of this account; users and accounts have no such filter
+	Search  string // only rows with this in name, e-mail address or id; the case of ASCII letters does not matter
 }

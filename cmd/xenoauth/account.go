@@ -55,9 +55,9 @@ func (p *program) accountList() *cobra.Command {
 		Example: "  xenoauth account list",
 		Args:    arguments(),
 	}
-	asJSON := jsonFlag(cmd)
+	asJSON, l := jsonFlag(cmd), listFlags(cmd, "name or id")
 	cmd.RunE = p.with(func(ctx context.Context, o *office, _ []string) error {
-		accounts, err := everyPage(ctx, o.store.ListAccounts, func(a store.Account) string { return a.ID })
+		accounts, err := list(ctx, p, l, "", o.store.ListAccounts, func(a store.Account) string { return a.ID })
 		if err != nil {
 			return fmt.Errorf("list accounts: %w", err)
 		}

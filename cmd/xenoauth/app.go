@@ -164,25 +164,18 @@ func (p *program) appList() *cobra.Command {
 		Args:    arguments(),
 	}
 	owner := cmd.Flags().String("owner", "", "only the apps of this `ACCOUNT_OR_EMAIL`")
-	asJSON := jsonFlag(cmd)
+	asJSON, l := jsonFlag(cmd), listFlags(cmd, "name or client id")
 	cmd.RunE = p.with(func(ctx context.Context, o *office, _ []string) error {
-		only := ""
-		if *owner != "" {
-			account, err := o.directory.ResolveAccount(ctx, *owner)
-			if err != nil {
-				return err
-			}
-			only = account.ID
-		}
-		apps, err := o.directory.Apps(ctx, "")
+		only, err := o.onlyAccount(ctx, *owner)
 		if err != nil {
 			return err
 		}
+		apps, err := list(ctx, p, l, only, o.store.ListApps, func(a store.App) string { return a.ID })
+		if err != nil {
+			return fmt.Errorf("list apps: %w", err)
+		}
 		views, rows := []appView{}, [][]string{}
 		for _, a := range apps {
-			if only != "" && a.AccountID != only {
-				continue
-			}
 			v := viewApp(a)
 			views = append(views, v)
 			rows = append(rows, []string{v.ClientID, v.Name, v.AccountName, yesNo(v.Confidential), yesNo(v.Verified), yesNo(v.Suspended), v.CreatedAt.String()})

@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"slices"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -105,17 +105,16 @@ func (p *program) botList() *cobra.Command {
 		Args:    arguments(),
 	}
 	account := cmd.Flags().String("account", "", "only the bots of this `ACCOUNT_OR_EMAIL`")
-	asJSON := jsonFlag(cmd)
+	asJSON, l := jsonFlag(cmd), listFlags(cmd, "name, id or API key")
 	cmd.RunE = p.with(func(ctx context.Context, o *office, _ []string) error {
 		only, err := o.onlyAccount(ctx, *account)
 		if err != nil {
 			return err
 		}
-		bots, err := o.directory.Bots(ctx, "")
+		bots, err := list(ctx, p, l, only, o.store.ListBots, func(b store.Bot) string { return b.ID })
 		if err != nil {
-			return err
+			return fmt.Errorf("list bots: %w", err)
 		}
-		bots = slices.DeleteFunc(bots, func(b store.Bot) bool { return only != "" && b.AccountID != only })
 		secrets, err := o.store.SecretsByClients(ctx, mapped(bots, func(b store.Bot) string { return b.APIKey }))
 		if err != nil {
 			return err

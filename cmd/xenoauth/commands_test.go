@@ -419,3 +419,29 @@ func TestDatabaseDown(t *testing.T) {
 		t.Errorf("exit %d, %q", r.code, r.stderr)
 	}
 }
+
+// TestListInParts: a list ends at --limit and names how to go on, continues --after an id, is narrowed by --search, and is whole
+// with --limit 0.
+func TestListInParts(t *testing.T) {
+	t.Parallel()
+	l := on(dbtest.SQLite(t))
+	l.ok(t, nil, "migrate", "up")
+	for i := range 5 {
+		l.with("correct horse battery").ok(t, nil, "user", "add", fmt.Sprintf("user%d@example.org", i), "--password-stdin")
+	}
+	var first, rest, found, all []struct{ ID, Email string }
+	r := l.ok(t, &first, "user", "list", "--limit", "3")
+	if len(first) != 3 || !strings.Contains(r.stderr, "--after "+first[2].ID) {
+		t.Fatalf("three of five: %+v, and on standard error %q", first, r.stderr)
+	}
+	if r := l.ok(t, &rest, "user", "list", "--limit", "3", "--after", first[2].ID); len(rest) != 2 || r.stderr != "" {
+		t.Errorf("the other two: %+v, and on standard error %q", rest, r.stderr)
+	}
+	if l.ok(t, &found, "user", "list", "--search", "USER3"); len(found) != 1 || found[0].Email != "user3@example.org" {
+		t.Errorf("found by USER3: %+v", found)
+	}
+	if r := l.ok(t, &all, "user", "list", "--limit", "0"); len(all) != 5 || r.stderr != "" {
+		t.Errorf("all: %+v, and on standard error %q", all, r.stderr)
+	}
+	l.fails(t, exitUsage, "--limit", "app", "list", "--limit", "-1")
+}

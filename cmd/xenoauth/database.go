@@ -129,23 +129,6 @@ func (p *program) with(run func(ctx context.Context, o *office, args []string) e
 	})
 }
 
-// everyPage collects a list of the store that comes in pages; id gives the id of a row.
-func everyPage[T any](ctx context.Context, list func(context.Context, store.Page) ([]T, error), id func(T) string) ([]T, error) {
-	all := []T{}
-	page := store.Page{Limit: 500}
-	for {
-		rows, err := list(ctx, page)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, rows...)
-		if len(rows) < page.Limit {
-			return all, nil
-		}
-		page.After = id(rows[len(rows)-1])
-	}
-}
-
 // readLine reads what standard input holds: one value, with or without a line feed after it.
 func (p *program) readLine(what string) (string, error) {
 	const most = 64 << 10

@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"slices"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -134,17 +134,16 @@ func (p *program) keyList() *cobra.Command {
 		Args:    arguments(),
 	}
 	account := cmd.Flags().String("account", "", "only the keys of this `ACCOUNT_OR_EMAIL`")
-	asJSON := jsonFlag(cmd)
+	asJSON, l := jsonFlag(cmd), listFlags(cmd, "name or id")
 	cmd.RunE = p.with(func(ctx context.Context, o *office, _ []string) error {
 		only, err := o.onlyAccount(ctx, *account)
 		if err != nil {
 			return err
 		}
-		keys, err := o.directory.Keys(ctx, "")
+		keys, err := list(ctx, p, l, only, o.store.ListAPIKeys, func(k store.APIKey) string { return k.ID })
 		if err != nil {
-			return err
+			return fmt.Errorf("list API keys: %w", err)
 		}
-		keys = slices.DeleteFunc(keys, func(k store.APIKey) bool { return only != "" && k.AccountID != only })
 		secrets, err := o.store.SecretsByClients(ctx, mapped(keys, func(k store.APIKey) string { return k.ID }))
 		if err != nil {
 			return err

@@ -93,14 +93,15 @@ func (p *program) passwordFlag(cmd *cobra.Command) *string {
 
 func (p *program) userList() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "List all users",
-		Example: "  xenoauth user list --json",
-		Args:    arguments(),
+		Use:   "list",
+		Short: "List all users",
+		Example: `  xenoauth user list --search example.org
+  xenoauth user list --limit 0 --json`,
+		Args: arguments(),
 	}
-	asJSON := jsonFlag(cmd)
+	asJSON, l := jsonFlag(cmd), listFlags(cmd, "name, e-mail address or id")
 	cmd.RunE = p.with(func(ctx context.Context, o *office, _ []string) error {
-		users, err := everyPage(ctx, o.store.ListUsers, func(u store.User) string { return u.ID })
+		users, err := list(ctx, p, l, "", o.store.ListUsers, func(u store.User) string { return u.ID })
 		if err != nil {
 			return fmt.Errorf("list users: %w", err)
 		}

@@ -88,29 +88,13 @@ func (d *Directory) App(ctx context.Context, userID, appID string) (store.App, e
 	return a, nil
 }
 
-// Apps lists the apps of all accounts of which the user is an admin, newest first; for the operator (userID "") all
-// apps, in the order of their ids.
+// Apps lists the apps of all accounts of which the user is an admin, newest first.
 func (d *Directory) Apps(ctx context.Context, userID string) ([]store.App, error) {
-	if userID != "" {
-		apps, err := d.store.AppsByUser(ctx, userID)
-		if err != nil {
-			return nil, fmt.Errorf("list apps of user %s: %w", userID, err)
-		}
-		return apps, nil
+	apps, err := d.store.AppsByUser(ctx, userID)
+	if err != nil {
+		return nil, fmt.Errorf("list apps of user %s: %w", userID, err)
 	}
-	var all []store.App
-	p := store.Page{Limit: 500}
-	for {
-		apps, err := d.store.ListApps(ctx, p)
-		if err != nil {
-			return nil, fmt.Errorf("list apps: %w", err)
-		}
-		all = append(all, apps...)
-		if len(apps) < p.Limit {
-			return all, nil
-		}
-		p.After = apps[len(apps)-1].ID
-	}
+	return apps, nil
 }
 
 // UpdateApp replaces what a developer may edit. version is that of the app as it was shown: store.ErrConflict if

@@ -92,13 +92,9 @@ func (d *Directory) Bot(ctx context.Context, userID, ref string) (store.Bot, err
 	return b, nil
 }
 
-// Bots lists the bots of all accounts of which the user is an admin, newest first; for the operator (userID "") all of
-// them, in the order of their ids.
+// Bots lists the bots of all accounts of which the user is an admin, newest first.
 func (d *Directory) Bots(ctx context.Context, userID string) ([]store.Bot, error) {
-	if userID != "" {
-		return d.store.BotsByUser(ctx, userID)
-	}
-	return all(ctx, d.store.ListBots, func(b store.Bot) string { return b.ID })
+	return d.store.BotsByUser(ctx, userID)
 }
 
 // BotSecrets lists the API secrets with which the bot works now, newest first.

@@ -162,30 +162,9 @@ func (d *Directory) sees(ctx context.Context, userID, accountID, what, ref strin
 	return nil
 }
 
-// Keys lists the live API keys of all accounts of which the user is an admin, newest first; for the operator (userID "")
-// all of them, in the order of their ids.
+// Keys lists the live API keys of all accounts of which the user is an admin, newest first.
 func (d *Directory) Keys(ctx context.Context, userID string) ([]store.APIKey, error) {
-	if userID != "" {
-		return d.store.APIKeysByUser(ctx, userID)
-	}
-	return all(ctx, d.store.ListAPIKeys, func(k store.APIKey) string { return k.ID })
-}
-
-// all reads a list that comes in pages.
-func all[T any](ctx context.Context, list func(context.Context, store.Page) ([]T, error), id func(T) string) ([]T, error) {
-	var rows []T
-	p := store.Page{Limit: 500}
-	for {
-		page, err := list(ctx, p)
-		if err != nil {
-			return nil, err
-		}
-		rows = append(rows, page...)
-		if len(page) < p.Limit {
-			return rows, nil
-		}
-		p.After = id(page[len(page)-1])
-	}
+	return d.store.APIKeysByUser(ctx, userID)
 }
 
 // KeySecrets lists the credentials with which the key works now, newest first.

@@ -33,12 +33,13 @@ func (s *Store) AccountByID(ctx context.Context, id string) (a store.Account, er
 	return a, err
 }
 
-const selectAccounts = `SELECT ` + accountColumns + ` FROM accounts c WHERE c.deleted_at IS NULL AND c.id > $1 ORDER BY c.id LIMIT $2`
+var selectAccounts = `SELECT ` + accountColumns + ` FROM accounts c WHERE c.deleted_at IS NULL AND c.id > $1` +
+	searching("$3", "c.id", "c.name") + ` ORDER BY c.id LIMIT $2`
 
 // ListAccounts implements store.Accounts.
 func (s *Store) ListAccounts(ctx context.Context, p store.Page) (list []store.Account, err error) {
 	defer tried(&err, "list accounts")
-	return collect(ctx, s.read(), readAccount, selectAccounts, p.After, limit(p.Limit))
+	return collect(ctx, s.read(), readAccount, selectAccounts, p.After, limit(p.Limit), pattern(p.Search))
 }
 
 const (

@@ -108,12 +108,12 @@ func (s *Store) AppsByUser(ctx context.Context, userID string) (list []store.App
 	return collect(ctx, s.read(), readApp, selectAppsByUser, userID)
 }
 
-const selectAppsPage = selectApps + `a.id > $1 ORDER BY a.id LIMIT $2`
+var selectAppsPage = selectApps + `a.id > $1 AND ($3 = '' OR a.account_id = $3)` + searching("$4", "a.id", "a.name") + ` ORDER BY a.id LIMIT $2`
 
 // ListApps implements store.Apps.
 func (s *Store) ListApps(ctx context.Context, p store.Page) (list []store.App, err error) {
 	defer tried(&err, "list apps")
-	return collect(ctx, s.read(), readApp, selectAppsPage, p.After, limit(p.Limit))
+	return collect(ctx, s.read(), readApp, selectAppsPage, p.After, limit(p.Limit), p.Account, pattern(p.Search))
 }
 
 const (

@@ -66,7 +66,7 @@ func (s *Store) CreateBot(ctx context.Context, by store.Actor, b store.Bot, firs
 var (
 	selectBot        = selectBots + `(b.id = $2 OR b.api_key = $2)`
 	selectBotsByUser = selectBots + ofAdmin("b") + ` ORDER BY b.created_at DESC, b.id DESC`
-	selectBotsPage   = selectBots + `b.id > $2 ORDER BY b.id LIMIT $3`
+	selectBotsPage   = selectBots + `b.id > $2 AND ($4 = '' OR b.account_id = $4)` + searching("$5", "b.id", "b.api_key", "u.name") + ` ORDER BY b.id LIMIT $3`
 )
 
 // BotByID implements store.Bots.
@@ -85,7 +85,7 @@ func (s *Store) BotsByUser(ctx context.Context, userID string) (list []store.Bot
 // ListBots implements store.Bots.
 func (s *Store) ListBots(ctx context.Context, p store.Page) (list []store.Bot, err error) {
 	defer tried(&err, "list bots")
-	return collect(ctx, s.read(), readBot, selectBotsPage, s.micros(), p.After, limit(p.Limit))
+	return collect(ctx, s.read(), readBot, selectBotsPage, s.micros(), p.After, limit(p.Limit), p.Account, pattern(p.Search))
 }
 
 const selectAccountOfBot = `SELECT b.account_id FROM bots b JOIN users u ON u.id = b.id WHERE b.id = $1 AND u.deleted_at IS NULL`

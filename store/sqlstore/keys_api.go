@@ -123,7 +123,7 @@ func ofAdmin(table string) string {
 var (
 	selectAPIKey        = selectKeys + `k.id = $2`
 	selectAPIKeysByUser = selectKeys + ofAdmin("k") + ` ORDER BY k.created_at DESC, k.id DESC`
-	selectAPIKeysPage   = selectKeys + `k.id > $2 ORDER BY k.id LIMIT $3`
+	selectAPIKeysPage   = selectKeys + `k.id > $2 AND ($4 = '' OR k.account_id = $4)` + searching("$5", "k.id", "k.name") + ` ORDER BY k.id LIMIT $3`
 )
 
 // APIKeysByUser implements store.APIKeys.
@@ -135,7 +135,7 @@ func (s *Store) APIKeysByUser(ctx context.Context, userID string) (list []store.
 // ListAPIKeys implements store.APIKeys.
 func (s *Store) ListAPIKeys(ctx context.Context, p store.Page) (list []store.APIKey, err error) {
 	defer tried(&err, "list API keys")
-	return collect(ctx, s.read(), readKey, selectAPIKeysPage, s.micros(), p.After, limit(p.Limit))
+	return collect(ctx, s.read(), readKey, selectAPIKeysPage, s.micros(), p.After, limit(p.Limit), p.Account, pattern(p.Search))
 }
 
 const revokeAPIKey = `UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING account_id`

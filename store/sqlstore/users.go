@@ -62,12 +62,14 @@ func (s *Store) UserByEmail(ctx context.Context, email string) (u store.User, er
 	return u, err
 }
 
-const selectUsers = `SELECT ` + userColumns + ` FROM users u WHERE u.deleted_at IS NULL AND u.bot = 0 AND u.id > $1 ORDER BY u.id LIMIT $2`
+// A search reads on along the key until the page is full: its cost grows with the table.
+var selectUsers = `SELECT ` + userColumns + ` FROM users u WHERE u.deleted_at IS NULL AND u.bot = 0 AND u.id > $1` +
+	searching("$3", "u.id", "u.email", "u.name") + ` ORDER BY u.id LIMIT $2`
 
 // ListUsers implements store.Users.
 func (s *Store) ListUsers(ctx context.Context, p store.Page) (list []store.User, err error) {
 	defer tried(&err, "list users")
-	return collect(ctx, s.read(), readUser, selectUsers, p.After, limit(p.Limit))
+	return collect(ctx, s.read(), readUser, selectUsers, p.After, limit(p.Limit), pattern(p.Search))
 }
 
 const (

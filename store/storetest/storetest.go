@@ -39,6 +39,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"page values", testPageValues},
 		{"usage and keys", testUsageAndKeys},
 		{"audit", testAudit},
+		{"search", testSearch},
 		{"upkeep", testUpkeep},
 		{"sweeping at once", testSweepAtOnce},
 		{"limits", testLimits},

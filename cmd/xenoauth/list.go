@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"xenoauth/store"
+)
+
+// listDefault is how many rows a list has unless --limit asks for more.
+const listDefault = 100
+
+// listing is what the flags of a list ask for.
+type listing struct {
+	limit  int // 0: all
+	after  string
+	search string
+}
+
+// listFlags adds the flags that every list of a growing table has. what names the columns that --search looks at.
+func listFlags(cmd *cobra.Command, what string) *listing {
+	l := &listing{}
+	flags := cmd.Flags()
+	flags.IntVar(&l.limit, "limit", listDefault, "at most this many; 0 for all")
+	flags.StringVar(&l.after, "after", "", "continue after this `ID`, the last of the list before")
+	flags.StringVar(&l.search, "search", "", "only those with `TEXT` in "+what)
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if l.limit < 0 {
+			return misuse("--limit is how many rows to list, or 0 for all")
+		}
+		return nil
+	}
+	return l
+}
+
+// list reads what the flags ask for, page by page; id gives the id of a row. A list that goes on is said so on standard error.
+func list[T any](ctx context.Context, p *program, l *listing, account string, page func(context.Context, store.Page) ([]T, error), id func(T) string) ([]T, error) {
+	const most = 500
+	all := []T{}
+	next := store.Page{After: l.after, Account: account, Search: l.search}
+	for {
+		next.Limit = most
+		if l.limit > 0 { // one more tells whether the list goes on
+			next.Limit = min(most, l.limit+1-len(all))
+		}
+		rows, err := page(ctx, next)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, rows...)
+		switch {
+		case l.limit > 0 && len(all) > l.limit:
+			all = all[:l.limit]
+			fmt.Fprintf(p.stderr, "There are more. Continue with --after %s, narrow the list with --search, or list all with --limit 0.\n", id(all[len(all)-1]))
+			return all, nil
+		case len(rows) < next.Limit:
+			return all, nil
+		}
+		next.After = id(rows[len(rows)-1])
+	}
+}
