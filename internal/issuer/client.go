@@ -35,7 +35,7 @@ func (i *Issuer) clientToken(ctx context.Context, tgr *oauth2.TokenGenerateReque
 		return i.store.CreateClientToken(ctx, token)
 	})
 	if errors.Is(err, store.ErrEnded) {
-		return nil, Errorf(InvalidClient, "client authentication failed").because(err)
+		return nil, ClientRefused(true, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("create token of app %s: %w", app.ID, err)
@@ -71,15 +71,11 @@ func (i *Issuer) clientScopes(app *store.App, asked string) (scope.Set, error) {
 	return want, nil
 }
 
-// canonical parses a scope parameter, which must name at least one, and replaces aliases.
+// canonical reads a scope parameter, which is not empty, by the names of the catalogue.
 func (i *Issuer) canonical(asked string) (scope.Set, error) {
-	set, err := scope.ParseSet(asked)
-	if err != nil || set.Len() == 0 {
-		return scope.Set{}, Errorf(InvalidScope, "scope is malformed: it is a list of names separated by spaces").because(err)
+	known, fault := i.catalogue.Ask(asked)
+	if fault != "" {
+		return scope.Set{}, Errorf(InvalidScope, "%s", fault)
 	}
-	known, unknown := i.catalogue.Canonical(set)
-	if len(unknown) > 0 {
-		return scope.Set{}, Errorf(InvalidScope, "scope names an unknown scope; the metadata lists the known ones")
-	}
-	return known, nil
+	return known.Scopes, nil
 }

@@ -40,6 +40,16 @@ func Errorf(code, format string, args ...any) *Error {
 	return &Error{Code: code, Description: fmt.Sprintf(format, args...)}
 }
 
+// ClientRefused is the one answer to a client that is not proven, to the byte, whether its id is unknown, its app is
+// disabled or its secret is wrong. It depends on nothing but whether a secret was sent.
+func ClientRefused(secretSent bool, cause error) *Error {
+	description := "client authentication failed: client_secret is missing, and no active public app has this client_id"
+	if secretSent {
+		description = "client authentication failed: no active app or resource server has this client_id and client_secret"
+	}
+	return &Error{Code: InvalidClient, Description: description, Cause: cause}
+}
+
 // Error is for logs.
 func (e *Error) Error() string {
 	if e.Cause != nil {
