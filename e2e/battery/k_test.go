@@ -149,7 +149,8 @@ func TestBattery_K5(t *testing.T) {
 
 // TestBattery_K6: A confidential app sends no credentials: its client_id alone, an empty secret, Basic with an empty
 // secret, or nothing at all. 401 invalid_client with WWW-Authenticate: Basic realm="xenoauth" at every endpoint that
-// authenticates; a code sent along stays unspent.
+// authenticates; a code sent along stays unspent. The description says what is missing in the request, and where nothing was
+// sent, that the address is not read.
 func TestBattery_K6(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		for name, c := range map[string]struct {
@@ -166,6 +167,26 @@ func TestBattery_K6(t *testing.T) {
 			"Basic of two empty": {nil, []string{"Authorization", rig.Basic("", "")}},
 		} {
 			t.Run(name, func(t *testing.T) { eachProtected(t, r, c.form, c.headers, wantInvalidClient) })
+		}
+		described := func(headers []string, form url.Values, want string) {
+			t.Helper()
+			eachProtected(t, r, form, headers, func(t *testing.T, a rig.Answer) {
+				wantInvalidClient(t, a)
+				if got := a.String(t, "error_description"); !strings.Contains(got, want) {
+					t.Errorf("error_description = %q, want %q in it", got, want)
+				}
+			})
+		}
+		described(nil, nil, "client_id is missing; the address is not read")
+		described(nil, url.Values{"client_secret": {r.A.Secret}}, "client_id is missing; the address is not read")
+		described([]string{"Authorization", "Bearer x"}, nil, "a Bearer token does not authenticate a client")
+		described([]string{"Authorization", rig.Basic("", r.A.Secret)}, nil, "client_id is missing in the Authorization header")
+		described([]string{"Authorization", "Basic x"}, nil, "base64 of client_id:client_secret")
+		described([]string{"Authorization", "Digest x"}, nil, "must be Basic")
+		described(nil, url.Values{"client_id": {r.A.ID}, "client_assertion": {"x"}}, "client_assertion is not supported")
+		// What is stored makes no difference: an app that needs a secret is as unknown without one as an app that is not there.
+		for _, id := range []string{r.A.ID, "app_" + strings.Repeat("0", 22), "nope"} {
+			described(nil, url.Values{"client_id": {id}}, "client_secret is missing, and no active public app has this client_id")
 		}
 		code := r.LoggedIn(r.U).Code(r.A)
 		wantInvalidClient(t, r.Post("/oauth/token", url.Values{"client_id": {r.A.ID}, "code": {code}, "redirect_uri": {rig.CB}}))

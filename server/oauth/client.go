@@ -16,9 +16,11 @@ import (
 
 // authenticate is the one client authentication of all endpoints (RFC 6749 §2.3): client_secret_basic,
 // client_secret_post, and none for public apps. Credentials in a URL are never read, because URLs are logged. Two
-// methods in one request are refused: whichever is checked, the other one could belong to somebody else.
+// methods in one request are refused: whichever is checked, the other one could belong to another client. A Bearer
+// header is no client authentication and is ignored: interceptors of browser apps add one to every request.
 //
-// Failures are counted. Whoever fails too often is told to wait instead of what was wrong.
+// The description of a refusal says what is wrong with the form of the request. Past that there is one answer, which
+// does not depend on what is stored. Failures are counted: a caller that fails too often gets 429 instead.
 func (h *Handler) authenticate(r *http.Request, params web.Values) (store.Client, error) {
 	presented, err := readClient(r, params)
 	var client store.Client
@@ -26,7 +28,7 @@ func (h *Handler) authenticate(r *http.Request, params web.Values) (store.Client
 		client, err = h.verify.Client(r.Context(), presented)
 	}
 	if errors.Is(err, verify.ErrClient) {
-		err = errClient(err)
+		err = issuer.ClientRefused(len(presented.Secrets) > 0, err)
 	}
 	var refusal *issuer.Error
 	if errors.As(err, &refusal) && refusal.Code == issuer.InvalidClient {
@@ -40,23 +42,32 @@ func (h *Handler) authenticate(r *http.Request, params web.Values) (store.Client
 
 func readClient(r *http.Request, params web.Values) (verify.ClientCredentials, error) {
 	headers := r.Header.Values("Authorization")
+	if len(headers) > 1 {
+		return verify.ClientCredentials{}, issuer.Errorf(issuer.InvalidRequest, "several Authorization headers are sent; send one")
+	}
+	header := strings.Join(headers, "")
+	scheme, _, _ := strings.Cut(header, " ")
+	bearer := strings.EqualFold(scheme, "Bearer")
+	basic := header != "" && !bearer
 	bodySecret := params.Get("client_secret")
 	assertion := params.Get("client_assertion") != "" || params.Get("client_assertion_type") != ""
 	methods := 0
-	for _, used := range []bool{len(headers) > 0, bodySecret != "", assertion} {
+	for _, used := range []bool{basic, bodySecret != "", assertion} {
 		if used {
 			methods++
 		}
 	}
 	switch {
-	case len(headers) > 1 || methods > 1:
+	case methods > 1:
 		return verify.ClientCredentials{}, issuer.Errorf(issuer.InvalidRequest, "two methods of client authentication are used; use one")
 	case assertion:
-		return verify.ClientCredentials{}, errClient(nil)
-	case len(headers) == 1:
-		return readBasic(headers[0], params.Get("client_id"))
+		return verify.ClientCredentials{}, errClient("client_assertion is not supported; use client_secret_basic or client_secret_post")
+	case basic:
+		return readBasic(header, params.Get("client_id"))
+	case params.Get("client_id") == "" && bearer:
+		return verify.ClientCredentials{}, errClient("client_id is missing; the address is not read, and a Bearer token does not authenticate a client")
 	case params.Get("client_id") == "":
-		return verify.ClientCredentials{}, errClient(nil)
+		return verify.ClientCredentials{}, errClient("client_id is missing; the address is not read")
 	}
 	c := verify.ClientCredentials{ID: params.Get("client_id")}
 	if bodySecret != "" {
@@ -71,23 +82,23 @@ func readClient(r *http.Request, params web.Values) (verify.ClientCredentials, e
 func readBasic(header, bodyID string) (verify.ClientCredentials, error) {
 	scheme, encoded, _ := strings.Cut(header, " ")
 	if !strings.EqualFold(scheme, "Basic") {
-		return verify.ClientCredentials{}, errClient(nil)
+		return verify.ClientCredentials{}, errClient("the scheme of the Authorization header must be Basic; or send client_id and client_secret in the body")
 	}
-	raw, err := base64.StdEncoding.DecodeString(encoded)
-	if err != nil {
-		return verify.ClientCredentials{}, errClient(nil)
-	}
-	rawID, rawSecret, ok := strings.Cut(string(raw), ":")
-	if !ok {
-		return verify.ClientCredentials{}, errClient(nil)
+	raw, err := base64.StdEncoding.DecodeString(strings.TrimLeft(encoded, " ")) // RFC 9110 §11.4: one space or more
+	rawID, rawSecret, found := strings.Cut(string(raw), ":")
+	if err != nil || !found {
+		return verify.ClientCredentials{}, errClient("the Authorization header is not Basic followed by the base64 of client_id:client_secret")
 	}
 	id, err := url.QueryUnescape(rawID)
 	if err != nil {
 		id = rawID
 	}
+	if id == "" {
+		return verify.ClientCredentials{}, errClient("client_id is missing in the Authorization header")
+	}
 	// No client id has other characters; the store refuses to be asked for NUL and broken UTF-8.
 	if !printableASCII(id) {
-		return verify.ClientCredentials{}, errClient(nil)
+		return verify.ClientCredentials{}, issuer.ClientRefused(rawSecret != "", nil)
 	}
 	if bodyID != "" && bodyID != id {
 		return verify.ClientCredentials{}, issuer.Errorf(issuer.InvalidRequest, "client_id in the body is not the one of the Authorization header")
@@ -103,7 +114,7 @@ func readBasic(header, bodyID string) (verify.ClientCredentials, error) {
 	return c, nil
 }
 
-// errClient is the one answer to everybody who is not proven to be a client, to the byte.
-func errClient(cause error) error {
-	return &issuer.Error{Code: issuer.InvalidClient, Description: "client authentication failed", Cause: cause}
+// errClient refuses a request whose form alone cannot authenticate any client.
+func errClient(description string) *issuer.Error {
+	return issuer.Errorf(issuer.InvalidClient, "%s", description)
 }

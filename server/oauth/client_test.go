@@ -63,6 +63,7 @@ func FuzzReadBasic(f *testing.F) {
 // wrote says whether the header says exactly this: the id and each secret as they are, or decoded once.
 func wrote(header string, c verify.ClientCredentials) bool {
 	_, encoded, _ := strings.Cut(header, " ")
+	encoded = strings.TrimLeft(encoded, " ")
 	raw, err := base64.StdEncoding.DecodeString(encoded)
 	id, password, found := strings.Cut(string(raw), ":")
 	reads := func(text, as string) bool {
