@@ -147,7 +147,8 @@ func TestBattery_P7(t *testing.T) {
 }
 
 // TestBattery_P8: a verifier of 42 or 129 characters, with a character that is not allowed, or of one character, each with
-// the challenge that matches it: invalid_grant, no token.
+// the challenge that matches it: invalid_grant, no token; the description says which of them is wrong, instead of that the two
+// do not match.
 func TestBattery_P8(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		in := r.LoggedIn(r.U)
@@ -157,7 +158,15 @@ func TestBattery_P8(t *testing.T) {
 			v[:42] + "!", "x", strings.Repeat("v", 10<<10),
 		} {
 			code := in.Code(r.P, withChallenge(challengeOf(bad))...)
-			r.Exchange(r.P, code, "code_verifier", bad).WantGrantRefused(t)
+			a := r.Exchange(r.P, code, "code_verifier", bad)
+			a.WantGrantRefused(t)
+			want := "43 to 128 are allowed"
+			if strings.Trim(bad, "v"+v) != "" {
+				want = "characters outside the alphabet"
+			}
+			if got := a.String(t, "error_description"); bad != "x" && !strings.Contains(got, want) || strings.Contains(got, "match") {
+				t.Errorf("error_description = %q for %.50q, want %q in it", got, bad, want)
+			}
 			r.WantUnspent(code, 1)
 		}
 		if n := r.LiveGrants(r.U, r.P); n != 0 {

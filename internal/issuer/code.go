@@ -178,7 +178,7 @@ func (i *Issuer) replayed(ctx context.Context, by store.Actor, id store.LookupID
 	if err := i.store.EndCode(ctx, by, id); err != nil {
 		return fmt.Errorf("end what a replayed code produced: %w", err)
 	}
-	return Errorf(InvalidGrant, "code was used before; the tokens it produced are revoked")
+	return Errorf(InvalidGrant, "the code was used before, so the tokens that it gave are revoked; a page that runs its callback twice sends it twice")
 }
 
 // checkProof compares what must be repeated from the authorization request.
@@ -192,30 +192,36 @@ func checkProof(code store.Code, redirectURI, verifier string) error {
 		return Errorf(InvalidGrant, "code_verifier was sent, but the authorization request had no code_challenge")
 	case code.Challenge != "" && verifier == "":
 		return Errorf(InvalidGrant, "code_verifier is missing: the authorization request had a code_challenge")
-	case code.Challenge != "" && !verifies(code.Challenge, verifier):
+	case code.Challenge != "":
+		return checkVerifier(code.Challenge, verifier)
+	}
+	return nil
+}
+
+// checkVerifier checks the form of a verifier (RFC 7636 §4.1: 43 to 128 unreserved characters), whatever its challenge, so
+// that no app can have chosen one short enough to guess; then that it matches.
+func checkVerifier(challenge, verifier string) error {
+	if strings.ContainsFunc(verifier, func(c rune) bool { return !unreserved(c) }) {
+		return Errorf(InvalidGrant, "code_verifier has characters outside the alphabet: A-Z a-z 0-9 - . _ ~ are allowed (RFC 7636 section 4.1)")
+	}
+	if len(verifier) < 43 || len(verifier) > 128 {
+		return Errorf(InvalidGrant, "code_verifier has %d characters; 43 to 128 are allowed (RFC 7636 section 4.1)", len(verifier))
+	}
+	if !verifies(challenge, verifier) {
 		return Errorf(InvalidGrant, "code_verifier does not match the code_challenge")
 	}
 	return nil
 }
 
-// verifies checks an S256 challenge and the form of the verifier (RFC 7636 §4.1: 43 to 128 unreserved characters), so
-// that nobody can have chosen one short enough to guess.
+// verifies compares with an S256 challenge.
 func verifies(challenge, verifier string) bool {
-	if len(verifier) < 43 || len(verifier) > 128 {
-		return false
-	}
-	for _, c := range []byte(verifier) {
-		if !unreserved(c) {
-			return false
-		}
-	}
 	sum := sha256.Sum256([]byte(verifier))
 	want := base64.RawURLEncoding.EncodeToString(sum[:])
 	return subtle.ConstantTimeCompare([]byte(want), []byte(challenge)) == 1
 }
 
-func unreserved(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~", c) >= 0
+func unreserved(c rune) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("-._~", c)
 }
 
 // narrowResource gives the audience of a token: what the token request asks for, which must have been authorized, or
