@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"xenoauth/internal/scope"
@@ -21,7 +23,7 @@ type Request struct {
 	State        string
 	Challenge    string // PKCE S256 code_challenge or ""
 	Resource     string // RFC 8707, space-separated, "" if absent
-	Prompt       string // the prompt parameter, "" if absent
+	Prompt       string // the values of the prompt parameter, space-separated, "" if absent
 	Fault        string // protocol error that the app is told of once the browser has logged in; "" for a sound request
 	FaultDetail  string // its description
 	CreatedAt    time.Time
@@ -37,6 +39,15 @@ const (
 	DecisionAllow = "allow " // and the account's id after it
 	DecisionDeny  = "deny"
 )
+
+// Asks says whether the prompt parameter holds the value.
+func (r Request) Asks(prompt string) bool { return slices.Contains(strings.Fields(r.Prompt), prompt) }
+
+// NeedsLogIn says whether the request asks for a log-in that is newer than itself, and the session is not one (OpenID
+// Connect Core §3.1.2.1, prompt=login).
+func (r Request) NeedsLogIn(s Session) bool {
+	return r.Asks("login") && !s.CreatedAt.After(r.CreatedAt)
+}
 
 // Requests keeps authorization requests between their pages. They are short-lived and used once.
 type Requests interface {

@@ -16,7 +16,7 @@ import (
 
 // TestBattery_S1: a state of any text (1 byte, 2 kB, markup, line breaks with a header, emoji, &code=x, plus and its
 // encoding) comes back as it was after one decoding, from Allow, Deny, an error and a log-in in between; it never adds a
-// parameter or a header. One above 4 kB is refused and does not come back.
+// parameter or a header. One above 2 kB is refused and does not come back.
 func TestBattery_S1(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		in := r.LoggedIn(r.U)
@@ -58,7 +58,7 @@ func TestBattery_S1(t *testing.T) {
 				r.WantCode(b.Decide(b.Follow(back), "allow"), rig.CB, state)
 			})
 		}
-		long := in.Get(address(request(r.A, "state", strings.Repeat("s", 4097))))
+		long := in.Get(address(request(r.A, "state", strings.Repeat("s", 2049))))
 		r.WantRedirectError(long, rig.CB, "invalid_request", "")
 	})
 }
@@ -116,8 +116,10 @@ func TestBattery_S3(t *testing.T) {
 	})
 }
 
-// TestBattery_S4: a scope that is unknown, not the app's, malformed, or endless: invalid_scope by redirect; scope written as
-// an array or object: invalid_request. Never the app's other scopes instead, and the same at the token endpoint. A scope that
+// TestBattery_S4: a scope that is unknown, not the app's, malformed, or endless: invalid_scope by redirect, and where commas
+// separate scopes, the description says that spaces do; scope written as an array or object: invalid_request. Standard scopes
+// that this server does not have (openid, offline_access, …) are left out of what was asked for, and the answer's scope says
+// so; alone they are invalid_scope, not the app's default. Never the app's other scopes instead, and the same at the token endpoint. A scope that
 // the app gave up while the person logged in or looked at the consent page: invalid_scope as soon as it would be granted.
 func TestBattery_S4(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
@@ -152,6 +154,18 @@ func TestBattery_S4(t *testing.T) {
 			r.WantRedirectError(in.Get(address(request(narrow, "scope", "-", name, "contacts"))), rig.CB, "invalid_request", "xyz")
 			r.WantRedirectError(in.Get(address(request(narrow, name, "faqs"))), rig.CB, "invalid_request", "xyz")
 			r.Token(narrow, "grant_type", "client_credentials", name, "contacts").WantRefused(t, http.StatusBadRequest, "invalid_request")
+		}
+		for _, a := range []rig.Answer{
+			r.Token(narrow, "grant_type", "client_credentials", "scope", "widgets,contacts"),
+			r.Token(narrow, "grant_type", "client_credentials", "scope", "contacts, faqs"),
+		} {
+			if got := a.String(t, "error_description"); !strings.Contains(got, "scopes are separated by spaces") {
+				t.Errorf("error_description = %q", got)
+			}
+		}
+		comma := in.Get(address(request(narrow, "scope", "widgets,contacts"))).Location(t).Query().Get("error_description")
+		if !strings.Contains(comma, "scopes are separated by spaces") {
+			t.Errorf("error_description = %q", comma)
 		}
 		wantNoTrace(t, r)
 		passing := r.AddApp("Passing", true, rig.CB)

@@ -19,6 +19,7 @@ type logInPage struct {
 	Email      string
 	Next       string
 	App        string // the app whose authorization request waits for the log-in
+	Again      bool   // it asks that its user, who is logged in, logs in again
 	Wrong      bool   // the e-mail address and the password do not belong together
 	Wait       string // too much has failed: what to do
 	SignUpOpen bool
@@ -32,11 +33,18 @@ func (h *Handler) ShowLogIn(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	keepOpener(w, next)
-	if web.VisitorOf(r.Context()) != nil {
-		web.Redirect(w, r, web.NextURL(next))
-		return nil
-	}
 	page := logInPage{Next: next}
+	if v := web.VisitorOf(r.Context()); v != nil {
+		again, err := h.mustLogInAgain(r, v, next)
+		if err != nil {
+			return err
+		}
+		if !again {
+			web.Redirect(w, r, web.NextURL(next))
+			return nil
+		}
+		page.Email, page.Again = v.User.Email, true
+	}
 	if hint, err := directory.NormalizeEmail(r.URL.Query().Get("login_hint")); err == nil {
 		page.Email = hint
 	}
@@ -109,6 +117,7 @@ func (h *Handler) renderLogIn(w http.ResponseWriter, r *http.Request, status int
 		return err
 	}
 	page.SignUpOpen = h.directory.SignUpOpen()
+	page.Again = page.Again || web.VisitorOf(r.Context()) != nil
 	return h.web.Render(w, r, status, "login", page)
 }
 
@@ -127,6 +136,18 @@ func (h *Handler) expectApp(w http.ResponseWriter, r *http.Request, next string)
 	}
 	web.AllowFormAction(w, redirect)
 	return app.Name, nil
+}
+
+// mustLogInAgain says whether next is a request that asks for a newer log-in than the visitor's.
+func (h *Handler) mustLogInAgain(r *http.Request, v *web.Visitor, next string) (bool, error) {
+	if !web.LeadsToApp(next) {
+		return false, nil
+	}
+	request, err := h.directory.ParkedRequest(r.Context(), next)
+	if errors.Is(err, directory.ErrRequestUnknown) {
+		return false, nil // the page after the log-in says so
+	}
+	return err == nil && request.NeedsLogIn(v.Session), err
 }
 
 // waiting finds the app of a parked request and the address that it is proven to have.

@@ -34,7 +34,7 @@ func (h *Handler) Authorize(w http.ResponseWriter, r *http.Request) error {
 	}
 	request := h.readRequest(params, app, redirect)
 	visitor := web.VisitorOf(r.Context())
-	if visitor == nil {
+	if visitor == nil || request.Asks("login") {
 		return h.sendToLogIn(w, r, redirect, request, params.Get("login_hint"))
 	}
 	return h.ask(w, r, visitor, request)
@@ -75,11 +75,12 @@ func (h *Handler) client(r *http.Request, params web.Values) (store.App, directo
 	return app, redirect, nil
 }
 
-// sendToLogIn parks the request and sends the browser to log in, from where it comes back by the request's id. What
+// sendToLogIn parks the request and sends the browser to log in, from where it comes back by the request's id: a browser
+// that is logged in as well, when the app asks for a new log-in (prompt=login). What
 // was wrong with the request is told after that, unless the app asked for no page at all (prompt=none). A hint that is an
 // e-mail address stands in the form already.
 func (h *Handler) sendToLogIn(w http.ResponseWriter, r *http.Request, redirect directory.ValidatedRedirect, request store.Request, hint string) error {
-	if request.Prompt == "none" && request.Fault == "" {
+	if request.Asks("none") {
 		return h.refuse(w, r, redirect, request.State, issuer.Errorf(issuer.LoginRequired, "the user is not logged in"))
 	}
 	id, err := h.directory.NewRequest(r.Context(), request, nil)
@@ -107,10 +108,10 @@ func (h *Handler) ask(w http.ResponseWriter, r *http.Request, visitor *web.Visit
 	if fault := overtaken(consent); fault != nil {
 		return h.refuse(w, r, consent.Redirect, request.State, fault)
 	}
-	if installation, ok := consent.Covered(); ok && request.Prompt != "consent" && request.Prompt != "select_account" {
+	if installation, ok := consent.Covered(); ok && !request.Asks("consent") && !request.Asks("select_account") {
 		return h.grant(w, r, visitor, consent, installation)
 	}
-	if request.Prompt == "none" {
+	if request.Asks("none") {
 		return h.refuse(w, r, consent.Redirect, request.State, issuer.Errorf(issuer.ConsentRequired, "the user has to be asked"))
 	}
 	return h.showConsent(w, r, visitor, consent)

@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 
 	"xenoauth/internal/directory"
@@ -11,32 +12,50 @@ import (
 	"xenoauth/store"
 )
 
-// maxState bounds what is kept and sent back for an app.
-const maxState = 4096
+// What is kept of a request is bounded, because any browser can be made to have one kept: all values of its row together,
+// and the state, which goes back to the app with every answer, beside the redirect URI that it goes to. In bytes.
+const (
+	maxKept      = 4096
+	maxState     = 2048
+	maxWithState = maxKept - 300 // redirect URI and state: the rest is for the app's id and the description of a fault
+)
 
 // readRequest reads the parameters beside client and address. A fault does not end the reading: it is part of the
-// request, because it is told to the app only after a log-in.
+// request, because it is told to the app only after a log-in. Nothing is kept of what is at fault.
 func (h *Handler) readRequest(params web.Values, app store.App, redirect directory.ValidatedRedirect) store.Request {
-	request := store.Request{
-		AppID:        app.ID,
-		RedirectURI:  redirect.URI(),
-		RedirectSent: redirect.Sent(),
-		ScopeAsked:   params.Get("scope"),
-		Prompt:       params.Get("prompt"),
-	}
+	request := store.Request{AppID: app.ID, RedirectURI: redirect.URI(), RedirectSent: redirect.Sent()}
 	// A state that was sent twice, or is too long to keep, is not sent back.
-	if len(params.All("state")) == 1 && len(params.Get("state")) <= maxState {
+	if len(params.All("state")) == 1 && len(params.Get("state")) <= stateLimit(redirect) {
 		request.State = params.Get("state")
 	}
-	if fault := h.readParameters(params, app, &request); fault != nil {
-		request.Fault, request.FaultDetail = fault.Code, fault.Description
-		request.ScopeAsked = ""
+	sound := request
+	fault := h.readParameters(params, app, stateLimit(redirect), &sound)
+	if fault == nil && kept(sound) > maxKept {
+		fault = issuer.Errorf(issuer.InvalidRequest, "the request is too long: redirect_uri, state, scope and resource may have %d bytes together", maxKept)
 	}
-	return request
+	if fault != nil {
+		request.Fault, request.FaultDetail = fault.Code, fault.Description
+		return request
+	}
+	return sound
+}
+
+// stateLimit is how long a state may be beside the redirect URI.
+func stateLimit(redirect directory.ValidatedRedirect) int {
+	return min(maxState, maxWithState-len(redirect.URI()))
+}
+
+// kept is how many bytes of a request's row are the request's own.
+func kept(r store.Request) int {
+	n := 0
+	for _, value := range []string{r.AppID, r.RedirectURI, r.Scope.String(), r.ScopeAsked, r.State, r.Challenge, r.Resource, r.Prompt, r.Fault, r.FaultDetail} {
+		n += len(value)
+	}
+	return n
 }
 
 // readParameters fills in the request and returns the first fault.
-func (h *Handler) readParameters(params web.Values, app store.App, request *store.Request) *issuer.Error {
+func (h *Handler) readParameters(params web.Values, app store.App, stateLimit int, request *store.Request) *issuer.Error {
 	for _, name := range params.Repeated() {
 		if known(name) && name != "resource" {
 			return issuer.Errorf(issuer.InvalidRequest, "%s is given more than once", name)
@@ -45,8 +64,8 @@ func (h *Handler) readParameters(params web.Values, app store.App, request *stor
 	if fault := listFault(params); fault != nil {
 		return fault
 	}
-	if len(params.Get("state")) > maxState {
-		return issuer.Errorf(issuer.InvalidRequest, "state is longer than %d bytes", maxState)
+	if len(params.Get("state")) > stateLimit {
+		return issuer.Errorf(issuer.InvalidRequest, "state is longer than %d bytes", stateLimit)
 	}
 	// A Xeno client never sends response_type (SEEDS.md §1).
 	if t := params.Get("response_type"); t != "" && t != "code" {
@@ -55,13 +74,11 @@ func (h *Handler) readParameters(params web.Values, app store.App, request *stor
 	if m := params.Get("response_mode"); m != "" && m != "query" {
 		return issuer.Errorf(issuer.InvalidRequest, "response_mode must be query")
 	}
-	switch request.Prompt {
-	case "", "none", "consent", "select_account":
-	default:
-		return issuer.Errorf(issuer.InvalidRequest, "prompt must be none, consent or select_account")
-	}
 	var fault *issuer.Error
-	if request.Scope, fault = h.readScope(params.Get("scope"), app); fault != nil {
+	if request.Prompt, fault = readPrompt(params.Get("prompt")); fault != nil {
+		return fault
+	}
+	if request.Scope, request.ScopeAsked, fault = h.readScope(params.Get("scope"), app); fault != nil {
 		return fault
 	}
 	if request.Challenge, fault = readChallenge(params, app); fault != nil {
@@ -70,6 +87,27 @@ func (h *Handler) readParameters(params web.Values, app store.App, request *stor
 	resources, fault := readResources(params)
 	request.Resource = strings.Join(resources, " ")
 	return fault
+}
+
+// promptValues are the values of prompt that are understood (OpenID Connect Core §3.1.2.1).
+var promptValues = []string{"none", "login", "consent", "select_account"}
+
+// readPrompt reads a list of values, separated by spaces, each of which counts once. none stands alone.
+func readPrompt(sent string) (string, *issuer.Error) {
+	var values []string
+	for _, value := range strings.Split(sent, " ") {
+		switch {
+		case value == "", slices.Contains(values, value):
+		case !slices.Contains(promptValues, value):
+			return "", issuer.Errorf(issuer.InvalidRequest, "prompt must be none, or a list of login, consent and select_account separated by spaces")
+		default:
+			values = append(values, value)
+		}
+	}
+	if len(values) > 1 && slices.Contains(values, "none") {
+		return "", issuer.Errorf(issuer.InvalidRequest, "prompt is none and something else; none stands alone")
+	}
+	return strings.Join(values, " "), nil
 }
 
 // known says whether a repeated parameter is one of ours; RFC 6749 §3.1 has unknown ones ignored.
@@ -93,28 +131,25 @@ func listFault(params web.Values) *issuer.Error {
 	return nil
 }
 
-// readScope gives the canonical scopes that are asked for: all the app's, when the parameter is absent (RFC 6749 §3.3).
-// Scopes that left the catalogue after the app registered them are none: the consent page could not say what they are.
-func (h *Handler) readScope(asked string, app store.App) (scope.Set, *issuer.Error) {
-	if asked == "" {
+// readScope gives the scopes that are asked for, and how they are spelled: all the app's, when the parameter is absent (RFC
+// 6749 §3.3). Scopes that left the catalogue after the app registered them are none: the consent page could not say what
+// they are.
+func (h *Handler) readScope(sent string, app store.App) (scope.Set, string, *issuer.Error) {
+	if sent == "" {
 		all := h.catalogue.Known(app.Scopes)
 		if all.Len() == 0 {
-			return scope.Set{}, issuer.Errorf(issuer.InvalidScope, "this app has registered no scope that still exists")
+			return scope.Set{}, "", issuer.Errorf(issuer.InvalidScope, "this app has registered no scope that still exists")
 		}
-		return all, nil
+		return all, "", nil
 	}
-	set, err := scope.ParseSet(asked)
-	if err != nil || set.Len() == 0 {
-		return scope.Set{}, issuer.Errorf(issuer.InvalidScope, "scope is malformed: it is a list of names separated by spaces")
+	asked, fault := h.catalogue.Ask(sent)
+	if fault != "" {
+		return scope.Set{}, "", issuer.Errorf(issuer.InvalidScope, "%s", fault)
 	}
-	canonical, unknown := h.catalogue.Canonical(set)
-	if len(unknown) > 0 {
-		return scope.Set{}, issuer.Errorf(issuer.InvalidScope, "scope names an unknown scope; the metadata lists the known ones")
+	if !app.Scopes.Covers(asked.Scopes) {
+		return scope.Set{}, "", issuer.Errorf(issuer.InvalidScope, "scope asks for what this app did not register")
 	}
-	if !app.Scopes.Covers(canonical) {
-		return scope.Set{}, issuer.Errorf(issuer.InvalidScope, "scope asks for what this app did not register")
-	}
-	return canonical, nil
+	return asked.Scopes, asked.Words, nil
 }
 
 // readChallenge takes S256 only, and never assumes a method (RFC 7636 §4.3 would assume plain).

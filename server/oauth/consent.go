@@ -33,6 +33,10 @@ func (h *Handler) ShowConsent(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}
+	if request.NeedsLogIn(visitor.Session) {
+		web.Redirect(w, r, "/login?next="+url.QueryEscape(id))
+		return nil
+	}
 	return h.ask(w, r, visitor, request)
 }
 

@@ -47,7 +47,7 @@ func (h *Handler) Metadata(w http.ResponseWriter, _ *http.Request) error {
 		RevocationAuth:        all,
 		IntrospectionAuth:     secrets,
 		ChallengeMethods:      []string{"S256"},
-		PromptValues:          []string{"none", "consent", "select_account"},
+		PromptValues:          promptValues,
 		IssuerParameter:       true,
 	})
 }
