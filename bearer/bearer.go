@@ -60,8 +60,9 @@ type Config struct {
 	ClientID     string
 	ClientSecret string `json:"-"`
 
-	// Audience, if set, must be among the token's audiences (RFC 8707), character by character. A token without any is
-	// then invalid, too.
+	// Audience, if set, must be among the token's audiences (RFC 8707; see Identity.IsFor). A token without any is then
+	// invalid too. If it is not set, Require refuses every token that is narrowed to audiences, except where a requirement
+	// names one by For: such a token is meant for another API.
 	Audience string
 
 	// HTTPClient makes the calls; nil: one of its own. Redirects are never followed and cookies never kept, whatever it
@@ -167,6 +168,7 @@ func newClient(given *http.Client) *http.Client {
 
 // Verify says whom a token stands for: ErrInvalid if it is not good (ErrExpired for a user token whose time is over), ErrUnavailable if nobody can tell, also when ctx
 // ends first. What can be no token by its form is ErrInvalid without a call.
+// Audiences are judged only if Config.Audience is set: a caller that does without Require looks at Identity.Audience.
 func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
 	if !wellFormed(token) {
 		return Identity{}, ErrInvalid
@@ -198,7 +200,7 @@ func (v *Verifier) introspect(ctx context.Context, k key, token string) (Identit
 		return Identity{}, err
 	}
 	// A refresh token asked about by its own app is active, but has no token type; one that is bound to a key has another.
-	if !a.active || !strings.EqualFold(a.tokenType, "Bearer") || !a.identity.meantFor(v.audience) {
+	if !a.active || !strings.EqualFold(a.tokenType, "Bearer") || v.audience != "" && !a.identity.IsFor(v.audience) {
 		v.cache.drop(k)
 		return Identity{}, ErrInvalid
 	}

@@ -33,9 +33,10 @@ func tokenOf(r *http.Request) (string, *refusal) {
 	return token, nil
 }
 
-// parseHeader reads "Bearer", in any case, one space and a token. It allocates nothing, however long the header is.
+// parseHeader reads "Bearer", in any case, one or more spaces (RFC 9110 §11.4) and a token. It allocates nothing, however long the header is.
 func parseHeader(header string) (string, bool) {
 	scheme, token, _ := strings.Cut(header, " ")
+	token = strings.TrimLeft(token, " ")
 	return token, strings.EqualFold(scheme, "Bearer") && wellFormed(token)
 }
 

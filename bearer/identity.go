@@ -3,6 +3,7 @@ package bearer
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -11,7 +12,7 @@ type Identity struct {
 	Subject      string    // the user's or bot's id; the app's or key's own for a token without a user
 	Username     string    // the user's e-mail address
 	Account      string    // the account that the token works in
-	Bot          string    // the bot, for a bot's token
+	Bot          string    // the bot, for a bot's token; "" for an integration token that stands for the account alone
 	ClientID     string    // the app that the token was given to; the API key that is the token or that got it; "" for a user token
 	Installation string    // the app's installation, which its removal ends
 	Scopes       []string  // what was granted, by the canonical names and with what that implies; roles for all but apps' tokens
@@ -36,9 +37,23 @@ func (id Identity) HasScope(name string) bool {
 // HasPermission says whether the token has the permission, such as "conversation:list".
 func (id Identity) HasPermission(name string) bool { return slices.Contains(id.Permissions, name) }
 
-// meantFor says whether the token is for this audience; "" is everybody's.
-func (id Identity) meantFor(audience string) bool {
-	return audience == "" || slices.Contains(id.Audience, audience)
+// IsFor reports whether the token was asked for this resource (RFC 8707). An origin with and without its trailing slash
+// is one resource (RFC 3986 §6.2.3); everything else is compared character by character.
+func (id Identity) IsFor(resource string) bool {
+	return slices.ContainsFunc(id.Audience, func(a string) bool { return sameResource(a, resource) })
+}
+
+// sameResource is a copy of SameResource of xenoauth/internal/scope, which this package cannot import.
+func sameResource(a, b string) bool {
+	return a == b || trimOrigin(a) == trimOrigin(b)
+}
+
+func trimOrigin(uri string) string {
+	_, rest, found := strings.Cut(uri, "://")
+	if found && len(rest) > 1 && strings.IndexAny(rest, "/?#") == len(rest)-1 && strings.HasSuffix(rest, "/") {
+		return strings.TrimSuffix(uri, "/")
+	}
+	return uri
 }
 
 // clone is a copy of the caller's own: answers are shared among requests.

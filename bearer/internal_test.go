@@ -7,7 +7,29 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"xenoauth/internal/scope"
 )
+
+// TestSameResource: the copy of the comparison of resources comes to the same result as the original.
+func TestSameResource(t *testing.T) {
+	uris := []string{"", "/", "https://", "https:///", "urn:a:b", "urn:a:b/"}
+	for _, origin := range []string{"https://api.test", "http://[::1]:80", "https://API.test", "x://y"} {
+		for _, end := range []string{"", "/", "//", "/a", "/a/", "?", "/?", "?q", "/?q", "#", "/#/", "?/"} {
+			uris = append(uris, origin+end)
+		}
+	}
+	for _, a := range uris {
+		for _, b := range uris {
+			if sameResource(a, b) != scope.SameResource(a, b) {
+				t.Errorf("%q and %q: %v, the server says %v", a, b, sameResource(a, b), scope.SameResource(a, b))
+			}
+		}
+	}
+	if !sameResource("https://api.test", "https://api.test/") || sameResource("https://api.test/a", "https://api.test/a/") {
+		t.Error("an origin and its slash are not told from a path and its slash")
+	}
+}
 
 // TestClocks: a kept answer is used only if neither clock finds it too old.
 func TestClocks(t *testing.T) {
@@ -68,7 +90,7 @@ func TestNothingStays(t *testing.T) {
 }
 
 // header is the grammar of what parseHeader reads (RFC 6750 §2.1, RFC 9110 §11.1).
-var header = regexp.MustCompile(`^[Bb][Ee][Aa][Rr][Ee][Rr] ([A-Za-z0-9\-._~+/]+=*)$`)
+var header = regexp.MustCompile(`^[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9\-._~+/]+=*)$`)
 
 func FuzzHeader(f *testing.F) {
 	for _, seed := range []string{

@@ -22,6 +22,9 @@ var (
 	// Clients of user tokens take 403 for the sign to use their refresh token.
 	expiredToken = &refusal{status: http.StatusForbidden, code: "invalid_token",
 		description: "Permission Denied: the user token has expired"}
+	// 403 and not 401, since the token is good: an app that asks for a resource each time would log in again and again.
+	narrowed = &refusal{status: http.StatusForbidden, code: "insufficient_scope",
+		description: "the access token is narrowed to resources, and this API does not name itself as one of them"}
 	unavailable = &refusal{status: http.StatusServiceUnavailable, code: "temporarily_unavailable",
 		description: "access tokens cannot be verified right now; try again in a few seconds"}
 )
@@ -63,9 +66,11 @@ func (v *Verifier) admit(r *http.Request, needs Requirement) (Identity, *refusal
 		return Identity{}, invalidToken
 	case err != nil:
 		return Identity{}, unavailable
+	case v.audience == "" && !needs.audience && len(id.Audience) > 0:
+		return Identity{}, narrowed
 	case !needs.met(r, id):
-		return Identity{}, &refusal{status: http.StatusForbidden, code: "insufficient_scope", scopes: needs.scopes,
-			description: "the access token may not do this; needed: " + needs.text}
+		return Identity{}, &refusal{status: http.StatusForbidden, code: "insufficient_scope", scopes: needs.missing(id),
+			description: "the access token may not do this, by its scope or by the role of its user; needed: " + needs.text}
 	}
 	return id, nil
 }

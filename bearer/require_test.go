@@ -43,7 +43,9 @@ func TestHowTokensAreSent(t *testing.T) {
 		"an empty header":           {with(""), 401, invalid, 0},
 		"the scheme alone":          {with("Bearer"), 401, invalid, 0},
 		"the scheme and a space":    {with("Bearer "), 401, invalid, 0},
-		"two spaces":                {with("Bearer  " + token), 401, invalid, 0},
+		"two spaces":                {with("Bearer  " + token), 200, "", 1},
+		"a space and a tab":         {with("Bearer \t" + token), 401, invalid, 0},
+		"spaces alone":              {with("Bearer   "), 401, invalid, 0},
 		"a tab":                     {with("Bearer\t" + token), 401, invalid, 0},
 		"a space after it":          {with("Bearer " + token + " "), 401, invalid, 0},
 		"two tokens in a header":    {with("Bearer " + token + ", Bearer " + token), 401, invalid, 0},
@@ -140,6 +142,8 @@ func TestRequirements(t *testing.T) {
 	admin := `{"active":true,"scope":"admin","client_id":"","sub":"u2","token_type":"Bearer","permissions":["user:fetch","user:fetch:self"]}`
 	guest := `{"active":true,"scope":"guest","sub":"u3","token_type":"bearer"}`
 	nobody := `{"active":true,"token_type":"Bearer","permissions":["user:fetch:self"]}`
+	bot := `{"active":true,"scope":"bot","sub":"b1","bot":"b1","token_type":"Bearer"}`
+	narrowed := strings.Replace(active, "{", `{"aud":"https://api.test",`, 1)
 	is := func(owner string) func(*http.Request) string { return func(*http.Request) string { return owner } }
 	scope := func(s string) string { return `Bearer realm="xenoauth", error="insufficient_scope", scope="` + s + `"` }
 	const noScope = `Bearer realm="xenoauth", error="insufficient_scope"`
@@ -151,11 +155,11 @@ func TestRequirements(t *testing.T) {
 		"nothing":                          {active, nil, ""},
 		"the scope":                        {active, []bearer.Requirement{bearer.Scope("contacts")}, ""},
 		"another scope":                    {active, []bearer.Requirement{bearer.Scope("faqs")}, scope("faqs")},
-		"one scope of two":                 {active, []bearer.Requirement{bearer.Scope("contacts"), bearer.Scope("faqs")}, scope("contacts faqs")},
+		"one scope of two":                 {active, []bearer.Requirement{bearer.Scope("contacts"), bearer.Scope("faqs"), bearer.Scope("faqs")}, scope("faqs")},
 		"part of a scope's name":           {active, []bearer.Requirement{bearer.Scope("contact")}, scope("contact")},
 		"the permission":                   {active, []bearer.Requirement{bearer.Permission("contact:list")}, ""},
 		"another permission":               {active, []bearer.Requirement{bearer.Permission("contact:delete")}, noScope},
-		"scope but not permission":         {active, []bearer.Requirement{bearer.Scope("contacts"), bearer.Permission("contact:delete")}, scope("contacts")},
+		"scope but not permission":         {active, []bearer.Requirement{bearer.Scope("contacts"), bearer.Permission("contact:delete")}, noScope},
 		"one of two":                       {active, []bearer.Requirement{bearer.AnyOf(bearer.Scope("faqs"), bearer.Permission("contact:list"))}, ""},
 		"none of two":                      {active, []bearer.Requirement{bearer.AnyOf(bearer.Permission("faq:x"), bearer.Scope("faqs"))}, scope("faqs")},
 		"a role above":                     {admin, []bearer.Requirement{bearer.Scope("agent"), bearer.Scope("guest"), bearer.Scope("bot")}, ""},
@@ -169,6 +173,17 @@ func TestRequirements(t *testing.T) {
 		"nobody is not oneself":            {nobody, []bearer.Requirement{bearer.Self(is(""), "user:fetch:self")}, noScope},
 		"oneself without the permission":   {guest, []bearer.Requirement{bearer.Self(is("u3"), "user:fetch:self")}, noScope},
 		"everybody needs more than self":   {member, []bearer.Requirement{bearer.Permission("user:fetch")}, noScope},
+		"a role that it has, not allowed":  {guest, []bearer.Requirement{bearer.Scope("guest"), bearer.Permission("contact:list")}, noScope},
+		"the bot":                          {bot, []bearer.Requirement{bearer.Bot("b1")}, ""},
+		"another bot":                      {bot, []bearer.Requirement{bearer.Bot("b2")}, noScope},
+		"the account, not the bot":         {admin, []bearer.Requirement{bearer.Bot("b1")}, noScope},
+		"the resource":                     {narrowed, []bearer.Requirement{bearer.For("https://api.test/"), bearer.Scope("contacts")}, ""},
+		"another resource":                 {narrowed, []bearer.Requirement{bearer.For("https://other.test")}, noScope},
+		"no resource":                      {active, []bearer.Requirement{bearer.For("https://api.test")}, noScope},
+		"narrowed, and none is named":      {narrowed, nil, noScope},
+		"narrowed, and a scope is named":   {narrowed, []bearer.Requirement{bearer.Scope("faqs")}, noScope},
+		"narrowed, and one may be named":   {narrowed, []bearer.Requirement{bearer.AnyOf(bearer.For("https://api.test"), bearer.Scope("contacts"))}, noScope},
+		"one of two resources":             {narrowed, []bearer.Requirement{bearer.AnyOf(bearer.For("https://other.test"), bearer.For("https://api.test"))}, ""},
 		"oneself or a scope, by the scope": {active, []bearer.Requirement{bearer.AnyOf(bearer.Self(is("u9"), "user:fetch:self"), bearer.Scope("contacts"))}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -196,6 +211,8 @@ func TestImpossibleRequirements(t *testing.T) {
 		"two scopes in one":             func() { bearer.Scope("contacts faqs") },
 		"a quote in a scope":            func() { bearer.Scope(`a"b`) },
 		"a permission without action":   func() { bearer.Permission("contact") },
+		"no bot":                        func() { bearer.Bot("") },
+		"no resource":                   func() { bearer.For("") },
 		"oneself without owner":         func() { bearer.Permission("user:fetch:self") },
 		"oneself of nothing":            func() { bearer.Self(owner, ":self") },
 		"oneself, said in short":        func() { bearer.Self(owner, "user:fetch") },

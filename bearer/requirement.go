@@ -6,11 +6,24 @@ import (
 	"strings"
 )
 
-// Requirement is what a route asks of a token, made by Scope, Permission, Self and AnyOf.
+// Requirement is what a route asks of a token, made by Scope, Permission, Self, Bot, For and AnyOf.
 type Requirement struct {
-	met    func(*http.Request, Identity) bool
-	text   string // what is needed, for the answer
-	scopes string // scopes that would do, for the challenge; "": none is known
+	met      func(*http.Request, Identity) bool
+	text     string   // what is needed, for the answer
+	scopes   []string // scopes that would do, for the challenge; empty: none is known
+	audience bool     // every token that meets it is for an audience that it names
+}
+
+// missing are the scopes for the challenge of RFC 6750 §3, without those that the token has: a client that is asked for
+// what it has would ask for it again and again.
+func (r Requirement) missing(id Identity) string {
+	var names []string
+	for _, name := range r.scopes {
+		if !id.HasScope(name) && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, " ")
 }
 
 // Scope requires a scope. Role scopes cascade: an admin's token has the scope agent. It panics if no scope can have this
@@ -20,7 +33,7 @@ func Scope(name string) Requirement {
 	return Requirement{
 		met:    func(_ *http.Request, id Identity) bool { return id.HasScope(name) },
 		text:   "scope " + name,
-		scopes: name,
+		scopes: []string{name},
 	}
 }
 
@@ -59,6 +72,27 @@ func Self(owner func(*http.Request) string, permission string) Requirement {
 	return needs
 }
 
+// Bot requires a token of the bot with this id. An integration token that was got with the account's key alone stands for
+// the account and is refused, whatever endpoint gave it. It panics if id is empty.
+func Bot(id string) Requirement {
+	mustName(id)
+	return Requirement{
+		met:  func(_ *http.Request, got Identity) bool { return got.Bot == id },
+		text: "a token of bot " + id,
+	}
+}
+
+// For requires a token that was asked for this resource (RFC 8707), where Config.Audience is not the same for all routes.
+// It panics if no resource can have this name.
+func For(resource string) Requirement {
+	mustName(resource)
+	return Requirement{
+		met:      func(_ *http.Request, id Identity) bool { return id.IsFor(resource) },
+		text:     "a token for " + resource,
+		audience: true,
+	}
+}
+
 // AnyOf requires one of several. It panics without any.
 func AnyOf(alternatives ...Requirement) Requirement {
 	alternatives = slices.Clone(alternatives)
@@ -67,12 +101,13 @@ func AnyOf(alternatives ...Requirement) Requirement {
 	}}
 	for _, a := range alternatives {
 		a.mustBeMade()
-		if one.scopes == "" {
+		if one.scopes == nil {
 			one.scopes = a.scopes
 		}
 		one.text = join(one.text, ", or ", a.text)
 	}
 	one.mustBeMade()
+	one.audience = !slices.ContainsFunc(alternatives, func(a Requirement) bool { return !a.audience })
 	return one
 }
 
@@ -84,7 +119,8 @@ func allOf(requirements []Requirement) Requirement {
 	}}
 	for _, a := range requirements {
 		a.mustBeMade()
-		all.scopes = join(all.scopes, " ", a.scopes)
+		all.scopes = append(all.scopes, a.scopes...)
+		all.audience = all.audience || a.audience
 		all.text = join(all.text, "; and ", a.text)
 	}
 	return all
@@ -92,7 +128,7 @@ func allOf(requirements []Requirement) Requirement {
 
 func (r Requirement) mustBeMade() {
 	if r.text == "" {
-		panic("bearer: an empty requirement; make it with Scope, Permission, Self or AnyOf")
+		panic("bearer: an empty requirement; make it with Scope, Permission, Self, Bot, For or AnyOf")
 	}
 }
 

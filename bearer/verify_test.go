@@ -73,7 +73,7 @@ func TestDeadTokens(t *testing.T) {
 		"a token bound to a key":  {strings.Replace(active, `"Bearer"`, `"DPoP"`, 1), ""},
 		"for no audience":         {active, "https://api.test"},
 		"for another audience":    {elsewhere, "https://api.test"},
-		"for one that is like it": {elsewhere, "https://other.test/"},
+		"for one that is like it": {elsewhere, "https://other.test/x"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v, told := verifier(t, says(c.answer), func(s *bearer.Config) { s.Audience = c.audience })

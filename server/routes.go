@@ -42,10 +42,11 @@ func (s *Server) routes(h rooms) http.Handler {
 	cors("POST", "/oauth/revoke", h.oauth.Revoke)
 	api("POST /oauth/introspect", h.oauth.Introspect)
 	cors("GET", "/.well-known/oauth-authorization-server", h.oauth.Metadata)
+	cors("GET", "/.well-known/openid-configuration", h.oauth.Metadata)
 	cors("GET", "/.well-known/jwks.json", h.oauth.KeySet)
 
 	// The platform.
-	api("GET /api/me", h.platform.Me)
+	cors("GET", "/api/me", h.platform.Me)
 	api("/oauth/verify", h.platform.Verify)
 	api("POST /v2/auth/token", h.platform.CreateUserToken)
 	api("GET /v2/auth/token", h.platform.RefreshUserToken)

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -37,6 +38,7 @@ type Options struct {
 	APIPlans       []string         // plans whose accounts may use API keys and integration tokens: standard
 	CodeLifetime   time.Duration    // 60 s, at most 10 min
 	TokenLimit     int              // live non-expiring tokens an installation: 25
+	VerifyIgnore   []string         // query names that a gateway may pass through to forward-auth: none
 	Prefixes       []string         // of credentials: the first is minted, all are accepted; xno
 	Catalogue      *scope.Catalogue // of scopes: the embedded one
 	TrustedProxies []netip.Prefix   // whose X-Forwarded-For is believed: none
@@ -48,6 +50,9 @@ type Options struct {
 	Retention      store.Retention         // of what has ended; grace 1 h, at least 10 min; audit events for ever
 	SweepInterval  time.Duration           // between two looks for expired rows: 45 s; negative: nobody looks
 }
+
+// VerifyNames are the query names that forward-auth reads. They cannot be in Options.VerifyIgnore.
+func VerifyNames() []string { return slices.Clone(platform.VerifyNames) }
 
 // Server is a whole Xenoauth without its listeners.
 type Server struct {
@@ -136,7 +141,7 @@ func New(ctx context.Context, st store.Store, o Options) (*Server, error) {
 		oauth:    oauth.New(toolkit, rules, tokens, verifier, o.Catalogue, o.Issuer),
 		account:  account.New(toolkit, rules, st, o.Catalogue, o.Issuer),
 		portal:   portal.New(toolkit, rules, st, o.Catalogue, o.Issuer),
-		platform: platform.New(toolkit, rules, tokens, verifier, o.Catalogue),
+		platform: platform.New(toolkit, rules, tokens, verifier, o.Catalogue, o.VerifyIgnore),
 	})
 	if o.SweepInterval > 0 {
 		s.sweeper = startSweeper(st, o, s.metrics.swept)

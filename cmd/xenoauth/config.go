@@ -41,6 +41,7 @@ func definitions() []definition {
 		{name: "user-token-max-age", value: "90d", usage: "how long after its log-in a program must log in again for user tokens, however often it refreshes them"},
 		{name: "key-rotation", value: "30d", usage: "how long a key signs user tokens before the next one does, 48h or more"},
 		{name: "trusted-proxies", usage: "networks whose X-Forwarded-For is believed, separated by commas, such as 10.0.0.0/8"},
+		{name: "verify-ignore", usage: "query names that a gateway may pass through to /oauth/verify, separated by commas; every other unknown name is refused"},
 		{name: "login-failures", value: "10", usage: "wrong passwords for one account that one client address may send in 15 minutes; a browser that the account knows is counted by itself"},
 		{name: "account-failures", value: "100", usage: "wrong passwords for one account that all addresses together may send in 24 hours; then it is locked but for browsers that it knows, until the 24 hours are over or \"xenoauth user unlock\""},
 		{name: "ip-failures", value: "100", usage: "wrong passwords, and as many failed sign-ups, that one client address may send in 15 minutes"},

@@ -20,6 +20,7 @@ import (
 	"xenoauth/internal/directory"
 	"xenoauth/internal/scope"
 	"xenoauth/internal/secret"
+	"xenoauth/server"
 	"xenoauth/store/sqlstore"
 )
 
@@ -266,6 +267,21 @@ func (s *settings) proxies() []netip.Prefix {
 		networks = append(networks, network.Masked())
 	}
 	return networks
+}
+
+// verifyIgnore are the query names that forward-auth does not read.
+func (s *settings) verifyIgnore() []string {
+	var names []string
+	for name := range strings.SplitSeq(s.text("verify-ignore"), ",") {
+		switch name = strings.TrimSpace(name); {
+		case name == "":
+		case slices.Contains(server.VerifyNames(), name):
+			s.fault("verify-ignore", "%q is a name that /oauth/verify reads; ignoring it would open doors", name)
+		default:
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // logger writes to w as the settings say.

@@ -40,7 +40,7 @@ type serveConfig struct {
 // serveSettings are what serve is told, beside what every command is.
 var serveSettings = []string{
 	"listen", "issuer", "ops-listen", "migrate", "signup", "default-plan", "code-lifetime", "token-limit",
-	"trusted-proxies", "login-failures", "account-failures", "ip-failures", "ip-signups", "client-failures", "max-connections", "audit-retention",
+	"trusted-proxies", "verify-ignore", "login-failures", "account-failures", "ip-failures", "ip-signups", "client-failures", "max-connections", "audit-retention",
 	"retention-grace", "allow-unsafe-database", "user-token-alg", "user-token-secret", "user-token-max-age", "key-rotation", "log-level", "log-format",
 }
 
@@ -93,6 +93,7 @@ func (p *program) serveConfig(s *settings) (serveConfig, error) {
 		Prefixes:       prefixes,
 		Catalogue:      s.catalogue(),
 		TrustedProxies: s.proxies(),
+		VerifyIgnore:   s.verifyIgnore(),
 		Log:            c.log,
 		Passwords:      secret.NewPasswords(0),
 		UserTokens:     s.userTokens(),

@@ -33,7 +33,7 @@ var lies = map[string]struct {
 // pages are asked for with another Host, X-Forwarded-Host and its kin, Forwarded, and an absolute-form target: status,
 // body and headers are those of the honest request, to the byte. The metadata lists S256 only, response type code, the
 // endpoints that are mounted, each of which answers, and the client authentication methods that work; nothing that is
-// listed is missing, and nothing that works is unlisted. OpenID's metadata and registration are 404 until they exist.
+// listed is missing, and nothing that works is unlisted. OpenID's address has the same document; registration is 404 until it exists.
 // (Mails come with them.)
 func TestBattery_D10(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
@@ -134,7 +134,7 @@ func metadata(t *testing.T, r *rig.Rig, out *rig.Browser) {
 	if a := out.Get("/.well-known/jwks.json"); m["jwks_uri"] != r.URL+"/.well-known/jwks.json" || a.Status != http.StatusOK {
 		t.Errorf("jwks_uri = %v; the key set answers %d", m["jwks_uri"], a.Status)
 	}
-	for _, path := range []string{"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server/x", "/oauth/register", "/oauth/userinfo", "/oauth/par"} {
+	for _, path := range []string{"/.well-known/oauth-authorization-server/x", "/oauth/register", "/oauth/userinfo", "/oauth/par"} {
 		if a := out.Get(path); a.Status != http.StatusNotFound {
 			t.Errorf("%s answers %d", path, a.Status)
 		}

@@ -32,8 +32,9 @@ const formType = "application/x-www-form-urlencoded"
 
 // TestBattery_T1: Every answer of the token endpoint, 200 of each grant and every refusal (400, 401, 405, 413, 415): JSON,
 // Cache-Control: no-store and Pragma: no-cache, readable by scripts of any site but without credentials, no redirect and
-// no cookie; a success has token_type Bearer. A preflight allows POST and no credentials; revocation's does, too, and GET
-// that of the metadata and of the keys. Introspection, authorization, /api/me and pages are for no other site's scripts.
+// no cookie; a success has token_type Bearer. A preflight allows POST and no credentials; revocation's does so too, and
+// GET that of /api/me, of the metadata, of the keys and of every other address below /.well-known/, where a 404 and a 405 are as
+// readable as a success. Introspection, authorization and pages are for no other site's scripts.
 func TestBattery_T1(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		b := r.LoggedIn(r.U)
@@ -86,11 +87,46 @@ func TestBattery_T1(t *testing.T) {
 		}
 		for path, methods := range map[string]string{
 			"/oauth/token": "POST", "/oauth/revoke": "POST", "/.well-known/oauth-authorization-server": "GET", "/.well-known/jwks.json": "GET",
-			"/oauth/introspect": "", "/oauth/authorize": "", "/oauth/consent": "", "/api/me": "", "/login": "", "/account/apps": "",
+			"/.well-known/openid-configuration": "GET", "/.well-known/oauth-protected-resource/mcp": "GET", "/.well-known/": "GET", "/.well-known//x": "GET", "/api/me": "GET",
+			"/oauth/introspect": "", "/oauth/authorize": "", "/oauth/consent": "",  "/login": "", "/account/apps": "",
 		} {
 			t.Run("preflight of "+path, func(t *testing.T) { wantPreflight(t, r.With(t), path, methods) })
 		}
+		wantReadable(t, r)
 	})
+}
+
+// wantReadable asserts that scripts of every site can read what programs get, refusals included, and that addresses and
+// methods are answered as they are without CORS.
+func wantReadable(t *testing.T, r *rig.Rig) {
+	t.Helper()
+	token := r.Grant(r.LoggedIn(r.U), r.A).WantToken(t)
+	metadata := r.Browser().Get("/.well-known/oauth-authorization-server")
+	for what, want := range map[string]int{
+		"GET /api/me": 401, "GET /api/me Bearer " + token: 200, "HEAD /api/me Bearer " + token: 200, "POST /api/me": 405, "DELETE /api/me": 405,
+		"GET /.well-known/oauth-authorization-server": 200, "GET /.well-known/openid-configuration": 200, "HEAD /.well-known/openid-configuration": 200,
+		"POST /.well-known/openid-configuration": 405, "POST /.well-known/jwks.json": 405, "GET /.well-known/oauth-authorization-server/mcp": 404,
+		"GET /.well-known/oauth-protected-resource": 404, "POST /.well-known/oauth-protected-resource": 404, "GET /.well-known/": 404,
+		"GET /.well-known/jwks.json/": 404, "GET /.well-known/%6awks.json": 404,
+	} {
+		method, rest, _ := strings.Cut(what, " ")
+		path, authorization, _ := strings.Cut(rest, " ")
+		lines := []string{"Origin: https://app.test", "Accept: text/html"}
+		if authorization != "" {
+			lines = append(lines, "Authorization: "+authorization)
+		}
+		a := r.Browser().Visit(method, path, lines...)
+		if a.Status != want {
+			t.Errorf("%s: %d, want %d", what, a.Status, want)
+		}
+		wantHeaders(t, a, map[string]string{"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Credentials": "", "Access-Control-Expose-Headers": "WWW-Authenticate, DPoP-Nonce, Retry-After"})
+		if allow := a.Header.Get("Allow"); (allow == "") != (want != 405) || want == 405 && allow != "GET, HEAD, OPTIONS" {
+			t.Errorf("%s: Allow %q", what, allow)
+		}
+		if path == "/.well-known/openid-configuration" && method == "GET" && a.Body != metadata.Body {
+			t.Errorf("OpenID's address answers with another document: %s", a.Body)
+		}
+	}
 }
 
 // wantPreflight asserts what a browser is told before a script of another site may ask; methods "": nothing, so it may not.
@@ -103,7 +139,7 @@ func wantPreflight(t *testing.T, r *rig.Rig, path, methods string) {
 	preflight.Header.Set("Access-Control-Request-Method", "POST")
 	a := r.Do(preflight)
 	status, want := http.StatusNoContent, map[string]string{"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Methods": methods,
-		"Access-Control-Allow-Credentials": "", "Access-Control-Allow-Headers": "Authorization, Content-Type, Accept, DPoP, MCP-Protocol-Version",
+		"Access-Control-Allow-Credentials": "", "Access-Control-Allow-Headers": "Authorization, Content-Type, Accept, DPoP, MCP-Protocol-Version, X-Requested-With, traceparent, tracestate, baggage",
 		"Access-Control-Expose-Headers": "WWW-Authenticate, DPoP-Nonce, Retry-After"}
 	if methods == "" {
 		status = http.StatusMethodNotAllowed

@@ -30,8 +30,9 @@ func TestExamples(t *testing.T) {
 			rig.Each(t, func(t *testing.T, r *rig.Rig) {
 				w := newWorld(t, r)
 				testExample(t, w, w.start(t, command(t)))
-				// When Xenoauth refuses the API itself, no client's token is called bad for it.
 				w = newWorld(t, r)
+				testExampleAudience(t, w, command(t))
+				// When Xenoauth refuses the API itself, no client's token is called bad for it.
 				w.secret = "wrong"
 				if a := w.start(t, command(t)).get("/contacts", "Bearer "+w.token(t, "contacts")); a.Status != http.StatusServiceUnavailable {
 					t.Errorf("an API with a wrong secret answers %d, want 503: %s", a.Status, a.Body)
@@ -68,6 +69,7 @@ except bearer.Refusal as r:
 func testExample(t *testing.T, w *world, api program) {
 	all := w.token(t, "contacts conversations me")
 	faqs := w.token(t, "faqs")
+	narrowed := w.narrowed(t, "https://api.test")
 	refresh := w.rig.Grant(w.user, w.rig.AddExpiring("Expiring")).String(t, "refresh_token")
 	oneself, another := "/users/"+w.rig.U.ID, "/users/000000000000000000000000"
 	for name, c := range map[string]struct {
@@ -89,7 +91,9 @@ func testExample(t *testing.T, w *world, api program) {
 		"two tokens":             {"/contacts?access_token=" + all, []string{"Bearer " + all}, 400, twice},
 		"two headers":            {"/contacts", []string{"Bearer " + all, "Bearer " + all}, 401, invalid},
 		"an empty header":        {"/contacts", []string{""}, 401, invalid},
-		"two spaces":             {"/contacts", []string{"Bearer  " + all}, 401, invalid},
+		"two spaces":             {"/contacts", []string{"Bearer  " + all}, 200, ""},
+		"spaces and a tab":       {"/contacts", []string{"Bearer  \t" + all}, 401, invalid},
+		"for another API":        {"/contacts", []string{"Bearer " + narrowed}, 403, noScope},
 		"a tab":                  {"/contacts", []string{"Bearer\t" + all}, 401, invalid},
 		"more than a token":      {"/contacts", []string{"Bearer " + all + " x"}, 401, invalid},
 		"another scheme":         {"/contacts", []string{rig.Basic(all, "")}, 401, invalid},
@@ -134,6 +138,19 @@ func testExample(t *testing.T, w *world, api program) {
 	}
 	if told := api.told.String(); !strings.Contains(told, "cannot be verified") || strings.Contains(told, all) || strings.Contains(told, w.secret) {
 		t.Errorf("the operator of the API was told %q, want the trouble and no secret", told)
+	}
+}
+
+// testExampleAudience: an API that names itself takes tokens for it, with the slash of an origin or without, and no others.
+func testExampleAudience(t *testing.T, w *world, command []string) {
+	api := w.start(t, command, "AUDIENCE=https://api.test")
+	for token, status := range map[string]int{
+		w.narrowed(t, "https://api.test"): 200, w.narrowed(t, "https://api.test/"): 200, w.narrowed(t, "https://other.test"): 401,
+		w.narrowed(t, "https://api.test/x"): 401, w.narrowed(t, "https://other.test", "https://api.test"): 200, w.token(t, "contacts"): 401,
+	} {
+		if a := api.get("/contacts", "Bearer "+token); a.Status != status {
+			t.Errorf("an API for https://api.test answers %d to aud %v, want %d: %s", a.Status, w.rig.Introspect(w.app, token).JSON(t)["aud"], status, a.Body)
+		}
 	}
 }
 

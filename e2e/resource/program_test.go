@@ -83,7 +83,7 @@ type program struct {
 }
 
 // start runs an example until the test ends.
-func (w *world) start(t *testing.T, command []string) program {
+func (w *world) start(t *testing.T, command []string, environment ...string) program {
 	t.Helper()
 	p := program{rig: w.rig.With(t), told: &rig.Log{}}
 	c := exec.Command(command[0], command[1:]...)
@@ -92,6 +92,7 @@ func (w *world) start(t *testing.T, command []string) program {
 		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "PORT=0", "XENOAUTH_ISSUER=" + w.rig.URL,
 		"XENOAUTH_ENDPOINT=" + w.front.URL + "/oauth/introspect", "CLIENT_ID=" + w.id, "CLIENT_SECRET=" + w.secret,
 	}
+	c.Env = append(c.Env, environment...)
 	c.Stderr = p.told
 	out, err := c.StdoutPipe()
 	if err != nil {

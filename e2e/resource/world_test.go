@@ -62,6 +62,16 @@ func (w *world) token(t *testing.T, scopes string) string {
 	return w.rig.With(t).Grant(w.user.With(t), w.app, "scope", scopes).WantToken(t)
 }
 
+// narrowed is a live token with the scope contacts for these resources.
+func (w *world) narrowed(t *testing.T, resources ...string) string {
+	t.Helper()
+	parameters := []string{"scope", "contacts"}
+	for _, resource := range resources {
+		parameters = append(parameters, "resource", resource)
+	}
+	return w.rig.With(t).Grant(w.user.With(t), w.app, parameters...).WantToken(t)
+}
+
 // revoke returns when the revocation is acknowledged.
 func (w *world) revoke(t *testing.T, token string) {
 	t.Helper()

@@ -225,18 +225,23 @@ func unreserved(c rune) bool {
 }
 
 // narrowResource gives the audience of a token: what the token request asks for, which must have been authorized, or
-// all of it (RFC 8707 §2.2).
+// all of it (RFC 8707 §2.2). An origin keeps the spelling in which it was authorized, with or without its slash.
 func narrowResource(authorized string, asked []string) (string, error) {
 	if len(asked) == 0 {
 		return authorized, nil
 	}
 	have := strings.Fields(authorized)
+	var narrowed []string
 	for _, r := range asked {
-		if !slices.Contains(have, r) {
+		i := slices.IndexFunc(have, func(h string) bool { return scope.SameResource(h, r) })
+		if i < 0 {
 			return "", Errorf(InvalidTarget, "resource was not part of the authorization request")
 		}
+		if !slices.Contains(narrowed, have[i]) {
+			narrowed = append(narrowed, have[i])
+		}
 	}
-	return strings.Join(asked, " "), nil
+	return strings.Join(narrowed, " "), nil
 }
 
 // errCode is the one answer for every code that cannot be redeemed, whatever the reason.

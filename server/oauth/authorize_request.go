@@ -216,7 +216,9 @@ func readResources(params web.Values) ([]string, *issuer.Error) {
 		if err != nil || !u.IsAbs() || strings.ContainsAny(s, "# ") || len(s) > maxResourceLen || !printableASCII(s) {
 			return nil, issuer.Errorf(issuer.InvalidTarget, "resource must be an absolute URI without fragment")
 		}
-		list = append(list, s)
+		if !scope.HasResource(list, s) {
+			list = append(list, s)
+		}
 	}
 	if len(list) > maxResources {
 		return nil, issuer.Errorf(issuer.InvalidTarget, "resource is given more than %d times", maxResources)

@@ -26,7 +26,8 @@ type metadata struct {
 	IssuerParameter       bool     `json:"authorization_response_iss_parameter_supported"`
 }
 
-// Metadata answers GET /.well-known/oauth-authorization-server. Every URL comes from the configured issuer, never from
+// Metadata answers GET /.well-known/oauth-authorization-server, and the same at /.well-known/openid-configuration, where
+// clients look that follow RFC 8414 §5 or know OpenID Connect only; it lists nothing of OpenID Connect's. Every URL comes from the configured issuer, never from
 // the request.
 func (h *Handler) Metadata(w http.ResponseWriter, _ *http.Request) error {
 	secrets := []string{"client_secret_basic", "client_secret_post"}

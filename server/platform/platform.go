@@ -18,9 +18,11 @@ type Handler struct {
 	issuer    *issuer.Issuer
 	verify    *verify.Verifier
 	catalogue *scope.Catalogue
+
+	verifyIgnore []string // query names of forward-auth that are not read
 }
 
-// New makes the handler.
-func New(t *web.Toolkit, d *directory.Directory, i *issuer.Issuer, v *verify.Verifier, c *scope.Catalogue) *Handler {
-	return &Handler{web: t, directory: d, issuer: i, verify: v, catalogue: c}
+// New makes the handler. verifyIgnore are the query names that a gateway may pass through to forward-auth.
+func New(t *web.Toolkit, d *directory.Directory, i *issuer.Issuer, v *verify.Verifier, c *scope.Catalogue, verifyIgnore []string) *Handler {
+	return &Handler{web: t, directory: d, issuer: i, verify: v, catalogue: c, verifyIgnore: verifyIgnore}
 }

@@ -31,6 +31,7 @@ func HeaderToken(r *http.Request) (string, error) {
 			Header: http.Header{"Www-Authenticate": {`Bearer realm="xenoauth"`}}}
 	}
 	scheme, token, _ := strings.Cut(headers[0], " ")
+	token = strings.TrimLeft(token, " ") // 1*SP (RFC 9110 §11.4), unlike the one space of RFC 6750 §2.1
 	if len(headers) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" || strings.ContainsAny(token, " \t") {
 		return "", InvalidToken()
 	}

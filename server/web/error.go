@@ -29,6 +29,7 @@ type Error struct {
 	Header      http.Header // further headers of the answer
 	Links       []Link      // where the page offers to go on, beside the front page
 	Cause       error
+	Warn        bool // log it as a warning: the fault is the operator's to correct
 }
 
 // Link leads to a path of the server's own.
@@ -231,7 +232,7 @@ func (t *Toolkit) noteError(r *http.Request, e Error, err error) {
 	switch {
 	case errors.Is(err, context.Canceled): // the caller has gone away
 	case errors.Is(err, store.ErrReadOnly): // the store logs that once, not for each request
-	case e.Status == http.StatusServiceUnavailable:
+	case e.Status == http.StatusServiceUnavailable, e.Warn:
 		line = t.log.WarnContext
 	case e.Status >= http.StatusInternalServerError:
 		line = t.log.ErrorContext

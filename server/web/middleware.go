@@ -187,6 +187,9 @@ func (t *Toolkit) Routes(mux *http.ServeMux) http.Handler {
 		case pageHandler, openHandler:
 			t.fail(w, r, true, refusal)
 		case apiHandler:
+			if strings.Contains(allow, http.MethodOptions) { // as only CORS mounts it
+				readableByScripts(w.Header())
+			}
 			t.fail(w, r, false, refusal)
 		case messageHandler:
 			t.apiHeaders(w.Header())
@@ -199,6 +202,9 @@ func (t *Toolkit) Routes(mux *http.ServeMux) http.Handler {
 
 // fail answers a request that reached no handler.
 func (t *Toolkit) fail(w http.ResponseWriter, r *http.Request, page bool, err error) {
+	if t.failWellKnown(w, r, err) {
+		return
+	}
 	if page {
 		t.pageHeaders(w.Header(), r)
 		t.pageError(w, r, err)

@@ -19,6 +19,7 @@ func main() {
 		Endpoint:     os.Getenv("XENOAUTH_ENDPOINT"), // empty, unless the API reaches Xenoauth by another address
 		ClientID:     os.Getenv("CLIENT_ID"),
 		ClientSecret: os.Getenv("CLIENT_SECRET"),
+		Audience:     os.Getenv("AUDIENCE"), // the resource that tokens must be for (RFC 8707); empty for none
 	})
 	if err != nil {
 		log.Fatal(err)

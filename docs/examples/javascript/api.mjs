@@ -7,6 +7,7 @@ const protect = verifier({
   endpoint: process.env.XENOAUTH_ENDPOINT, // unset, unless the API reaches Xenoauth by another address
   clientId: process.env.CLIENT_ID,
   clientSecret: process.env.CLIENT_SECRET,
+  audience: process.env.AUDIENCE, // the resource that tokens must be for (RFC 8707); unset for none
 });
 
 // show answers with whom the request is for.

@@ -17,6 +17,13 @@ export const self = (owner, name) => ({
     (identity.permissions.has(name) && identity.sub !== "" && identity.sub === owner(request)),
 });
 
+// A token of this bot. An integration token that was got with the account's key alone is of no bot.
+export const bot = (id) => ({ met: (identity) => Boolean(id) && identity.bot === id });
+
+// sameResource compares resources (RFC 8707). An origin with and without its slash is one (RFC 3986, section 6.2.3).
+const trimOrigin = (uri) => uri.replace(/^([^:]+:\/\/[^/?#]+)\/$/, "$1");
+const sameResource = (a, b) => trimOrigin(a) === trimOrigin(b);
+
 class Refusal extends Error {
   constructor(status, code, description, challenge) {
     super(description);
@@ -37,8 +44,9 @@ function saysExpired(token) {
 }
 
 // verifier returns protect(requirements, handler): a handler for node:http that calls handler(request, response, identity)
-// only for tokens that are good now and meet every requirement.
-export function verifier({ issuer, endpoint = `${issuer}/oauth/introspect`, clientId, clientSecret, timeout = 2000 }) {
+// only for tokens that are good now and meet every requirement. audience is the resource (RFC 8707) that the token must be
+// for; without it a token that is narrowed to resources is refused, since it is meant for another API.
+export function verifier({ issuer, endpoint = `${issuer}/oauth/introspect`, clientId, clientSecret, audience, timeout = 2000 }) {
   const credentials = [clientId, clientSecret].map(encodeURIComponent).join(":");
   const authorization = "Basic " + Buffer.from(credentials).toString("base64");
 
@@ -68,7 +76,7 @@ export function verifier({ issuer, endpoint = `${issuer}/oauth/introspect`, clie
       throw new Refusal(400, "invalid_request", "the access token is sent twice", ', error="invalid_request"');
     }
     const invalid = new Refusal(401, "invalid_token", "the access token is not valid", ', error="invalid_token"');
-    const [, token] = /^Bearer ([\w.~+/-]{1,8000}=*)$/i.exec(headers[0]) ?? [];
+    const [, token] = /^Bearer +([\w.~+/-]{1,8000}=*)$/i.exec(headers[0]) ?? [];
     if (headers.length > 1 || !token) throw invalid;
     const answer = await introspect(token).catch((cause) => {
       console.error("access tokens cannot be verified:", cause.message, cause.cause?.code ?? "");
@@ -79,6 +87,11 @@ export function verifier({ issuer, endpoint = `${issuer}/oauth/introspect`, clie
       throw new Refusal(403, "invalid_token", "Permission Denied: the user token has expired", ', error="invalid_token"');
     }
     if (!answer.active || answer.token_type !== "Bearer") throw invalid;
+    const audiences = [answer.aud ?? []].flat();
+    if (audience && !audiences.some((a) => sameResource(a, audience))) throw invalid;
+    if (!audience && audiences.length > 0) {
+      throw new Refusal(403, "insufficient_scope", "the access token is narrowed to resources", ', error="insufficient_scope"');
+    }
     return { sub: "", ...answer, scopes: new Set((answer.scope ?? "").split(" ")), permissions: new Set(answer.permissions) };
   }
 
@@ -87,7 +100,9 @@ export function verifier({ issuer, endpoint = `${issuer}/oauth/introspect`, clie
     try {
       identity = await verify(request);
       if (!requirements.every((r) => r.met(identity, request))) {
-        const scopes = requirements.flatMap((r) => r.scope ?? []).join(" ");
+        // Never a scope that the token has: its client would ask for it again and again.
+        const missing = requirements.filter((r) => r.scope && !r.met(identity, request));
+        const scopes = [...new Set(missing.map((r) => r.scope))].join(" ");
         const challenge = ', error="insufficient_scope"' + (scopes && `, scope="${scopes}"`);
         throw new Refusal(403, "insufficient_scope", "the access token may not do this", challenge);
       }

@@ -12,6 +12,7 @@ verifier = Verifier(
     client_secret=os.environ["CLIENT_SECRET"],
     issuer=os.environ["XENOAUTH_ISSUER"],
     endpoint=os.environ.get("XENOAUTH_ENDPOINT"),  # unset, unless the API reaches Xenoauth by another address
+    audience=os.environ.get("AUDIENCE"),  # the resource that tokens must be for (RFC 8707); unset for none
 )
 
 

@@ -9,7 +9,7 @@ import urllib.parse
 import urllib.request
 
 ROLES = ["guest", "agent", "bot", "admin"]  # each has what stands before it
-TOKEN = re.compile(r"bearer ([A-Za-z0-9._~+/-]{1,8000}=*)", re.IGNORECASE | re.ASCII)
+TOKEN = re.compile(r"bearer +([A-Za-z0-9._~+/-]{1,8000}=*)", re.IGNORECASE | re.ASCII)
 
 
 class Refusal(Exception):
@@ -49,14 +49,24 @@ def _says_expired(token):
         return False
 
 
+def _same_resource(a, b):
+    """Compares resources (RFC 8707). An origin with and without its slash is one (RFC 3986, section 6.2.3)."""
+    a, b = (re.sub(r"^([^:]+://[^/?#]+)/$", r"\1", uri) for uri in (a, b))
+    return a == b
+
+
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_):
         return None  # a redirect would carry the token elsewhere
 
 
 class Verifier:
-    def __init__(self, client_id, client_secret, issuer, endpoint=None, timeout=2):
+    """Asks about tokens. audience is the resource (RFC 8707) that they must be for; without it a token that is narrowed to
+    resources is refused, since it is meant for another API."""
+
+    def __init__(self, client_id, client_secret, issuer, endpoint=None, timeout=2, audience=None):
         self.issuer = issuer
+        self.audience = audience
         self.endpoint = endpoint or issuer + "/oauth/introspect"
         self.timeout = timeout  # seconds, of each step of a call
         pair = ":".join(urllib.parse.quote(part, safe="") for part in (client_id, client_secret))
@@ -78,19 +88,22 @@ class Verifier:
             raise ValueError("introspection answers for another issuer")
         return answer
 
-    def require(self, authorization, url, scope=None, permission=None, owner=None):
+    def require(self, authorization, url, scope=None, permission=None, owner=None, bot=None):
         """The Identity behind a request that may pass; else Refusal.
 
         authorization: every value of the request's Authorization headers. url: the request's target. permission may be
-        one on oneself ("user:fetch:self"); then owner is the id of the user whom the request is about.
+        one on oneself ("user:fetch:self"); then owner is the id of the user whom the request is about. bot is the id of the
+        bot that the token must belong to.
         """
         identity = self._verify(authorization or [], url)
         permitted = permission is None or (
             identity.has_permission(permission.removesuffix(":self"))
             or (permission.endswith(":self") and owner and owner == identity.get("sub") and identity.has_permission(permission))
         )
-        if (scope is not None and not identity.has_scope(scope)) or not permitted:
-            challenge = ', error="insufficient_scope"' + (f', scope="{scope}"' if scope else "")
+        scoped = scope is None or identity.has_scope(scope)
+        if not scoped or not permitted or (bot is not None and (not bot or bot != identity.get("bot"))):
+            # Never a scope that the token has: its client would ask for it again and again.
+            challenge = ', error="insufficient_scope"' + (f', scope="{scope}"' if not scoped else "")
             raise Refusal(403, "insufficient_scope", "the access token may not do this", challenge)
         return identity
 
@@ -113,4 +126,11 @@ class Verifier:
         # Xenoauth's access tokens are bearer tokens; a refresh token has no type.
         if not answer["active"] or answer.get("token_type") != "Bearer":
             raise invalid
+        audiences = answer.get("aud") or []
+        audiences = [audiences] if isinstance(audiences, str) else audiences
+        if self.audience and not any(_same_resource(a, self.audience) for a in audiences):
+            raise invalid
+        if audiences and not self.audience:
+            challenge = ', error="insufficient_scope"'
+            raise Refusal(403, "insufficient_scope", "the access token is narrowed to resources", challenge)
         return Identity(answer)

@@ -1,0 +1,98 @@
+package platform
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"xenoauth/internal/scope"
+	"xenoauth/internal/secret"
+	"xenoauth/server/web"
+)
+
+// needs are the requirements of a gateway. All of them must be met.
+type needs struct {
+	scopes      []string
+	permissions []scope.Permission
+	owner       string // id of the user whose data is asked for; "": none
+	bot         string // id of the bot that the token must belong to; "": any token
+	audience    string // RFC 8707 resource that the token must be for; "": a token narrowed to resources is refused
+}
+
+// VerifyNames are the query names of forward-auth.
+var VerifyNames = []string{"scope", "permission", "owner", "bot", "aud"}
+
+// readNeeds reads the query of forward-auth: scope (one or more names in one or more parameters), permission (the same),
+// owner, bot and aud. It refuses all it does not understand, so that a typo never opens a door: unknown names, except
+// those that the operator lets through, values that are empty or can never match, and a second value of owner, bot or aud.
+func (h *Handler) readNeeds(r *http.Request) (needs, error) {
+	query, err := web.ParseQuery(r)
+	if err != nil {
+		return needs{}, misconfigured("it is malformed")
+	}
+	for _, name := range query.Names() {
+		if fault := h.checkQueryName(query, name); fault != nil {
+			return needs{}, fault
+		}
+	}
+	n := needs{owner: query.Get("owner"), bot: query.Get("bot"), audience: query.Get("aud")}
+	for _, list := range query.All("scope") {
+		n.scopes = append(n.scopes, strings.Fields(list)...)
+	}
+	for _, list := range query.All("permission") {
+		for _, name := range strings.Fields(list) {
+			if !scope.ValidPermission(name) {
+				return needs{}, misconfigured("permission names an unknown permission")
+			}
+			n.permissions = append(n.permissions, scope.Permission(name))
+		}
+	}
+	if n.owner != "" && n.permissions == nil {
+		return needs{}, misconfigured("owner means nothing without a permission")
+	}
+	if n.bot != "" && !secret.ValidUserID(n.bot) {
+		return needs{}, misconfigured("bot is not the id of a bot")
+	}
+	if u, err := url.Parse(n.audience); n.audience != "" && (err != nil || !u.IsAbs()) {
+		return needs{}, misconfigured("aud is not an absolute URI")
+	}
+	return n, nil
+}
+
+// checkQueryName judges one name and the number and emptiness of its values.
+func (h *Handler) checkQueryName(query web.Values, name string) error {
+	values := query.All(name)
+	switch {
+	case slices.Contains(h.verifyIgnore, name):
+		return nil
+	case !slices.Contains(VerifyNames, name):
+		return misconfigured(shown(name) + " is not one of its names, which are " + strings.Join(VerifyNames, ", "))
+	case slices.ContainsFunc(values, func(v string) bool { return strings.TrimSpace(v) == "" }):
+		// As from a variable of the gateway that is not set: it needs something, and it is not known what.
+		return misconfigured(name + " is empty")
+	case len(values) > 1 && name != "scope" && name != "permission":
+		return misconfigured(name + " is given more than once")
+	}
+	return nil
+}
+
+// shown is a name as an answer and a log may hold it: a longer one, or one with other characters, may be a secret that
+// stands in the wrong place.
+func shown(name string) string {
+	const maxShown = 32
+	if name == "" || len(name) > maxShown || strings.ContainsFunc(name, func(c rune) bool {
+		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-' || c == '.')
+	}) {
+		return "a name"
+	}
+	return name
+}
+
+// misconfigured is a fault in the gateway's own query, which no token can meet. It is logged as a warning, since it is
+// the operator who can correct it.
+func misconfigured(description string) error {
+	err := insufficient("invalid forward-auth query: "+description, nil)
+	err.Warn = true
+	return err
+}
