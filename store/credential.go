@@ -15,6 +15,7 @@ type Access struct {
 	AppLive   bool      // neither suspended nor deleted
 	// The rest is empty for a client-credentials token.
 	InstallationLive bool
+	Profile          bool // see Installation
 	User             User // without password
 	UserLive         bool
 	Account          Account

@@ -72,6 +72,15 @@ type Installation struct {
 	CreatedAt time.Time
 	UpdatedAt time.Time
 	RemovedAt time.Time
+	Profile   bool // the user approved on a page that named their name and e-mail address among what the app learns
+}
+
+// Installer is a user with a live installation of an app on an account.
+type Installer struct {
+	InstallationID string
+	UserID         string
+	UserName       string
+	UserEmail      string
 }
 
 // InstalledApp is a live installation with what the installed-apps page says of it.
@@ -83,15 +92,17 @@ type InstalledApp struct {
 	AccountName string
 	UserName    string // who installed it
 	UserEmail   string
-	Tokens      int       // valid access tokens and refresh families; the app is installed if there is one
-	LastUsedAt  time.Time // of any of its tokens
+	Role        scope.Role // today's, of the user in the account; "" if not a member
+	AppScopes   scope.Set  // what the app may ask for today
+	Tokens      int        // valid access tokens and refresh families; the app is installed if there is one
+	LastUsedAt  time.Time  // of any of its tokens
 }
 
 // Approval is a user's Allow: the decided request and what is granted by it.
 type Approval struct {
 	Request      LookupID
 	Session      []byte
-	Installation Installation // ID is used if there is no live one; Scopes are added to those of a live one
+	Installation Installation // ID is used if there is no live one; Scopes and Profile are added to those of a live one
 	RedirectURI  string       // must still be registered for the app; a loopback URI is given as registered
 }
 
@@ -106,6 +117,15 @@ type Installations interface {
 	// InstalledApps lists what a person may see and remove: own installations, and all on accounts where the user is
 	// admin. Newest first.
 	InstalledApps(ctx context.Context, userID string) ([]InstalledApp, error)
+	// InstalledAppByID returns an installation that the user may see, whether or not it was removed. ErrNotFound: there is
+	// none, it is not the user's to see, or the app or the account was deleted.
+	InstalledAppByID(ctx context.Context, userID, id string) (InstalledApp, error)
+	// Installers lists the members of an account who have a live installation of the app there, oldest first.
+	Installers(ctx context.Context, accountID, appID string) ([]Installer, error)
+	// RemoveInstallations removes all live installations of the app on the account, as RemoveInstallation does, in one
+	// transaction, and returns how many there were. userID must be an admin of the account, or it removes none; "" is the
+	// operator.
+	RemoveInstallations(ctx context.Context, by Actor, userID, accountID, appID string) (int, error)
 	// RemoveInstallation is final: codes and tokens of it are dead when it returns. userID must be its user or an admin
 	// of its account; "" is the operator. ErrNotFound: no such live installation, or not this user's to remove.
 	RemoveInstallation(ctx context.Context, by Actor, userID, id string) error

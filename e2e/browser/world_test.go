@@ -30,6 +30,7 @@ const (
 	grace = "grace@bluelagoon.example"
 	iris  = "iris@example.org"
 	lost  = "lena@example.org"
+	desk  = "amir@example.org" // an agent of Grace's account, and of no other
 	newly = "mira@example.org"
 	name  = "Contact synchronisation for spreadsheets and office programs"
 )
@@ -79,6 +80,10 @@ func newWorld(t *testing.T) *world {
 	w.do(err)
 	w.do(w.Store.SetAppSuspended(t.Context(), operator, w.halted.ID, true))
 	w.do(w.Store.AddMember(t.Context(), operator, partner.ID, ada.ID, scope.RoleAgent))
+	agent, spare := w.person(desk, "Amir Desk")
+	w.do(w.Store.AddMember(t.Context(), operator, lagoon.ID, agent.ID, scope.RoleAgent))
+	w.do(w.Store.SetAccountDisabled(t.Context(), operator, spare.ID, true))
+	w.Grant(w.LoggedIn(rig.User{User: agent}), w.reports, "scope", "widgets contacts")
 	_, closed := w.person(lost, "Lena Lost")
 	w.do(w.Store.SetAccountDisabled(t.Context(), operator, closed.ID, true))
 	return w
@@ -178,8 +183,10 @@ func (w *world) visits() []visit {
 				b.press("main form button")
 			}},
 		}},
+		{"agent", desk, []scene{w.asks("consent-agent", w.long, "widgets contacts conversations"), w.asks("consent-agent-nothing", w.long, "widgets"),
+			w.asks("consent-agent-more", w.reports, "widgets faqs contacts"), w.at("installed-agent", "/account/apps")}},
 		{"disabled", lost, []scene{w.asks("consent-no-account", w.reports, "contacts")}},
-		{"member-of-two", "ada@brightdesk.example", []scene{w.asks("consent-choice", w.reports, "contacts conversations"), w.at("profile-two", "/account")}},
+		{"member-of-two", "ada@brightdesk.example", []scene{w.asks("consent-choice", w.reports, "widgets faqs contacts conversations"), w.at("profile-two", "/account")}},
 	}
 }
 

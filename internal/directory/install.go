@@ -124,7 +124,7 @@ func (c Consent) Covered() (store.Installation, bool) {
 		return store.Installation{}, false
 	}
 	for _, ins := range c.Live {
-		if ins.AccountID == c.Accounts[0].AccountID && ins.Scopes.Covers(c.Request.Scope) {
+		if ins.AccountID == c.Accounts[0].AccountID && ins.Scopes.Covers(c.Request.Scope) && ins.Profile {
 			return ins, true
 		}
 	}
@@ -161,6 +161,7 @@ func (d *Directory) Install(ctx context.Context, by store.Actor, user store.User
 		Session: session,
 		Installation: store.Installation{
 			ID: secret.NewPublicID("ins_"), UserID: user.ID, AccountID: accountID, AppID: c.App.ID, Scopes: c.Request.Scope,
+			Profile: true, // the page always names it
 		},
 		RedirectURI: c.Redirect.Registered(),
 	})

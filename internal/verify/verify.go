@@ -43,6 +43,7 @@ type Identity struct {
 	AppName      string
 	Subject      string         // user id; without a user the client id (the two can never be equal)
 	User         *store.User    // nil for an app's own token and an account-wide integration token
+	Profile      bool           // the token's app may learn the user's name and e-mail address, as its consent page said; false for all other tokens
 	Bot          bool           // the user is a bot
 	Account      *store.Account // nil for an app's own token
 	Role         scope.Role     // the user's role in the account today; admin for an account-wide integration token
@@ -156,7 +157,7 @@ func (v *Verifier) identity(c secret.Credential, a store.Access) (Identity, erro
 	}
 	if a.InstallationID != "" {
 		id.Subject, id.User, id.Account = a.User.ID, &a.User, &a.Account
-		id.Role, id.Installation = a.Role, a.InstallationID
+		id.Role, id.Installation, id.Profile = a.Role, a.InstallationID, a.Profile
 		id.Permissions = v.catalogue.Effective(scopes, a.Role)
 	}
 	return id, nil

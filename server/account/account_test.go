@@ -291,7 +291,11 @@ func TestInstalledAppsAreShownInWordsAndRemoved(t *testing.T) {
 		b.want(b.get("/account/apps"), http.StatusOK, "", id) // looking removed nothing
 		b.want(b.post("/account/apps/"+id+"/remove"), http.StatusSeeOther, "/account/apps")
 		b.want(b.get("/account/apps"), http.StatusOK, "", "is removed from Ada", "No apps yet")
-		b.want(b.post("/account/apps/"+id+"/remove"), http.StatusNotFound, "")
+		for _, again := range []func(string) answer{func(p string) answer { return b.post(p) }, b.get} { // pressed twice, or gone back to
+			b.want(again("/account/apps/"+id+"/remove"), http.StatusSeeOther, "/account/apps")
+			b.want(b.get("/account/apps"), http.StatusOK, "", "is removed from Ada. It has no access to the account any more.", "No apps yet")
+		}
+		stranger.want(stranger.post("/account/apps/"+id+"/remove"), http.StatusNotFound, "")
 	})
 }
 

@@ -1,12 +1,11 @@
 package account
 
 import (
-	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"xenoauth/internal/scope"
-	"xenoauth/internal/secret"
 	"xenoauth/server/web"
 	"xenoauth/store"
 )
@@ -16,98 +15,106 @@ type installedPage struct {
 	Apps []installedApp
 }
 
-// removePage is the data of remove.html.
-type removePage struct {
-	App installedApp
-	Own bool // the visitor installed it
-}
-
-// installedApp is an installation in the words of a page.
+// installedApp is an app on an account in the words of a page, with every installation that the visitor may see.
 type installedApp struct {
-	ID           string
+	ID           string // of an installation: the visitor's own, if there is one
+	AppID        string
+	AccountID    string
 	Name         string
 	HomepageHost string
 	AccountName  string
-	By           string // who installed it: "you" or a name
 	Verified     bool
-	Connected    bool // holds a valid token
-	Scopes       []scope.Scope
-	CreatedAt    time.Time
+	Connected    bool // one of the installations holds a valid token
 	LastUsedAt   time.Time
+	Installers   []installer
 }
 
-// ListInstalledApps shows what the visitor may see and remove.
+// installer is one member's installation.
+type installer struct {
+	ID         string
+	By         string // "you" or a name
+	Own        bool
+	Role       string // today's, within a sentence: "an agent"
+	User       string // the name and e-mail address that the app learns; "" if its consent page did not name them
+	Connected  bool
+	Grants     []scope.Grant
+	CreatedAt  time.Time
+	LastUsedAt time.Time
+}
+
+// Nothing reports whether the app can do nothing with what this member gave it.
+func (i installer) Nothing() bool {
+	return len(i.Grants) > 0 && !slices.ContainsFunc(i.Grants, func(g scope.Grant) bool { return !g.Nothing() })
+}
+
+// ListInstalledApps shows what the visitor may see and remove: a row for each app and account.
 func (h *Handler) ListInstalledApps(w http.ResponseWriter, r *http.Request) error {
 	user := web.VisitorOf(r.Context()).User
 	installed, err := h.store.InstalledApps(r.Context(), user.ID)
 	if err != nil {
 		return err
 	}
-	var page installedPage
-	for _, app := range installed {
-		page.Apps = append(page.Apps, h.inWords(app, user))
-	}
-	return h.web.Render(w, r, http.StatusOK, "installed", page)
+	return h.web.Render(w, r, http.StatusOK, "installed", installedPage{Apps: h.byAppAndAccount(installed, user)})
 }
 
-// ShowRemoveApp says what removing would end, and asks.
-func (h *Handler) ShowRemoveApp(w http.ResponseWriter, r *http.Request) error {
-	user := web.VisitorOf(r.Context()).User
-	app, err := h.installed(r, user)
-	if err != nil {
-		return err
-	}
-	return h.web.Render(w, r, http.StatusOK, "remove", removePage{App: h.inWords(app, user), Own: app.UserID == user.ID})
-}
-
-// RemoveApp removes an installation; its tokens are dead before the answer.
-func (h *Handler) RemoveApp(w http.ResponseWriter, r *http.Request) error {
-	if _, err := web.ParseForm(w, r); err != nil {
-		return err
-	}
-	v := web.VisitorOf(r.Context())
-	app, err := h.installed(r, v.User)
-	if err != nil {
-		return err
-	}
-	// Somebody else having removed it meanwhile leaves nothing to do: it is gone, as was asked for.
-	err = h.store.RemoveInstallation(r.Context(), v.Actor(r), v.User.ID, app.ID)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return err
-	}
-	h.web.Notice(w, r, app.AppName+" is removed from "+app.AccountName+" and has no access any more.")
-	web.Redirect(w, r, "/account/apps")
-	return nil
-}
-
-// installed finds the installation that the path names among those of the visitor: everybody else's does not exist.
-func (h *Handler) installed(r *http.Request, user store.User) (store.InstalledApp, error) {
-	id := r.PathValue("installation")
-	if !secret.ValidPublicID("ins_", id) {
-		return store.InstalledApp{}, web.NotFound()
-	}
-	apps, err := h.store.InstalledApps(r.Context(), user.ID)
-	if err != nil {
-		return store.InstalledApp{}, err
-	}
-	for _, app := range apps {
-		if app.ID == id {
-			return app, nil
+// byAppAndAccount gathers the installations of one app on one account, in the order of the first of each.
+func (h *Handler) byAppAndAccount(installed []store.InstalledApp, user store.User) []installedApp {
+	var apps []installedApp
+	place := map[[2]string]int{}
+	for _, i := range installed {
+		key := [2]string{i.AppID, i.AccountID}
+		at, known := place[key]
+		if !known {
+			at = len(apps)
+			place[key] = at
+			apps = append(apps, newInstalledApp(i))
 		}
+		apps[at].add(i, h.newInstaller(i, user))
 	}
-	return store.InstalledApp{}, web.NotFound()
+	return apps
 }
 
-func (h *Handler) inWords(app store.InstalledApp, user store.User) installedApp {
-	by := app.UserName
-	if app.UserID == user.ID {
-		by = "you"
-	} else if by == "" {
-		by = app.UserEmail
-	}
+func newInstalledApp(i store.InstalledApp) installedApp {
 	return installedApp{
-		ID: app.ID, Name: app.AppName, HomepageHost: web.Host(app.AppHomepage), AccountName: app.AccountName, By: by,
-		Verified: app.AppVerified, Connected: app.Tokens > 0, Scopes: h.catalogue.Describe(h.catalogue.Expand(app.Scopes)),
-		CreatedAt: app.CreatedAt, LastUsedAt: app.LastUsedAt,
+		ID: i.ID, AppID: i.AppID, AccountID: i.AccountID, Name: i.AppName, HomepageHost: web.Host(i.AppHomepage), AccountName: i.AccountName,
+		Verified: i.AppVerified,
 	}
+}
+
+// add counts an installation in.
+func (a *installedApp) add(i store.InstalledApp, by installer) {
+	if by.Own {
+		a.ID = i.ID
+	}
+	a.Connected = a.Connected || by.Connected
+	if by.LastUsedAt.After(a.LastUsedAt) {
+		a.LastUsedAt = by.LastUsedAt
+	}
+	a.Installers = append(a.Installers, by)
+}
+
+// newInstaller describes an installation as its tokens are judged: by the scopes that the app still has, with those that
+// they imply, as far as the member's role goes today.
+func (h *Handler) newInstaller(i store.InstalledApp, user store.User) installer {
+	by := installer{
+		ID: i.ID, By: nameOf(i.UserID, i.UserName, i.UserEmail, user), Own: i.UserID == user.ID, Connected: i.Tokens > 0,
+		Grants:    h.catalogue.Grants(h.catalogue.Expand(i.Scopes.Intersect(i.AppScopes)), i.Role),
+		Role:      h.catalogue.RoleInSentence(i.Role),
+		CreatedAt: i.CreatedAt, LastUsedAt: i.LastUsedAt,
+	}
+	if i.Profile {
+		by.User = i.UserName + ", " + i.UserEmail
+	}
+	return by
+}
+
+// nameOf is a member within a sentence that the visitor reads.
+func nameOf(id, name, email string, visitor store.User) string {
+	switch {
+	case id == visitor.ID:
+		return "you"
+	case name == "":
+		return email
+	}
+	return name
 }

@@ -208,10 +208,12 @@ const (
 // readResources takes resource indicators (RFC 8707 §2): absolute URIs without fragment.
 func readResources(params web.Values) ([]string, *issuer.Error) {
 	var list []string
+	given := 0
 	for _, s := range params.All("resource") {
 		if s == "" {
 			continue
 		}
+		given++
 		u, err := url.Parse(s)
 		if err != nil || !u.IsAbs() || strings.ContainsAny(s, "# ") || len(s) > maxResourceLen || !printableASCII(s) {
 			return nil, issuer.Errorf(issuer.InvalidTarget, "resource must be an absolute URI without fragment")
@@ -220,7 +222,7 @@ func readResources(params web.Values) ([]string, *issuer.Error) {
 			list = append(list, s)
 		}
 	}
-	if len(list) > maxResources {
+	if given > maxResources {
 		return nil, issuer.Errorf(issuer.InvalidTarget, "resource is given more than %d times", maxResources)
 	}
 	return list, nil

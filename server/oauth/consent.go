@@ -4,11 +4,9 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"xenoauth/internal/directory"
-	"xenoauth/internal/scope"
 	"xenoauth/server/web"
 	"xenoauth/store"
 )
@@ -70,21 +68,9 @@ func (h *Handler) consentPage(visitor *web.Visitor, c directory.Consent, id stri
 	}
 	page.Scopes, page.Held = h.inWords(c)
 	for _, m := range c.Accounts {
-		page.Accounts = append(page.Accounts, web.ConsentAccount{ID: m.AccountID, Name: m.AccountName, Selected: len(c.Accounts) == 1})
+		page.Accounts = append(page.Accounts, h.consentAccount(c, m))
 	}
 	return page
-}
-
-// inWords describes what the app asks for, with all that comes with it. Where it has something already, asked is what is
-// new, and held the rest; who is asked again for nothing new is shown all of it.
-func (h *Handler) inWords(c directory.Consent) (asked, held []scope.Scope) {
-	asked = h.catalogue.Describe(h.catalogue.Expand(c.Request.Scope))
-	has := h.catalogue.Expand(c.Held())
-	fresh := slices.DeleteFunc(slices.Clone(asked), func(s scope.Scope) bool { return has.Has(s.Name) })
-	if len(fresh) == 0 {
-		return asked, nil
-	}
-	return fresh, h.catalogue.Describe(has)
 }
 
 // hostOf is what a person recognises of an address: its host, or the scheme of a native app's.

@@ -54,7 +54,11 @@ func (h *Handler) Introspect(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return web.WriteJSON(w, http.StatusOK, h.newIntrospection(id))
+	answer := h.newIntrospection(id)
+	if client.App != nil && !id.Profile {
+		answer.Username = "" // the user was never told that the app would learn it
+	}
+	return web.WriteJSON(w, http.StatusOK, answer)
 }
 
 // inspect is the look-up as this client may see it; what is not its to see is ErrInvalid.

@@ -25,6 +25,7 @@ type me struct {
 	ExpiresAt    *int64             `json:"expires_at"` // Unix seconds
 }
 
+// meUser has an empty e-mail address and name where the user approved the app on a page that did not name them.
 type meUser struct {
 	ID    string `json:"id"`
 	Email string `json:"email"`
@@ -80,7 +81,10 @@ func newMe(id verify.Identity) me {
 		m.App = &meApp{ClientID: id.ClientID, Name: id.AppName}
 	}
 	if id.User != nil {
-		m.User = &meUser{ID: id.User.ID, Email: id.User.Email, Name: id.User.Name}
+		m.User = &meUser{ID: id.User.ID}
+		if id.Profile || !id.OfApp() {
+			m.User.Email, m.User.Name = id.User.Email, id.User.Name
+		}
 		if id.Bot {
 			m.Bot = &meBot{ID: id.User.ID, Name: id.User.Name}
 		}

@@ -114,7 +114,7 @@ func (h *Handler) RevokeSecret(w http.ResponseWriter, r *http.Request) error {
 	if err := h.directory.RevokeSecret(r.Context(), v.Actor(r), v.User.ID, a.ID, id); err != nil {
 		return err
 	}
-	h.web.Notice(w, r, "The secret is revoked and does not work any more.")
+	h.web.Notice(w, r, "The secret is revoked and does not work any more. Tokens that the app holds keep working.")
 	web.Redirect(w, r, "/developer/apps/"+a.ID)
 	return nil
 }

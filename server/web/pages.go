@@ -18,9 +18,9 @@ type ErrorPage struct {
 // ConsentPage is the data of consent.html.
 type ConsentPage struct {
 	App           ConsentApp
-	Scopes        []scope.Scope    // what the app asks for, and what comes with it
-	Held          []scope.Scope    // what it has already; then Scopes are new
-	Accounts      []ConsentAccount // of which one is chosen; never empty
+	Scopes        []scope.Grant    // what the app asks for, and what comes with it; with one account, as its role leaves it
+	Held          []scope.Grant    // what it has already; then Scopes are new
+	Accounts      []ConsentAccount // of which one is chosen; empty if the user has none that is active
 	RequestID     string           // of the stored request that Allow and Deny decide
 	RedirectHost  string           // where the browser goes next, as people know it: app.test
 	RedirectShown string           // the full redirect URI, for those who look closer
@@ -43,4 +43,7 @@ type ConsentAccount struct {
 	ID       string
 	Name     string
 	Selected bool
+	Role     string        // the user's there, within a sentence: "an agent"
+	Cut      []scope.Grant // those asked for of which the role leaves only a part, or nothing
+	Nothing  bool          // the role leaves nothing of all that is asked for
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // accessRoots reads what a token t hangs on, live or not, all of it by primary key.
-const accessRoots = appColumns + `, a.deleted_at, i.id, i.removed_at, ` + userColumns + `, u.deleted_at, ` + accountColumns + `, c.deleted_at, m.role `
+const accessRoots = appColumns + `, a.deleted_at, i.id, i.removed_at, i.profile, ` + userColumns + `, u.deleted_at, ` + accountColumns + `, c.deleted_at, m.role `
 
 const accessJoins = `
 JOIN apps a ON a.id = t.app_id
@@ -43,7 +43,7 @@ func (s *Store) AccessByID(ctx context.Context, kind store.TokenKind, id store.L
 		toID(&a.ID), &a.Hash, &a.AppID, &a.InstallationID, toID(&a.Family), toScopes(&a.Scope), &a.Resource, toTime(&a.CreatedAt),
 		toTime(&a.ExpiresAt), toTime(&a.RevokedAt), toTime(&familyEnded),
 	}
-	dest = append(append(dest, toApp(&a.App)...), toTime(&appDeleted), toText(&installation), toTime(&removed))
+	dest = append(append(dest, toApp(&a.App)...), toTime(&appDeleted), toText(&installation), toTime(&removed), toBool(&a.Profile))
 	dest = append(append(dest, toUser(&a.User)...), toTime(&userDeleted))
 	dest = append(append(dest, toAccount(&a.Account)...), toTime(&accountDeleted), toRole(&a.Role))
 	if err := s.read().row(ctx, sql, []any{id[:]}, dest...); err != nil {

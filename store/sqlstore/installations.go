@@ -20,12 +20,12 @@ JOIN users u ON u.id = i.user_id AND u.disabled_at IS NULL AND u.deleted_at IS N
 JOIN members m ON m.account_id = i.account_id AND m.user_id = i.user_id
 WHERE i.removed_at IS NULL`
 
-const installationColumns = `i.id, i.user_id, i.account_id, i.app_id, i.scopes, i.created_at, i.updated_at, i.removed_at`
+const installationColumns = `i.id, i.user_id, i.account_id, i.app_id, i.scopes, i.created_at, i.updated_at, i.removed_at, i.profile`
 
 func toInstallation(i *store.Installation) []any {
 	return []any{
 		toText(&i.ID), toText(&i.UserID), toText(&i.AccountID), toText(&i.AppID), toScopes(&i.Scopes), toTime(&i.CreatedAt),
-		toTime(&i.UpdatedAt), toTime(&i.RemovedAt),
+		toTime(&i.UpdatedAt), toTime(&i.RemovedAt), toBool(&i.Profile),
 	}
 }
 
@@ -76,12 +76,12 @@ func (s *Store) Install(ctx context.Context, by store.Actor, a store.Approval) (
 }
 
 const (
-	insertInstallation = `INSERT INTO installations (id, user_id, account_id, app_id, scopes, created_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+	insertInstallation = `INSERT INTO installations (id, user_id, account_id, app_id, scopes, created_at, updated_at, profile)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (user_id, account_id, app_id) WHERE user_id <> '' AND removed_at IS NULL DO NOTHING`
 	selectLive = `SELECT ` + installationColumns + ` FROM installations i
 WHERE i.user_id = $1 AND i.user_id <> '' AND i.account_id = $2 AND i.app_id = $3 AND i.removed_at IS NULL`
-	updateScopes = `UPDATE installations SET scopes = $2, updated_at = $3 WHERE id = $1`
+	updateScopes = `UPDATE installations SET scopes = $2, updated_at = $3, profile = $4 WHERE id = $1`
 )
 
 // createOrWiden makes i the live installation of its three, or adds its scopes to the one there is and sets i to that.
@@ -90,7 +90,7 @@ func (s *Store) createOrWiden(ctx context.Context, q querier, i *store.Installat
 	// Another transaction may create the live one before our insert, or remove it before our look; then we look, or
 	// insert, again.
 	for range 3 {
-		n, err := q.exec(ctx, insertInstallation, i.ID, i.UserID, i.AccountID, i.AppID, i.Scopes.String(), at(i.CreatedAt), at(i.UpdatedAt))
+		n, err := q.exec(ctx, insertInstallation, i.ID, i.UserID, i.AccountID, i.AppID, i.Scopes.String(), at(i.CreatedAt), at(i.UpdatedAt), flag(i.Profile))
 		if err != nil {
 			return "", err
 		}
@@ -115,13 +115,13 @@ func widen(ctx context.Context, q querier, i *store.Installation, live store.Ins
 	if _, err := scope.ParseSet(union.String()); err != nil {
 		return fmt.Errorf("%w: all consents together: %w", store.ErrLimit, err)
 	}
-	updated := i.UpdatedAt
+	updated, profile := i.UpdatedAt, live.Profile || i.Profile
 	*i = live
-	if union.Equal(live.Scopes) {
+	if union.Equal(live.Scopes) && profile == live.Profile {
 		return nil
 	}
-	i.Scopes, i.UpdatedAt = union, updated
-	_, err := q.exec(ctx, updateScopes, i.ID, union.String(), at(updated))
+	i.Scopes, i.UpdatedAt, i.Profile = union, updated, profile
+	_, err := q.exec(ctx, updateScopes, i.ID, union.String(), at(updated), flag(profile))
 	return err
 }
 
@@ -144,7 +144,7 @@ func (s *Store) LiveInstallations(ctx context.Context, userID, appID string) (li
 
 // selectInstalledApps: a live token is one that was not revoked, or a family that can still be refreshed. Last used is
 // told by installation_uses, and by the tokens there are where a replica of an older version has noted a use.
-const selectInstalledApps = `SELECT ` + installationColumns + `, a.name, a.homepage, a.verified_at, c.name, u.name, u.email,
+const installedApp = `SELECT ` + installationColumns + `, a.name, a.homepage, a.verified_at, c.name, u.name, u.email,
 (SELECT COUNT(*) FROM tokens t WHERE t.installation_id = i.id AND t.installation_id <> '' AND t.revoked_at IS NULL)
 + (SELECT COUNT(*) FROM families f JOIN refresh_tokens r ON r.family_id = f.id AND r.family_id <> '' AND r.rotated_at IS NULL
 	WHERE f.installation_id = i.id AND f.installation_id <> '' AND f.ended_at IS NULL AND r.expires_at > $2),
@@ -152,12 +152,15 @@ const selectInstalledApps = `SELECT ` + installationColumns + `, a.name, a.homep
 	WHERE t.installation_id = i.id AND t.installation_id <> '' AND t.revoked_at IS NULL),
 (SELECT MAX(l.used_at) FROM expiring_tokens t JOIN last_used l ON l.id = t.id
 	WHERE t.installation_id = i.id AND t.installation_id <> ''),
-(SELECT l.used_at FROM installation_uses l WHERE l.installation_id = i.id)
+(SELECT l.used_at FROM installation_uses l WHERE l.installation_id = i.id),
+a.scopes, (SELECT n.role FROM members n WHERE n.account_id = i.account_id AND n.user_id = i.user_id)
 FROM installations i
 JOIN apps a ON a.id = i.app_id AND a.deleted_at IS NULL
 JOIN accounts c ON c.id = i.account_id AND c.deleted_at IS NULL
 JOIN users u ON u.id = i.user_id
-WHERE i.id IN (
+`
+
+const selectInstalledApps = installedApp + `WHERE i.id IN (
 	SELECT o.id FROM installations o WHERE o.user_id = $1 AND o.user_id <> '' AND o.removed_at IS NULL
 	UNION
 	SELECT o.id FROM members m JOIN installations o ON o.account_id = m.account_id AND o.account_id <> '' AND o.removed_at IS NULL
@@ -168,7 +171,7 @@ ORDER BY i.created_at DESC, i.id DESC`
 func readInstalledApp(scan scanner) (i store.InstalledApp, err error) {
 	var verified, expiring, ever time.Time
 	err = scan(append(toInstallation(&i.Installation), &i.AppName, &i.AppHomepage, toTime(&verified), &i.AccountName, &i.UserName,
-		&i.UserEmail, &i.Tokens, toTime(&i.LastUsedAt), toTime(&expiring), toTime(&ever))...)
+		&i.UserEmail, &i.Tokens, toTime(&i.LastUsedAt), toTime(&expiring), toTime(&ever), toScopes(&i.AppScopes), toRole(&i.Role))...)
 	i.AppVerified = !verified.IsZero()
 	i.LastUsedAt = slices.MaxFunc([]time.Time{i.LastUsedAt, expiring, ever}, time.Time.Compare)
 	return i, err
@@ -191,13 +194,6 @@ const deleteInstallationUse = `DELETE FROM installation_uses WHERE installation_
 func (s *Store) RemoveInstallation(ctx context.Context, by store.Actor, userID, id string) (err error) {
 	defer tried(&err, "remove installation %s", id)
 	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
-		e := store.Event{Kind: store.EventInstallationRemoved, InstallationID: id}
-		if err := q.row(ctx, removeInstallation, []any{id, userID, s.micros()}, &e.AccountID, &e.AppID); err != nil {
-			return err
-		}
-		if _, err := q.exec(ctx, deleteInstallationUse, id); err != nil {
-			return err
-		}
-		return s.record(ctx, q, by, e)
+		return s.removeOne(ctx, q, by, userID, id)
 	})
 }

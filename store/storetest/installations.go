@@ -86,6 +86,8 @@ func testInstallations(t *testing.T, st store.Store) {
 	})
 	t.Run("an Allow that decides nothing", func(t *testing.T) { testRefusedInstall(t, st) })
 	t.Run("who may remove", func(t *testing.T) { testRemoveInstallation(t, st) })
+	t.Run("removed from everyone at once", func(t *testing.T) { testRemoveInstallations(t, st) })
+	t.Run("what its page told", func(t *testing.T) { testProfile(t, st) })
 	t.Run("live ones", func(t *testing.T) { testLiveInstallations(t, st) })
 	t.Run("installed apps", func(t *testing.T) { testInstalledApps(t, st) })
 }
@@ -252,7 +254,7 @@ func testInstalledApps(t *testing.T, st store.Store) {
 	sameList(t, "an admin's", ids(apps, id), []string{theirs.ID, w.ins.ID})
 	want := store.InstalledApp{
 		Installation: w.ins, AppName: w.app.Name, AppHomepage: w.app.Homepage, AccountName: w.account.Name,
-		UserName: w.user.Name, UserEmail: w.user.Email, Tokens: 2, LastUsedAt: at,
+		UserName: w.user.Name, UserEmail: w.user.Email, Role: scope.RoleAdmin, AppScopes: w.app.Scopes, Tokens: 2, LastUsedAt: at,
 	}
 	if diff := cmp.Diff(want, apps[1]); diff != "" {
 		t.Fatalf("installed app (-want +got):\n%s", diff)

@@ -1,0 +1,165 @@
+package account
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"xenoauth/internal/scope"
+	"xenoauth/internal/secret"
+	"xenoauth/server/web"
+	"xenoauth/store"
+)
+
+// removePage is the data of remove.html.
+type removePage struct {
+	App      installedApp // with one installation: the one that the path names
+	Own      bool         // the visitor installed it
+	Choices  []removeChoice
+	Remain   string // the other members for whom the app goes on, if only this installation is removed
+	MayEnd   bool   // the visitor may end those too
+	Everyone int    // members who installed it
+}
+
+// removeChoice is one installation that the visitor may end.
+type removeChoice struct {
+	ID     string
+	By     string
+	Chosen bool
+}
+
+// forAll is the value of the field "for" that ends all installations of the app on the account.
+const forAll = "all"
+
+// ShowRemoveApp says what removing would end, what would go on, and asks.
+func (h *Handler) ShowRemoveApp(w http.ResponseWriter, r *http.Request) error {
+	user := web.VisitorOf(r.Context()).User
+	i, err := h.installation(r, user, r.PathValue("installation"))
+	if err != nil {
+		return err
+	}
+	installers, err := h.store.Installers(r.Context(), i.AccountID, i.AppID)
+	if err != nil {
+		return err
+	}
+	if !i.RemovedAt.IsZero() {
+		h.web.Notice(w, r, removed(i, installers, user))
+		web.Redirect(w, r, "/account/apps")
+		return nil
+	}
+	page := removePage{App: newInstalledApp(i), Own: i.UserID == user.ID, Everyone: len(installers)}
+	page.App.add(i, h.newInstaller(i, user))
+	page.Remain = names(without(installers, i.ID), user)
+	if page.MayEnd, err = h.isAdmin(r, user, i.AccountID); err != nil {
+		return err
+	}
+	if page.MayEnd && len(installers) > 1 {
+		for _, other := range installers {
+			page.Choices = append(page.Choices, removeChoice{ID: other.InstallationID, Chosen: other.InstallationID == i.ID,
+				By: nameOf(other.UserID, other.UserName, other.UserEmail, user)})
+		}
+	}
+	return h.web.Render(w, r, http.StatusOK, "remove", page)
+}
+
+// RemoveApp removes an installation, or all of the app on the account for an admin; their tokens are dead before the
+// answer. One that was removed before is answered alike: it is gone, as was asked for.
+func (h *Handler) RemoveApp(w http.ResponseWriter, r *http.Request) error {
+	values, err := web.ParseForm(w, r)
+	if err != nil {
+		return err
+	}
+	v := web.VisitorOf(r.Context())
+	i, err := h.installation(r, v.User, r.PathValue("installation"))
+	if err != nil {
+		return err
+	}
+	chosen := values.Get("for")
+	if chosen == forAll {
+		return h.removeForAll(w, r, v, i)
+	}
+	if chosen != "" && chosen != i.ID {
+		other, err := h.installation(r, v.User, chosen)
+		if err != nil {
+			return err
+		}
+		if other.AppID != i.AppID || other.AccountID != i.AccountID {
+			return web.NotFound()
+		}
+		i = other
+	}
+	err = h.store.RemoveInstallation(r.Context(), v.Actor(r), v.User.ID, i.ID)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	installers, err := h.store.Installers(r.Context(), i.AccountID, i.AppID)
+	if err != nil {
+		return err
+	}
+	h.web.Notice(w, r, removed(i, installers, v.User))
+	web.Redirect(w, r, "/account/apps")
+	return nil
+}
+
+func (h *Handler) removeForAll(w http.ResponseWriter, r *http.Request, v *web.Visitor, i store.InstalledApp) error {
+	admin, err := h.isAdmin(r, v.User, i.AccountID)
+	if err != nil {
+		return err
+	}
+	if !admin {
+		return web.NotFound()
+	}
+	if _, err := h.store.RemoveInstallations(r.Context(), v.Actor(r), v.User.ID, i.AccountID, i.AppID); err != nil {
+		return err
+	}
+	h.web.Notice(w, r, i.AppName+" is removed from "+i.AccountName+" for all members. It has no access to the account any more.")
+	web.Redirect(w, r, "/account/apps")
+	return nil
+}
+
+// installation finds one that the visitor may see, removed or not; others do not exist.
+func (h *Handler) installation(r *http.Request, user store.User, id string) (store.InstalledApp, error) {
+	if !secret.ValidPublicID("ins_", id) {
+		return store.InstalledApp{}, web.NotFound()
+	}
+	return h.store.InstalledAppByID(r.Context(), user.ID, id)
+}
+
+// isAdmin reports whether the visitor is an admin of the account, and so may end what others installed.
+func (h *Handler) isAdmin(r *http.Request, user store.User, accountID string) (bool, error) {
+	members, err := h.store.MembersByUser(r.Context(), user.ID)
+	return slices.ContainsFunc(members, func(m store.Member) bool { return m.AccountID == accountID && m.Role == scope.RoleAdmin }), err
+}
+
+// removed is the notice of a removal: whose access ended, and whose goes on.
+func removed(i store.InstalledApp, left []store.Installer, visitor store.User) string {
+	left = without(left, i.ID)
+	text := i.AppName + " is removed from " + i.AccountName
+	if len(left) == 0 {
+		return text + ". It has no access to the account any more."
+	}
+	return text + " for " + nameOf(i.UserID, i.UserName, i.UserEmail, visitor) + ". It still has access there for " + names(left, visitor) + "."
+}
+
+func without(list []store.Installer, installationID string) []store.Installer {
+	return slices.DeleteFunc(slices.Clone(list), func(i store.Installer) bool { return i.InstallationID == installationID })
+}
+
+// names lists members within a sentence: a few by name, the others by their number.
+func names(list []store.Installer, visitor store.User) string {
+	const maxNamed = 3
+	var all []string
+	for _, i := range list {
+		if len(all) == maxNamed && len(list) > maxNamed+1 {
+			all = append(all, strconv.Itoa(len(list)-maxNamed)+" other members")
+			break
+		}
+		all = append(all, nameOf(i.UserID, i.UserName, i.UserEmail, visitor))
+	}
+	if len(all) < 2 {
+		return strings.Join(all, "")
+	}
+	return strings.Join(all[:len(all)-1], ", ") + " and " + all[len(all)-1]
+}

@@ -1,0 +1,48 @@
+package oauth
+
+import (
+	"slices"
+
+	"xenoauth/internal/directory"
+	"xenoauth/internal/scope"
+	"xenoauth/server/web"
+	"xenoauth/store"
+)
+
+// inWords describes what the app asks for, with all that comes with it. Where it has something already, asked is what is
+// new, and held the rest; an app that asks again for nothing new is shown with all of it. With one account both are what
+// the user's role there leaves of them; with several, that stands beside each account.
+func (h *Handler) inWords(c directory.Consent) (asked, held []scope.Grant) {
+	describe := func(set scope.Set) []scope.Grant {
+		if len(c.Accounts) == 1 {
+			return h.catalogue.Grants(set, c.Accounts[0].Role)
+		}
+		var uncut []scope.Grant
+		for _, s := range h.catalogue.Describe(set) {
+			uncut = append(uncut, scope.Grant{Scope: s})
+		}
+		return uncut
+	}
+	asked = describe(h.catalogue.Expand(c.Request.Scope))
+	has := h.catalogue.Expand(c.Held())
+	fresh := slices.DeleteFunc(slices.Clone(asked), func(g scope.Grant) bool { return has.Has(g.Name) })
+	if len(fresh) == 0 {
+		return asked, nil
+	}
+	return fresh, describe(has)
+}
+
+// consentAccount is an account that the app may be installed on, with what the user's role there cuts off.
+func (h *Handler) consentAccount(c directory.Consent, m store.Member) web.ConsentAccount {
+	a := web.ConsentAccount{
+		ID: m.AccountID, Name: m.AccountName, Selected: len(c.Accounts) == 1, Role: h.catalogue.RoleInSentence(m.Role),
+	}
+	grants := h.catalogue.Grants(h.catalogue.Expand(c.Request.Scope), m.Role)
+	a.Nothing = !slices.ContainsFunc(grants, func(g scope.Grant) bool { return !g.Nothing() })
+	for _, g := range grants {
+		if g.Cut() {
+			a.Cut = append(a.Cut, g)
+		}
+	}
+	return a
+}
