@@ -54,7 +54,7 @@ func TestForwardAuth(t *testing.T) {
 				r := r.With(t)
 				self, roles := b.Identity["User"], strings.Fields(b.Identity["Scope"])
 				anyone := cmp.Or(self, strings.Repeat("f", 24)) // a user, of whom some tokens know nothing
-				role := scope.RoleGuest // the highest that the token has
+				role := scope.RoleGuest                         // the highest that the token has
 				for _, name := range roles {
 					if parsed, err := scope.ParseRole(name); err == nil && parsed.Covers(role) {
 						role = parsed

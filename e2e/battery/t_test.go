@@ -88,7 +88,7 @@ func TestBattery_T1(t *testing.T) {
 		for path, methods := range map[string]string{
 			"/oauth/token": "POST", "/oauth/revoke": "POST", "/.well-known/oauth-authorization-server": "GET", "/.well-known/jwks.json": "GET",
 			"/.well-known/openid-configuration": "GET", "/.well-known/oauth-protected-resource/mcp": "GET", "/.well-known/": "GET", "/.well-known//x": "GET", "/api/me": "GET",
-			"/oauth/introspect": "", "/oauth/authorize": "", "/oauth/consent": "",  "/login": "", "/account/apps": "",
+			"/oauth/introspect": "", "/oauth/authorize": "", "/oauth/consent": "", "/login": "", "/account/apps": "",
 		} {
 			t.Run("preflight of "+path, func(t *testing.T) { wantPreflight(t, r.With(t), path, methods) })
 		}
