@@ -33,6 +33,7 @@ has node || missing="$missing nodejs"
 has python3 || missing="$missing python3"
 server nginx || missing="$missing nginx-light"
 server caddy || missing="$missing caddy"
+server pgbouncer || missing="$missing pgbouncer"
 [ -n "$missing" ] || exit 0
 
 if ! has apt-get || [ "$(id -u)" != 0 ]; then
@@ -73,7 +74,7 @@ apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 $missing >/dev
 
 # Units that the packages enabled for the next boot. Only those of packages installed just now.
 if has systemctl; then
-	for unit in postgresql nginx caddy; do
+	for unit in postgresql nginx caddy pgbouncer; do
 		case $missing in *"$unit"*) systemctl disable --quiet "$unit" 2>/dev/null || true ;; esac
 	done
 fi

@@ -95,14 +95,14 @@ func (s *settings) databaseURL() string {
 		if path == "" {
 			s.fault("database-url", "name a file after the colon: sqlite:xenoauth.db")
 		}
-		return text
+		return s.throughPooler(text)
 	}
 	if !strings.HasPrefix(text, "postgres:") && !strings.HasPrefix(text, "postgresql:") {
 		s.fault("database-url", "use sqlite:PATH or postgres://USER@HOST/DATABASE")
 	} else if err := sqlstore.CheckURL(text); err != nil {
 		s.fault("database-url", "%v", err)
 	}
-	return text
+	return s.throughPooler(text)
 }
 
 // databaseName is a database address as it may be shown: without password and parameters.

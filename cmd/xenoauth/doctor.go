@@ -37,6 +37,7 @@ type report struct {
 type databaseView struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
+	Pooler  string `json:"pooler,omitempty"` // "transaction", or none
 }
 
 type liveView struct {
@@ -112,7 +113,7 @@ func (p *program) examine(ctx context.Context, s *settings) (*report, error) {
 	defer st.Close()
 	r.store = st
 	r.Database.Name = databaseName(address)
-	for _, look := range []func(context.Context) error{r.lookAtDatabase, r.lookAtWrites, r.lookAtMigrations, r.lookAtTables, r.lookAtLife} {
+	for _, look := range []func(context.Context) error{r.lookAtDatabase, r.lookAtWrites, r.lookAtPooler, r.lookAtMigrations, r.lookAtTables, r.lookAtLife} {
 		if err := look(ctx); err != nil {
 			return nil, err
 		}

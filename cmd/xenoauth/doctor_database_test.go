@@ -53,3 +53,29 @@ func TestDoctorReadOnly(t *testing.T) {
 	l.with("a long password").fails(t, exitRefused, "the database is read-only (SQLSTATE 25006): it is a standby, or default_transaction_read_only is on",
 		"user", "add", "x@example.org", "--password-stdin")
 }
+
+// TestPooler: serve, its pages and the doctor work through a real PgBouncer in transaction mode, given the setting. Without
+// it the error names it, and does not ask whether the database is running.
+func TestPooler(t *testing.T) {
+	t.Parallel()
+	through := dbtest.PgBouncer(t, dbtest.Postgres(t), "postgres")
+	l := on(through)
+	r := l.run(t, "user", "list")
+	if r.code != exitRefused || !strings.Contains(r.stderr, "set --pooler transaction (XENOAUTH_POOLER=transaction)") || strings.Contains(r.stderr, "Is it running") {
+		t.Errorf("without the setting: exit %d, %s", r.code, r.stderr)
+	}
+	l.env["XENOAUTH_POOLER"] = "transaction"
+	s := startServing(t, l, "--ops-listen", "off")
+	if got := status(t, s.issuer+"/login"); got != 200 {
+		t.Errorf("the log-in page through PgBouncer: %d", got)
+	}
+	if log := s.stderr.String(); !strings.Contains(log, "the role lacks timeouts") {
+		t.Errorf("the log of serve has no word of the role's timeouts:\n%s", log)
+	}
+	l.with("a long password").ok(t, nil, "user", "add", "x@example.org", "--password-stdin")
+	if r := l.run(t, "doctor"); !strings.Contains(r.stdout, "transaction") ||
+		!strings.Contains(r.stdout, "ALTER ROLE … SET idle_in_transaction_session_timeout = '5s'; ALTER ROLE … SET lock_timeout = '1500ms'; ALTER ROLE … SET statement_timeout = '2s'") {
+		t.Errorf("doctor:\n%s%s", r.stdout, r.stderr)
+	}
+	on("sqlite:x.db").fails(t, exitUsage, "SQLite has none", "user", "list", "--pooler", "transaction")
+}

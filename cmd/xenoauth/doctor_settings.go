@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"os"
@@ -99,6 +100,7 @@ func (p *program) printReport(r *report) error {
 	fields := []field{
 		{"database", r.Database.Name},
 		{"version", r.Database.Version},
+		{"pooler", cmp.Or(r.Database.Pooler, "none")},
 		{"migrations", migrations},
 		{"unsafe settings", unsafe},
 		{"clock", fmt.Sprintf("%+.3f s from this machine's", r.ClockAhead)},

@@ -85,7 +85,7 @@ and that over the file. A variable XENOAUTH_… or a line that is no setting is 
 	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
-	p.define(root.PersistentFlags(), "config", "database-url", "scopes", "token-prefix", "api-plans")
+	p.define(root.PersistentFlags(), "config", "database-url", "pooler", "scopes", "token-prefix", "api-plans")
 	root.AddCommand(
 		p.serveCommand(), p.demoCommand(), p.migrateCommand(), p.userCommand(), p.accountCommand(), p.appCommand(),
 		p.resourceCommand(), p.keyCommand(), p.botCommand(), p.tokenCommand(), p.doctorCommand(), p.healthCommand(), p.versionCommand(),

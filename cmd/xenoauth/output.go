@@ -17,6 +17,7 @@ import (
 
 	"xenoauth/internal/directory"
 	"xenoauth/store"
+	"xenoauth/store/sqlstore"
 )
 
 // explain is an error as people should read it.
@@ -25,6 +26,8 @@ func explain(cmd *cobra.Command, err error) string {
 	switch {
 	case errors.As(err, &faults):
 		return strings.Join(faultLines(cmd, faults), "\n")
+	case errors.Is(err, sqlstore.ErrPooler), errors.Is(err, sqlstore.ErrRights):
+		return err.Error()
 	case errors.Is(err, store.ErrReadOnly):
 		return err.Error() + "\nThe database answers and takes no writes. Was there a failover, and does --database-url lead to the primary?"
 	case errors.Is(err, store.ErrUnavailable):

@@ -123,6 +123,9 @@ func (p *program) serve(ctx context.Context, c serveConfig) error {
 	if err := upToDate(ctx, st, c.migrate); err != nil {
 		return err
 	}
+	if err := noteTimeouts(ctx, st, c.log); err != nil {
+		return err
+	}
 	if err := noteNewer(ctx, st, c.log); err != nil {
 		return err
 	}

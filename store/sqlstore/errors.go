@@ -61,6 +61,9 @@ func classify(err error) error {
 
 // classifyPostgres goes by SQLSTATE. An error during connecting is trouble of the database whatever its code.
 func classifyPostgres(pg *pgconn.PgError, err error) error {
+	if err := poolerError(pg); err != nil {
+		return err
+	}
 	var connecting *pgconn.ConnectError
 	if errors.As(err, &connecting) {
 		return unavailable("Postgres refused the connection: " + pg.Message + " (SQLSTATE " + pg.Code + ")")
@@ -75,7 +78,7 @@ func classifyPostgres(pg *pgconn.PgError, err error) error {
 	case "25006": // read_only_sql_transaction
 		return fmt.Errorf("%w (SQLSTATE 25006): it is a standby, or default_transaction_read_only is on", store.ErrReadOnly)
 	case "42501": // insufficient_privilege
-		return unavailable(pg.Message + " (SQLSTATE 42501): " + grantHint(pg.Message))
+		return fmt.Errorf("%w: %s (SQLSTATE 42501): %s", ErrRights, pg.Message, grantHint(pg.Message))
 	case "25P03": // idle_in_transaction_session_timeout
 		return unavailable("SQLSTATE " + pg.Code)
 	}

@@ -36,8 +36,12 @@ func openPostgres(databaseURL string, o Options) (*postgresDB, error) {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	conn := config.ConnConfig
+	pooler, err := configurePooler(conn)
+	if err != nil {
+		return nil, err
+	}
 	for name, value := range postgresTimeouts {
-		if _, set := conn.RuntimeParams[name]; !set {
+		if _, set := conn.RuntimeParams[name]; !set && (!pooler || name == "application_name") {
 			conn.RuntimeParams[name] = value
 		}
 	}
@@ -52,7 +56,7 @@ func openPostgres(databaseURL string, o Options) (*postgresDB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", classify(err))
 	}
-	return &postgresDB{postgresPool: postgresPool{pool: pool, slots: newSlots(int(config.MaxConns), o.MaxQueue)}}, nil
+	return &postgresDB{pooler: pooler, postgresPool: postgresPool{pool: pool, slots: newSlots(int(config.MaxConns), o.MaxQueue)}}, nil
 }
 
 // postgresDB is an open Postgres.

@@ -1,0 +1,88 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"xenoauth/store"
+)
+
+// ErrPooler is the kind of store.ErrUnavailable where a pooler in transaction mode stands before Postgres and the URL does
+// not say so.
+var ErrPooler = fmt.Errorf("%w: there seems to be a pooler such as PgBouncer before Postgres: set --pooler transaction (XENOAUTH_POOLER=transaction)", store.ErrUnavailable)
+
+// ErrRights is the kind of store.ErrUnavailable where the role lacks a right in the database.
+var ErrRights = fmt.Errorf("%w: the role lacks a right", store.ErrUnavailable)
+
+// poolerParameter of a Postgres URL is "transaction" if a pooler that lends a connection for one transaction at a time, such
+// as PgBouncer, stands before Postgres. It is not sent to the server.
+const poolerParameter = "pooler"
+
+// passedOn are the parameters that PgBouncer applies to whichever connection it lends.
+var passedOn = []string{"application_name", "client_encoding", "datestyle", "timezone", "standard_conforming_strings"}
+
+// configurePooler reads and removes the parameter. Behind a pooler no statement stays prepared and no setting of a session
+// holds: statements are described once and sent in the extended protocol without a name, and the timeouts are the role's.
+func configurePooler(conn *pgx.ConnConfig) (pooler bool, err error) {
+	mode, set := conn.RuntimeParams[poolerParameter]
+	delete(conn.RuntimeParams, poolerParameter)
+	switch {
+	case !set, mode == "none":
+		return false, nil
+	case mode != "transaction":
+		return false, errors.New("open database: pooler in the Postgres URL must be none or transaction")
+	}
+	for _, name := range slices.Sorted(maps.Keys(conn.RuntimeParams)) {
+		if !slices.Contains(passedOn, strings.ToLower(name)) {
+			return false, fmt.Errorf("open database: a pooler does not pass on %s in the Postgres URL: set it for the role instead, with ALTER ROLE … IN DATABASE … SET %s = …", name, name)
+		}
+	}
+	if conn.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+		conn.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	}
+	conn.StatementCacheCapacity = 0
+	return true, nil
+}
+
+// poolerError recognises the answers that only a pooler gives, or only to those who do not know of one.
+func poolerError(pg *pgconn.PgError) error {
+	switch {
+	case pg.Code == "42P05", pg.Code == "26000", // a prepared statement exists already, or does not exist
+		strings.HasPrefix(pg.Message, "unsupported startup parameter"):
+		return fmt.Errorf("%w (%s, SQLSTATE %s)", ErrPooler, pg.Message, pg.Code)
+	}
+	return nil
+}
+
+// Pooler reports whether the URL names a pooler in transaction mode.
+func (s *Store) Pooler() bool {
+	d, isPostgres := s.db.(*postgresDB)
+	return isPostgres && d.pooler
+}
+
+// MissingTimeouts are the timeouts that the database's connections should have and do not: the role's, behind a pooler, or
+// those that this program asked for, and a pooler ignored. Postgres only.
+func (s *Store) MissingTimeouts(ctx context.Context) (list []string, err error) {
+	defer tried(&err, "read the connection's timeouts")
+	d, isPostgres := s.db.(*postgresDB)
+	if !isPostgres {
+		return nil, nil
+	}
+	asked := d.pool.Config().ConnConfig.RuntimeParams
+	err = s.read().rows(ctx, `SELECT name, setting FROM pg_settings WHERE name LIKE '%\_timeout' AND setting = '0' ORDER BY name`, nil, func(scan scanner) error {
+		var name, value string
+		err := scan(&name, &value)
+		if _, ours := postgresTimeouts[name]; ours && asked[name] != "0" {
+			list = append(list, name)
+		}
+		return err
+	})
+	return list, err
+}
