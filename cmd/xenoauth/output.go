@@ -1,6 +1,8 @@
 package main
 
 import (
+	"golang.org/x/term"
+
 	"bufio"
 	"encoding/json"
 	"errors"
@@ -150,19 +152,10 @@ func (p *program) confirm(yes bool, format string, args ...any) error {
 	return errors.New("not confirmed; nothing was changed")
 }
 
-// isTerminal says whether somebody may sit at the other end. The null device is a character device, too, and what
-// scripts and supervisors give as standard input.
+// isTerminal reports whether a person may be asked: the reader is a terminal.
 func isTerminal(r io.Reader) bool {
 	file, ok := r.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
-		return false
-	}
-	null, err := os.Stat(os.DevNull)
-	return err != nil || !os.SameFile(info, null)
+	return ok && term.IsTerminal(int(file.Fd()))
 }
 
 // yesNo is a claim for people.

@@ -23,6 +23,7 @@ type userView struct {
 	Locked    *moment      `json:"locked_until,omitempty"` // in show: too many wrong passwords
 	Account   string       `json:"account,omitempty"`      // when it was just made with the user
 	Accounts  []memberView `json:"accounts,omitempty"`     // in show
+	Password  string       `json:"password,omitempty"`     // when it was just generated
 }
 
 func viewUser(u store.User) userView {
@@ -39,13 +40,14 @@ func (p *program) userCommand() *cobra.Command {
 
 func (p *program) userAdd() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "add EMAIL --password-stdin",
+		Use:   "add EMAIL",
 		Short: "Add a user, with an account of which the user is the admin",
 		Long: `Add a user, with an account of which the user is the admin.
 
-The password is read from standard input, never from the command line, where other users
-of the machine could see it.`,
-		Example: `  read -rs PASSWORD; printf %s "$PASSWORD" | xenoauth user add ada@example.org --password-stdin --name "Ada Lovelace"
+The password is asked for on the terminal, read from standard input or generated; never taken
+from the command line, where other users of the machine could see it.`,
+		Example: `  xenoauth user add ada@example.org --name "Ada Lovelace"
+  xenoauth user add ada@example.org --generate-password
   xenoauth user add ops@example.org --password-stdin --operator --json < password.txt`,
 		Args: arguments("EMAIL"),
 	}
@@ -62,7 +64,7 @@ of the machine could see it.`,
 		}
 		defer o.close()
 		u, a, err := o.directory.AddUser(cmd.Context(), operator(), directory.NewUser{
-			Email: args[0], Name: *name, Password: *password, Operator: *isOperator,
+			Email: args[0], Name: *name, Password: password.text, Operator: *isOperator,
 		})
 		if err != nil {
 			return err
@@ -70,25 +72,14 @@ of the machine could see it.`,
 		if *asJSON {
 			v := viewUser(u)
 			v.Account = a.ID
+			if password.generated {
+				v.Password = password.text
+			}
 			return p.printJSON(v)
 		}
-		return p.printFields(field{"id", u.ID}, field{"email", u.Email}, field{"account", a.ID})
+		return p.printFields(password.fields(field{"id", u.ID}, field{"email", u.Email}, field{"account", a.ID})...)
 	})
 	return cmd
-}
-
-// passwordFlag adds --password-stdin, which is the only way there is, and returns the password, once the command runs.
-func (p *program) passwordFlag(cmd *cobra.Command) *string {
-	var password string
-	fromStdin := cmd.Flags().Bool("password-stdin", false, "read the password from standard input")
-	cmd.PreRunE = p.act(func(*cobra.Command, []string) (err error) {
-		if !*fromStdin {
-			return misuse("the password comes from standard input: add --password-stdin")
-		}
-		password, err = p.readLine("password")
-		return err
-	})
-	return &password
 }
 
 func (p *program) userList() *cobra.Command {
@@ -238,10 +229,11 @@ func (p *program) userDisable(disable bool) *cobra.Command {
 
 func (p *program) userSetPassword() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "set-password EMAIL_OR_ID --password-stdin",
-		Short:   "Set a user's password; the user's sessions end",
-		Example: `  xenoauth user set-password ada@example.org --password-stdin < password.txt`,
-		Args:    arguments("EMAIL_OR_ID"),
+		Use:   "set-password EMAIL_OR_ID",
+		Short: "Set a user's password; the user's sessions end",
+		Example: `  xenoauth user set-password ada@example.org
+  xenoauth user set-password ada@example.org --password-stdin < password.txt`,
+		Args: arguments("EMAIL_OR_ID"),
 	}
 	password, asJSON := p.passwordFlag(cmd), jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
@@ -252,10 +244,16 @@ func (p *program) userSetPassword() *cobra.Command {
 		if u.Bot {
 			return fmt.Errorf("%s is a bot and has no password; \"xenoauth bot rotate\" gives it another API secret", u.Email)
 		}
-		if err := o.directory.SetPassword(ctx, operator(), u.ID, *password); err != nil {
+		if err := o.directory.SetPassword(ctx, operator(), u.ID, password.text); err != nil {
 			return err
 		}
-		return p.done(*asJSON, "password set", u.ID, u.Email)
+		if password.generated && *asJSON {
+			return p.printJSON(doneView{ID: u.ID, Done: "password set", Password: password.text})
+		}
+		if err := p.done(*asJSON, "password set", u.ID, u.Email); err != nil || !password.generated {
+			return err
+		}
+		return p.printFields(password.fields()...)
 	})
 	return cmd
 }
@@ -288,8 +286,9 @@ The e-mail address cannot be used again. On a terminal you are asked first.`,
 
 // doneView is what a command without an answer of its own prints in JSON.
 type doneView struct {
-	ID   string `json:"id"`
-	Done string `json:"done"`
+	ID       string `json:"id"`
+	Done     string `json:"done"`
+	Password string `json:"password,omitempty"` // when it was just generated
 }
 
 // done reports a change: what became of which thing, by its id and by the name people know.

@@ -1,6 +1,6 @@
-// Package image runs what the Dockerfile builds, without a container engine: the files that its build stage makes, in a root
-// directory of their own, by the user, in the directory and with the environment and command that it names.
-package image
+// Package program tests the program as it is delivered: by the README's commands, in the Dockerfile's image, and behind the
+// proxies of docs/examples while its replicas restart.
+package program
 
 import (
 	"context"
@@ -33,7 +33,8 @@ type image struct {
 	health  []string
 }
 
-// TestDockerfile: the image's default command starts as the image's user, answers, keeps its database in the
+// TestDockerfile runs what the Dockerfile builds without a container engine: the files that its build stage makes, in a root
+// directory of their own, by the user, in the directory and with the environment and command that it names. The image's default command starts as the image's user, answers, keeps its database in the
 // volume, and its health check tells ready from stopped.
 func TestDockerfile(t *testing.T) {
 	t.Parallel()
