@@ -29,6 +29,7 @@ func definitions() []definition {
 		{name: "scopes", usage: "`FILE` with a catalogue of scopes instead of the built-in one"},
 		{name: "token-prefix", value: "xno", usage: "prefixes of credentials, separated by commas: the first is for new ones, all are accepted"},
 		{name: "api-plans", value: "standard", usage: "plans whose accounts may use API keys and integration tokens, separated by commas; never free"},
+		{name: "database-wait", value: "30s", usage: "how long serve waits at its start for a Postgres that does not answer yet; 0s for not at all"},
 		{name: "listen", value: "127.0.0.1:8080", usage: "`HOST:PORT` to serve on; a loopback host means both 127.0.0.1 and ::1, port 0 any free one"},
 		{name: "issuer", usage: "the server's public `URL`, https://HOST[:PORT] (default http://localhost:PORT when only this machine can connect)"},
 		{name: "ops-listen", value: "127.0.0.1:9090", usage: "`HOST:PORT` for health and metrics; off for none"},

@@ -33,6 +33,7 @@ type serveConfig struct {
 	opsHost, opsPort string // "" for none
 	migrate          bool
 	allowUnsafe      bool // database
+	databaseWait     time.Duration
 	options          server.Options
 	log              *slog.Logger
 }
@@ -41,7 +42,7 @@ type serveConfig struct {
 var serveSettings = []string{
 	"listen", "issuer", "ops-listen", "migrate", "signup", "default-plan", "code-lifetime", "token-limit",
 	"trusted-proxies", "verify-ignore", "login-failures", "account-failures", "ip-failures", "ip-signups", "client-failures", "max-connections", "audit-retention",
-	"retention-grace", "allow-unsafe-database", "user-token-alg", "user-token-secret", "user-token-max-age", "key-rotation", "log-level", "log-format",
+	"retention-grace", "allow-unsafe-database", "database-wait", "user-token-alg", "user-token-secret", "user-token-max-age", "key-rotation", "log-level", "log-format",
 }
 
 func (p *program) serveCommand() *cobra.Command {
@@ -81,6 +82,7 @@ func (p *program) serveConfig(s *settings) (serveConfig, error) {
 	}
 	c.migrate = s.oneOf("migrate", "auto", "off") == "auto"
 	c.allowUnsafe = s.toggled("allow-unsafe-database")
+	c.databaseWait = s.duration("database-wait", 0, time.Hour)
 	_, prefixes := s.format()
 	apiPlans := s.apiPlans()
 	c.options = server.Options{
@@ -112,7 +114,7 @@ func (p *program) serveConfig(s *settings) (serveConfig, error) {
 
 // serve runs the server until ctx ends.
 func (p *program) serve(ctx context.Context, c serveConfig) error {
-	st, err := openStore(ctx, c.database, sqlstore.Options{Log: c.log, Lock: true})
+	st, err := awaitStore(ctx, c)
 	if err != nil {
 		return err
 	}

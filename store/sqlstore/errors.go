@@ -66,6 +66,10 @@ func classifyPostgres(pg *pgconn.PgError, err error) error {
 	}
 	var connecting *pgconn.ConnectError
 	if errors.As(err, &connecting) {
+		switch pg.Code[:min(2, len(pg.Code))] {
+		case "28", "3D", "42", "0A": // authorization, no such database, no right, a parameter that is not supported
+			return fmt.Errorf("%w: %w: %s (SQLSTATE %s)", store.ErrUnavailable, ErrRefused, pg.Message, pg.Code)
+		}
 		return unavailable("Postgres refused the connection: " + pg.Message + " (SQLSTATE " + pg.Code + ")")
 	}
 	switch pg.Code {
@@ -119,6 +123,10 @@ func classifySQLite(lite *moderncsqlite.Error) error {
 	}
 	return fmt.Errorf("SQLite: %w", lite)
 }
+
+// ErrRefused: Postgres answered, and refused the connection for a reason that waiting does not change. It comes with
+// store.ErrUnavailable.
+var ErrRefused = errors.New("Postgres refused the connection")
 
 func unavailable(why string) error { return fmt.Errorf("%w: %s", store.ErrUnavailable, why) }
 

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"xenoauth/store"
+	"xenoauth/store/sqlstore"
+)
+
+// retryInterval is how long serve waits between two attempts to reach the database at its start.
+const retryInterval = 500 * time.Millisecond
+
+// awaitStore is openStore for a server whose database may start at the same time, such as the one beside it in a compose file:
+// while Postgres does not answer, or says that it is starting, it is tried again for as long as c.databaseWait. Any other fault
+// ends the wait.
+func awaitStore(ctx context.Context, c serveConfig) (*sqlstore.Store, error) {
+	wait := c.databaseWait
+	if _, isFile := sqlitePath(c.database); isFile {
+		wait = 0
+	}
+	deadline := time.Now().Add(wait)
+	retry := time.NewTicker(retryInterval)
+	defer retry.Stop()
+	for attempt := 1; ; attempt++ {
+		st, err := openStore(ctx, c.database, sqlstore.Options{Log: c.log, Lock: true})
+		if err == nil || !errors.Is(err, store.ErrUnavailable) || errors.Is(err, sqlstore.ErrRefused) || time.Now().Add(retryInterval).After(deadline) {
+			return st, err
+		}
+		if attempt == 1 {
+			c.log.Warn("the database does not answer yet; trying again", "for", wait, "error", err)
+		}
+		select {
+		case <-retry.C:
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
