@@ -37,7 +37,7 @@ type Options struct {
 	DefaultPlan    string           // plan of new accounts: standard
 	APIPlans       []string         // plans whose accounts may use API keys and integration tokens: standard
 	CodeLifetime   time.Duration    // 60 s, at most 10 min
-	TokenLimit     int              // live non-expiring tokens an installation: 25
+	TokenLimit     int              // live non-expiring tokens of an installation: any number
 	VerifyIgnore   []string         // query names that a gateway may pass through to forward-auth: none
 	Prefixes       []string         // of credentials: the first is minted, all are accepted; xno
 	Catalogue      *scope.Catalogue // of scopes: the embedded one
@@ -129,7 +129,7 @@ func New(ctx context.Context, st store.Store, o Options) (*Server, error) {
 		return nil, err
 	}
 	rules := directory.New(st, o.Catalogue, o.Passwords, format, directory.Options{
-		SignUpOpen: o.SignUpOpen, DefaultPlan: o.DefaultPlan, PublicURL: o.Issuer,
+		SignUpOpen: o.SignUpOpen, DefaultPlan: o.DefaultPlan, PublicURL: o.Issuer, TokenLimit: o.TokenLimit,
 	})
 	tokens, verifier, err := newTokens(ctx, st, format, o)
 	if err != nil {

@@ -37,7 +37,7 @@ func definitions() []definition {
 		{name: "signup", value: "open", usage: "open lets anybody sign up; closed leaves it to \"xenoauth user add\""},
 		{name: "default-plan", value: "standard", usage: "plan of new accounts: standard, free or one of --api-plans"},
 		{name: "code-lifetime", value: "60s", usage: "how long an authorization code may be exchanged, up to 10m"},
-		{name: "token-limit", value: "25", usage: "most live non-expiring tokens of one installation; one more revokes the oldest"},
+		{name: "token-limit", value: "0", usage: "live non-expiring tokens that one installation may have; one more ends the oldest; 0 for no limit"},
 		{name: "user-token-alg", value: "ES256", usage: "ES256, whose public keys are published; or HS256 for old verifiers, which share the secret"},
 		{name: "user-token-secret", usage: "secret of HS256, 32 bytes or more; give it as XENOAUTH_USER_TOKEN_SECRET_FILE rather than here", secret: true},
 		{name: "user-token-max-age", value: "90d", usage: "how long after its log-in a program must log in again for user tokens, however often it refreshes them"},

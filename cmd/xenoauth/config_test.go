@@ -99,7 +99,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 		"XENOAUTH_TOKEN_PREFIX":    "X1",
 	}
 	r := line{env: env}.run(t, "serve", "--config", config, "--listen", "nowhere", "--ops-listen", "host", "--issuer", "http://auth.example/x",
-		"--code-lifetime", "11m", "--token-limit", "0", "--migrate", "perhaps", "--default-plan", "gold", "--scopes", catalogue,
+		"--code-lifetime", "11m", "--token-limit", "-1", "--migrate", "perhaps", "--default-plan", "gold", "--scopes", catalogue,
 		"--log-level", "loud", "--log-format", "xml")
 	if r.code != exitUsage {
 		t.Errorf("exit %d, want %d", r.code, exitUsage)

@@ -168,7 +168,7 @@ func TestDoctorOnSettings(t *testing.T) {
 		"no limit of log-ins":       {"--login-failures 100000", "--login-failures is 100000"},
 		"any database":              {"--allow-unsafe-database", "--allow-unsafe-database is set"},
 		"a grace that is too short": {"--retention-grace 1m", "retention-grace"},
-		"two things":                {"--code-lifetime 1h --token-limit 0", "token-limit"},
+		"two things":                {"--code-lifetime 1h --token-limit -1", "token-limit"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -91,7 +91,7 @@ func (p *program) serveConfig(s *settings) (serveConfig, error) {
 		DefaultPlan:    s.oneOf("default-plan", plans(apiPlans)...),
 		APIPlans:       apiPlans,
 		CodeLifetime:   s.duration("code-lifetime", time.Second, server.MaxCodeLifetime),
-		TokenLimit:     s.number("token-limit", 1, 10_000),
+		TokenLimit:     s.number("token-limit", 0, 10_000),
 		Prefixes:       prefixes,
 		Catalogue:      s.catalogue(),
 		TrustedProxies: s.proxies(),

@@ -49,7 +49,7 @@ type Campaign struct {
 
 // serveArgs are settings of the server. Its load comes from one address, gets thousands of tokens of few people, and
 // must find its codes good after every fault.
-var serveArgs = []string{"--token-limit", "10000", "--code-lifetime", "10m", "--client-failures", "1000000", "--ip-failures", "1000000"}
+var serveArgs = []string{"--code-lifetime", "10m", "--client-failures", "1000000", "--ip-failures", "1000000"}
 
 // NewPostgres starts a campaign on a database of the cluster, which it may kill. Settings of the server may follow.
 func NewPostgres(ctx context.Context, binary string, cluster *dbtest.Cluster, o Options, args ...string) (*Campaign, error) {

@@ -24,6 +24,7 @@ type Options struct {
 	SignUpOpen  bool   // anybody may sign up; otherwise only the operator adds users
 	DefaultPlan string // plan of new accounts; "" means DefaultPlan
 	PublicURL   string // the issuer: no app's homepage or logo may be on its host, and bots have their addresses there
+	TokenLimit  int    // live non-expiring tokens of an installation, as the pages say; 0: no limit
 }
 
 // Directory applies the rules on top of a store. It is safe for concurrent use.
@@ -50,6 +51,10 @@ func New(s store.Store, c *scope.Catalogue, p *secret.Passwords, f secret.Format
 
 // SignUpOpen says whether SignUp accepts anybody, so that pages offer it only then.
 func (d *Directory) SignUpOpen() bool { return d.options.SignUpOpen }
+
+// TokenLimit is how many live non-expiring tokens an installation may have before one more ends the oldest, so that pages
+// say so; 0 is any number.
+func (d *Directory) TokenLimit() int { return d.options.TokenLimit }
 
 // adminOf says whether the user is an admin of the account today.
 func (d *Directory) adminOf(ctx context.Context, userID, accountID string) (bool, error) {

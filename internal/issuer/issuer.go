@@ -38,7 +38,7 @@ type Options struct {
 	AccessLifetime  time.Duration // of expiring access tokens: 1 h
 	RefreshLifetime time.Duration // 30 days after the last rotation
 	Grace           time.Duration // in which a repeated refresh gets the same answer: 10 s
-	TokenLimit      int           // live non-expiring tokens an installation: 25
+	TokenLimit      int           // live non-expiring tokens of an installation: 0 is any number
 	UserTokens      UserTokenOptions
 }
 
@@ -52,9 +52,6 @@ func (o Options) withDefaults() Options {
 	set(&o.AccessLifetime, time.Hour)
 	set(&o.RefreshLifetime, 30*24*time.Hour)
 	set(&o.Grace, 10*time.Second)
-	if o.TokenLimit == 0 {
-		o.TokenLimit = 25
-	}
 	o.UserTokens = o.UserTokens.withDefaults()
 	return o
 }

@@ -78,7 +78,7 @@ func TestWhatACodeIsWorth(t *testing.T) {
 	}
 }
 
-// TestTokenLimit: an installation has so many live tokens at most; one more ends the oldest.
+// TestTokenLimit: an installation has so many live tokens at most; one more ends the oldest. Without a limit none ends.
 func TestTokenLimit(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, issuer.Options{TokenLimit: 3}, func(a *store.App) { a.Expiring = false })
@@ -88,6 +88,14 @@ func TestTokenLimit(t *testing.T) {
 		for j, token := range tokens {
 			f.wantLive(token, j > i-3)
 		}
+	}
+	f = newFixture(t, issuer.Options{}, func(a *store.App) { a.Expiring = false })
+	tokens = nil
+	for range 30 {
+		tokens = append(tokens, f.grant("contacts").GetAccess())
+	}
+	for _, token := range tokens {
+		f.wantLive(token, true)
 	}
 }
 

@@ -12,7 +12,8 @@ import (
 
 // installedPage is the data of installed.html.
 type installedPage struct {
-	Apps []installedApp
+	Apps       []installedApp
+	TokenLimit int // 0: none
 }
 
 // installedApp is an app on an account in the words of a page, with every installation that the visitor may see.
@@ -54,7 +55,8 @@ func (h *Handler) ListInstalledApps(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return err
 	}
-	return h.web.Render(w, r, http.StatusOK, "installed", installedPage{Apps: h.byAppAndAccount(installed, user)})
+	page := installedPage{Apps: h.byAppAndAccount(installed, user), TokenLimit: h.directory.TokenLimit()}
+	return h.web.Render(w, r, http.StatusOK, "installed", page)
 }
 
 // byAppAndAccount gathers the installations of one app on one account, in the order of the first of each.

@@ -36,7 +36,9 @@ type appPage struct {
 	Installs  int
 	Secrets   web.SecretList
 	Full      bool // no further secret fits beside the live ones
-	Guide     guide
+
+	TokenLimit int // 0: none
+	Guide      guide
 }
 
 // ListApps shows the apps of all accounts of which the visitor is an admin.
@@ -77,7 +79,7 @@ func (h *Handler) ShowApp(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page := appPage{App: a, Verified: !a.VerifiedAt.IsZero(), Suspended: !a.SuspendedAt.IsZero(), Scopes: h.catalogue.Describe(a.Scopes),
-		Installs: installs, Guide: h.guide(a)}
+		Installs: installs, Guide: h.guide(a), TokenLimit: h.directory.TokenLimit()}
 	if a.Confidential {
 		if page.Secrets, err = h.secrets(r, a.ID); err != nil {
 			return err

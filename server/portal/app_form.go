@@ -28,6 +28,8 @@ type formPage struct {
 	AccountID string
 	Scopes    []scopeChoice
 	Errors    directory.FieldErrors
+
+	TokenLimit int // 0: none
 }
 
 // account is one that an app may belong to.
@@ -170,6 +172,7 @@ func withRow(page formPage) formPage {
 }
 
 func (h *Handler) renderForm(w http.ResponseWriter, r *http.Request, status int, page formPage) error {
+	page.TokenLimit = h.directory.TokenLimit()
 	var err error
 	if page.ID == "" {
 		if page.Accounts, err = h.accounts(r); err != nil {

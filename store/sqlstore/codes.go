@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"context"
 	"fmt"
-	"math"
 
 	"xenoauth/internal/secret"
 	"xenoauth/store"
@@ -71,20 +70,20 @@ func (s *Store) Redeem(ctx context.Context, id store.LookupID, g store.Grant, mo
 	if (g.Family == nil) != (g.Refresh == nil) {
 		return fmt.Errorf("%w: a family and its first refresh token come together", store.ErrInvalid)
 	}
-	if most < 1 {
-		most = math.MaxInt32
-	}
-	r := redemption{code: id, grant: g, now: s.micros(), keep: most - 1}
+	r := redemption{code: id, grant: g, now: s.micros(), limited: most > 0, keep: most - 1}
 	if !s.dialect.consuming {
 		return s.db.transact(ctx, func(ctx context.Context, q querier) error { return s.redeemStepwise(ctx, q, r) })
 	}
 	consumed := 0
 	eventID := secret.NewID()
 	args := append(r.consumption(), eventID[:], r.subject(), g.Token.Scope.String())
-	if g.Family == nil {
-		err = s.db.row(ctx, redeemForToken, append(args, r.token()...), &consumed)
-	} else {
+	switch {
+	case g.Family != nil:
 		err = s.db.row(ctx, redeemForFamily, append(args, r.family()...), &consumed)
+	case r.limited:
+		err = s.db.row(ctx, redeemWithinLimit, append(args, append(r.token(), r.room()...)...), &consumed)
+	default:
+		err = s.db.row(ctx, redeemForToken, append(args, r.token()...), &consumed)
 	}
 	if err == nil && consumed == 0 {
 		return whyNotRedeemed(ctx, s.db, id)
@@ -94,10 +93,11 @@ func (s *Store) Redeem(ctx context.Context, id store.LookupID, g store.Grant, mo
 
 // redemption is a code with what becomes of it, as the statements take it.
 type redemption struct {
-	code  store.LookupID
-	grant store.Grant
-	now   int64
-	keep  int // live tokens of the installation that stay beside the new one
+	code    store.LookupID
+	grant   store.Grant
+	now     int64
+	limited bool
+	keep    int // of a limited one: live tokens of the installation that stay beside the new one
 }
 
 func (r redemption) consumption() []any {
@@ -116,8 +116,14 @@ func (r redemption) subject() string {
 }
 
 func (r redemption) token() []any {
-	t, eventID := r.grant.Token, secret.NewID()
-	return []any{t.ID[:], t.Hash, t.Scope.String(), t.Resource, at(t.CreatedAt), r.keep, eventID[:], r.surplus().Detail}
+	t := r.grant.Token
+	return []any{t.ID[:], t.Hash, t.Scope.String(), t.Resource, at(t.CreatedAt)}
+}
+
+// room is what makes room for a token.
+func (r redemption) room() []any {
+	eventID := secret.NewID()
+	return []any{r.keep, eventID[:], r.surplus().Detail}
 }
 
 // surplus is the event that tells of the tokens that had to make room; their rows say which, by the time.
@@ -134,14 +140,20 @@ func (r redemption) family() []any {
 	}
 }
 
-// redeemForToken does everything in one round trip. The tokens it counts are those there were before the statement, so
-// two codes of one installation that are redeemed at the same moment may leave one token too many, until the next. Tokens
-// that another redemption is about to revoke are left to it: waiting for it could be a deadlock.
-const redeemForToken = consumedCTE + `,
+// redeemForToken does everything in one round trip.
+const redeemForToken = consumedCTE + createdToken + `
+SELECT COUNT(*) FROM consumed`
+
+const createdToken = `,
 created AS (
 	INSERT INTO tokens (id, hash, app_id, installation_id, scope, resource, created_at)
 	SELECT $9, $10, app_id, installation_id, $11, $12, $13 FROM consumed
-),
+)`
+
+// redeemWithinLimit is redeemForToken with a limit. The tokens it counts are those there were before the statement, so
+// two codes of one installation that are redeemed at the same moment may leave one token too many, until the next. Tokens
+// that another redemption is about to revoke are left to it: waiting for it could be a deadlock.
+const redeemWithinLimit = consumedCTE + createdToken + `,
 surplus AS (
 	UPDATE tokens SET revoked_at = $2 WHERE id = ANY (ARRAY(
 		SELECT s.id FROM tokens s WHERE s.revoked_at IS NULL AND s.id = ANY (ARRAY(
@@ -206,7 +218,9 @@ func (s *Store) redeemStepwise(ctx context.Context, q querier, r redemption) err
 		}
 	} else {
 		var ended int64
-		ended, err = q.exec(ctx, revokeSurplus, installationID, r.now, r.keep)
+		if r.limited {
+			ended, err = q.exec(ctx, revokeSurplus, installationID, r.now, r.keep)
+		}
 		if err == nil && ended > 0 {
 			e := r.surplus()
 			e.AccountID, e.AppID, e.InstallationID = accountID, appID, installationID
