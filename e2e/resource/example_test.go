@@ -66,6 +66,56 @@ except bearer.Refusal as r:
 	}
 }
 
+// TestExamplesAnswerRequirements: in JavaScript and Python, a 403 names the scopes that are missing and none that the token has;
+// a route for one bot takes that bot's token, and not one without a bot.
+func TestExamplesAnswerRequirements(t *testing.T) {
+	t.Parallel()
+	program := `import { bot, permission, scope, verifier } from "./bearer.mjs";
+const ask = async (needs, more) => {
+  globalThis.fetch = async () => Response.json({ active: true, token_type: "Bearer", sub: "u", scope: "contacts", permissions: ["contact:list"], ...more });
+  let said = "passes";
+  const response = { writeHead: (status, headers) => { said = status + " " + headers["www-authenticate"]; }, end() {} };
+  const protect = verifier({ endpoint: "http://x.test", clientId: "a", clientSecret: "b" });
+  await protect(needs, () => {})({ url: "/", headersDistinct: { authorization: ["Bearer x"] } }, response);
+  console.log(said);
+};
+await ask([scope("contacts"), permission("contact:fetch")]);
+await ask([scope("contacts"), scope("faqs"), scope("faqs")]);
+await ask([bot("b1")], { bot: "b1" });
+await ask([bot("b2")], { bot: "b1" });
+await ask([bot("b1")]);
+await ask([bot(undefined)]);
+await ask([scope("contacts")], { aud: "https://api.test" });`
+	const denied = "403 " + noScope + "\n"
+	want := denied + "403 " + noScope + ", scope=\"faqs\"\npasses\n" + denied + denied + denied + denied
+	cmd := exec.Command(need(t, "node"), "--input-type=module", "--eval", program)
+	cmd.Dir = "../../docs/examples/javascript"
+	if out, err := cmd.CombinedOutput(); err != nil || string(out) != want {
+		t.Errorf("JavaScript answers %s, %v; want %s", out, err, want)
+	}
+	program = `import bearer
+def ask(needs, **more):
+    v = bearer.Verifier("a", "b", "https://issuer.test")
+    v.introspect = lambda token: {"active": True, "token_type": "Bearer", "sub": "u", "scope": "contacts", "permissions": ["contact:list"], **more}
+    try:
+        v.require(["Bearer x"], "/", **needs)
+        print("passes")
+    except bearer.Refusal as r:
+        print(r.status, r.headers["WWW-Authenticate"])
+ask({"scope": "contacts", "permission": "contact:fetch"})
+ask({"scope": "faqs", "permission": "contact:list"})
+ask({"bot": "b1"}, bot="b1")
+ask({"bot": "b2"}, bot="b1")
+ask({"bot": "b1"})
+ask({"bot": ""})
+ask({"scope": "contacts"}, aud="https://api.test")`
+	cmd = exec.Command(need(t, "python3"), "-B", "-c", program)
+	cmd.Dir = "../../docs/examples/python"
+	if out, err := cmd.CombinedOutput(); err != nil || string(out) != want {
+		t.Errorf("Python answers %s, %v; want %s", out, err, want)
+	}
+}
+
 func testExample(t *testing.T, w *world, api program) {
 	all := w.token(t, "contacts conversations me")
 	faqs := w.token(t, "faqs")
