@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -214,6 +215,21 @@ func TestProxies(t *testing.T) {
 	got := s.proxies()
 	if s.err() != nil || len(got) != 3 || got[0].String() != "10.0.0.0/8" || got[1].String() != "192.0.2.1/32" || got[2].String() != "2001:db8::/32" {
 		t.Errorf("proxies %v, %v", got, s.err())
+	}
+}
+
+// TestVerifyIgnore: names that forward-auth reads cannot be ignored, since that would open doors.
+func TestVerifyIgnore(t *testing.T) {
+	t.Parallel()
+	s := loaded(t, nil, "--verify-ignore", "original, uri,,x")
+	if got := s.verifyIgnore(); s.err() != nil || !slices.Equal(got, []string{"original", "uri", "x"}) {
+		t.Errorf("ignored names %q, %v", got, s.err())
+	}
+	for _, name := range []string{"scope", "permission", "owner", "bot", "aud"} {
+		s := loaded(t, nil, "--verify-ignore", "original,"+name)
+		if s.verifyIgnore(); s.err() == nil || !strings.Contains(s.err().Error(), `verify-ignore (from --verify-ignore): "`+name+`" is a name that /oauth/verify reads`) {
+			t.Errorf("%s: %v", name, s.err())
+		}
 	}
 }
 

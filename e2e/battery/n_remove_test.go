@@ -65,8 +65,11 @@ func TestBattery_N5(t *testing.T) {
 		n.notice(r.U, left, func(b *rig.Browser) rig.Answer { return b.Post(path, url.Values{"for": {n.id(ben)}}) })
 
 		// All at once, after two have connected it again; the rest of what they have stays.
+		before := "/account/apps/" + n.id(ben) + "/remove"
 		n.install(anna)
 		n.install(ben)
+		n.notice(ben, "Alpha was removed from User u before, and has been connected again since.", func(b *rig.Browser) rig.Answer { return b.Post(before, url.Values{}) })
+		n.want(true, ben)
 		other := r.Grant(r.LoggedIn(anna), r.B, "account", r.U.Account.ID).WantToken(t)
 		ask = n.of(r.U).Get(path)
 		if text := said(ask.Body); !strings.Contains(text, "for all members (3)") {

@@ -137,6 +137,9 @@ func (h *Handler) isAdmin(r *http.Request, user store.User, accountID string) (b
 func removed(i store.InstalledApp, left []store.Installer, visitor store.User) string {
 	left = without(left, i.ID)
 	text := i.AppName + " is removed from " + i.AccountName
+	if slices.ContainsFunc(left, func(l store.Installer) bool { return l.UserID == i.UserID }) {
+		return i.AppName + " was removed from " + i.AccountName + " before, and has been connected again since."
+	}
 	if len(left) == 0 {
 		return text + ". It has no access to the account any more."
 	}
