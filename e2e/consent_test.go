@@ -61,7 +61,7 @@ func TestConsentPageSays(t *testing.T) {
 			t.Errorf("the token is good for %s", a.Body)
 		}
 		says("installed apps", b.Get("/account/apps").Body, "Notes", "Chats", "not Calls")
-		says("nothing new", page("scope", "notes", "prompt", "consent"), "Diary wants to connect", "Read notes.", "Read and delete all chats.", "not asks for more")
+		says("nothing new", page("scope", "notes", "prompt", "consent"), "Diary wants to reconnect", "You have already allowed this app on", "Read notes.", "Read and delete all chats.", "not asks for more")
 		says("more", page("scope", "notes calls"), "Diary asks for more", "It now asks for", "Hear all calls.", "not Read notes.", "It may already use Notes, Chats.")
 		says("other", page("scope", "calls"), "Diary asks for more", "Hear all calls.", "It may already use Notes, Chats.")
 
@@ -69,7 +69,7 @@ func TestConsentPageSays(t *testing.T) {
 		if err := r.Store.AddMember(t.Context(), rig.Operator, second.Account.ID, u.ID, scope.RoleAgent); err != nil {
 			t.Fatal(err)
 		}
-		says("a choice of accounts", page("scope", "notes"), "Diary wants to connect", "On which account?", "Read and delete all chats.", "not asks for more")
+		says("a choice of accounts", page("scope", "notes"), "Diary wants to connect", "You have already allowed this app on", "On which account?", "Read and delete all chats.", "not asks for more")
 	}, func(o *server.Options) { o.Catalogue = catalogue })
 }
 

@@ -26,7 +26,10 @@ type App struct {
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
 	VerifiedAt   time.Time // an operator vouches for it
-	SuspendedAt  time.Time // reversible
+	UnverifiedAt time.Time // when the verification ended; zero while verified and for an app that never was
+	// UnverifiedFor names what a developer changed when the verification ended; "" when an operator took it back.
+	UnverifiedFor string
+	SuspendedAt   time.Time // reversible
 }
 
 // Apps is what may happen to apps. Deleted apps are ErrNotFound everywhere; suspended ones are returned.
@@ -40,14 +43,41 @@ type Apps interface {
 	// ListApps lists all apps in the order of their ids.
 	ListApps(ctx context.Context, p Page) ([]App, error)
 	// UpdateApp replaces what a developer may edit: name, description, homepage, logo, redirect URIs, scopes, Expiring, PKCERequired.
-	// ErrConflict: a.Version is not the stored version, so somebody else changed the app meanwhile.
-	UpdateApp(ctx context.Context, by Actor, a App) error
+	// unverifyFor, if not "", names changes under which a verification does not stand: it ends in the same transaction, with
+	// an audit event of its own. ErrConflict: a.Version is not the stored version, so the app was changed meanwhile.
+	UpdateApp(ctx context.Context, by Actor, a App, unverifyFor string) error
 	SetAppSuspended(ctx context.Context, by Actor, id string, suspended bool) error
-	SetAppVerified(ctx context.Context, by Actor, id string, verified bool) error
+	// VerifyApp vouches for the app as it was in this version. ErrConflict: it was changed since.
+	VerifyApp(ctx context.Context, by Actor, id string, version int64) error
+	// UnverifyApp takes the operator's word back.
+	UnverifyApp(ctx context.Context, by Actor, id string) error
+	// VerifiedNames lists what verified apps and their accounts are called. It costs as much as there are verified apps.
+	VerifiedNames(ctx context.Context) ([]VerifiedName, error)
 	// DeleteApp is final: every code and token of the app is dead when it returns. The client id is never used again.
 	DeleteApp(ctx context.Context, by Actor, id string) error
-	// CountInstallations tells how many live installations an app has: what stops working when it is deleted.
-	CountInstallations(ctx context.Context, appID string) (int, error)
+	// CountInstalled counts the accounts on which the app is installed: those with at least one live token. It looks at
+	// most installations, however many the app has.
+	CountInstalled(ctx context.Context, appID string, most int) (Count, error)
+}
+
+// Bounds of CountInstalled: for a page about one app, and for each line of a list.
+const (
+	MostInstalls       = 10_000
+	MostInstallsListed = 1_000
+)
+
+// Count is a number that was counted up to a bound.
+type Count struct {
+	N    int
+	More bool // there may be more than N
+}
+
+// VerifiedName is an app that an operator vouches for, with its publisher.
+type VerifiedName struct {
+	AppID       string
+	Name        string
+	AccountID   string
+	AccountName string
 }
 
 // Secret is a credential of an app, a resource server, an API key or a bot, as a hash.

@@ -24,6 +24,7 @@ type Request struct {
 	Challenge    string // PKCE S256 code_challenge or ""
 	Resource     string // RFC 8707, space-separated, "" if absent
 	Prompt       string // the values of the prompt parameter, space-separated, "" if absent
+	AppSeen      string // what the app was when its consent page was shown; "" is not compared
 	Fault        string // protocol error that the app is told of once the browser has logged in; "" for a sound request
 	FaultDetail  string // its description
 	CreatedAt    time.Time
@@ -69,6 +70,7 @@ type Installation struct {
 	AccountID string
 	AppID     string
 	Scopes    scope.Set // everything the user approved, over all consents
+	Redirects string    // origins of redirect URIs that the user approved, separated by spaces
 	CreatedAt time.Time
 	UpdatedAt time.Time
 	RemovedAt time.Time
@@ -102,13 +104,13 @@ type InstalledApp struct {
 type Approval struct {
 	Request      LookupID
 	Session      []byte
-	Installation Installation // ID is used if there is no live one; Scopes and Profile are added to those of a live one
+	Installation Installation // ID is used if there is no live one; Scopes, Profile and Redirects are added to those of a live one
 	RedirectURI  string       // must still be registered for the app; a loopback URI is given as registered
 }
 
 // Installations is what may happen to installations.
 type Installations interface {
-	// Install decides the request and creates the installation, or adds the scopes to the live one, in one transaction;
+	// Install decides the request and creates the installation, or adds scopes and redirects to the live one, in one transaction;
 	// it returns the installation as it is now. Errors as DenyRequest for the request; ErrEnded: app suspended or
 	// deleted, redirect URI or a scope withdrawn from the app, user or account disabled, user no longer a member.
 	Install(ctx context.Context, by Actor, a Approval) (Installation, error)

@@ -115,7 +115,7 @@ func (p *program) accountDisable(disable bool) *cobra.Command {
 		Long: `Refuse every token and key that acts in an account, whatever its kind, until the account is
 enabled again: those of apps that are installed on it, of its members and bots, and its API
 keys. Its members can log in, but nothing is granted in it. Apps that belong to it go on for
-other accounts; "xenoauth app disable" ends that.`,
+other accounts; "xenoauth app suspend" ends that.`,
 		Example: "  xenoauth account disable ada@example.org",
 		Args:    arguments("ACCOUNT_OR_EMAIL"),
 	}

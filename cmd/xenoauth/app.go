@@ -27,7 +27,10 @@ type appView struct {
 	Confidential bool     `json:"confidential"`
 	Expiring     bool     `json:"expiring"`
 	PKCERequired bool     `json:"pkce_required"`
+	Version      int64    `json:"version"`
 	Verified     bool     `json:"verified"`
+	UnverifiedAt moment   `json:"unverified_at"` // when the verification ended
+	Unverified   string   `json:"unverified_for"`
 	Suspended    bool     `json:"suspended"`
 	CreatedAt    moment   `json:"created_at"`
 	UpdatedAt    moment   `json:"updated_at"`
@@ -43,7 +46,8 @@ type newAppView struct {
 // shownAppView is an app with what show adds.
 type shownAppView struct {
 	appView
-	Installations int          `json:"installations"`
+	Installed     int          `json:"installed_accounts"`      // accounts with at least one live token
+	InstalledMore bool         `json:"installed_accounts_more"` // counted up to a bound: there may be more
 	Secrets       []secretView `json:"secrets"`
 }
 
@@ -53,12 +57,17 @@ func viewApp(a store.App) appView {
 		Description: a.Description, Homepage: a.Homepage, LogoURL: a.LogoURL,
 		RedirectURIs: append([]string{}, a.RedirectURIs...), Scopes: a.Scopes.Slice(),
 		Confidential: a.Confidential, Expiring: a.Expiring, PKCERequired: a.PKCERequired,
+		Version: a.Version, UnverifiedAt: moment(a.UnverifiedAt), Unverified: a.UnverifiedFor,
 		Verified: !a.VerifiedAt.IsZero(), Suspended: !a.SuspendedAt.IsZero(),
 		CreatedAt: moment(a.CreatedAt), UpdatedAt: moment(a.UpdatedAt),
 	}
 }
 
 func (v appView) fields() []field {
+	verified := yesNo(v.Verified)
+	if v.Unverified != "" {
+		verified = fmt.Sprintf("no: ended %s, because of a change of %s", v.UnverifiedAt, v.Unverified)
+	}
 	kind := "confidential"
 	if !v.Confidential {
 		kind = "public"
@@ -68,7 +77,7 @@ func (v appView) fields() []field {
 		{"description", v.Description}, {"homepage", v.Homepage}, {"logo", v.LogoURL},
 		{"redirect URIs", strings.Join(v.RedirectURIs, "\n")}, {"scopes", strings.Join(v.Scopes, " ")},
 		{"kind", kind}, {"tokens expire", yesNo(v.Expiring)}, {"PKCE required", yesNo(v.PKCERequired)},
-		{"verified", yesNo(v.Verified)}, {"disabled", yesNo(v.Suspended)}, {"created", v.CreatedAt.String()},
+		{"verified", verified}, {"suspended", yesNo(v.Suspended)}, {"created", v.CreatedAt.String()},
 	}
 }
 
@@ -183,7 +192,7 @@ func (p *program) appList() *cobra.Command {
 		if *asJSON {
 			return p.printJSON(views)
 		}
-		return p.printRows([]string{"CLIENT ID", "NAME", "ACCOUNT", "CONFIDENTIAL", "VERIFIED", "DISABLED", "CREATED (UTC)"}, rows)
+		return p.printRows([]string{"CLIENT ID", "NAME", "ACCOUNT", "CONFIDENTIAL", "VERIFIED", "SUSPENDED", "CREATED (UTC)"}, rows)
 	})
 	return cmd
 }
@@ -212,28 +221,42 @@ func (p *program) showApp(ctx context.Context, o *office, asJSON bool, a store.A
 	if err != nil {
 		return err
 	}
-	installations, err := o.store.CountInstallations(ctx, a.ID)
+	installed, err := o.store.CountInstalled(ctx, a.ID, store.MostInstalls)
 	if err != nil {
-		return fmt.Errorf("count installations of app %s: %w", a.ID, err)
+		return fmt.Errorf("count the accounts with app %s: %w", a.ID, err)
 	}
-	v := shownAppView{appView: viewApp(a), Installations: installations, Secrets: viewSecrets(secrets)}
+	v := shownAppView{appView: viewApp(a), Installed: installed.N, InstalledMore: installed.More, Secrets: viewSecrets(secrets)}
 	if asJSON {
 		return p.printJSON(v)
 	}
-	return p.printFields(append(v.fields(), field{"installations", fmt.Sprint(installations)}, secretsField(v.Secrets))...)
+	return p.printFields(append(v.fields(), field{"installed on", accounts(installed)}, secretsField(v.Secrets))...)
 }
 
+// accounts is a count in words.
+func accounts(n store.Count) string {
+	text := fmt.Sprintf("%d accounts", n.N)
+	if n.N == 1 {
+		text = "1 account"
+	}
+	if n.More {
+		text = "at least " + text
+	}
+	return text
+}
+
+// appSuspend is "app suspend" or "app resume". The older names, disable and enable, are aliases that scripts use.
 func (p *program) appSuspend(suspend bool) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "disable APP",
-		Short:   "Suspend an app: its tokens are refused until it is enabled again",
-		Example: "  xenoauth app disable app_0AbCdEfGhIjKlMnOpQrStU",
+		Use:     "suspend APP",
+		Aliases: []string{"disable"},
+		Short:   "Suspend an app: its tokens are refused until it is resumed",
+		Example: "  xenoauth app suspend app_0AbCdEfGhIjKlMnOpQrStU",
 		Args:    arguments("APP"),
 	}
-	word := "disabled"
+	word := "suspended"
 	if !suspend {
-		cmd.Use, cmd.Short, word = "enable APP", "Let a suspended app continue; its tokens work again", "enabled"
-		cmd.Example = "  xenoauth app enable app_0AbCdEfGhIjKlMnOpQrStU"
+		cmd.Use, cmd.Aliases, cmd.Short, word = "resume APP", []string{"enable"}, "Let a suspended app continue; its tokens work again", "resumed"
+		cmd.Example = "  xenoauth app resume app_0AbCdEfGhIjKlMnOpQrStU"
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
@@ -249,35 +272,11 @@ func (p *program) appSuspend(suspend bool) *cobra.Command {
 	return cmd
 }
 
-func (p *program) appVerify() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:     "verify APP",
-		Short:   "Vouch for an app: the consent page then stops calling it unverified",
-		Example: "  xenoauth app verify app_0AbCdEfGhIjKlMnOpQrStU",
-		Args:    arguments("APP"),
-	}
-	undo := cmd.Flags().Bool("undo", false, "take it back")
-	asJSON := jsonFlag(cmd)
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		a, err := o.directory.App(ctx, "", args[0])
-		if err != nil {
-			return err
-		}
-		if err := o.store.SetAppVerified(ctx, operator(), a.ID, !*undo); err != nil {
-			return fmt.Errorf("verify app %s: %w", a.ID, err)
-		}
-		if *undo {
-			return p.done(*asJSON, "unverified", a.ID, a.Name)
-		}
-		return p.done(*asJSON, "verified", a.ID, a.Name)
-	})
-	return cmd
-}
-
 func (p *program) appRemove() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "remove APP",
-		Short: "Delete an app for ever, with its installations and tokens",
+		Use:     "remove APP",
+		Aliases: []string{"delete"},
+		Short:   "Delete an app for ever, with its installations and tokens",
 		Long: `Delete an app for ever: every installation, code and token of it is dead, and the client id
 is never used again. On a terminal you are asked first.`,
 		Example: "  xenoauth app remove app_0AbCdEfGhIjKlMnOpQrStU --yes",
@@ -289,17 +288,17 @@ is never used again. On a terminal you are asked first.`,
 		if err != nil {
 			return err
 		}
-		installations, err := o.store.CountInstallations(ctx, a.ID)
+		installed, err := o.store.CountInstalled(ctx, a.ID, store.MostInstalls)
 		if err != nil {
-			return fmt.Errorf("count installations of app %s: %w", a.ID, err)
+			return fmt.Errorf("count the accounts with app %s: %w", a.ID, err)
 		}
-		if err := p.confirm(*yes, "Delete %q for ever? It is installed %d times.", a.Name, installations); err != nil {
+		if err := p.confirm(*yes, "Delete %q for ever? It is installed on %s.", a.Name, accounts(installed)); err != nil {
 			return err
 		}
 		if err := o.directory.DeleteApp(ctx, operator(), "", a.ID); err != nil {
 			return err
 		}
-		return p.done(*asJSON, "removed", a.ID, a.Name)
+		return p.done(*asJSON, "deleted", a.ID, a.Name)
 	})
 	return cmd
 }

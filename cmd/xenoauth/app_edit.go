@@ -21,7 +21,11 @@ func (p *program) appEdit() *cobra.Command {
 		Use:   "edit APP",
 		Short: "Change what an app is called, where it sends users back to, and what it may ask for",
 		Long: `Change an app. Only what is given changes. Redirect URIs and scopes that are given replace all
-that there were; tokens of the app lose the scopes that it loses.`,
+that there were; tokens of the app lose the scopes that it loses.
+
+A verified app stays verified, because an operator makes the change, and vouches for the app as
+it is then; "xenoauth app verify --undo" takes that back. Users who go to a host that is new to
+them are asked again first.`,
 		Example: `  xenoauth app edit app_0AbCdEfGhIjKlMnOpQrStU --name "Widget Wizard 2" --homepage ""
   xenoauth app edit app_0AbCdEfGhIjKlMnOpQrStU --redirect-uri https://wizard.example/cb --redirect-uri http://127.0.0.1/cb --json`,
 		Args: arguments("APP"),
@@ -53,6 +57,9 @@ that there were; tokens of the app lose the scopes that it loses.`,
 		}
 		if err != nil {
 			return err
+		}
+		if !a.VerifiedAt.IsZero() && !*asJSON {
+			fmt.Fprintln(p.stderr, "The app stays verified, as it is now.")
 		}
 		return p.showApp(ctx, o, *asJSON, a)
 	})

@@ -233,18 +233,37 @@ func TestAppCommands(t *testing.T) {
 			t.Errorf("listed apps of a stranger: %v", list)
 		}
 
-		l.ok(t, nil, "app", "disable", id)
+		l.ok(t, nil, "app", "suspend", id)
 		l.ok(t, nil, "app", "verify", id, "--undo")
 		var shown object
 		l.ok(t, &shown, "app", "show", id)
-		wantNames(t, shown, "secrets", "installations")
+		wantNames(t, shown, "secrets", "installed_accounts", "installed_accounts_more", "version")
 		if shown["suspended"] != true || shown["verified"] != false || shown["client_secret"] != nil {
 			t.Errorf("shown %v", shown)
 		}
-		l.ok(t, nil, "app", "enable", id)
-		l.ok(t, nil, "app", "verify", id)
+		if r := l.ok(t, nil, "app", "show", id); !strings.Contains(r.stdout, "suspended") || strings.Contains(r.stdout, "disabled") {
+			t.Errorf("the state has another name than the command:\n%s", r.stdout)
+		}
+		if r := l.ok(t, nil, "app", "list"); !strings.Contains(r.stdout, "SUSPENDED") || strings.Contains(r.stdout, "DISABLED") {
+			t.Errorf("the column has another name than the command:\n%s", r.stdout)
+		}
+		l.ok(t, nil, "app", "resume", id)
+		for command, suspended := range map[string]bool{"disable": true, "enable": false} { // the older names
+			l.ok(t, nil, "app", command, id)
+			l.ok(t, &shown, "app", "show", id)
+			if shown["suspended"] != suspended {
+				t.Errorf("after app %s: %v", command, shown)
+			}
+			l.ok(t, nil, "app", "resume", id)
+		}
+		seen := fmt.Sprint(shown["version"])
+		l.ok(t, nil, "app", "edit", id, "--name", "Widget Wizard 2")
+		l.fails(t, exitRefused, "the app was changed meanwhile, so it was not verified", "app", "verify", id, "--version", seen)
+		if r := l.ok(t, nil, "app", "verify", id); !strings.Contains(r.stdout, "name:      Widget Wizard 2\n") || !strings.Contains(r.stdout, "goes to:   https://w.example/cb\n") {
+			t.Errorf("the command does not print what it vouches for:\n%s", r.stdout)
+		}
 		l.ok(t, nil, "app", "remove", id)
-		for _, command := range []string{"show", "remove", "disable", "enable", "verify", "rotate-secret"} {
+		for _, command := range []string{"show", "remove", "delete", "suspend", "resume", "disable", "enable", "verify", "rotate-secret"} {
 			l.fails(t, exitRefused, "there is no app", "app", command, id)
 		}
 		if r := l.ok(t, nil, "app", "show", fmt.Sprint(public["id"])); !strings.Contains(r.stdout, "public") {

@@ -144,11 +144,18 @@ func TestBattery_A12(t *testing.T) {
 		v := newVisitors(r)
 		shapes := []string{
 			"javascript://app.test/%0aalert(1)", "javascript:alert(1)", "JavaScript:alert(1)", "data:text/html,<script>alert(1)</script>",
-			"vbscript:msgbox(1)", "blob:https://app.test/cb", "file:///cb", "about:blank", "myapp://cb", "myapp:/cb", "view-source:https://app.test/cb",
+			"vbscript:msgbox(1)", "blob:https://app.test/cb", "file:///cb", "about:blank", "view-source:https://app.test/cb",
 			"intent://app.test/cb", "ws://app.test/cb", "ftp://app.test/cb", "mailto:x@app.test",
 		}
 		wantUnregistered(t, r, v, r.A, shapes)
 		wantUnregistered(t, r, v, r.N, shapes)
+		noDot := []string{"myapp://cb", "myapp:/cb"}
+		wantUnregistered(t, r, v, r.A, noDot)
+		wantUnregistered(t, r, v, r.N, noDot)
+		for _, shape := range noDot { // which public apps alone may have
+			page := v.in.Post("/developer/apps", url.Values{"name": {"Scheme"}, "redirect_uris": {shape}, "scopes": {"contacts"}, "type": {"confidential"}})
+			page.WantPage(t, http.StatusUnprocessableEntity)
+		}
 		for _, shape := range shapes {
 			form := directory.AppForm{Name: "Scheme", RedirectURIs: []string{shape}, Scopes: []string{"contacts"}}
 			_, _, err := r.Rules.CreateApp(t.Context(), rig.Operator, r.U.Account.ID, form)

@@ -35,7 +35,7 @@ func TestBattery_A14(t *testing.T) {
 		base := address(request(r.A))
 		for target, parameter := range map[string]string{
 			"/oauth/authorize?client_id=" + r.A.ID + "&redirect_uri=%zz": "redirect_uri",
-			base + "&foo=%zz":        "foo",
+			base + "&foo=%zz":        "", // no name of ours, which is not repeated
 			base + "&%zz=1":          "",
 			base + "&login_hint=%ff": "login_hint",
 			base + "&login_hint=%":   "login_hint",
@@ -43,7 +43,7 @@ func TestBattery_A14(t *testing.T) {
 			"/oauth/authorize?client_id=" + r.A.ID + ";redirect_uri=" + url.QueryEscape(rig.CB): "client_id",
 			base + ";redirect_uri=https://evil.test":                                            "state",
 		} {
-			if parameter == "" { // the name itself cannot be read
+			if parameter == "" {
 				v.in.Visit(http.MethodGet, target).WantPage(t, http.StatusBadRequest)
 				continue
 			}

@@ -92,7 +92,7 @@ func wantLogIn(t *testing.T, a rig.Answer) string {
 func wantConsent(t *testing.T, a rig.Answer, name string) {
 	t.Helper()
 	a.WantPage(t, http.StatusOK)
-	if a.Hidden("request_id") == "" || !strings.Contains(a.Body, name+" wants to connect") {
+	if a.Hidden("request_id") == "" || !strings.Contains(a.Body, name+" wants to connect") && !strings.Contains(a.Body, name+" wants to reconnect") {
 		t.Fatalf("not the consent page of %s: %.800s", name, a.Body)
 	}
 }

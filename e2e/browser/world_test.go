@@ -109,7 +109,7 @@ func (w *world) touch(a rig.App) {
 	w.t.Helper()
 	stored, err := w.Store.AppByID(context.Background(), a.ID)
 	w.do(err)
-	w.do(w.Store.UpdateApp(context.Background(), rig.Operator, stored))
+	w.do(w.Store.UpdateApp(context.Background(), rig.Operator, stored, ""))
 }
 
 func (w *world) do(err error) {

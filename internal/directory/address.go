@@ -18,15 +18,19 @@ const (
 // Short, Literally", ACSAC 2023).
 var reservedParameters = []string{"code", "state", "error", "iss", "response", "error_description", "error_uri"}
 
-// checkRedirectURIs returns the rows that are not blank, and a sentence for each faulty row, or "".
-func checkRedirectURIs(rows []string) ([]string, string) {
+// checkRedirectURIs returns the rows that are not blank, and a sentence for each faulty row, or "". What is allowed to
+// a public app may be more than to a confidential one.
+func (d *Directory) checkRedirectURIs(rows []string, confidential bool) ([]string, string) {
 	var uris, faults []string
 	for i, row := range rows {
 		uri := strings.Trim(row, " \t\r\n")
 		if uri == "" {
 			continue
 		}
-		fault := redirectFault(uri)
+		fault := redirectFault(uri, !confidential)
+		if fault == "" && d.own.holds(uri) {
+			fault = "it is an address of this server itself; give one of your app's."
+		}
 		if fault == "" && slices.Contains(uris, uri) {
 			fault = "it is listed twice; remove one of them."
 		}
@@ -46,7 +50,7 @@ func checkRedirectURIs(rows []string) ([]string, string) {
 
 // redirectFault says what is wrong with one redirect URI and what to do, or "". What passes is compared by its bytes
 // ever after, so everything that a browser or another program could read in two ways is refused here.
-func redirectFault(uri string) string {
+func redirectFault(uri string, public bool) string {
 	if fault := charactersFault(uri); fault != "" {
 		return fault
 	}
@@ -61,7 +65,7 @@ func redirectFault(uri string) string {
 			return fault
 		}
 	default:
-		if fault := privateSchemeFault(scheme, rest); fault != "" {
+		if fault := privateSchemeFault(scheme, rest, public); fault != "" {
 			return fault
 		}
 	}
@@ -183,32 +187,6 @@ func validHost(host string) bool {
 		return err == nil && addr.Is4()
 	}
 	return true
-}
-
-// privateSchemeFault checks an address of a native app (RFC 8252 §7.1). The dot of a reversed domain name keeps out
-// every scheme that a browser or the system gives a meaning of its own, javascript: and data: first among them.
-func privateSchemeFault(scheme, rest string) string {
-	const advice = "use https, or a scheme of your own made of a domain name in reverse, such as com.example.app:/callback."
-	if !strings.Contains(scheme, ".") || scheme[0] < 'a' || 'z' < scheme[0] || strings.HasSuffix(scheme, ".") {
-		return advice
-	}
-	for i := range len(scheme) {
-		if !isAlnum(scheme[i]) && scheme[i] != '.' && scheme[i] != '-' && scheme[i] != '+' {
-			return advice
-		}
-	}
-	if !strings.HasPrefix(rest, "/") {
-		return fmt.Sprintf("write a slash after the scheme, as in %s:/callback.", scheme)
-	}
-	if after, found := strings.CutPrefix(rest, "//"); found {
-		authority, _, _ := cutAny(after, "/?")
-		for i := range len(authority) {
-			if c := authority[i]; !isAlnum(c) && c != '.' && c != '-' && c != '_' {
-				return "between // and the path only letters, digits, dots and hyphens are allowed."
-			}
-		}
-	}
-	return ""
 }
 
 // pathFault refuses what some program on the way may resolve to another path (CVE-2022-3782, CVE-2024-1132).

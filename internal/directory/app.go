@@ -49,7 +49,7 @@ func (d *Directory) CreateApp(ctx context.Context, by store.Actor, accountID str
 	if by.Kind == store.ActorOperator {
 		a.VerifiedAt = now
 	}
-	if err := d.apply(&a, f); err != nil {
+	if err := d.apply(ctx, by, &a, f); err != nil {
 		return store.App{}, nil, err
 	}
 	var first *store.Secret
@@ -98,18 +98,26 @@ func (d *Directory) Apps(ctx context.Context, userID string) ([]store.App, error
 }
 
 // UpdateApp replaces what a developer may edit. version is that of the app as it was shown: store.ErrConflict if
-// somebody changed it since. f.Confidential is ignored: an app that could keep a secret yesterday and not today would
+// it was changed since. Of a verified app, a change of its name, homepage or logo, or a new host to be sent to, ends the
+// verification, unless an operator makes the change: the operator's word stands for what the operator did. f.Confidential is ignored: an app that could keep a secret yesterday and not today would
 // leave its old tokens non-expiring, so that is fixed at registration.
 func (d *Directory) UpdateApp(ctx context.Context, by store.Actor, userID, appID string, version int64, f AppForm) (store.App, error) {
 	a, err := d.App(ctx, userID, appID)
 	if err != nil {
 		return store.App{}, err
 	}
-	a.Version = version
-	if err := d.apply(&a, f); err != nil {
+	if a.Version != version { // what is compared below must be what is replaced
+		return store.App{}, fmt.Errorf("update app %s: %w", appID, store.ErrConflict)
+	}
+	before := a
+	if err := d.apply(ctx, by, &a, f); err != nil {
 		return store.App{}, err
 	}
-	if err := d.store.UpdateApp(ctx, by, a); err != nil {
+	unverifyFor := ""
+	if by.Kind != store.ActorOperator {
+		unverifyFor = identityChanges(before, a)
+	}
+	if err := d.store.UpdateApp(ctx, by, a, unverifyFor); err != nil {
 		return store.App{}, fmt.Errorf("update app %s: %w", appID, err)
 	}
 	return d.App(ctx, userID, appID)
@@ -126,11 +134,17 @@ func (d *Directory) DeleteApp(ctx context.Context, by store.Actor, userID, appID
 	return nil
 }
 
-// apply checks the form and writes it into a, whose Confidential is already decided. FieldErrors hold all faults.
-func (d *Directory) apply(a *store.App, f AppForm) error {
+// apply checks the form and writes it into a, whose Confidential and owner are already decided. FieldErrors hold all faults.
+func (d *Directory) apply(ctx context.Context, by store.Actor, a *store.App, f AppForm) error {
 	faults := FieldErrors{}
 	var fault string
 	a.Name, fault = checkAppName(f.Name)
+	if fault == "" && by.Kind != store.ActorOperator {
+		var err error
+		if fault, err = d.imitationFault(ctx, a.Name, a.AccountID); err != nil {
+			return err
+		}
+	}
 	faults.add("name", fault)
 	a.Description, fault = cleanDescription(f.Description)
 	faults.add("description", fault)
@@ -138,7 +152,7 @@ func (d *Directory) apply(a *store.App, f AppForm) error {
 	faults.add("homepage", fault)
 	a.LogoURL, fault = d.checkWebURL(f.LogoURL)
 	faults.add("logo_url", fault)
-	a.RedirectURIs, fault = checkRedirectURIs(f.RedirectURIs)
+	a.RedirectURIs, fault = d.checkRedirectURIs(f.RedirectURIs, a.Confidential)
 	faults.add("redirect_uris", fault)
 	a.Scopes, fault = d.checkScopes(f.Scopes)
 	faults.add("scopes", fault)
@@ -147,8 +161,8 @@ func (d *Directory) apply(a *store.App, f AppForm) error {
 	return faults.orNil()
 }
 
-// checkWebURL accepts "" or what webURLFault does, but not our own host: the consent page shows the homepage's host to
-// tell people whom they deal with.
+// checkWebURL accepts "" or what webURLFault does, but not our own host: the consent page of a verified app shows the
+// homepage's host to tell people whom they deal with.
 func (d *Directory) checkWebURL(address string) (string, string) {
 	address = strings.TrimSpace(address)
 	if address == "" {
@@ -157,9 +171,7 @@ func (d *Directory) checkWebURL(address string) (string, string) {
 	if fault := webURLFault(address); fault != "" {
 		return address, fault
 	}
-	after := strings.TrimPrefix(strings.TrimPrefix(address, "https://"), "http://")
-	authority, _, _ := cutAny(after, "/?#")
-	if host, _, _ := cutPort(authority); d.ownHost != "" && strings.EqualFold(host, d.ownHost) {
+	if d.own.holds(address) {
 		return address, "This is the address of this server itself; give one of your own."
 	}
 	return address, ""

@@ -9,7 +9,6 @@ package directory
 
 import (
 	"context"
-	"net/url"
 
 	"xenoauth/internal/scope"
 	"xenoauth/internal/secret"
@@ -23,7 +22,7 @@ const DefaultPlan = "standard"
 type Options struct {
 	SignUpOpen  bool   // anybody may sign up; otherwise only the operator adds users
 	DefaultPlan string // plan of new accounts; "" means DefaultPlan
-	PublicURL   string // the issuer: no app's homepage or logo may be on its host, and bots have their addresses there
+	PublicURL   string // the issuer: no redirect URI, homepage or logo of an app may be on its host, and bots have their addresses there
 	TokenLimit  int    // live non-expiring tokens of an installation, as the pages say; 0: no limit
 }
 
@@ -34,7 +33,7 @@ type Directory struct {
 	passwords *secret.Passwords
 	format    secret.Format
 	options   Options
-	ownHost   string
+	own       ownAddress
 }
 
 // New returns the rules over s. The catalogue says which scopes exist, p hashes passwords, f mints client secrets.
@@ -42,11 +41,7 @@ func New(s store.Store, c *scope.Catalogue, p *secret.Passwords, f secret.Format
 	if o.DefaultPlan == "" {
 		o.DefaultPlan = DefaultPlan
 	}
-	d := &Directory{store: s, catalogue: c, passwords: p, format: f, options: o}
-	if u, err := url.Parse(o.PublicURL); err == nil && u.Scheme == "https" {
-		d.ownHost = u.Hostname()
-	}
-	return d
+	return &Directory{store: s, catalogue: c, passwords: p, format: f, options: o, own: newOwnAddress(o.PublicURL)}
 }
 
 // SignUpOpen says whether SignUp accepts anybody, so that pages offer it only then.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"xenoauth/internal/scope"
@@ -80,13 +81,13 @@ func (d *Directory) NewRequest(ctx context.Context, r store.Request, session []b
 }
 
 // ConsentTo gathers what a person needs to decide r, and checks anew what was true when the app sent the browser: the
-// app may have been suspended, or the address withdrawn, since. ErrAppNotLive, ErrRedirectMismatch.
+// app may have been suspended, or the address withdrawn, since. ErrAppNotLive, ErrRedirectMismatch, ErrRedirectRefused.
 func (d *Directory) ConsentTo(ctx context.Context, user store.User, r store.Request) (Consent, error) {
 	app, err := d.LiveApp(ctx, r.AppID)
 	if err != nil {
 		return Consent{}, err
 	}
-	redirect, err := MatchRedirect(app, r.RedirectURI)
+	redirect, err := d.MatchRedirect(app, r.RedirectURI)
 	if err != nil {
 		return Consent{}, err
 	}
@@ -103,6 +104,31 @@ func (d *Directory) ConsentTo(ctx context.Context, user store.User, r store.Requ
 	return Consent{Request: r, App: app, Redirect: redirect, Accounts: members, Live: live}, nil
 }
 
+// NewPlace says whether the person has approved the app before, and never that it sends them to this address's host.
+func (c Consent) NewPlace() bool {
+	known := false
+	for _, ins := range c.Live {
+		if slices.Contains(strings.Fields(ins.Redirects), c.Redirect.Origin()) {
+			return false
+		}
+		known = known || ins.Redirects != ""
+	}
+	return known
+}
+
+// Allowed lists the accounts on which the person has approved all that is asked for.
+func (c Consent) Allowed() []store.Member {
+	var list []store.Member
+	for _, m := range c.Accounts {
+		for _, ins := range c.Live {
+			if ins.AccountID == m.AccountID && ins.Scopes.Covers(c.Request.Scope) {
+				list = append(list, m)
+			}
+		}
+	}
+	return list
+}
+
 // Held are the scopes that the person has approved for the app on the account that the request is about; none while that
 // account is still to be chosen.
 func (c Consent) Held() scope.Set {
@@ -117,14 +143,16 @@ func (c Consent) Held() scope.Set {
 }
 
 // Covered returns the installation that makes another consent needless, if there is one (RFC 6749 §10.2, RFC 8252 §8.6): the
-// same scopes were approved before, on the person's only account, for a confidential app whose https address nobody
-// else can claim.
+// same scopes were approved before, on the person's only account, for a confidential app whose https address no one else
+// can claim, and on a page that named this address's host: whatever an app registers later, no browser goes there with a
+// code before its person has seen where that is.
 func (c Consent) Covered() (store.Installation, bool) {
 	if !c.App.Confidential || !c.Redirect.Exact() || !c.Redirect.HTTPS() || len(c.Accounts) != 1 {
 		return store.Installation{}, false
 	}
 	for _, ins := range c.Live {
-		if ins.AccountID == c.Accounts[0].AccountID && ins.Scopes.Covers(c.Request.Scope) && ins.Profile {
+		if ins.AccountID == c.Accounts[0].AccountID && ins.Scopes.Covers(c.Request.Scope) && ins.Profile &&
+			slices.Contains(strings.Fields(ins.Redirects), c.Redirect.Origin()) {
 			return ins, true
 		}
 	}
@@ -161,7 +189,8 @@ func (d *Directory) Install(ctx context.Context, by store.Actor, user store.User
 		Session: session,
 		Installation: store.Installation{
 			ID: secret.NewPublicID("ins_"), UserID: user.ID, AccountID: accountID, AppID: c.App.ID, Scopes: c.Request.Scope,
-			Profile: true, // the page always names it
+			Profile:   true, // the page always names it
+			Redirects: c.Redirect.Origin(),
 		},
 		RedirectURI: c.Redirect.Registered(),
 	})

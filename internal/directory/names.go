@@ -69,7 +69,7 @@ func checkAppName(s string) (string, string) {
 		return name, fault
 	case foldName(name) == "":
 		return name, "Give the app a name with letters or digits: people see it when they are asked to allow it."
-	case strings.Contains(foldName(name), product):
+	case namesProduct(name):
 		return name, "Choose a name without “Xenoauth”: people would take the app for a part of Xenoauth itself."
 	}
 	return name, ""

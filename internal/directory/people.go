@@ -51,15 +51,20 @@ func (d *Directory) AddUser(ctx context.Context, by store.Actor, n NewUser) (sto
 		faults.add("email", "Addresses of this form belong to bots.")
 	}
 	name, fault := cleanName(n.Name, maxPersonName)
+	if name == "" {
+		name, _, _ = strings.Cut(email, "@")
+	}
+	if fault == "" && by.Kind != store.ActorOperator {
+		if fault, err = d.imitationFault(ctx, name); err != nil {
+			return store.User{}, store.Account{}, err
+		}
+	}
 	faults.add("name", fault)
 	if err := secret.CheckPassword(n.Password); err != nil {
 		faults.add("password", err.Error())
 	}
 	if err := faults.orNil(); err != nil {
 		return store.User{}, store.Account{}, err
-	}
-	if name == "" {
-		name, _, _ = strings.Cut(email, "@")
 	}
 	phc, err := d.passwords.Hash(secret.WithAccount(ctx, email), n.Password)
 	if err != nil {
@@ -198,6 +203,12 @@ func (d *Directory) Rename(ctx context.Context, by store.Actor, userID, name str
 	if fault == "" && name == "" {
 		fault = "Enter a name."
 	}
+	if fault == "" && by.Kind != store.ActorOperator {
+		var err error
+		if fault, err = d.personImitates(ctx, userID, name); err != nil {
+			return err
+		}
+	}
 	if fault != "" {
 		return FieldErrors{"name": fault}
 	}
@@ -205,6 +216,19 @@ func (d *Directory) Rename(ctx context.Context, by store.Actor, userID, name str
 		return fmt.Errorf("rename user %s: %w", userID, err)
 	}
 	return nil
+}
+
+// personImitates is imitationFault for a user, who may be called like what the user's own accounts publish.
+func (d *Directory) personImitates(ctx context.Context, userID, name string) (string, error) {
+	members, err := d.store.MembersByUser(ctx, userID)
+	if err != nil {
+		return "", fmt.Errorf("list accounts of user %s: %w", userID, err)
+	}
+	var accounts []string
+	for _, m := range members {
+		accounts = append(accounts, m.AccountID)
+	}
+	return d.imitationFault(ctx, name, accounts...)
 }
 
 // ResolveUser finds a user by e-mail address or id. NotFoundError if there is none.

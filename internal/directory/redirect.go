@@ -14,6 +14,9 @@ var (
 	ErrRedirectMismatch = errors.New("redirect_uri is not registered for this app")
 	// ErrRedirectMissing: none was sent and the app registered several, so there is no one address to mean.
 	ErrRedirectMissing = errors.New("redirect_uri is required, because the app has several")
+	// ErrRedirectRefused: the URI was registered when this was not refused yet: it is on this server's own host, or its
+	// scheme is one that may not be registered.
+	ErrRedirectRefused = errors.New("redirect_uri is registered, but is not allowed any more")
 )
 
 // ValidatedRedirect is an address of an app that was proven to be registered. Only MatchRedirect makes one, and only
@@ -22,6 +25,16 @@ type ValidatedRedirect struct {
 	uri        string
 	registered string
 	sent       bool
+}
+
+// MatchRedirect is the function MatchRedirect, and refuses addresses that could not be registered today, because they would
+// be shown as what they are not: those of this server itself, and schemes that read as a website.
+func (d *Directory) MatchRedirect(app store.App, sent string) (ValidatedRedirect, error) {
+	v, err := MatchRedirect(app, sent)
+	if err == nil && (d.own.holds(v.URI()) || v.Native() != "" && schemeFault(v.Native(), !app.Confidential) != "") {
+		return ValidatedRedirect{}, ErrRedirectRefused
+	}
+	return v, err
 }
 
 // MatchRedirect finds the registered redirect URI of app that the parameter sent means; "" is an absent parameter.
@@ -55,6 +68,19 @@ func (v ValidatedRedirect) URI() string { return v.uri }
 
 // Registered is the row it was proven by; it differs from URI only in a loopback port.
 func (v ValidatedRedirect) Registered() string { return v.registered }
+
+// Origin is where the address leads, as an installation remembers it.
+func (v ValidatedRedirect) Origin() string { return originOf(v.registered) }
+
+// Native is the scheme of a native app's address, "" for a web address. Of such an address nothing else is to be shown: what
+// stands in a host's place there may be anything.
+func (v ValidatedRedirect) Native() string {
+	scheme, _, _ := strings.Cut(v.uri, ":")
+	if scheme == "https" || scheme == "http" {
+		return ""
+	}
+	return scheme
+}
 
 // Sent says whether the app sent the parameter, in which case the token request must repeat it (RFC 6749 §4.1.3).
 func (v ValidatedRedirect) Sent() bool { return v.sent }

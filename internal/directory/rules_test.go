@@ -106,7 +106,7 @@ func TestRedirectURIAccepted(t *testing.T) {
 		"com.example.app:/cb", "com.example.app://cb", "com.example.app://host/cb?a=b", "org.some-app.v2:/cb",
 		"https://app.test/" + strings.Repeat("a", 2000-len("https://app.test/")),
 	} {
-		if got, fault := checkRedirectURIs([]string{uri}); fault != "" || len(got) != 1 || got[0] != uri {
+		if got, fault := new(Directory).checkRedirectURIs([]string{uri}, true); fault != "" || len(got) != 1 || got[0] != uri {
 			t.Errorf("redirect URI %q: got %q, fault %q; want it accepted", uri, got, fault)
 		}
 	}
@@ -193,7 +193,7 @@ func TestRedirectURIRefused(t *testing.T) {
 		"https://app.test/cb?a=1;code=2":                "well-formed",
 		"https://app.test/" + strings.Repeat("a", 1984): "too long",
 	} {
-		_, fault := checkRedirectURIs([]string{"", uri})
+		_, fault := new(Directory).checkRedirectURIs([]string{"", uri}, true)
 		if !strings.HasPrefix(fault, "Row 2: ") || !strings.Contains(fault, advice) {
 			t.Errorf("redirect URI %q: fault %q, want one of row 2 that says %q", uri, fault, advice)
 		}
@@ -202,10 +202,10 @@ func TestRedirectURIRefused(t *testing.T) {
 
 func TestRedirectURIRows(t *testing.T) {
 	t.Parallel()
-	if _, fault := checkRedirectURIs([]string{"", " "}); !strings.Contains(fault, "at least one") {
+	if _, fault := new(Directory).checkRedirectURIs([]string{"", " "}, true); !strings.Contains(fault, "at least one") {
 		t.Errorf("no rows: %q", fault)
 	}
-	_, fault := checkRedirectURIs([]string{"https://a.test/cb", "ftp://b", "https://a.test/cb"})
+	_, fault := new(Directory).checkRedirectURIs([]string{"https://a.test/cb", "ftp://b", "https://a.test/cb"}, true)
 	if !strings.Contains(fault, "Row 2: ") || !strings.Contains(fault, "Row 3: it is listed twice") {
 		t.Errorf("two faulty rows: %q", fault)
 	}
@@ -213,17 +213,17 @@ func TestRedirectURIRows(t *testing.T) {
 	for i := range 11 {
 		many = append(many, fmt.Sprintf("https://a.test/%d", i))
 	}
-	if _, fault := checkRedirectURIs(many[:10]); fault != "" {
+	if _, fault := new(Directory).checkRedirectURIs(many[:10], true); fault != "" {
 		t.Errorf("ten rows: %q", fault)
 	}
-	if _, fault := checkRedirectURIs(many); !strings.Contains(fault, "at most 10") {
+	if _, fault := new(Directory).checkRedirectURIs(many, true); !strings.Contains(fault, "at most 10") {
 		t.Errorf("eleven rows: %q", fault)
 	}
 }
 
 func TestWebURL(t *testing.T) {
 	t.Parallel()
-	d := &Directory{ownHost: "auth.example"}
+	d := &Directory{own: newOwnAddress("https://auth.example")}
 	for _, in := range []string{"", "https://app.test", "https://app.test/a?b=c#d", "http://localhost:3000/", " https://app.test/logo.png "} {
 		if got, fault := d.checkWebURL(in); fault != "" || got != strings.TrimSpace(in) {
 			t.Errorf("checkWebURL(%q) = %q, %q", in, got, fault)
@@ -258,7 +258,7 @@ func FuzzRedirectFault(f *testing.F) {
 		f.Add(s, "a&code=x #\r\n")
 	}
 	f.Fuzz(func(t *testing.T, s, state string) {
-		if redirectFault(s) != "" {
+		if redirectFault(s, false) != "" {
 			return
 		}
 		checkAcceptedRedirect(t, s)

@@ -84,7 +84,7 @@ func TestRefreshWithdrawnScope(t *testing.T) {
 		app, err := f.store.AppByID(t.Context(), f.app.ID)
 		f.must(err)
 		app.Scopes = f.set(names)
-		f.must(f.store.UpdateApp(t.Context(), operator, app))
+		f.must(f.store.UpdateApp(t.Context(), operator, app, ""))
 	}
 	setScopes("contacts")
 	_, err := f.refresh(info.GetRefresh(), "")

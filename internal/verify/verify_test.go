@@ -227,7 +227,7 @@ func TestIdentity(t *testing.T) {
 	f.must(err)
 	app.Scopes, err = scope.ParseSet("contacts faqs")
 	f.must(err)
-	f.must(f.store.UpdateApp(ctx, operator, app))
+	f.must(f.store.UpdateApp(ctx, operator, app, ""))
 	if got := look().Scopes.String(); got != "contacts" {
 		t.Errorf("scopes = %q, want what app and token have in common", got)
 	}
@@ -235,7 +235,7 @@ func TestIdentity(t *testing.T) {
 	f.must(err)
 	app.Scopes, err = scope.ParseSet("faqs")
 	f.must(err)
-	f.must(f.store.UpdateApp(ctx, operator, app))
+	f.must(f.store.UpdateApp(ctx, operator, app, ""))
 	if _, err := f.Lookup(ctx, f.token); !errors.Is(err, verify.ErrInvalid) {
 		t.Errorf("a token without a scope left: %v, want ErrInvalid", err)
 	}

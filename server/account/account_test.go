@@ -278,7 +278,7 @@ func TestInstalledAppsAreShownInWordsAndRemoved(t *testing.T) {
 		}
 		id := s.install("ada@example.org", `"><svg onload=alert(1)> {{7*7}}`, scopes)
 		a := b.get("/account/apps")
-		b.want(a, http.StatusOK, "", "&lt;svg onload=alert(1)&gt; {{7*7}}", "app.test", "Chat widgets and brands", "Contacts", "Not connected", "Unverified", "never", "/account/apps/"+id+"/remove")
+		b.want(a, http.StatusOK, "", "&lt;svg onload=alert(1)&gt; {{7*7}}", "Chat widgets and brands", "Contacts", "Allowed, not connected", "Unverified", "never", "/account/apps/"+id+"/remove")
 		if regexp.MustCompile(`(?i)<svg|\b49\b`).MatchString(a.text) {
 			t.Errorf("the app's name is not inert: %s", a.text)
 		}
@@ -338,7 +338,7 @@ func TestLogInForAnApp(t *testing.T) {
 		"wrong log-in": b.post("/login", "email", "ada@example.org", "password", "wrong password", "next", next),
 		"sign-up":      b.get("/signup?next=" + next),
 	} {
-		if !strings.Contains(a.text, "Chat &amp; Insights</strong> wants to connect") || !strings.HasSuffix(a.header.Get("Content-Security-Policy"), "form-action 'self' https:") {
+		if !strings.Contains(a.text, "An unverified app that calls itself <strong>“Chat &amp; Insights”</strong> wants to connect") || !strings.HasSuffix(a.header.Get("Content-Security-Policy"), "form-action 'self' https:") {
 			t.Errorf("%s: policy %q: %s", name, a.header.Get("Content-Security-Policy"), a.text)
 		}
 	}

@@ -22,7 +22,7 @@ type installedApp struct {
 	AppID        string
 	AccountID    string
 	Name         string
-	HomepageHost string
+	HomepageHost string // "" unless an operator vouches for the app
 	AccountName  string
 	Verified     bool
 	Connected    bool // one of the installations holds a valid token
@@ -77,8 +77,12 @@ func (h *Handler) byAppAndAccount(installed []store.InstalledApp, user store.Use
 }
 
 func newInstalledApp(i store.InstalledApp) installedApp {
+	host := ""
+	if i.AppVerified { // otherwise it is no more than the app's own word
+		host = web.Host(i.AppHomepage)
+	}
 	return installedApp{
-		ID: i.ID, AppID: i.AppID, AccountID: i.AccountID, Name: i.AppName, HomepageHost: web.Host(i.AppHomepage), AccountName: i.AccountName,
+		ID: i.ID, AppID: i.AppID, AccountID: i.AccountID, Name: i.AppName, HomepageHost: host, AccountName: i.AccountName,
 		Verified: i.AppVerified,
 	}
 }

@@ -20,6 +20,7 @@ type logInPage struct {
 	Next       string
 	App        string // the app whose authorization request waits for the log-in
 	Again      bool   // it asks that its user, who is logged in, logs in again
+	Verified   bool   // an operator vouches for that app
 	Wrong      bool   // the e-mail address and the password do not belong together
 	Wait       string // too much has failed: what to do
 	SignUpOpen bool
@@ -113,7 +114,7 @@ func toWait(w http.ResponseWriter, err error) (string, error) {
 
 func (h *Handler) renderLogIn(w http.ResponseWriter, r *http.Request, status int, page logInPage) error {
 	var err error
-	if page.App, err = h.expectApp(w, r, page.Next); err != nil {
+	if page.App, page.Verified, err = h.expectApp(w, r, page.Next); err != nil {
 		return err
 	}
 	page.SignUpOpen = h.directory.SignUpOpen()
@@ -123,19 +124,20 @@ func (h *Handler) renderLogIn(w http.ResponseWriter, r *http.Request, status int
 
 // expectApp finds the app that waits for the log-in, "" if none does. The log-in form may end at its address by redirects
 // alone, when there is nothing to ask: an earlier consent covers the request, or the request is at fault.
-func (h *Handler) expectApp(w http.ResponseWriter, r *http.Request, next string) (string, error) {
+func (h *Handler) expectApp(w http.ResponseWriter, r *http.Request, next string) (name string, verified bool, err error) {
 	if !web.LeadsToApp(next) {
-		return "", nil
+		return "", false, nil
 	}
 	app, redirect, err := h.waiting(r, next)
 	switch {
-	case errors.Is(err, directory.ErrRequestUnknown), errors.Is(err, directory.ErrAppNotLive), errors.Is(err, directory.ErrRedirectMismatch):
-		return "", nil // the page after the log-in says so
+	case errors.Is(err, directory.ErrRequestUnknown), errors.Is(err, directory.ErrAppNotLive), errors.Is(err, directory.ErrRedirectMismatch),
+		errors.Is(err, directory.ErrRedirectRefused):
+		return "", false, nil // the page after the log-in says so
 	case err != nil:
-		return "", err
+		return "", false, err
 	}
 	web.AllowFormAction(w, redirect)
-	return app.Name, nil
+	return app.Name, !app.VerifiedAt.IsZero(), nil
 }
 
 // mustLogInAgain says whether next is a request that asks for a newer log-in than the visitor's.
@@ -160,7 +162,7 @@ func (h *Handler) waiting(r *http.Request, requestID string) (store.App, directo
 	if err != nil {
 		return store.App{}, directory.ValidatedRedirect{}, err
 	}
-	redirect, err := directory.MatchRedirect(app, request.RedirectURI)
+	redirect, err := h.directory.MatchRedirect(app, request.RedirectURI)
 	return app, redirect, err
 }
 

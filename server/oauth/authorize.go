@@ -68,7 +68,7 @@ func (h *Handler) client(r *http.Request, params web.Values) (store.App, directo
 	if err != nil {
 		return store.App{}, directory.ValidatedRedirect{}, badLink(err)
 	}
-	redirect, err := directory.MatchRedirect(app, params.Get("redirect_uri"))
+	redirect, err := h.directory.MatchRedirect(app, params.Get("redirect_uri"))
 	if err != nil {
 		return store.App{}, directory.ValidatedRedirect{}, badLink(err)
 	}
@@ -141,6 +141,9 @@ func badLink(err error) error {
 	case errors.Is(err, directory.ErrRedirectMismatch):
 		page.Parameter = "redirect_uri"
 		page.Description = "is not registered for this app. It must be the same, character by character, as one in the developer portal; only the port of a loopback address may differ."
+	case errors.Is(err, directory.ErrRedirectRefused):
+		page.Parameter = "redirect_uri"
+		page.Description = "is registered, but can no longer be used: it is on the host of this server itself, or its scheme could be taken for a website. If you build this app, register another address in the developer portal."
 	case errors.As(err, &parse) && parse.Status < http.StatusInternalServerError:
 		page.Parameter, page.Description, page.Status = parse.Parameter, parse.Description, parse.Status
 	default:

@@ -40,32 +40,49 @@ func (h *Handler) ShowConsent(w http.ResponseWriter, r *http.Request) error {
 
 // showConsent stores the request anew, for this page and session alone, and shows it.
 func (h *Handler) showConsent(w http.ResponseWriter, r *http.Request, visitor *web.Visitor, c directory.Consent) error {
-	c.Request.UserID = visitor.User.ID
+	changed := appChanged(c)
+	c.Request.UserID, c.Request.AppSeen = visitor.User.ID, directory.AppSeen(c.App)
 	id, err := h.directory.NewRequest(r.Context(), c.Request, visitor.Session.ID)
 	if err != nil {
 		return err
 	}
 	web.AllowFormAction(w, c.Redirect)
-	return h.web.Render(w, r, http.StatusOK, "consent", h.consentPage(visitor, c, id))
+	page := h.consentPage(visitor, c, id)
+	page.Changed = changed
+	return h.web.Render(w, r, http.StatusOK, "consent", page)
+}
+
+// appChanged says whether a page has shown the app as it is no more: under another name, say, or as verified.
+func appChanged(c directory.Consent) bool {
+	return c.Request.AppSeen != "" && c.Request.AppSeen != directory.AppSeen(c.App)
 }
 
 // consentPage says who asks for what, in plain words, and where the browser goes next.
 func (h *Handler) consentPage(visitor *web.Visitor, c directory.Consent, id string) web.ConsentPage {
 	page := web.ConsentPage{
 		App: web.ConsentApp{
-			Name:         c.App.Name,
-			HomepageHost: hostOf(c.App.Homepage),
-			Owner:        c.App.AccountName,
-			Description:  c.App.Description,
-			Initials:     web.Initials(c.App.Name),
-			Verified:     !c.App.VerifiedAt.IsZero(),
+			Name:        c.App.Name,
+			Owner:       c.App.AccountName,
+			Description: c.App.Description,
+			Initials:    web.Initials(c.App.Name),
+			Verified:    !c.App.VerifiedAt.IsZero(),
 		},
-		RequestID:     id,
-		RedirectHost:  hostOf(c.Redirect.URI()),
-		RedirectShown: c.Redirect.URI(),
-		Loopback:      strings.HasPrefix(c.Redirect.URI(), "http://"),
-		User:          visitor.User,
+		RequestID: id,
+		Native:    c.Redirect.Native(),
+		Loopback:  strings.HasPrefix(c.Redirect.URI(), "http://"),
+		NewPlace:  c.NewPlace(),
+		User:      visitor.User,
 	}
+	if page.Native == "" {
+		page.RedirectHost, page.RedirectShown = hostOf(c.Redirect.URI()), c.Redirect.URI()
+	}
+	if page.App.Verified {
+		page.App.HomepageHost = hostOf(c.App.Homepage)
+	}
+	for _, m := range c.Allowed() {
+		page.Allowed = append(page.Allowed, m.AccountName)
+	}
+	page.Reconnect = len(page.Allowed) > 0 && len(page.Allowed) == len(c.Accounts)
 	page.Scopes, page.Held = h.inWords(c)
 	for _, m := range c.Accounts {
 		page.Accounts = append(page.Accounts, h.consentAccount(c, m))
@@ -73,16 +90,13 @@ func (h *Handler) consentPage(visitor *web.Visitor, c directory.Consent, id stri
 	return page
 }
 
-// hostOf is what a person recognises of an address: its host, or the scheme of a native app's.
+// hostOf is what a person recognises of a web address.
 func hostOf(address string) string {
 	u, err := url.Parse(address)
-	switch {
-	case err != nil || address == "":
+	if err != nil {
 		return ""
-	case u.Host != "":
-		return u.Host
 	}
-	return u.Scheme
+	return u.Host
 }
 
 // badRequest is the page for an answer that cannot be taken.

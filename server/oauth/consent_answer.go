@@ -90,6 +90,9 @@ func (h *Handler) allow(w http.ResponseWriter, r *http.Request, visitor *web.Vis
 	if !page.Request.DecidedAt.IsZero() {
 		return h.repeat(w, r, visitor, page, c, accountID)
 	}
+	if appChanged(c) {
+		return h.showConsent(w, r, visitor, c)
+	}
 	installation, err := h.directory.Install(r.Context(), visitor.Actor(r), visitor.User, visitor.Session.ID, c, accountID)
 	if errors.Is(err, store.ErrConsumed) {
 		return h.repeat(w, r, visitor, page, c, accountID)

@@ -23,7 +23,7 @@ type listedApp struct {
 	Verified     bool
 	Suspended    bool
 	Confidential bool
-	Installs     int
+	Installs     store.Count // accounts on which it is installed
 	CreatedAt    time.Time
 }
 
@@ -33,7 +33,7 @@ type appPage struct {
 	Verified  bool
 	Suspended bool
 	Scopes    []scope.Scope
-	Installs  int
+	Installs  store.Count // accounts on which it is installed
 	Secrets   web.SecretList
 	Full      bool // no further secret fits beside the live ones
 
@@ -50,8 +50,8 @@ func (h *Handler) ListApps(w http.ResponseWriter, r *http.Request) error {
 	}
 	var page appsPage
 	for _, a := range apps {
-		// One count an app: a developer has a handful of them.
-		installs, err := h.store.CountInstallations(r.Context(), a.ID)
+		// One bounded count for each app: a developer has a handful of them.
+		installs, err := h.store.CountInstalled(r.Context(), a.ID, store.MostInstallsListed)
 		if err != nil {
 			return err
 		}
@@ -74,7 +74,7 @@ func (h *Handler) ShowApp(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	installs, err := h.store.CountInstallations(r.Context(), a.ID)
+	installs, err := h.store.CountInstalled(r.Context(), a.ID, store.MostInstalls)
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ type formPage struct {
 	Heading   string // the app's name as stored
 	Version   int64  // of the app as it was when the form was filled in
 	Conflict  bool   // somebody else changed the app since
+	Verified  bool   // an operator vouches for the app as it is stored
 	Form      directory.AppForm
 	Accounts  []account // that a new app may belong to
 	AccountID string
@@ -104,7 +105,7 @@ func (h *Handler) ShowEditApp(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return h.renderForm(w, r, http.StatusOK, formPage{ID: a.ID, Heading: a.Name, Version: a.Version, Form: directory.AppForm{
+	return h.renderForm(w, r, http.StatusOK, formPage{ID: a.ID, Heading: a.Name, Version: a.Version, Verified: !a.VerifiedAt.IsZero(), Form: directory.AppForm{
 		Name: a.Name, Description: a.Description, Homepage: a.Homepage, LogoURL: a.LogoURL, RedirectURIs: a.RedirectURIs,
 		Scopes: a.Scopes.Slice(), Confidential: a.Confidential, Expiring: a.Expiring, PKCERequired: a.PKCERequired,
 	}})
@@ -124,16 +125,20 @@ func (h *Handler) UpdateApp(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return web.BadRequest("version", "must be the number that the form holds")
 	}
-	page := formPage{ID: a.ID, Heading: a.Name, Version: version, Form: parseForm(values)}
+	page := formPage{ID: a.ID, Heading: a.Name, Version: version, Verified: !a.VerifiedAt.IsZero(), Form: parseForm(values)}
 	page.Form.Confidential = a.Confidential
 	if values.Get("add_row") != "" {
 		return h.renderForm(w, r, http.StatusOK, withRow(page))
 	}
 	v := web.VisitorOf(r.Context())
-	_, err = h.directory.UpdateApp(r.Context(), v.Actor(r), v.User.ID, a.ID, version, page.Form)
+	saved, err := h.directory.UpdateApp(r.Context(), v.Actor(r), v.User.ID, a.ID, version, page.Form)
 	switch {
 	case err == nil:
-		h.web.Notice(w, r, "Your changes are saved.")
+		notice := "Your changes are saved."
+		if page.Verified && saved.VerifiedAt.IsZero() {
+			notice += " The app is no longer verified."
+		}
+		h.web.Notice(w, r, notice)
 		web.Redirect(w, r, "/developer/apps/"+a.ID)
 		return nil
 	case errors.Is(err, store.ErrConflict):
@@ -151,7 +156,7 @@ func (h *Handler) conflict(w http.ResponseWriter, r *http.Request, page formPage
 	if err != nil {
 		return err
 	}
-	page.Conflict, page.Version, page.Heading = true, present.Version, present.Name
+	page.Conflict, page.Version, page.Heading, page.Verified = true, present.Version, present.Name, !present.VerifiedAt.IsZero()
 	return h.renderForm(w, r, http.StatusConflict, page)
 }
 

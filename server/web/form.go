@@ -56,7 +56,7 @@ func (v Values) Names() []string { return v.order }
 func (v Values) OneValue(mayRepeat ...string) error {
 	for _, name := range v.Repeated() {
 		if !slices.Contains(mayRepeat, name) {
-			return BadRequest(name, "is given more than once")
+			return parameterFault(name, "is given more than once")
 		}
 	}
 	return nil
@@ -201,14 +201,14 @@ func parsePair(pair string) (string, string, error) {
 	}
 	// Some parsers separate at a semicolon and some do not: what one sees as one parameter is two for another.
 	if strings.Contains(pair, ";") {
-		return "", "", BadRequest(name, "holds a semicolon that is not percent-encoded")
+		return "", "", parameterFault(name, "holds a semicolon that is not percent-encoded")
 	}
 	value, err := url.QueryUnescape(rawValue)
 	if err != nil {
-		return "", "", BadRequest(name, "is not percent-encoded correctly")
+		return "", "", parameterFault(name, "is not percent-encoded correctly")
 	}
 	if !isText(value) {
-		return "", "", BadRequest(name, "is not UTF-8 text without NUL")
+		return "", "", parameterFault(name, "is not UTF-8 text without NUL")
 	}
 	return name, value, nil
 }
@@ -242,10 +242,10 @@ func parseObject(body []byte) (Values, error) {
 		}
 		value, isString := token.(string)
 		if !isString {
-			return Values{}, BadRequest(name, "is not a string")
+			return Values{}, parameterFault(name, "is not a string")
 		}
 		if !isJSONText(value) {
-			return Values{}, BadRequest(name, "is not UTF-8 text without NUL")
+			return Values{}, parameterFault(name, "is not UTF-8 text without NUL")
 		}
 		v.add(name, value)
 	}

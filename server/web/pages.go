@@ -22,17 +22,22 @@ type ConsentPage struct {
 	Held          []scope.Grant    // what it has already; then Scopes are new
 	Accounts      []ConsentAccount // of which one is chosen; empty if the user has none that is active
 	RequestID     string           // of the stored request that Allow and Deny decide
-	RedirectHost  string           // where the browser goes next, as people know it: app.test
-	RedirectShown string           // the full redirect URI, for those who look closer
+	RedirectHost  string           // where the browser goes next, as people know it: app.test; "" for a native app
+	RedirectShown string           // the full redirect URI, for those who look closer; "" for a native app
+	Native        string           // the scheme that opens a native app, and all that is known of where the browser goes
 	Loopback      bool             // the browser goes to a program on this computer
+	Allowed       []string         // names of the accounts on which all of it is allowed already
+	Reconnect     bool             // it is allowed on every account that could be chosen
+	NewPlace      bool             // the app was allowed before, but never to send the browser to this host
+	Changed       bool             // the app was changed since the page was shown first
 	User          store.User
 }
 
 // ConsentApp is who asks.
 type ConsentApp struct {
 	Name         string
-	HomepageHost string
-	Owner        string // name of the account that the app belongs to
+	HomepageHost string // "" unless an operator vouches for the app
+	Owner        string // name of the account that the app belongs to; its own word unless the app is verified
 	Description  string
 	Initials     string // in place of a logo
 	Verified     bool

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"xenoauth/store"
 )
 
 // layout is what layout.html sees; it hands Page to the page's own templates "title" and "main".
@@ -129,6 +131,7 @@ func functions(a assets) template.FuncMap {
 		"ago":      func(at time.Time) template.HTML { return ago(at, time.Now()) },
 		"initials": Initials,
 		"plural":   plural,
+		"counted":  counted,
 		"nth":      func(i int) int { return i + 1 },
 		"dict":     dict,
 	}
@@ -172,6 +175,14 @@ func plural(n int, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// counted is plural for a number that was counted up to a bound.
+func counted(n store.Count, noun string) string {
+	if n.More {
+		return "at least " + plural(n.N, noun)
+	}
+	return plural(n.N, noun)
 }
 
 // dict passes several named values to a nested template.

@@ -10,13 +10,15 @@ import (
 
 // appColumns are read by toApp; the table is a.
 const appColumns = `a.id, a.account_id, a.created_by, a.name, a.description, a.homepage, a.logo_url, a.scopes,
-a.confidential, a.expiring, a.pkce_required, a.version, a.created_at, a.updated_at, a.verified_at, a.suspended_at`
+a.confidential, a.expiring, a.pkce_required, a.version, a.created_at, a.updated_at, a.verified_at, a.unverified_at,
+a.unverified_for, a.suspended_at`
 
 func toApp(a *store.App) []any {
 	return []any{
 		toText(&a.ID), toText(&a.AccountID), toText(&a.CreatedBy), toText(&a.Name), toText(&a.Description), toText(&a.Homepage),
 		toText(&a.LogoURL), toScopes(&a.Scopes), toBool(&a.Confidential), toBool(&a.Expiring), toBool(&a.PKCERequired),
-		&a.Version, toTime(&a.CreatedAt), toTime(&a.UpdatedAt), toTime(&a.VerifiedAt), toTime(&a.SuspendedAt),
+		&a.Version, toTime(&a.CreatedAt), toTime(&a.UpdatedAt), toTime(&a.VerifiedAt),
+		toTime(&a.UnverifiedAt), toText(&a.UnverifiedFor), toTime(&a.SuspendedAt),
 	}
 }
 
@@ -122,10 +124,13 @@ pkce_required = $9, updated_at = $10, version = version + 1
 WHERE id = $1 AND version = $2 AND deleted_at IS NULL
 RETURNING account_id`
 	deleteRedirectURIs = `DELETE FROM app_redirect_uris WHERE app_id = $1`
+	endVerification    = `UPDATE apps SET verified_at = NULL, unverified_at = $2, unverified_for = $3
+WHERE id = $1 AND deleted_at IS NULL AND verified_at IS NOT NULL`
 )
 
-// UpdateApp implements store.Apps.
-func (s *Store) UpdateApp(ctx context.Context, by store.Actor, a store.App) (err error) {
+// UpdateApp implements store.Apps. The first statement locks the row, so that a verification either stands before it, and
+// ends here, or is refused after it for its version.
+func (s *Store) UpdateApp(ctx context.Context, by store.Actor, a store.App, unverifyFor string) (err error) {
 	defer tried(&err, "update app %s", a.ID)
 	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
 		var accountID string
@@ -146,15 +151,22 @@ func (s *Store) UpdateApp(ctx context.Context, by store.Actor, a store.App) (err
 		if err := insertRedirectURIs(ctx, q, a); err != nil {
 			return err
 		}
-		return s.record(ctx, q, by, appEvent(store.EventAppUpdated, accountID, a.ID))
+		if err := s.record(ctx, q, by, appEvent(store.EventAppUpdated, accountID, a.ID)); err != nil || unverifyFor == "" {
+			return err
+		}
+		ended, err := q.exec(ctx, endVerification, a.ID, s.micros(), unverifyFor)
+		if err != nil || ended == 0 {
+			return err
+		}
+		e := appEvent(store.EventAppUnverified, accountID, a.ID)
+		e.Detail = unverifyFor
+		return s.record(ctx, q, by, e)
 	})
 }
 
 const (
-	suspendApp  = `UPDATE apps SET suspended_at = $2 WHERE id = $1 AND deleted_at IS NULL AND suspended_at IS NULL`
-	resumeApp   = `UPDATE apps SET suspended_at = NULL WHERE id = $1 AND deleted_at IS NULL AND suspended_at IS NOT NULL`
-	verifyApp   = `UPDATE apps SET verified_at = $2 WHERE id = $1 AND deleted_at IS NULL AND verified_at IS NULL`
-	unverifyApp = `UPDATE apps SET verified_at = NULL WHERE id = $1 AND deleted_at IS NULL AND verified_at IS NOT NULL`
+	suspendApp = `UPDATE apps SET suspended_at = $2 WHERE id = $1 AND deleted_at IS NULL AND suspended_at IS NULL`
+	resumeApp  = `UPDATE apps SET suspended_at = NULL WHERE id = $1 AND deleted_at IS NULL AND suspended_at IS NOT NULL`
 )
 
 // SetAppSuspended implements store.Apps.
@@ -164,15 +176,6 @@ func (s *Store) SetAppSuspended(ctx context.Context, by store.Actor, id string, 
 		return s.switchApp(ctx, by, id, store.EventAppSuspended, suspendApp, id, s.micros())
 	}
 	return s.switchApp(ctx, by, id, store.EventAppResumed, resumeApp, id)
-}
-
-// SetAppVerified implements store.Apps.
-func (s *Store) SetAppVerified(ctx context.Context, by store.Actor, id string, verified bool) (err error) {
-	defer tried(&err, "set app %s verified %t", id, verified)
-	if verified {
-		return s.switchApp(ctx, by, id, store.EventAppVerified, verifyApp, id, s.micros())
-	}
-	return s.switchApp(ctx, by, id, store.EventAppUnverified, unverifyApp, id)
 }
 
 // switchApp changes one state of an app; that it was so before is no error and no event.
@@ -209,17 +212,6 @@ func (s *Store) DeleteApp(ctx context.Context, by store.Actor, id string) (err e
 		}
 		return s.record(ctx, q, by, appEvent(store.EventAppDeleted, accountID, id))
 	})
-}
-
-// countInstallations costs as much as the app has installations.
-const countInstallations = `SELECT COUNT(*) FROM installations i JOIN apps a ON a.id = i.app_id
-WHERE i.app_id = $1 AND i.app_id <> '' AND i.removed_at IS NULL AND a.deleted_at IS NULL`
-
-// CountInstallations implements store.Apps.
-func (s *Store) CountInstallations(ctx context.Context, appID string) (n int, err error) {
-	defer tried(&err, "count installations of app %s", appID)
-	err = s.read().row(ctx, countInstallations, []any{appID}, &n)
-	return n, err
 }
 
 func appEvent(kind, accountID, appID string) store.Event {

@@ -44,13 +44,13 @@ var Statements = map[string]string{
 
 	"insertApp": insertApp, "selectApp": selectApp, "selectAppsByUser": selectAppsByUser, "selectAppsPage": selectAppsPage,
 	"updateApp": updateApp, "deleteRedirectURIs": deleteRedirectURIs, "suspendApp": suspendApp, "resumeApp": resumeApp,
-	"verifyApp": verifyApp, "unverifyApp": unverifyApp, "selectAccountOfApp": selectAccountOfApp, "markAppDeleted": markAppDeleted,
-	"countInstallations": countInstallations, "selectSecrets": selectSecrets, "touchApp": touchApp, "touchResource": touchResource,
+	"verifyApp": verifyApp, "endVerification": endVerification, "selectAppVersion": selectAppVersion, "selectVerifiedNames": selectVerifiedNames, "selectAccountOfApp": selectAccountOfApp, "markAppDeleted": markAppDeleted,
+	"countInstalled": countInstalled, "selectSecrets": selectSecrets, "touchApp": touchApp, "touchResource": touchResource,
 	"expireSecrets": expireSecrets, "countSecrets": countSecrets, "revokeSecret": revokeSecret, "selectResource": selectResource,
 	"removeResource": removeResource,
 
 	"selectRequest": selectRequest, "decideRequest": decideRequest, "selectInstallable": selectInstallable,
-	"selectLive": selectLive, "updateScopes": updateScopes, "selectLiveInstallations": selectLiveInstallations,
+	"selectLive": selectLive, "updateApproved": updateApproved, "selectLiveInstallations": selectLiveInstallations,
 	"selectInstalledApps": selectInstalledApps, "removeInstallation": removeInstallation,
 
 	"insertCode": insertCode, "selectCode": selectCode, "countTry": countTry, "consumeCode": consumeCode + consumedCode,

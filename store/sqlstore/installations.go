@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"xenoauth/internal/scope"
@@ -20,12 +21,13 @@ JOIN users u ON u.id = i.user_id AND u.disabled_at IS NULL AND u.deleted_at IS N
 JOIN members m ON m.account_id = i.account_id AND m.user_id = i.user_id
 WHERE i.removed_at IS NULL`
 
-const installationColumns = `i.id, i.user_id, i.account_id, i.app_id, i.scopes, i.created_at, i.updated_at, i.removed_at, i.profile`
+const installationColumns = `i.id, i.user_id, i.account_id, i.app_id, i.scopes, i.created_at, i.updated_at, i.removed_at, i.profile,
+i.redirects`
 
 func toInstallation(i *store.Installation) []any {
 	return []any{
 		toText(&i.ID), toText(&i.UserID), toText(&i.AccountID), toText(&i.AppID), toScopes(&i.Scopes), toTime(&i.CreatedAt),
-		toTime(&i.UpdatedAt), toTime(&i.RemovedAt), toBool(&i.Profile),
+		toTime(&i.UpdatedAt), toTime(&i.RemovedAt), toBool(&i.Profile), toText(&i.Redirects),
 	}
 }
 
@@ -76,12 +78,12 @@ func (s *Store) Install(ctx context.Context, by store.Actor, a store.Approval) (
 }
 
 const (
-	insertInstallation = `INSERT INTO installations (id, user_id, account_id, app_id, scopes, created_at, updated_at, profile)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+	insertInstallation = `INSERT INTO installations (id, user_id, account_id, app_id, scopes, created_at, updated_at, profile, redirects)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (user_id, account_id, app_id) WHERE user_id <> '' AND removed_at IS NULL DO NOTHING`
 	selectLive = `SELECT ` + installationColumns + ` FROM installations i
 WHERE i.user_id = $1 AND i.user_id <> '' AND i.account_id = $2 AND i.app_id = $3 AND i.removed_at IS NULL`
-	updateScopes = `UPDATE installations SET scopes = $2, updated_at = $3, profile = $4 WHERE id = $1`
+	updateApproved = `UPDATE installations SET scopes = $2, updated_at = $3, profile = $4, redirects = $5 WHERE id = $1`
 )
 
 // createOrWiden makes i the live installation of its three, or adds its scopes to the one there is and sets i to that.
@@ -90,7 +92,8 @@ func (s *Store) createOrWiden(ctx context.Context, q querier, i *store.Installat
 	// Another transaction may create the live one before our insert, or remove it before our look; then we look, or
 	// insert, again.
 	for range 3 {
-		n, err := q.exec(ctx, insertInstallation, i.ID, i.UserID, i.AccountID, i.AppID, i.Scopes.String(), at(i.CreatedAt), at(i.UpdatedAt), flag(i.Profile))
+		n, err := q.exec(ctx, insertInstallation, i.ID, i.UserID, i.AccountID, i.AppID, i.Scopes.String(), at(i.CreatedAt), at(i.UpdatedAt),
+			flag(i.Profile), i.Redirects)
 		if err != nil {
 			return "", err
 		}
@@ -115,14 +118,29 @@ func widen(ctx context.Context, q querier, i *store.Installation, live store.Ins
 	if _, err := scope.ParseSet(union.String()); err != nil {
 		return fmt.Errorf("%w: all consents together: %w", store.ErrLimit, err)
 	}
-	updated, profile := i.UpdatedAt, live.Profile || i.Profile
+	updated, profile, redirects := i.UpdatedAt, live.Profile || i.Profile, unite(live.Redirects, i.Redirects)
 	*i = live
-	if union.Equal(live.Scopes) && profile == live.Profile {
+	if union.Equal(live.Scopes) && profile == live.Profile && redirects == live.Redirects {
 		return nil
 	}
-	i.Scopes, i.UpdatedAt, i.Profile = union, updated, profile
-	_, err := q.exec(ctx, updateScopes, i.ID, union.String(), at(updated), flag(profile))
+	i.Scopes, i.UpdatedAt, i.Profile, i.Redirects = union, updated, profile, redirects
+	_, err := q.exec(ctx, updateApproved, i.ID, union.String(), at(updated), flag(profile), redirects)
 	return err
+}
+
+// maxRedirectsKept bounds what an installation remembers. An app has far fewer redirect URIs at a time; of one that fell
+// out, the user is asked again.
+const maxRedirectsKept = 20
+
+// unite adds the words of more to those of list.
+func unite(list, more string) string {
+	all := strings.Fields(list)
+	for _, word := range strings.Fields(more) {
+		if !slices.Contains(all, word) {
+			all = append(all, word)
+		}
+	}
+	return strings.Join(all[max(0, len(all)-maxRedirectsKept):], " ")
 }
 
 const selectLiveInstallations = `SELECT ` + installationColumns + `
@@ -142,22 +160,22 @@ func (s *Store) LiveInstallations(ctx context.Context, userID, appID string) (li
 	}, selectLiveInstallations, userID, appID)
 }
 
-// selectInstalledApps: a live token is one that was not revoked, or a family that can still be refreshed. Last used is
-// told by installation_uses, and by the tokens there are where a replica of an older version has noted a use.
+// installedApp counts live tokens by the rule for what is installed. Last used is told by installation_uses, and by the
+// tokens there are where a replica of an older version has noted a use.
 const installedApp = `SELECT ` + installationColumns + `, a.name, a.homepage, a.verified_at, c.name, u.name, u.email,
-(SELECT COUNT(*) FROM tokens t WHERE t.installation_id = i.id AND t.installation_id <> '' AND t.revoked_at IS NULL)
-+ (SELECT COUNT(*) FROM families f JOIN refresh_tokens r ON r.family_id = f.id AND r.family_id <> '' AND r.rotated_at IS NULL
-	WHERE f.installation_id = i.id AND f.installation_id <> '' AND f.ended_at IS NULL AND r.expires_at > $2),
+CASE WHEN m.user_id IS NULL OR u.deleted_at IS NOT NULL THEN 0
+ELSE (SELECT COUNT(*) ` + liveTokens + `) + (SELECT COUNT(*) ` + liveFamilies + `) END,
 (SELECT MAX(l.used_at) FROM tokens t JOIN last_used l ON l.id = t.id
 	WHERE t.installation_id = i.id AND t.installation_id <> '' AND t.revoked_at IS NULL),
 (SELECT MAX(l.used_at) FROM expiring_tokens t JOIN last_used l ON l.id = t.id
 	WHERE t.installation_id = i.id AND t.installation_id <> ''),
 (SELECT l.used_at FROM installation_uses l WHERE l.installation_id = i.id),
-a.scopes, (SELECT n.role FROM members n WHERE n.account_id = i.account_id AND n.user_id = i.user_id)
+a.scopes, m.role
 FROM installations i
 JOIN apps a ON a.id = i.app_id AND a.deleted_at IS NULL
 JOIN accounts c ON c.id = i.account_id AND c.deleted_at IS NULL
 JOIN users u ON u.id = i.user_id
+LEFT JOIN members m ON m.account_id = i.account_id AND m.user_id = i.user_id
 `
 
 const selectInstalledApps = installedApp + `WHERE i.id IN (

@@ -9,19 +9,20 @@ import (
 )
 
 const insertRequest = `INSERT INTO requests (id, hash, session, app_id, redirect_uri, redirect_sent, scope, scope_asked, state,
-challenge, resource, prompt, fault, fault_detail, created_at, expires_at, user_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`
+challenge, resource, prompt, fault, fault_detail, created_at, expires_at, user_id, app_seen)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`
 
 // CreateRequest implements store.Requests.
 func (s *Store) CreateRequest(ctx context.Context, r store.Request) (err error) {
 	defer tried(&err, "create request of app %s", r.AppID)
 	_, err = s.db.exec(ctx, insertRequest, r.ID[:], r.Hash, r.Session, r.AppID, r.RedirectURI, flag(r.RedirectSent),
-		r.Scope.String(), r.ScopeAsked, r.State, r.Challenge, r.Resource, r.Prompt, r.Fault, r.FaultDetail, at(r.CreatedAt), at(r.ExpiresAt), r.UserID)
+		r.Scope.String(), r.ScopeAsked, r.State, r.Challenge, r.Resource, r.Prompt, r.Fault, r.FaultDetail, at(r.CreatedAt), at(r.ExpiresAt),
+		r.UserID, r.AppSeen)
 	return err
 }
 
 const selectRequest = `SELECT r.id, r.hash, r.session, r.app_id, r.redirect_uri, r.redirect_sent, r.scope, r.scope_asked,
-r.state, r.challenge, r.resource, r.prompt, r.fault, r.fault_detail, r.created_at, r.expires_at, r.decided_at, r.user_id, r.decision, r.answer
+r.state, r.challenge, r.resource, r.prompt, r.fault, r.fault_detail, r.created_at, r.expires_at, r.decided_at, r.user_id, r.decision, r.answer, r.app_seen
 FROM requests r WHERE r.id = $1`
 
 // RequestByID implements store.Requests.
@@ -33,7 +34,7 @@ func (s *Store) RequestByID(ctx context.Context, id store.LookupID) (r store.Req
 func requestByID(ctx context.Context, q querier, id store.LookupID) (r store.Request, err error) {
 	err = q.row(ctx, selectRequest, []any{id[:]}, toID(&r.ID), &r.Hash, &r.Session, &r.AppID, &r.RedirectURI,
 		toBool(&r.RedirectSent), toScopes(&r.Scope), &r.ScopeAsked, &r.State, &r.Challenge, &r.Resource, &r.Prompt, &r.Fault, &r.FaultDetail,
-		toTime(&r.CreatedAt), toTime(&r.ExpiresAt), toTime(&r.DecidedAt), &r.UserID, &r.Decision, &r.Answer)
+		toTime(&r.CreatedAt), toTime(&r.ExpiresAt), toTime(&r.DecidedAt), &r.UserID, &r.Decision, &r.Answer, toText(&r.AppSeen))
 	return r, err
 }
 

@@ -65,16 +65,16 @@ func testAppUpdated(t *testing.T, st store.Store) {
 	change.Name, change.Description, change.Homepage, change.LogoURL = "n", "d", "https://h", "https://l"
 	change.RedirectURIs, change.Scopes = []string{"https://two.test", "https://one.test"}, Scopes(t, "widgets")
 	change.Expiring, change.PKCERequired = true, true
-	no(t, st.UpdateApp(ctx, as(u), change))
+	no(t, st.UpdateApp(ctx, as(u), change, ""))
 	got, err := st.AppByID(ctx, app.ID)
 	no(t, err)
 	change.Version, change.UpdatedAt = app.Version+1, got.UpdatedAt
 	if diff := cmp.Diff(change, got); diff != "" {
 		t.Fatalf("app (-want +got):\n%s", diff)
 	}
-	wants(t, st.UpdateApp(ctx, as(u), app), store.ErrConflict) // somebody else changed it meanwhile
+	wants(t, st.UpdateApp(ctx, as(u), app, ""), store.ErrConflict) // somebody else changed it meanwhile
 	no(t, st.DeleteApp(ctx, as(u), app.ID))
-	wants(t, st.UpdateApp(ctx, as(u), got), store.ErrNotFound)
+	wants(t, st.UpdateApp(ctx, as(u), got, ""), store.ErrNotFound)
 }
 
 func testAppSwitched(t *testing.T, st store.Store) {
@@ -83,37 +83,44 @@ func testAppSwitched(t *testing.T, st store.Store) {
 	app, _ := NewApp(t, st, a.ID, nil)
 	for range 2 { // again is no error
 		no(t, st.SetAppSuspended(ctx, operator, app.ID, true))
-		no(t, st.SetAppVerified(ctx, operator, app.ID, true))
+		no(t, st.VerifyApp(ctx, operator, app.ID, app.Version))
 	}
+	wants(t, st.VerifyApp(ctx, operator, app.ID, app.Version+1), store.ErrConflict)
 	got, err := st.AppByID(ctx, app.ID)
 	no(t, err)
 	equal(t, "suspended", !got.SuspendedAt.IsZero(), true)
 	equal(t, "verified", !got.VerifiedAt.IsZero(), true)
 	no(t, st.SetAppSuspended(ctx, operator, app.ID, false))
-	no(t, st.SetAppVerified(ctx, operator, app.ID, false))
+	for range 2 {
+		no(t, st.UnverifyApp(ctx, operator, app.ID))
+	}
 	got, err = st.AppByID(ctx, app.ID)
 	no(t, err)
+	equal(t, "the end of the verification is dated", got.UnverifiedAt.IsZero(), false)
+	got.UnverifiedAt = time.Time{}
 	if diff := cmp.Diff(app, got); diff != "" {
 		t.Fatalf("app after a suspension (-want +got):\n%s", diff)
 	}
 	wants(t, st.SetAppSuspended(ctx, operator, "app_none", true), store.ErrNotFound)
-	wants(t, st.SetAppVerified(ctx, operator, "app_none", false), store.ErrNotFound)
+	wants(t, st.VerifyApp(ctx, operator, "app_none", 1), store.ErrNotFound)
+	wants(t, st.UnverifyApp(ctx, operator, "app_none"), store.ErrNotFound)
 }
 
 func testAppDeleted(t *testing.T, st store.Store) {
 	ctx := t.Context()
 	w := newWorld(t, st)
-	n, err := st.CountInstallations(ctx, w.app.ID)
+	Redeem(t, st, w.ins, TokenGrant(st, w.ins))
+	n, err := st.CountInstalled(ctx, w.app.ID, 10)
 	no(t, err)
-	equal(t, "installations", n, 1)
+	equal(t, "accounts", n, store.Count{N: 1})
 	no(t, st.DeleteApp(ctx, as(w.user), w.app.ID))
 	_, err = st.AppByID(ctx, w.app.ID)
 	wants(t, err, store.ErrNotFound)
 	_, err = st.ClientByID(ctx, w.app.ID, w.secret.ID)
 	wants(t, err, store.ErrNotFound)
-	n, err = st.CountInstallations(ctx, w.app.ID)
+	n, err = st.CountInstalled(ctx, w.app.ID, 10)
 	no(t, err)
-	equal(t, "installations of a deleted app", n, 0)
+	equal(t, "accounts with a deleted app", n, store.Count{})
 	wants(t, st.DeleteApp(ctx, as(w.user), w.app.ID), store.ErrNotFound)
 }
 

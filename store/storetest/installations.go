@@ -153,12 +153,12 @@ func testRefusedInstall(t *testing.T, st store.Store) {
 		"address withdrawn": {func(t *testing.T, w world, a *store.Approval) {
 			app := w.app
 			app.RedirectURIs = []string{"https://elsewhere.test/cb"}
-			no(t, st.UpdateApp(t.Context(), operator, app))
+			no(t, st.UpdateApp(t.Context(), operator, app, ""))
 		}, store.ErrEnded},
 		"scope withdrawn": {func(t *testing.T, w world, a *store.Approval) {
 			app := w.app
 			app.Scopes = Scopes(t, "contacts")
-			no(t, st.UpdateApp(t.Context(), operator, app))
+			no(t, st.UpdateApp(t.Context(), operator, app, ""))
 		}, store.ErrEnded},
 		"not a member": {func(t *testing.T, w world, a *store.Approval) {
 			_, other := NewUser(t, st)

@@ -170,7 +170,7 @@ func raceUpdates(t *testing.T, st store.Store) {
 		change := app
 		change.Name = fmt.Sprintf("name %d", i)
 		change.RedirectURIs = []string{fmt.Sprintf("https://a.test/%d", i)}
-		return st.UpdateApp(t.Context(), operator, change)
+		return st.UpdateApp(t.Context(), operator, change, "")
 	}), store.ErrConflict)
 	got, err := st.AppByID(t.Context(), app.ID)
 	no(t, err)

@@ -1,0 +1,47 @@
+package directory
+
+import (
+	"net/url"
+	"strings"
+)
+
+// ownAddress is where this server answers. An app's address there would make the server's own pages speak for the app, or
+// hand a code to whatever the server does with the request.
+type ownAddress struct {
+	host string // lower case, with brackets around IPv6; "" if unknown
+	port string
+}
+
+func newOwnAddress(issuer string) ownAddress {
+	u, err := url.Parse(issuer)
+	if err != nil || u.Host == "" {
+		return ownAddress{}
+	}
+	host, port, _ := cutPort(strings.ToLower(u.Host))
+	return ownAddress{host: host, port: usualPort(u.Scheme, port)}
+}
+
+// holds says whether a web address is on our host, by either scheme and any port. On this machine all programs share one
+// host, under three names, so that there the port decides.
+func (o ownAddress) holds(address string) bool {
+	scheme, rest, _ := strings.Cut(address, "://")
+	if o.host == "" || scheme != "https" && scheme != "http" {
+		return false
+	}
+	authority, _, _ := cutAny(rest, "/?#")
+	host, port, _ := cutPort(strings.ToLower(authority))
+	if loopbackHost(o.host) {
+		return loopbackHost(host) && usualPort(scheme, port) == o.port
+	}
+	return host == o.host
+}
+
+func usualPort(scheme, port string) string {
+	switch {
+	case port != "":
+		return port
+	case scheme == "https":
+		return "443"
+	}
+	return "80"
+}

@@ -1,0 +1,110 @@
+package directory
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// schemeAdvice is what to register instead of a scheme that is refused.
+const schemeAdvice = "use https, or a scheme of your own made of a domain name in reverse, such as com.example.app:/callback."
+
+// meantSchemes have a meaning to browsers or operating systems: they run text as a program, read files, hand the request
+// to another program than the app's, or carry it over the network in the clear. An app that is called by one of them
+// cannot be told from that program.
+var meantSchemes = []string{
+	// Run or show what the address holds.
+	"javascript", "data", "vbscript", "livescript", "mocha", "jscript", "about", "view-source", "feed", "blob", "filesystem", "jar",
+	"mhtml", "cid", "mid", "urn", "tag", "wyciwyg", "resource", "res", "mk", "its", "hcp", "help", "shell", "search", "search-ms", "local",
+	// Browsers' own pages.
+	"chrome", "chrome-devtools", "chrome-error", "chrome-native", "chrome-search", "chrome-untrusted", "devtools", "edge", "brave",
+	"opera", "vivaldi", "moz-icon", "moz-safe-about", "safari-resource",
+	// Files and what runs them.
+	"file", "content", "smb", "nfs", "afp", "dav", "davs", "webdav", "webdavs", "ipp", "ipps", "ldap", "ldaps", "rtsp", "rtmp", "mms",
+	"intent", "android-app", "android-resource", "market", "apt", "steam", "itms", "itms-apps", "itms-appss", "itms-services", "prefs", "app-prefs",
+	// The network. Everything that begins with http is refused by itself.
+	"ftp", "ftps", "sftp", "tftp", "ws", "wss", "gopher", "dict", "news", "nntp", "snews", "irc", "ircs", "telnet", "ssh", "rlogin", "rdp",
+	"vnc", "git", "svn", "cvs", "rsync", "redis", "imap", "imaps", "pop", "pop3", "smtp", "xmpp", "magnet", "ed2k", "torrent", "ipfs", "ipns", "socks", "proxy",
+	"shttp", "spdy", "quic", "coap", "coaps", "mqtt", "mqtts", "postgres", "postgresql", "mysql", "mongodb", "jdbc", "odbc", "dns", "doi",
+	// Calls, messages, places, money, devices.
+	"mailto", "tel", "telprompt", "sms", "smsto", "mmsto", "callto", "sip", "sips", "facetime", "facetime-audio", "skype", "acct", "im",
+	"pres", "webcal", "webcals", "geo", "maps", "bitcoin", "ethereum", "lightning", "payto", "upi", "wifi", "otpauth", "otpauth-migration", "fido", "openid", "openid4vp",
+	"localhost", "null", "undefined", "none", "self",
+}
+
+// meantPrefixes begin schemes that any website, or a part of an operating system, can be registered for.
+var meantPrefixes = []string{"http", "web+", "ext+", "ms-", "x-apple", "x-web", "x-help", "x-man", "x-msg", "microsoft-"}
+
+// privateSchemeFault checks an address of a native app, which no one else can be kept from claiming. With a dot, its scheme
+// is a reversed domain name (RFC 8252 §7.1). Without one it is allowed for public apps alone, whose codes are of no use
+// without the PKCE verifier: desktop programs and browser extensions have such schemes and cannot choose others.
+func privateSchemeFault(scheme, rest string, public bool) string {
+	if fault := schemeFault(scheme, public); fault != "" {
+		return fault
+	}
+	if !strings.HasPrefix(rest, "/") {
+		return fmt.Sprintf("write a slash after the scheme, as in %s:/callback.", scheme)
+	}
+	if after, found := strings.CutPrefix(rest, "//"); found {
+		authority, _, _ := cutAny(after, "/?")
+		for i := range len(authority) {
+			if c := authority[i]; !isAlnum(c) && c != '.' && c != '-' && c != '_' {
+				return "between // and the path only letters, digits, dots and hyphens are allowed."
+			}
+		}
+	}
+	return ""
+}
+
+func schemeFault(scheme string, public bool) string {
+	if scheme[0] < 'a' || 'z' < scheme[0] {
+		return schemeAdvice
+	}
+	hasMeaning := func(prefix string) bool { return strings.HasPrefix(scheme, prefix) }
+	switch {
+	case slices.Contains(meantSchemes, scheme), slices.ContainsFunc(meantPrefixes, hasMeaning):
+		return "this scheme has a meaning of its own to browsers or operating systems: " + schemeAdvice
+	case namesProduct(scheme):
+		return "a scheme with the name of this service is reserved: " + schemeAdvice
+	}
+	labels := strings.Split(scheme, ".")
+	for _, label := range labels {
+		if !validLabel(label) {
+			return schemeAdvice
+		}
+	}
+	switch {
+	case len(labels) == 1 && !public:
+		return "a scheme without a dot is for public apps, which use PKCE: " + schemeAdvice
+	case len(labels) == 1 && len(scheme) < 3:
+		return "this scheme is too short; the letter of a drive looks the same."
+	case len(labels) > 1 && !reversed(labels):
+		return "this scheme is a domain name the usual way around, which looks like a website: " + schemeAdvice
+	}
+	return ""
+}
+
+// validLabel accepts letters, digits, and hyphens between them.
+func validLabel(label string) bool {
+	if label == "" || strings.Trim(label, "-") != label {
+		return false
+	}
+	for i := range len(label) {
+		if !isAlnum(label[i]) && label[i] != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// genericDomains end domain names that people know as such.
+var genericDomains = []string{"com", "org", "net", "edu", "gov", "mil", "info", "biz"}
+
+// reversed refuses what reads as a host: www.example.com and example.com, but not com.example.
+func reversed(labels []string) bool {
+	first, last := labels[0], labels[len(labels)-1]
+	if first == "www" {
+		return false
+	}
+	return !slices.Contains(genericDomains, last) || slices.Contains(genericDomains, first) || len(first) == 2
+}
