@@ -162,6 +162,7 @@ func (w *world) visits() []visit {
 			w.at("installed", "/account/apps"),
 			{"remove", func(b *tab) { b.open(w.URL + "/account/apps"); b.press("article a[href$='/remove']") }},
 			w.at("profile", "/account"), w.at("security", "/account/security"), w.at("logout", "/logout"),
+			w.at("login-again", "/oauth/authorize?"+rig.Pairs("client_id", w.reports.ID, "redirect_uri", w.reports.URI, "scope", "contacts", "prompt", "login").Encode()),
 			w.asks("consent-more", w.reports, "contacts conversations"), w.asks("consent-unverified", w.own, "contacts conversations"),
 			w.asks("consent-loopback", w.archive, "widgets faqs contacts conversations"),
 			w.asks("consent-long", w.long, "widgets"),
