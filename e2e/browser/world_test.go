@@ -24,6 +24,8 @@ type world struct {
 	archive rig.App
 	own     rig.App // Grace's, with two secrets
 	halted  rig.App // Grace's, suspended
+	native  rig.App // Grace's, a public app with a scheme of its own
+	moved   rig.App // Brightdesk's, verified until it got another host
 }
 
 const (
@@ -69,8 +71,11 @@ func newWorld(t *testing.T) *world {
 		"https://bluelagoon.example/helpdesk/callback", "Answers the questions that come up again and again.")
 	w.halted = w.app(operator, lagoon.ID, "Lagoon Bookings", "https://bluelagoon.example", "https://bluelagoon.example/bookings/callback", "")
 
+	w.native = w.nativeApp(store.Actor{Kind: store.ActorUser, ID: me.ID}, lagoon.ID)
+	w.moved = w.app(operator, brightdesk.ID, "Brightdesk Calendar", "https://brightdesk.example", "https://calendar.brightdesk.example/cb", "Puts appointments into chats.")
+
 	browser := w.LoggedIn(rig.User{User: me})
-	for _, a := range []rig.App{w.reports, w.long, w.archive} {
+	for _, a := range []rig.App{w.reports, w.long, w.archive, w.moved} {
 		token := w.Grant(browser, a, "scope", "contacts").String(t, "access_token")
 		w.WantLive(token, true)
 	}
@@ -84,6 +89,7 @@ func newWorld(t *testing.T) *world {
 	w.do(w.Store.AddMember(t.Context(), operator, lagoon.ID, agent.ID, scope.RoleAgent))
 	w.do(w.Store.SetAccountDisabled(t.Context(), operator, spare.ID, true))
 	w.Grant(w.LoggedIn(rig.User{User: agent}), w.reports, "scope", "widgets contacts")
+	w.move(ada)
 	_, closed := w.person(lost, "Lena Lost")
 	w.do(w.Store.SetAccountDisabled(t.Context(), operator, closed.ID, true))
 	return w
@@ -102,6 +108,25 @@ func (w *world) app(by store.Actor, account, name, homepage, uri, description st
 		RedirectURIs: []string{uri}, Scopes: []string{"widgets", "faqs", "contacts", "conversations"}, Confidential: true})
 	w.do(err)
 	return rig.App{ID: a.ID, Secret: c.Reveal(), URI: uri}
+}
+
+func (w *world) nativeApp(by store.Actor, account string) rig.App {
+	w.t.Helper()
+	const uri = "com.bluelagoon.companion://www.bluelagoon.example/connected"
+	a, _, err := w.Rules.CreateApp(context.Background(), by, account, directory.AppForm{Name: "Lagoon Companion", RedirectURIs: []string{uri}, Scopes: []string{"contacts"}})
+	w.do(err)
+	return rig.App{ID: a.ID, URI: uri}
+}
+
+// move gives the verified app another host, as its developer does, which ends the verification.
+func (w *world) move(developer store.User) {
+	w.t.Helper()
+	a, err := w.Rules.App(context.Background(), "", w.moved.ID)
+	w.do(err)
+	_, err = w.Rules.UpdateApp(context.Background(), store.Actor{Kind: store.ActorUser, ID: developer.ID}, developer.ID, a.ID, a.Version, directory.AppForm{
+		Name: a.Name, Description: a.Description, Homepage: a.Homepage, RedirectURIs: []string{"https://calendar.example/cb"}, Scopes: a.Scopes.Slice()})
+	w.do(err)
+	w.moved.URI = "https://calendar.example/cb"
 }
 
 // touch saves an app as somebody else would.
@@ -166,6 +191,10 @@ func (w *world) visits() []visit {
 			w.asks("consent-more", w.reports, "contacts conversations"), w.asks("consent-unverified", w.own, "contacts conversations"),
 			w.asks("consent-loopback", w.archive, "widgets faqs contacts conversations"),
 			w.asks("consent-long", w.long, "widgets"),
+			w.asks("consent-new-host", w.moved, "contacts"),
+			w.at("consent-reconnect", "/oauth/authorize?"+rig.Pairs("client_id", w.reports.ID, "redirect_uri", w.reports.URI, "scope", "contacts", "prompt", "consent").Encode()),
+			w.at("consent-native", "/oauth/authorize?"+rig.Pairs("client_id", w.native.ID, "redirect_uri", w.native.URI, "scope", "contacts",
+				"code_challenge", rig.Challenge, "code_challenge_method", "S256").Encode()),
 			{"profile-fault", func(b *tab) {
 				b.open(w.URL + "/account")
 				b.fill("#name", strings.Repeat("and so on ", 30))
@@ -187,7 +216,8 @@ func (w *world) visits() []visit {
 		{"agent", desk, []scene{w.asks("consent-agent", w.long, "widgets contacts conversations"), w.asks("consent-agent-nothing", w.long, "widgets"),
 			w.asks("consent-agent-more", w.reports, "widgets faqs contacts"), w.at("installed-agent", "/account/apps")}},
 		{"disabled", lost, []scene{w.asks("consent-no-account", w.reports, "contacts")}},
-		{"member-of-two", "ada@brightdesk.example", []scene{w.asks("consent-choice", w.reports, "widgets faqs contacts conversations"), w.at("profile-two", "/account")}},
+		{"member-of-two", "ada@brightdesk.example", []scene{w.at("app-unverified", "/developer/apps/"+w.moved.ID), w.at("app-edit-verified", "/developer/apps/"+w.reports.ID+"/edit"),
+			w.asks("consent-choice", w.reports, "widgets faqs contacts conversations"), w.at("profile-two", "/account")}},
 	}
 }
 
