@@ -44,6 +44,13 @@ edited since has another version. On a terminal you are asked first.`,
 		if !*asJSON {
 			p.say("%s", vouched(a))
 		}
+		alike, err := o.directory.Lookalikes(ctx, a)
+		if err != nil {
+			return err
+		}
+		for _, other := range alike {
+			fmt.Fprintf(p.stderr, "Look twice: it can be taken for the verified app %q of %q (%s).\n", other.Name, other.AccountName, other.AppID)
+		}
 		if err := p.confirm(*yes, "Vouch for this?"); err != nil {
 			return err
 		}

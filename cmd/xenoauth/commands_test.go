@@ -262,6 +262,11 @@ func TestAppCommands(t *testing.T) {
 		if r := l.ok(t, nil, "app", "verify", id); !strings.Contains(r.stdout, "name:      Widget Wizard 2\n") || !strings.Contains(r.stdout, "goes to:   https://w.example/cb\n") {
 			t.Errorf("the command does not print what it vouches for:\n%s", r.stdout)
 		}
+		var twin object
+		l.ok(t, &twin, "app", "add", "Widget Wizаrd 2", "--owner", stranger, "--redirect-uri", "https://w.example/cb") // with a Cyrillic letter
+		if r := l.ok(t, nil, "app", "verify", fmt.Sprint(twin["id"])); !strings.Contains(r.stderr, "it can be taken for the verified app \"Widget Wizard 2\"") {
+			t.Errorf("an app that looks like another is verified without a word: %s", r.stderr)
+		}
 		l.ok(t, nil, "app", "remove", id)
 		for _, command := range []string{"show", "remove", "delete", "suspend", "resume", "disable", "enable", "verify", "rotate-secret"} {
 			l.fails(t, exitRefused, "there is no app", "app", command, id)

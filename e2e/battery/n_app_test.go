@@ -84,7 +84,7 @@ func TestBattery_N1(t *testing.T) {
 					to = uris[0]
 				}
 				asked := r.LoggedIn(r.AddUser(strings.ReplaceAll("n1-"+name, " ", "-") + "@users.test")).Get(address(request(app, "redirect_uri", to))).Body
-				if strings.Contains(asked, `class="badge good"`) == ended || strings.Contains(asked, "Nobody has verified this app.") != ended {
+				if strings.Contains(asked, `class="badge good"`) == ended || strings.Contains(asked, "This app is not verified.") != ended {
 					t.Errorf("the consent page: %.2500s", asked)
 				}
 				events, err := r.Store.Events(t.Context(), store.EventFilter{AppID: app.ID, Kind: store.EventAppUnverified})
@@ -125,7 +125,7 @@ func newHostAsks(t *testing.T, r *rig.Rig) {
 	r.WantRedirectError(b.Get(address(request(app, "redirect_uri", evilHost, "prompt", "none"))), evilHost, "consent_required", "xyz")
 	page := b.Get(address(evil))
 	wantConsentOf(t, page)
-	if !strings.Contains(page.Body, "it now sends you to <strong>evil.example</strong>") {
+	if !strings.Contains(page.Body, "now it sends you to <strong>evil.example</strong>") {
 		t.Errorf("the page does not name the new host: %.2500s", page.Body)
 	}
 	r.WantCode(b.Decide(page, "allow"), evilHost, "xyz")

@@ -67,7 +67,7 @@ func TestBattery_N3(t *testing.T) {
 		page := visitor.Get(address(request(app)))
 		wantConsentOf(t, page)
 		r.Exchange(app, r.WantCode(visitor.Decide(page, "allow"), rig.CB, "xyz"))
-		unproven := "published by an unverified account that calls itself “Google LLC”"
+		unproven := "Published by an unverified account that calls itself “Google LLC”"
 		if !strings.Contains(page.Body, unproven) || strings.Contains(page.Body, "claimed.example") || !strings.Contains(page.Body, "Zapier ✓ Verified") {
 			t.Errorf("the consent page of an unverified app: %.2500s", page.Body)
 		}

@@ -109,6 +109,19 @@ func withoutForm(name string) string {
 	return strings.Join(words, " ")
 }
 
+// Lookalikes lists the verified apps of other accounts that the app's name or publisher can be taken for: what an operator
+// should know before vouching for it.
+func (d *Directory) Lookalikes(ctx context.Context, a store.App) ([]store.VerifiedName, error) {
+	verified, err := d.store.VerifiedNames(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("compare the name with those of verified apps: %w", err)
+	}
+	return slices.DeleteFunc(verified, func(v store.VerifiedName) bool {
+		one := []store.VerifiedName{v}
+		return likeVerified(a.Name, one, []string{a.AccountID}) == "" && likeVerified(a.AccountName, one, []string{a.AccountID}) == ""
+	}), nil
+}
+
 // likeVerified compares a name with those of verified apps and their accounts, but for those of the accounts given.
 func likeVerified(name string, verified []store.VerifiedName, accounts []string) string {
 	keys := confusable.Keys(withoutForm(name))
