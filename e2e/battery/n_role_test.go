@@ -143,7 +143,7 @@ func wantNothingSaid(t *testing.T, r *rig.Rig, u rig.User) {
 	r.SetRole(u, scope.RoleAgent)
 	b := r.LoggedIn(u)
 	page := b.Authorize("client_id", r.B.ID, "redirect_uri", rig.CB, "scope", "widgets")
-	if text := said(page.Body); !strings.Contains(text, "The app will be able to do nothing. You are an agent of this account") || !strings.Contains(text, "Gives nothing") {
+	if text := said(page.Body); !strings.Contains(text, "The app gets nothing but your name and e-mail address. You are an agent of this account") || !strings.Contains(text, "Gives nothing") {
 		t.Errorf("widgets for an agent: %s", text)
 	}
 	token := r.Grant(b, r.B, "scope", "widgets").WantToken(t)

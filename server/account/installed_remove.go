@@ -15,12 +15,10 @@ import (
 
 // removePage is the data of remove.html.
 type removePage struct {
-	App      installedApp // with one installation: the one that the path names
-	Own      bool         // the visitor installed it
-	Choices  []removeChoice
-	Remain   string // the other members for whom the app goes on, if only this installation is removed
-	MayEnd   bool   // the visitor may end those too
-	Everyone int    // members who installed it
+	App     installedApp   // with one installation: the one that the path names
+	Own     bool           // the visitor installed it
+	Choices []removeChoice // all installations of the app on the account, if there are several and the visitor may end each
+	Remain  string         // else the other members for whom the app goes on
 }
 
 // removeChoice is one installation that the visitor may end.
@@ -49,13 +47,14 @@ func (h *Handler) ShowRemoveApp(w http.ResponseWriter, r *http.Request) error {
 		web.Redirect(w, r, "/account/apps")
 		return nil
 	}
-	page := removePage{App: newInstalledApp(i), Own: i.UserID == user.ID, Everyone: len(installers)}
+	page := removePage{App: newInstalledApp(i), Own: i.UserID == user.ID}
 	page.App.add(i, h.newInstaller(i, user))
 	page.Remain = names(without(installers, i.ID), user)
-	if page.MayEnd, err = h.isAdmin(r, user, i.AccountID); err != nil {
+	admin, err := h.isAdmin(r, user, i.AccountID)
+	if err != nil {
 		return err
 	}
-	if page.MayEnd && len(installers) > 1 {
+	if admin && len(installers) > 1 {
 		for _, other := range installers {
 			page.Choices = append(page.Choices, removeChoice{ID: other.InstallationID, Chosen: other.InstallationID == i.ID,
 				By: nameOf(other.UserID, other.UserName, other.UserEmail, user)})
