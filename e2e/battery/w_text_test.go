@@ -36,6 +36,9 @@ func wantInert(t *testing.T, page rig.Answer) {
 			break
 		}
 		rest = rest[len(m[0]):]
+		if own.MatchString(m[0]) {
+			continue
+		}
 		switch strings.TrimPrefix(m[1], "/") {
 		case "svg", "script", "iframe", "object", "embed", "base", "math", "style", "video", "audio", "template", "marquee", "details":
 			t.Errorf("the page holds the element %s", m[0])
@@ -57,6 +60,9 @@ func wantInert(t *testing.T, page rig.Answer) {
 	}
 	page.WantPageHeaders(t)
 }
+
+// own is markup of the pages themselves that could also be an attack: without attributes, or with a path of ours.
+var own = regexp.MustCompile(`^(</?details>|<script src="/static/[0-9a-f]+/[a-z]+\.js" defer>|</script>)$`)
 
 // words that want to come to life.
 var words = []string{
