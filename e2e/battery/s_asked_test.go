@@ -131,7 +131,10 @@ func TestKeptRequest(t *testing.T) {
 		long := strings.Repeat("x", 60_000)
 		far := r.AddApp("Far", true, rig.CB+"/"+strings.Repeat("y", 2000-len(rig.CB)-1))
 		resources := func(n, size int) []string {
-			list := slices.Repeat([]string{"https://api.test/" + strings.Repeat("r", size-len("https://api.test/"))}, n)
+			var list []string // each is another one: equal ones are kept once
+			for i := range n {
+				list = append(list, "https://api.test/"+strings.Repeat(string(rune('a'+i)), size-len("https://api.test/")))
+			}
 			return list
 		}
 		in, out := r.LoggedIn(r.U), r.Browser()
