@@ -52,6 +52,7 @@ func definitions() []definition {
 		{name: "max-connections", value: "4096", usage: "most connections that are open at a time; one more closes the one that has been idle longest"},
 		{name: "audit-retention", value: "400d", usage: "how long audit events are kept, such as 400d or 48h; 0 for ever"},
 		{name: "retention-grace", value: "1h", usage: "how long what has expired is kept (codes, sessions, tokens), 10m or more"},
+		{name: "drain", usage: "how long new requests are still answered after the signal to stop, while /readyz already refuses, up to 5m (default 3s, and 0 when only this machine can connect)"},
 		{name: "allow-unsafe-database", value: "false", toggle: true, usage: "serve although the database may lose what it acknowledged"},
 		{name: "log-level", value: "info", usage: "debug, info, warn or error"},
 		{name: "log-format", value: "text", usage: "text or json"},

@@ -42,6 +42,24 @@ func (s *settings) duration(name string, least, most time.Duration) time.Duratio
 	return d
 }
 
+const (
+	// defaultDrain is longer than the interval at which load balancers usually ask for readiness.
+	defaultDrain = 3 * time.Second
+	maxDrain     = 5 * time.Minute
+)
+
+// drain is how long the server goes on answering after the signal to stop. By default it is nothing where no load balancer
+// can be in front: the issuer is an address of this machine.
+func (s *settings) drain() time.Duration {
+	switch text := s.text("drain"); {
+	case text != "":
+		return s.duration("drain", 0, maxDrain)
+	case strings.HasPrefix(s.text("issuer"), "https://"):
+		return defaultDrain
+	}
+	return 0
+}
+
 // brief is a time as people write it: 10m, not 10m0s.
 func brief(d time.Duration) string {
 	text := d.String()

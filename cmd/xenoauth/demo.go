@@ -202,7 +202,7 @@ func (d *demo) serve(ctx context.Context) error {
 		}()
 	}
 	defer third.Close()
-	return run(ctx, d.server, d.log, d.public, nil)
+	return run(ctx, d.server, d.log, d.public, nil, drain{})
 }
 
 // showDemo prints where to go and serves until a signal.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"os/signal"
 	"syscall"
 	"time"
@@ -34,6 +35,7 @@ type serveConfig struct {
 	migrate          bool
 	allowUnsafe      bool // database
 	databaseWait     time.Duration
+	drain            time.Duration
 	options          server.Options
 	log              *slog.Logger
 }
@@ -42,7 +44,7 @@ type serveConfig struct {
 var serveSettings = []string{
 	"listen", "issuer", "ops-listen", "migrate", "signup", "default-plan", "code-lifetime", "token-limit",
 	"trusted-proxies", "verify-ignore", "login-failures", "account-failures", "ip-failures", "ip-signups", "client-failures", "max-connections", "audit-retention",
-	"retention-grace", "allow-unsafe-database", "database-wait", "user-token-alg", "user-token-secret", "user-token-max-age", "key-rotation", "log-level", "log-format",
+	"retention-grace", "drain", "allow-unsafe-database", "database-wait", "user-token-alg", "user-token-secret", "user-token-max-age", "key-rotation", "log-level", "log-format",
 }
 
 func (p *program) serveCommand() *cobra.Command {
@@ -53,7 +55,9 @@ func (p *program) serveCommand() *cobra.Command {
 SQLite file xenoauth.db in the working directory; --database-url moves it to Postgres, which must
 not run with fsync, full_page_writes or synchronous_commit off.
 
-SIGTERM or SIGINT stops it: readiness turns off, requests in flight may finish within 10 s.`,
+SIGTERM or SIGINT stops it: readiness turns off at once, new requests are still answered for the time
+of --drain, so that a load balancer can look elsewhere meanwhile, and then requests in flight may
+finish within 10 s. A second signal ends the drain.`,
 		Example: `  xenoauth serve
   xenoauth serve --listen 0.0.0.0:8080 --issuer https://auth.example.com --database-url postgres://xenoauth@db/xenoauth
   XENOAUTH_DATABASE_URL_FILE=/run/secrets/database xenoauth serve --config /etc/xenoauth.conf`,
@@ -65,10 +69,9 @@ SIGTERM or SIGINT stops it: readiness turns off, requests in flight may finish w
 		if err != nil {
 			return err
 		}
-		// Stopping only at the end means that a second signal changes nothing.
-		ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+		ctx, hurry, stop := stopSignals(cmd.Context())
 		defer stop()
-		return p.serve(ctx, config)
+		return p.serve(ctx, config, hurry)
 	})
 	return cmd
 }
@@ -83,6 +86,7 @@ func (p *program) serveConfig(s *settings) (serveConfig, error) {
 	c.migrate = s.oneOf("migrate", "auto", "off") == "auto"
 	c.allowUnsafe = s.toggled("allow-unsafe-database")
 	c.databaseWait = s.duration("database-wait", 0, time.Hour)
+	c.drain = s.drain()
 	_, prefixes := s.format()
 	apiPlans := s.apiPlans()
 	c.options = server.Options{
@@ -112,8 +116,27 @@ func (p *program) serveConfig(s *settings) (serveConfig, error) {
 	return c, s.err()
 }
 
-// serve runs the server until ctx ends.
-func (p *program) serve(ctx context.Context, c serveConfig) error {
+// stopSignals returns a context that ends with the first SIGTERM or SIGINT, and a channel that is closed by the second.
+// Further ones change nothing.
+func stopSignals(parent context.Context) (ctx context.Context, hurry <-chan struct{}, stop func()) {
+	ctx, cancel := context.WithCancel(parent)
+	signals, second, done := make(chan os.Signal, 2), make(chan struct{}), make(chan struct{})
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		for _, act := range []func(){cancel, func() { close(second) }} {
+			select {
+			case <-signals:
+				act()
+			case <-done:
+				return
+			}
+		}
+	}()
+	return ctx, second, func() { signal.Stop(signals); close(done); cancel() }
+}
+
+// serve runs the server until ctx ends. Closing hurry ends the drain that follows.
+func (p *program) serve(ctx context.Context, c serveConfig, hurry <-chan struct{}) error {
 	st, err := awaitStore(ctx, c)
 	if err != nil {
 		return err
@@ -151,7 +174,7 @@ func (p *program) serve(ctx context.Context, c serveConfig) error {
 		return fmt.Errorf("start the server: %w", err)
 	}
 	p.say("%s", readyLine(c, ops))
-	return run(ctx, srv, c.log, public, ops)
+	return run(ctx, srv, c.log, public, ops, drain{c.drain, hurry})
 }
 
 // upToDate migrates, or refuses to go on with what this program cannot use.
@@ -180,10 +203,33 @@ func readyLine(c serveConfig, ops []net.Listener) string {
 	return line + ")"
 }
 
-// run serves on all listeners until ctx ends or one of them fails, and then stops in order: readiness first, so that a
-// load balancer looks elsewhere, then the public listeners, which let requests finish, then what is buffered, and the
-// operator's listener last.
-func run(ctx context.Context, srv *server.Server, log *slog.Logger, public, ops []net.Listener) error {
+// drain is the time between the signal to stop and the end of the public listeners.
+type drain struct {
+	most  time.Duration
+	hurry <-chan struct{} // closed: the drain ends now; nil: it takes its time
+}
+
+// wait returns when the drain is over, or when a listener has failed.
+func (d drain) wait(log *slog.Logger, failed <-chan error) error {
+	if d.most <= 0 {
+		return nil
+	}
+	log.Info("draining: not ready for new requests, which are still answered", "for", d.most)
+	over := time.NewTimer(d.most)
+	defer over.Stop()
+	select {
+	case <-over.C:
+	case <-d.hurry:
+	case err := <-failed:
+		return err
+	}
+	return nil
+}
+
+// run serves on all listeners until ctx ends or one of them fails, and then stops in order: readiness first, and the
+// public listeners after the drain, so that a load balancer looks elsewhere before they close; they let requests finish.
+// Then comes what is buffered, and the operator's listener last.
+func run(ctx context.Context, srv *server.Server, log *slog.Logger, public, ops []net.Listener, d drain) error {
 	front := srv.HTTP()
 	back := server.HTTPServer(srv.Operations(), log, opsConnections)
 	failed := make(chan error, len(public)+len(ops))
@@ -202,9 +248,11 @@ func run(ctx context.Context, srv *server.Server, log *slog.Logger, public, ops 
 	select {
 	case <-ctx.Done():
 		log.Info("stopping")
+		srv.Drain()
+		failure = d.wait(log, failed)
 	case failure = <-failed:
+		srv.Drain()
 	}
-	srv.Drain()
 	// The context that told us to stop has ended, so that stopping needs its own.
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceTime)
 	defer cancel()

@@ -176,29 +176,11 @@ func TestServeRefusals(t *testing.T) {
 }
 
 // TestStopBySignal: a request that is under way when the signal comes is answered, a second signal changes nothing, and
-// the exit code is 0 (BATTERY.md F18).
+// the exit code is 0.
 func TestStopBySignal(t *testing.T) {
 	t.Parallel()
-	database := "sqlite:" + filepath.Join(t.TempDir(), "xenoauth.db")
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, os.Args[0], "serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--database-url", database)
-	cmd.Env = []string{"XENOAUTH_TEST_PROGRAM=1"}
-	var stderr lockedBuffer
-	cmd.Stderr = &stderr
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ready, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		t.Fatalf("not ready: %v\n%s", err, stderr.String())
-	}
-	address := strings.TrimPrefix(issuerPattern.FindStringSubmatch(ready)[1], "http://localhost:")
-	ops := opsPattern.FindStringSubmatch(ready)[1]
+	s := startProcess(t)
+	address, cmd := s.address, s.cmd
 
 	// The server reads this request's head, and then waits for its body.
 	c, err := net.Dial("tcp", "127.0.0.1:"+address)
@@ -213,14 +195,7 @@ func TestStopBySignal(t *testing.T) {
 		t.Fatalf("the request is not under way: %q, %v", first, err)
 	}
 	_, _ = answer.ReadString('\n')
-	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	for deadline := time.Now().Add(patience); status(t, ops+"/readyz") != http.StatusServiceUnavailable; {
-		if time.Now().After(deadline) {
-			t.Fatal("readiness stayed on after the signal")
-		}
-	}
+	s.signal(t)
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -230,6 +205,112 @@ func TestStopBySignal(t *testing.T) {
 		t.Errorf("the request under way: %v, %v; want the answer 401", res, err)
 	}
 	if err := cmd.Wait(); err != nil {
-		t.Errorf("stopped with %v\n%s", err, stderr.String())
+		t.Errorf("stopped with %v\n%s", err, s.stderr.String())
+	}
+}
+
+// process is a server that runs as a process of its own, so that it can be sent signals.
+type process struct {
+	cmd          *exec.Cmd
+	address, ops string
+	stderr       *lockedBuffer
+}
+
+// startProcess starts serve on an empty database and waits until it is ready.
+func startProcess(t *testing.T, args ...string) process {
+	t.Helper()
+	database := "sqlite:" + filepath.Join(t.TempDir(), "xenoauth.db")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--database-url", database}, args...)
+	cmd := exec.CommandContext(ctx, os.Args[0], args...)
+	cmd.Env = []string{"XENOAUTH_TEST_PROGRAM=1"}
+	stderr := &lockedBuffer{}
+	cmd.Stderr = stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ready, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatalf("not ready: %v\n%s", err, stderr.String())
+	}
+	return process{
+		cmd: cmd, address: strings.TrimPrefix(issuerPattern.FindStringSubmatch(ready)[1], "http://localhost:"),
+		ops: opsPattern.FindStringSubmatch(ready)[1], stderr: stderr,
+	}
+}
+
+// signal sends SIGTERM and waits until readiness refuses.
+func (s process) signal(t *testing.T) {
+	t.Helper()
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(patience); status(t, s.ops+"/readyz") != http.StatusServiceUnavailable; {
+		if time.Now().After(deadline) {
+			t.Fatal("readiness stayed on after the signal")
+		}
+	}
+}
+
+// TestDrain: after the signal /readyz refuses, and new connections are answered until the drain is over. A second signal
+// ends it.
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	t.Run("ended by a second signal", func(t *testing.T) {
+		t.Parallel()
+		s := startProcess(t, "--drain", "5m")
+		s.signal(t)
+		for range 3 {
+			c, err := net.Dial("tcp", "127.0.0.1:"+s.address)
+			if err != nil {
+				t.Fatalf("the listener closed before the drain was over: %v", err)
+			}
+			fmt.Fprintf(c, "GET /login HTTP/1.1\r\nHost: localhost:%s\r\nConnection: close\r\n\r\n", s.address)
+			res, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil || res.StatusCode != http.StatusOK {
+				t.Errorf("a request during the drain: %v, %v", res, err)
+			}
+			_ = c.Close()
+		}
+		if got := status(t, s.ops+"/healthz"); got != http.StatusOK {
+			t.Errorf("liveness during the drain: %d", got)
+		}
+		if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.cmd.Wait(); err != nil { // the test's context ends long before the drain would
+			t.Errorf("stopped with %v\n%s", err, s.stderr.String())
+		}
+	})
+	t.Run("ended by itself", func(t *testing.T) {
+		t.Parallel()
+		s := startProcess(t, "--drain", "300ms")
+		start := time.Now()
+		s.signal(t)
+		if err := s.cmd.Wait(); err != nil || time.Since(start) < 300*time.Millisecond {
+			t.Errorf("stopped after %v with %v\n%s", time.Since(start), err, s.stderr.String())
+		}
+	})
+}
+
+// TestDrainDefault: 3 s, unless only this machine can connect.
+func TestDrainDefault(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]time.Duration{
+		"": 0, "--issuer http://localhost:8080": 0, "--issuer https://auth.example.com": 3 * time.Second,
+		"--issuer https://auth.example.com --drain 0": 0, "--drain 20s": 20 * time.Second,
+	} {
+		s := loaded(t, nil, strings.Fields(args)...)
+		if got := s.drain(); got != want || s.err() != nil {
+			t.Errorf("%q: %v, %v; want %v", args, got, s.err(), want)
+		}
+	}
+	for _, text := range []string{"-1s", "6m", "3", "soon"} {
+		line{}.fails(t, exitUsage, "drain (from --drain)", "serve", "--drain="+text)
 	}
 }
