@@ -32,6 +32,8 @@ const (
 	EventBotCreated = "bot.created"
 	EventBotRemoved = "bot.removed"
 
+	EventCatalogueChanged = "catalogue.changed" // of scopes, by a start of the server
+
 	EventResourceCreated = "resource.created"
 	EventResourceRemoved = "resource.removed"
 

@@ -44,6 +44,9 @@ var (
 	ErrUnavailable = errors.New("storage unavailable")
 	// ErrReadOnly is the kind of ErrUnavailable where the database answers and takes no writes, as a standby does.
 	ErrReadOnly = fmt.Errorf("%w: the database is read-only", ErrUnavailable)
+	// ErrTimeout is the kind of ErrUnavailable where the database answers, and has ended a statement that ran too long or
+	// waited too long for a lock.
+	ErrTimeout = fmt.Errorf("%w: out of time", ErrUnavailable)
 )
 
 // ActorKind says what sort of party acts.
@@ -90,6 +93,7 @@ type Store interface {
 	Usage
 	Audit
 	Keys
+	Catalogues
 	Upkeep
 	Limits
 

@@ -15,23 +15,28 @@ type Retention struct {
 	Audit time.Duration // of audit events; 0: for ever
 }
 
-// MostCounted is where counts end that would otherwise read whole tables.
-const MostCounted = 1_000_000
+// MostCounted is where counts of rows end that would otherwise read whole tables.
+const MostCounted = 100_000
+
+// MostFigured is how many rows the doctor looks at for a figure: each takes look-ups in several tables, and a statement
+// has two seconds.
+const MostFigured = 20_000
 
 // TableSize is what the doctor says of a table.
 type TableSize struct {
 	Table         string
-	Rows          int64     // estimated on Postgres
-	Bytes         int64     // with its indexes; 0 if the database cannot say
-	Day, Week     int64     // rows of the last 24 h and 7 days, at most MostCounted; -1: the table cannot say without being read
+	Rows          int64     // estimated on Postgres if there are many; -1: not known
+	More          bool      // there are more than Rows, at which the count ended
+	Bytes         int64     // with its indexes; 0: not known
+	Day, Week     int64     // rows of the last 24 h and 7 days, at most MostCounted; -1: not known, or not without reading the table
 	OldestExpired time.Time // end of the oldest row that a Sweep would remove; zero: none, or rows of the table do not expire
 }
 
-// Figures are how much there is of what matters, each at most MostCounted.
+// Figures are how much there is of what matters. nil: it could not be counted.
 type Figures struct {
-	Apps          int64 // not deleted
-	Installations int64 // live, as all that they hang on is
-	Tokens        int64 // non-expiring ones of those, not revoked
+	Apps      *Count // not deleted
+	Installed *Count // pairs of an app and an account with at least one live token
+	Tokens    *Count // non-expiring ones that are not revoked, of live installations
 }
 
 // Upkeep removes what has expired, in small batches that never stand in the way of a request, and looks at the health of
@@ -41,10 +46,11 @@ type Upkeep interface {
 	// Replicas may sweep at the same time: each row goes once and nobody waits for another. Of a family the refresh tokens
 	// go first, so that none ever outlives what would betray its reuse.
 	Sweep(ctx context.Context, r Retention, limit int) (map[string]int64, error)
-	// TableSizes lists every table by name.
+	// TableSizes lists every table by name. With an error the list is not nil if only some of it could not be measured.
 	TableSizes(ctx context.Context, r Retention) ([]TableSize, error)
-	// CountFigures counts what is live.
-	CountFigures(ctx context.Context) (Figures, error)
+	// CountFigures counts what is live among the first most rows of each kind. With an error, the figures that are there
+	// are right.
+	CountFigures(ctx context.Context, most int) (Figures, error)
 	// DatabaseVersion names the database and its version, such as "PostgreSQL 17.2".
 	DatabaseVersion(ctx context.Context) (string, error)
 	// UnsafeSettings names the settings of the database under which an acknowledged write can be lost, with what they are:

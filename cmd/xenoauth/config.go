@@ -26,7 +26,7 @@ func definitions() []definition {
 		{name: "config", usage: "`FILE` of settings, one a line: a-b = value"},
 		{name: "database-url", value: "sqlite:xenoauth.db", usage: "sqlite:PATH or postgres://USER@HOST/DATABASE", secret: true},
 		{name: "pooler", value: "none", usage: "transaction if PgBouncer in transaction mode stands before Postgres, else none"},
-		{name: "scopes", usage: "`FILE` with a catalogue of scopes instead of the built-in one"},
+		{name: "scopes", usage: "`FILE` with the catalogue of scopes, or builtin (default: the one in force, which serve sets and the database keeps)"},
 		{name: "token-prefix", value: "xno", usage: "prefixes of credentials, separated by commas: the first is for new ones, all are accepted"},
 		{name: "api-plans", value: "standard", usage: "plans whose accounts may use API keys and integration tokens, separated by commas; never free"},
 		{name: "database-wait", value: "30s", usage: "how long serve waits at its start for a Postgres that does not answer yet; 0s for not at all"},

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,7 +17,6 @@ import (
 	"golang.org/x/net/idna"
 
 	"xenoauth/internal/directory"
-	"xenoauth/internal/scope"
 	"xenoauth/internal/secret"
 	"xenoauth/server"
 	"xenoauth/store/sqlstore"
@@ -151,25 +149,6 @@ func (s *settings) format() (secret.Format, []string) {
 		s.fault("token-prefix", "%s", strings.ReplaceAll(strings.ReplaceAll(err.Error(), "secret: ", ""), "\n", "; "))
 	}
 	return f, prefixes
-}
-
-// catalogue is the built-in catalogue of scopes or the one in a file.
-func (s *settings) catalogue() *scope.Catalogue {
-	path := s.text("scopes")
-	if path == "" {
-		return scope.Default()
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		s.fault("scopes", "cannot read the catalogue: %v (the scopes of one app are --scope)", err)
-		return nil
-	}
-	defer file.Close()
-	c, err := scope.LoadCatalogue(file)
-	if err != nil {
-		s.fault("scopes", "the catalogue %s has faults:\n    %s", path, strings.ReplaceAll(err.Error(), "\n", "\n    "))
-	}
-	return c
 }
 
 // address is a HOST:PORT to listen on.

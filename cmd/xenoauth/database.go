@@ -41,7 +41,7 @@ var errPending = errors.New("the database is not up to date: run \"xenoauth migr
 // open reads the settings that every command has and opens the database, which must be up to date.
 func (p *program) open(cmd *cobra.Command, s *settings) (*office, error) {
 	format, _ := s.format()
-	catalogue := s.catalogue()
+	chosen := s.catalogue()
 	address, apiPlans, shared := s.databaseURL(), s.apiPlans(), s.userTokenSecret()
 	if err := s.err(); err != nil {
 		return nil, err
@@ -53,6 +53,10 @@ func (p *program) open(cmd *cobra.Command, s *settings) (*office, error) {
 	pending, err := st.Pending(cmd.Context())
 	if err == nil && pending {
 		err = errPending
+	}
+	var catalogue *scope.Catalogue
+	if err == nil {
+		catalogue, err = knownCatalogue(cmd.Context(), st, chosen)
 	}
 	if err != nil {
 		_ = st.Close()

@@ -68,13 +68,13 @@ count here: a demo must not touch your data unless you say so on the command lin
 			database = s.databaseURL()
 		}
 		_, prefixes := s.format()
-		catalogue := s.catalogue()
+		scopes := s.catalogue()
 		if err := s.err(); err != nil {
 			return err
 		}
 		ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 		defer stop()
-		d, err := p.startDemo(ctx, database, prefixes, catalogue, *check)
+		d, err := p.startDemo(ctx, database, prefixes, scopes, *check)
 		defer d.close()
 		if err != nil {
 			return err
@@ -88,8 +88,8 @@ count here: a demo must not touch your data unless you say so on the command lin
 }
 
 // startDemo prepares everything, and serves nothing yet. The demo must be closed even after an error.
-func (p *program) startDemo(ctx context.Context, database string, prefixes []string, catalogue *scope.Catalogue, check bool) (*demo, error) {
-	d := &demo{database: database, catalogue: catalogue, log: slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
+func (p *program) startDemo(ctx context.Context, database string, prefixes []string, scopes scopesChoice, check bool) (*demo, error) {
+	d := &demo{database: database, log: slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	temporary := database == ""
 	if temporary {
 		dir, err := os.MkdirTemp("", "xenoauth-demo-")
@@ -111,6 +111,9 @@ func (p *program) startDemo(ctx context.Context, database string, prefixes []str
 	if _, err := st.Migrate(ctx); err != nil {
 		return d, err
 	}
+	if d.catalogue, err = knownCatalogue(ctx, st, scopes); err != nil {
+		return d, err
+	}
 	if d.public, err = listenPreferring(ctx, "8080", check); err != nil {
 		return d, err
 	}
@@ -119,7 +122,7 @@ func (p *program) startDemo(ctx context.Context, database string, prefixes []str
 	}
 	d.issuer = fmt.Sprintf("http://localhost:%d", portOf(d.public[0]))
 	d.server, err = server.New(ctx, st, server.Options{
-		Issuer: d.issuer, SignUpOpen: true, Prefixes: prefixes, Catalogue: catalogue, Log: d.log, Passwords: secret.NewPasswords(0),
+		Issuer: d.issuer, SignUpOpen: true, Prefixes: prefixes, Catalogue: d.catalogue, Log: d.log, Passwords: secret.NewPasswords(0),
 	})
 	if err != nil {
 		return d, fmt.Errorf("start the server: %w", err)

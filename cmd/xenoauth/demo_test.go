@@ -52,7 +52,7 @@ func TestDemoFailure(t *testing.T) {
 func startedDemo(t *testing.T) *walker {
 	t.Helper()
 	p := &program{stderr: &lockedBuffer{}}
-	d, err := p.startDemo(t.Context(), "", []string{"xno"}, scope.Default(), true)
+	d, err := p.startDemo(t.Context(), "", []string{"xno"}, scopesChoice{catalogue: scope.Default()}, true)
 	if err != nil {
 		d.close()
 		t.Fatal(err)

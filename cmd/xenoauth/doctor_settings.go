@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 
 	"xenoauth/store"
@@ -105,8 +106,16 @@ func (p *program) printReport(r *report) error {
 		{"unsafe settings", unsafe},
 		{"clock", fmt.Sprintf("%+.3f s from this machine's", r.ClockAhead)},
 	}
+	if c := r.Catalogue; c != nil {
+		kind := "built-in"
+		if !c.Builtin {
+			kind = "from a file, in force since " + c.Since.String()
+		}
+		fields = append(fields, field{"scopes", fmt.Sprintf("%s (%s)", strings.Join(c.Scopes, " "), kind)}, field{"running servers", fmt.Sprint(c.Servers)})
+	}
 	if f := r.Live; f != nil {
-		fields = append(fields, field{"live", fmt.Sprintf("%s apps, %s installations, %s non-expiring tokens", upTo(f.Apps), upTo(f.Installations), upTo(f.Tokens))})
+		fields = append(fields, field{"live", fmt.Sprintf("%s apps, %s installations, %s non-expiring tokens",
+			f.figure("apps", f.Apps), f.figure("installations", f.Installations), f.figure("tokens", f.Tokens))})
 	}
 	if e := r.LastEvent; e != nil {
 		fields = append(fields, field{"last event", e.At.String() + " " + e.Kind})
@@ -116,7 +125,7 @@ func (p *program) printReport(r *report) error {
 	}
 	rows := [][]string{}
 	for _, t := range r.Tables {
-		rows = append(rows, []string{t.Table, fmt.Sprint(t.Rows), size(t.Bytes), added(t.Day), added(t.Week), t.OldestExpired.String()})
+		rows = append(rows, []string{t.Table, t.rows(), size(t.Bytes), added(t.Day), added(t.Week), t.OldestExpired.String()})
 	}
 	if len(rows) > 0 {
 		p.say("")
@@ -125,21 +134,41 @@ func (p *program) printReport(r *report) error {
 		}
 	}
 	p.say("")
+	for _, sentence := range r.Incomplete {
+		p.say("? Not looked at: %s", sentence)
+	}
 	for _, sentence := range r.Attention {
 		p.say("! %s", sentence)
 	}
-	if r.Healthy {
+	switch {
+	case r.Healthy && len(r.Incomplete) > 0:
+		p.say("Of the rest, nothing needs attention.")
+	case r.Healthy:
 		p.say("Nothing needs attention.")
 	}
 	return nil
 }
 
-// upTo is a count that ended at its bound or before.
-func upTo(n int64) string {
-	if n >= store.MostCounted {
-		return fmt.Sprintf("%d or more", n)
+// figure is a number of what is live.
+func (f *liveView) figure(name string, n *int) string {
+	switch {
+	case n == nil:
+		return "?"
+	case slices.Contains(f.AtLeast, name):
+		return fmt.Sprintf("%d or more", *n)
 	}
-	return fmt.Sprint(n)
+	return fmt.Sprint(*n)
+}
+
+// rows is how many rows there are.
+func (t tableView) rows() string {
+	switch {
+	case t.Rows == nil:
+		return "?"
+	case t.MoreRows:
+		return fmt.Sprintf("over %d", *t.Rows)
+	}
+	return fmt.Sprint(*t.Rows)
 }
 
 // added is how many rows came, or a dash if the table cannot say.
@@ -147,7 +176,10 @@ func added(n *int64) string {
 	if n == nil {
 		return "-"
 	}
-	return "+" + upTo(*n)
+	if *n >= store.MostCounted {
+		return fmt.Sprintf("+%d or more", *n)
+	}
+	return fmt.Sprintf("+%d", *n)
 }
 
 // size is a number of bytes for people.

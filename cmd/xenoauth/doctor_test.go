@@ -93,7 +93,7 @@ func TestDoctor(t *testing.T) {
 			t.Errorf("%d of %d tables have a size", sized, len(c.Tables))
 		}
 		r := l.run(t, "doctor")
-		for _, want := range []string{"TABLE", "audit_events", kind, "1 apps, 1 installations, 1 non-expiring tokens", "up to date"} {
+		for _, want := range []string{"TABLE", "audit_events", kind, "1 apps, 1 installations, 1 non-expiring tokens", "up to date", "(built-in)"} {
 			if r.code != code || !strings.Contains(r.stdout, want) {
 				t.Errorf("exit %d; the report lacks %q:\n%s%s", r.code, want, r.stdout, r.stderr)
 			}

@@ -32,6 +32,8 @@ func explain(cmd *cobra.Command, err error) string {
 		return err.Error()
 	case errors.Is(err, store.ErrReadOnly):
 		return err.Error() + "\nThe database answers and takes no writes. Was there a failover, and does --database-url lead to the primary?"
+	case errors.Is(err, store.ErrTimeout):
+		return err.Error() + "\nThe database answers, but did not finish this in time. Is it busy, does another session hold a lock, or do the timeouts in --database-url leave too little time?"
 	case errors.Is(err, store.ErrUnavailable):
 		return err.Error() + "\nThe database could not be asked. Is it running, and is --database-url right?"
 	case errors.Is(err, store.ErrEnded):

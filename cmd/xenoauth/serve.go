@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -36,6 +37,7 @@ type serveConfig struct {
 	allowUnsafe      bool // database
 	databaseWait     time.Duration
 	drain            time.Duration
+	scopes           scopesChoice
 	options          server.Options
 	log              *slog.Logger
 }
@@ -87,6 +89,7 @@ func (p *program) serveConfig(s *settings) (serveConfig, error) {
 	c.allowUnsafe = s.toggled("allow-unsafe-database")
 	c.databaseWait = s.duration("database-wait", 0, time.Hour)
 	c.drain = s.drain()
+	c.scopes = s.catalogue()
 	_, prefixes := s.format()
 	apiPlans := s.apiPlans()
 	c.options = server.Options{
@@ -97,7 +100,6 @@ func (p *program) serveConfig(s *settings) (serveConfig, error) {
 		CodeLifetime:   s.duration("code-lifetime", time.Second, server.MaxCodeLifetime),
 		TokenLimit:     s.number("token-limit", 0, 10_000),
 		Prefixes:       prefixes,
-		Catalogue:      s.catalogue(),
 		TrustedProxies: s.proxies(),
 		VerifyIgnore:   s.verifyIgnore(),
 		Log:            c.log,
@@ -169,10 +171,23 @@ func (p *program) serve(ctx context.Context, c serveConfig, hurry <-chan struct{
 	if c.options.Issuer == "" {
 		c.options.Issuer = fmt.Sprintf("http://localhost:%d", portOf(public[0]))
 	}
+	scopes, changes, err := serverCatalogue(ctx, st, c.scopes, c.log)
+	if err != nil {
+		return err
+	}
+	c.options.Catalogue = scopes.catalogue
 	srv, err := server.New(ctx, st, c.options)
 	if err != nil {
 		return fmt.Errorf("start the server: %w", err)
 	}
+	if err := putInForce(ctx, st, scopes, changes, c.log); err != nil {
+		return errors.Join(err, srv.Close(ctx))
+	}
+	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
+	var watch sync.WaitGroup
+	watch.Go(func() { watchCatalogue(watching, st, scopes, seenEvery, c.log) })
+	defer watch.Wait()
+	defer stopWatching()
 	p.say("%s", readyLine(c, ops))
 	return run(ctx, srv, c.log, public, ops, drain{c.drain, hurry})
 }

@@ -24,7 +24,9 @@ type dialect struct {
 	// What the doctor asks.
 	version string // the database's name and version
 	unsafe  string // name and value of settings under which an acknowledged write can be lost
-	tables  string // every table: name, rows (-1: to be counted), bytes
+	tables  string // every table: name, rows (-1: to be counted), bytes (0: not known)
+	// estimates: tables gives the rows of every large table.
+	estimates bool
 }
 
 var postgres = dialect{
@@ -42,6 +44,7 @@ var postgres = dialect{
 	version: `SELECT 'PostgreSQL ' || current_setting('server_version')`,
 	unsafe: `SELECT name, setting FROM pg_settings
 WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off' ORDER BY name`,
+	estimates: true,
 	// Small tables are counted. Of the others there are two estimates, which can both be behind: the counters of the statistics
 	// begin anew after a crash.
 	tables: `SELECT c.relname::text, CASE WHEN pg_relation_size(c.oid) < 33554432 THEN -1
@@ -61,9 +64,11 @@ var sqlite = dialect{
 
 	version: `SELECT 'SQLite ' || sqlite_version()`,
 	unsafe:  `SELECT 'synchronous', CAST(synchronous AS TEXT) FROM pragma_synchronous WHERE synchronous < 2`,
-	// The sizes are the pages that dbstat finds; rows are counted for each table.
-	tables: `SELECT m.name, -1, COALESCE((SELECT SUM(p.pgsize) FROM dbstat p JOIN sqlite_master i ON i.name = p.name
-	WHERE i.tbl_name = m.name AND p.aggregate = TRUE), 0)
+	// The sizes are the pages that dbstat finds by reading all of the file, which is done up to 128 MB; rows are counted for
+	// each table.
+	tables: `SELECT m.name, -1, CASE WHEN (SELECT page_count FROM pragma_page_count) * (SELECT page_size FROM pragma_page_size) > 134217728 THEN 0
+	ELSE COALESCE((SELECT SUM(p.pgsize) FROM dbstat p JOIN sqlite_master i ON i.name = p.name
+		WHERE i.tbl_name = m.name AND p.aggregate = TRUE), 0) END
 FROM sqlite_master m WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' ORDER BY m.name`,
 }
 

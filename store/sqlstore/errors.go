@@ -83,6 +83,13 @@ func classifyPostgres(pg *pgconn.PgError, err error) error {
 		return fmt.Errorf("%w (SQLSTATE 25006): it is a standby, or default_transaction_read_only is on", store.ErrReadOnly)
 	case "42501": // insufficient_privilege
 		return fmt.Errorf("%w: %s (SQLSTATE 42501): %s", ErrRights, pg.Message, grantHint(pg.Message))
+	case "57014": // query_canceled
+		if strings.Contains(pg.Message, "user request") {
+			return unavailable("the statement was cancelled by another session (SQLSTATE 57014)")
+		}
+		return fmt.Errorf("%w: the statement ran longer than statement_timeout (SQLSTATE 57014)", store.ErrTimeout)
+	case "55P03": // lock_not_available
+		return fmt.Errorf("%w: another session held a lock for longer than lock_timeout (SQLSTATE 55P03)", store.ErrTimeout)
 	case "25P03": // idle_in_transaction_session_timeout
 		return unavailable("SQLSTATE " + pg.Code)
 	}

@@ -2,7 +2,9 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"xenoauth/internal/secret"
@@ -15,7 +17,7 @@ var growing = map[string]bool{
 	"user_refresh_tokens": true, "codes": true, "requests": true, "client_secrets": true, "audit_events": true,
 }
 
-// TableSizes implements store.Upkeep. On SQLite it reads every table.
+// TableSizes implements store.Upkeep. No statement reads more than store.MostCounted rows or 32 MB.
 func (s *Store) TableSizes(ctx context.Context, r store.Retention) (list []store.TableSize, err error) {
 	defer tried(&err, "measure tables")
 	list, err = collect(ctx, s.read(), func(scan scanner) (t store.TableSize, err error) {
@@ -26,20 +28,27 @@ func (s *Store) TableSizes(ctx context.Context, r store.Retention) (list []store
 	if err != nil {
 		return nil, err
 	}
+	var faults []error
 	for i := range list {
 		if err := s.measure(ctx, &list[i], r); err != nil {
-			return nil, fmt.Errorf("%s: %w", list[i].Table, err)
+			faults = append(faults, fmt.Errorf("%s: %w", list[i].Table, classify(err)))
 		}
 	}
-	return list, nil
+	return list, errors.Join(faults...)
 }
 
 // measure completes what the catalogue does not know of a table.
 func (s *Store) measure(ctx context.Context, t *store.TableSize, r store.Retention) error {
 	if t.Rows < 0 {
-		if err := s.read().row(ctx, `SELECT COUNT(*) FROM `+t.Table, nil, &t.Rows); err != nil {
+		most := int64(store.MostCounted)
+		if s.dialect.estimates { // only small tables are counted
+			most = math.MaxInt64 - 1
+		}
+		var n int64
+		if err := s.read().row(ctx, countFirst(t.Table), []any{most + 1}, &n); err != nil {
 			return err
 		}
+		t.Rows, t.More = min(n, most), n > most
 	}
 	now := s.Now()
 	if growing[t.Table] {
@@ -70,21 +79,6 @@ func (s *Store) measure(ctx context.Context, t *store.TableSize, r store.Retenti
 // countFirst counts rows up to $1.
 func countFirst(from string) string {
 	return `SELECT COUNT(*) FROM (SELECT 1 FROM ` + from + ` LIMIT $1) counted`
-}
-
-// CountFigures implements store.Upkeep. It costs as much as there is, up to the bound.
-func (s *Store) CountFigures(ctx context.Context) (f store.Figures, err error) {
-	defer tried(&err, "count what is live")
-	for from, count := range map[string]*int64{
-		`apps WHERE deleted_at IS NULL`: &f.Apps,
-		`installations x WHERE x.removed_at IS NULL AND x.id = (SELECT i.id ` + liveRoots + ` AND i.id = x.id)`:                    &f.Installations,
-		`tokens t WHERE t.revoked_at IS NULL AND t.installation_id = (SELECT i.id ` + liveRoots + ` AND i.id = t.installation_id)`: &f.Tokens,
-	} {
-		if err := s.read().row(ctx, countFirst(from), []any{store.MostCounted}, count); err != nil {
-			return store.Figures{}, err
-		}
-	}
-	return f, nil
 }
 
 // DatabaseVersion implements store.Upkeep.

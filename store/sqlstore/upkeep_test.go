@@ -215,19 +215,14 @@ func TestHealth(t *testing.T) {
 		if err := st.CreateCode(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
-		f, err := st.CountFigures(t.Context())
-		if err != nil || f != (store.Figures{Apps: 1, Installations: 1, Tokens: 3}) {
-			t.Errorf("figures %+v, %v", f, err)
-		}
+		wantFigures(t, st, 100, store.Count{N: 1}, store.Count{N: 1}, store.Count{N: 3})
 		other, _ := storetest.NewApp(t, st, a.ID, nil)
 		removed := storetest.Install(t, st, u, a.ID, other.ID, storetest.Scopes(t, "widgets"))
 		storetest.Redeem(t, st, removed, storetest.TokenGrant(st, removed))
 		if err := st.RemoveInstallation(t.Context(), store.Actor{Kind: store.ActorOperator}, "", removed.ID); err != nil {
 			t.Fatal(err)
 		}
-		if f, err := st.CountFigures(t.Context()); err != nil || f != (store.Figures{Apps: 2, Installations: 1, Tokens: 3}) {
-			t.Errorf("figures after one of two apps was removed: %+v, %v", f, err)
-		}
+		wantFigures(t, st, 100, store.Count{N: 2}, store.Count{N: 1}, store.Count{N: 3})
 		d, err := st.ClockDifference(t.Context())
 		if err != nil || d.Abs() > time.Second {
 			t.Errorf("clock difference %v, %v", d, err)
@@ -250,6 +245,46 @@ func TestHealth(t *testing.T) {
 		if !slices.IsSortedFunc(list, func(a, b store.TableSize) int { return strings.Compare(a.Table, b.Table) }) || sizes["users"].Bytes == 0 {
 			t.Errorf("tables: %+v", list)
 		}
+	})
+}
+
+// wantFigures counts what is live among the first most rows.
+func wantFigures(t *testing.T, st store.Store, most int, apps, installed, tokens store.Count) {
+	t.Helper()
+	f, err := st.CountFigures(t.Context(), most)
+	if err != nil || f.Apps == nil || *f.Apps != apps || f.Installed == nil || *f.Installed != installed || f.Tokens == nil || *f.Tokens != tokens {
+		t.Errorf("figures of the first %d: %+v, %+v, %+v, %v; want %+v, %+v, %+v", most, f.Apps, f.Installed, f.Tokens, err, apps, installed, tokens)
+	}
+}
+
+// TestFiguresAreBounded: no more rows are looked at than asked for, ended ones included, and the answer says so. An
+// installation counts once for an account, and only with a live token.
+func TestFiguresAreBounded(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, st store.Store) {
+		u, a := storetest.NewUser(t, st)
+		var newest []store.Token
+		for range 5 {
+			app, _ := storetest.NewApp(t, st, a.ID, nil)
+			ins := storetest.Install(t, st, u, a.ID, app.ID, storetest.Scopes(t, "widgets"))
+			newest = nil
+			for range 2 {
+				grant := storetest.TokenGrant(st, ins)
+				storetest.Redeem(t, st, ins, grant)
+				newest = append(newest, grant.Token)
+			}
+		}
+		all, more := store.Count{N: 5}, store.Count{N: 3, More: true}
+		wantFigures(t, st, 10, all, all, store.Count{N: 10})
+		wantFigures(t, st, 3, more, more, more)
+		for _, token := range newest {
+			if err := st.RevokeToken(t.Context(), store.Actor{Kind: store.ActorOperator}, store.NonExpiring, token.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		wantFigures(t, st, 10, all, store.Count{N: 4}, store.Count{N: 8})
+		// The two newest tokens are dead, and no older one is looked for in their place.
+		wantFigures(t, st, 3, more, more, store.Count{N: 2, More: true})
 	})
 }
 

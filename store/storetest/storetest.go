@@ -38,6 +38,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"sessions", testSessions},
 		{"page values", testPageValues},
 		{"usage and keys", testUsageAndKeys},
+		{"catalogue", testCatalogue},
+		{"running servers", testRunningServers},
 		{"audit", testAudit},
 		{"search", testSearch},
 		{"upkeep", testUpkeep},
