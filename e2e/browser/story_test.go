@@ -31,7 +31,7 @@ func TestWholeStory(t *testing.T) {
 		b.open(app.url)
 		b.press("#connect")
 		b.wantHeading("Brightdesk Reports wants to connect to your account")
-		b.wantText("main", "brightdesk.example", "Grace Hopper", "Contacts", "Conversations", "Unverified")
+		b.wantText("main", "Published by an unverified account that calls itself “Grace Hopper”", "Contacts", "Conversations", "Unverified")
 		b.press(allow)
 		b.wantHeading("Connected")
 		token := app.token()
