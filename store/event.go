@@ -51,6 +51,8 @@ const (
 	EventUserTokenEnded    = "user_token.ended"    // a whole family
 	EventSigningKeyCreated = "signing_key.created" // and the one before it will retire
 
+	EventDatabaseAccepted = "database.accepted" // it seemed to be restored, and a server was told to serve it
+
 	EventSessionCreated = "session.created" // a log-in
 	EventSessionEnded   = "session.ended"   // a log-out
 	EventLogInsEnded    = "log_ins.ended"   // all sessions but one, and all user tokens

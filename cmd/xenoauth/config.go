@@ -53,6 +53,8 @@ func definitions() []definition {
 		{name: "audit-retention", value: "400d", usage: "how long audit events are kept, such as 400d or 48h; 0 for ever"},
 		{name: "retention-grace", value: "1h", usage: "how long what has expired is kept (codes, sessions, tokens), 10m or more"},
 		{name: "drain", usage: "how long new requests are still answered after the signal to stop, while /readyz already refuses, up to 5m (default 3s, and 0 when only this machine can connect)"},
+		{name: "high-water", usage: "`FILE` outside the database that remembers its newest change, to notice a restored one (default beside a SQLite file)"},
+		{name: "accept-restored-database", value: "false", toggle: true, usage: "serve a database that seems to be restored; for one start"},
 		{name: "allow-unsafe-database", value: "false", toggle: true, usage: "serve although the database may lose what it acknowledged"},
 		{name: "log-level", value: "info", usage: "debug, info, warn or error"},
 		{name: "log-format", value: "text", usage: "text or json"},

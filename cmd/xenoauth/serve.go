@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,6 +39,8 @@ type serveConfig struct {
 	databaseWait     time.Duration
 	drain            time.Duration
 	scopes           scopesChoice
+	highWater        string
+	acceptRestored   bool
 	options          server.Options
 	log              *slog.Logger
 }
@@ -46,7 +49,7 @@ type serveConfig struct {
 var serveSettings = []string{
 	"listen", "issuer", "ops-listen", "migrate", "signup", "default-plan", "code-lifetime", "token-limit",
 	"trusted-proxies", "verify-ignore", "login-failures", "account-failures", "ip-failures", "ip-signups", "client-failures", "max-connections", "audit-retention",
-	"retention-grace", "drain", "allow-unsafe-database", "database-wait", "user-token-alg", "user-token-secret", "user-token-max-age", "key-rotation", "log-level", "log-format",
+	"retention-grace", "drain", "allow-unsafe-database", "high-water", "accept-restored-database", "database-wait", "user-token-alg", "user-token-secret", "user-token-max-age", "key-rotation", "log-level", "log-format",
 }
 
 func (p *program) serveCommand() *cobra.Command {
@@ -90,6 +93,8 @@ func (p *program) serveConfig(s *settings) (serveConfig, error) {
 	c.databaseWait = s.duration("database-wait", 0, time.Hour)
 	c.drain = s.drain()
 	c.scopes = s.catalogue()
+	c.highWater = cmp.Or(s.text("high-water"), sqlstore.HighWaterFile(c.database))
+	c.acceptRestored = s.toggled("accept-restored-database")
 	_, prefixes := s.format()
 	apiPlans := s.apiPlans()
 	c.options = server.Options{
@@ -156,6 +161,10 @@ func (p *program) serve(ctx context.Context, c serveConfig, hurry <-chan struct{
 	if err := noteNewer(ctx, st, c.log); err != nil {
 		return err
 	}
+	water := &highWater{path: c.highWater, store: st, keep: c.options.Retention.Audit, log: c.log}
+	if err := water.check(ctx, c.acceptRestored); err != nil {
+		return err
+	}
 	public, err := listen(ctx, "listen", c.host, c.port)
 	if err != nil {
 		return err
@@ -188,6 +197,7 @@ func (p *program) serve(ctx context.Context, c serveConfig, hurry <-chan struct{
 	watch.Go(func() { watchCatalogue(watching, st, scopes, seenEvery, c.log) })
 	defer watch.Wait()
 	defer stopWatching()
+	defer water.follow(ctx)()
 	p.say("%s", readyLine(c, ops))
 	return run(ctx, srv, c.log, public, ops, drain{c.drain, hurry})
 }

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"xenoauth/store"
+	"xenoauth/store/sqlstore"
+)
+
+// highWaterInterval is how often a server looks for the newest change. What a crash leaves unrecorded is not older.
+const highWaterInterval = 10 * time.Second
+
+// highWater remembers, outside the database, the newest audit event that a server has seen in it. A database whose newest
+// event is older was restored, and what was revoked since is valid again.
+type highWater struct {
+	path  string // "": in memory only
+	store *sqlstore.Store
+	keep  time.Duration // retention of audit events; 0: for ever
+	log   *slog.Logger
+
+	mark   time.Time // of the newest event seen
+	warned bool
+}
+
+// restored returns what shows that the database is older than one that was served, and the time of its newest event.
+func (h *highWater) restored(ctx context.Context) (why string, newest time.Time, err error) {
+	if newest, err = h.store.NewestEvent(ctx); err != nil {
+		return "", newest, err
+	}
+	if h.mark, err = h.read(); err != nil {
+		return "", newest, err
+	}
+	if h.older(newest) {
+		return fmt.Sprintf("its newest audit event is of %s, and a server has seen one of %s (%s)", moment(newest), moment(h.mark), h.path), newest, nil
+	}
+	why, err = h.store.Origin(ctx)
+	return why, newest, err
+}
+
+// older reports whether a database with that newest event lacks one that was seen, and that retention has not removed.
+func (h *highWater) older(newest time.Time) bool {
+	return newest.Before(h.mark) && (h.keep == 0 || h.store.Now().Sub(h.mark) < h.keep)
+}
+
+// check refuses a database that seems to be restored. If it is accepted, that becomes an audit event.
+func (h *highWater) check(ctx context.Context, accept bool) error {
+	why, newest, err := h.restored(ctx)
+	switch {
+	case err != nil:
+		return fmt.Errorf("was the database restored: %w", err)
+	case why == "":
+		err = h.store.RecordOrigin(ctx)
+		if errors.Is(err, store.ErrReadOnly) {
+			err = nil
+		}
+	case !accept:
+		return fmt.Errorf(`the database is not the one that was served: %s.
+It seems to be restored or copied. What was revoked, removed, disabled or changed since it was saved (its newest audit event is of %s UTC) is
+undone: such tokens, installations, secrets, users and passwords are valid again. End again what has to end ("xenoauth token revoke",
+"app disable", "user disable", ... work on it), and then start once with --accept-restored-database. A database that was moved as a
+whole while no server ran, by pg_upgrade, replication or a dump, has lost nothing.`, why, moment(newest))
+	default:
+		h.log.WarnContext(ctx, "serving a restored database: what was revoked after its newest audit event is valid again", "reason", why, "newest_event", newest)
+		err = h.store.AcceptOrigin(ctx, operator(), why)
+		h.mark = time.Time{}
+	}
+	if err == nil {
+		err = h.look(ctx)
+	}
+	return err
+}
+
+// look brings the mark up to date, in the file as well. A database that became older under the running server is logged once.
+func (h *highWater) look(ctx context.Context) error {
+	newest, err := h.store.NewestEvent(ctx)
+	switch {
+	case err != nil:
+		return err
+	case newest.After(h.mark):
+		h.mark, h.warned = newest, false
+		return h.write()
+	case h.older(newest) && !h.warned:
+		h.warned = true
+		h.log.ErrorContext(ctx, "the database has lost changes that were acknowledged: was it restored, or did a failover lose them? What was revoked since is valid again", "newest_event", newest, "seen_event", h.mark)
+	}
+	return nil
+}
+
+// follow keeps the mark up to date until the function that it returns is called.
+func (h *highWater) follow(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(highWaterInterval)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			h.note(ctx)
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		h.note(last)
+	}
+}
+
+// note is look for the background, where a database that is away is nothing new.
+func (h *highWater) note(ctx context.Context) {
+	if err := h.look(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrUnavailable) {
+		h.log.WarnContext(ctx, "the newest change of the database is not recorded", "error", err)
+	}
+}
+
+// read returns the mark in the file; zero if there is none.
+func (h *highWater) read() (time.Time, error) {
+	if h.path == "" {
+		return time.Time{}, nil
+	}
+	content, err := os.ReadFile(h.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read the high-water file: %w", err)
+	}
+	mark, err := time.Parse(time.RFC3339Nano, strings.TrimSpace(string(content)))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("the high-water file %s holds no time: remove it, if it is another program's name another with --high-water", h.path)
+	}
+	return mark, nil
+}
+
+// write replaces the file as a whole: a reader never sees half a time.
+func (h *highWater) write() error {
+	if h.path == "" {
+		return nil
+	}
+	temporary := h.path + ".new"
+	err := os.WriteFile(temporary, []byte(h.mark.UTC().Format(time.RFC3339Nano)+"\n"), 0o600)
+	if err == nil {
+		err = os.Rename(temporary, h.path)
+	}
+	if err != nil {
+		return fmt.Errorf("write the high-water file: %w", err)
+	}
+	return nil
+}
+
+// lookAtOrigin finds a database that is older than one that was served.
+func (r *report) lookAtOrigin(ctx context.Context) error {
+	if len(r.Pending) > 0 {
+		return nil
+	}
+	h := &highWater{path: r.serve.highWater, store: r.store, keep: r.serve.options.Retention.Audit}
+	why, newest, err := h.restored(ctx)
+	if err != nil {
+		return err
+	}
+	if why != "" {
+		r.attend("The database is not the one that was served: %s. What was revoked after %s (UTC) is valid again: end it again, and start serve once with --accept-restored-database.", why, moment(newest))
+	}
+	if r.serve.acceptRestored {
+		r.attend("--accept-restored-database is set: serve would take any restored database; it is for one start, take it out.")
+	}
+	return nil
+}

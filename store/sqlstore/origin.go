@@ -1,0 +1,135 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"xenoauth/store"
+)
+
+// The facts by which a Postgres database knows its own rows. The row "transaction_id" holds the id of the transaction that
+// wrote it, which Postgres keeps with the row (xmin) through vacuum, crash, failover and restart. A dump restores the value,
+// and another transaction writes the row.
+const (
+	transactionID = `CAST(CAST(CAST(pg_current_xact_id() AS TEXT) AS NUMERIC) % 4294967296 AS BIGINT)`
+	databaseOID   = `(SELECT CAST(CAST(oid AS TEXT) AS BIGINT) FROM pg_database WHERE datname = current_database())`
+
+	insertOrigin = `INSERT INTO database_facts (name, value) VALUES ('transaction_id', ` + transactionID + `), ('database_oid', ` + databaseOID + `)
+ON CONFLICT (name) DO `
+	insertSystem = `INSERT INTO database_facts (name, value) VALUES ('system_identifier', $1) ON CONFLICT (name) DO `
+	keepFact     = `NOTHING`
+	replaceFact  = `UPDATE SET value = excluded.value`
+
+	selectOrigin = `SELECT f.name, f.value, CASE f.name WHEN 'database_oid' THEN ` + databaseOID + ` ELSE CAST(CAST(f.xmin AS TEXT) AS BIGINT) END
+FROM database_facts f WHERE f.name IN ('transaction_id', 'database_oid')`
+	// Some hosts of Postgres take the right to call the function away.
+	selectSystem = `SELECT system_identifier FROM pg_control_system()`
+)
+
+// Origin returns what shows that the rows were copied here, by a dump, replication or a new cluster, after a server recorded
+// where it found them: "" if nothing does. It sees nothing on SQLite, and on a database where nothing was recorded.
+func (s *Store) Origin(ctx context.Context) (moved string, err error) {
+	defer tried(&err, "look where the database comes from")
+	if s.dialect.name != postgres.name {
+		return "", nil
+	}
+	err = s.read().rows(ctx, selectOrigin, nil, func(scan scanner) error {
+		var name string
+		var recorded, actual int64
+		if err := scan(&name, &recorded, &actual); err != nil || recorded == actual {
+			return err
+		}
+		if name == "database_oid" {
+			moved = "it is another database of Postgres than the one that was served"
+		} else if moved == "" {
+			moved = "its rows were written by a restore or a copy"
+		}
+		return nil
+	})
+	if err != nil || moved != "" {
+		return moved, err
+	}
+	var recorded int64
+	err = s.read().row(ctx, selectFact, []any{"system_identifier"}, &recorded)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return "", nil
+	case err != nil:
+		return "", err
+	}
+	system, err := s.systemIdentifier(ctx)
+	if err == nil && system != 0 && system != recorded {
+		moved = "it is in another cluster of Postgres than the one that was served"
+	}
+	return moved, err
+}
+
+// systemIdentifier names the cluster; 0: the role may not ask.
+func (s *Store) systemIdentifier(ctx context.Context) (id int64, err error) {
+	err = s.read().row(ctx, selectSystem, nil, &id)
+	if err != nil && errors.Is(classify(err), ErrRights) {
+		return 0, nil
+	}
+	return id, err
+}
+
+// RecordOrigin records where the database is, unless that was done before.
+func (s *Store) RecordOrigin(ctx context.Context) (err error) {
+	defer tried(&err, "record where the database comes from")
+	return s.recordOrigin(ctx, s.db, keepFact)
+}
+
+// AcceptOrigin records where the database is now, and that by took the risk.
+func (s *Store) AcceptOrigin(ctx context.Context, by store.Actor, reason string) (err error) {
+	defer tried(&err, "accept the database")
+	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+		if err := s.recordOrigin(ctx, q, replaceFact); err != nil {
+			return err
+		}
+		return s.record(ctx, q, by, store.Event{Kind: store.EventDatabaseAccepted, Detail: reason})
+	})
+}
+
+func (s *Store) recordOrigin(ctx context.Context, q querier, known string) error {
+	if s.dialect.name != postgres.name {
+		return nil
+	}
+	system, err := s.systemIdentifier(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := q.exec(ctx, insertOrigin+known); err != nil {
+		return fmt.Errorf("record the database: %w", err)
+	}
+	if system == 0 {
+		return nil
+	}
+	_, err = q.exec(ctx, insertSystem+known, system)
+	return err
+}
+
+// NewestEvent is the time of the newest audit event; zero without one. Everything that ends or narrows access leaves an
+// event, so that a database whose newest event is older than one that was seen has lost what happened since.
+func (s *Store) NewestEvent(ctx context.Context) (at time.Time, err error) {
+	defer tried(&err, "look for the newest event")
+	err = s.read().row(ctx, `SELECT MAX(at) FROM audit_events`, nil, toTime(&at))
+	return at, err
+}
+
+// highWaterSuffix is added to the path of a SQLite file.
+const highWaterSuffix = ".highwater"
+
+// HighWaterFile is where a server on this database keeps the time of the newest event that it has seen, unless it was told
+// another file: beside a SQLite file, and nowhere for Postgres.
+func HighWaterFile(databaseURL string) string {
+	path, isSQLite := strings.CutPrefix(databaseURL, "sqlite:")
+	if !isSQLite {
+		return ""
+	}
+	path, _, _ = strings.Cut(path, "?")
+	return strings.TrimPrefix(path, "//") + highWaterSuffix
+}
