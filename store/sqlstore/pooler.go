@@ -16,7 +16,7 @@ import (
 
 // ErrPooler is the kind of store.ErrUnavailable where a pooler in transaction mode stands before Postgres and the URL does
 // not say so.
-var ErrPooler = fmt.Errorf("%w: there seems to be a pooler such as PgBouncer before Postgres: set --pooler transaction (XENOAUTH_POOLER=transaction)", store.ErrUnavailable)
+var ErrPooler = fmt.Errorf("%w: %w: there seems to be a pooler such as PgBouncer before Postgres: set --pooler transaction (XENOAUTH_POOLER=transaction)", store.ErrUnavailable, ErrRefused)
 
 // ErrRights is the kind of store.ErrUnavailable where the role lacks a right in the database.
 var ErrRights = fmt.Errorf("%w: the role lacks a right", store.ErrUnavailable)
