@@ -90,6 +90,9 @@ and that over the file. A variable XENOAUTH_… or a line that is no setting is 
 		p.serveCommand(), p.demoCommand(), p.migrateCommand(), p.userCommand(), p.accountCommand(), p.appCommand(),
 		p.resourceCommand(), p.keyCommand(), p.botCommand(), p.tokenCommand(), p.doctorCommand(), p.healthCommand(), p.versionCommand(),
 	)
+	root.Version = buildVersion().String()
+	root.SetVersionTemplate("{{.Version}}\n")
+	p.complete(root)
 	root.SetHelpCommand(helpCommand(root))
 	root.InitDefaultHelpFlag()
 	root.InitDefaultCompletionCmd()

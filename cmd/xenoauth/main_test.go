@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"xenoauth/internal/dbtest"
 )
 
 // TestMain lets a test run this very binary as the program, to send it signals.
@@ -204,8 +207,49 @@ func TestCompletion(t *testing.T) {
 	}
 }
 
+// TestCompletionWords: arguments and flags complete from the database, which is not made or migrated for that.
+func TestCompletionWords(t *testing.T) {
+	t.Parallel()
+	l := on(dbtest.SQLite(t))
+	l.ok(t, nil, "migrate", "up")
+	addUser(t, l, "ada@example.org")
+	var app object
+	l.ok(t, &app, "app", "add", "Wizard", "--owner", "ada@example.org", "--redirect-uri", "https://w.example/cb")
+	var resource object
+	l.ok(t, &resource, "resource", "add", "API")
+	for args, want := range map[string]string{
+		"resource show ":               fmt.Sprint(resource["client_id"]) + "\tAPI",
+		"app show ":                    fmt.Sprint(app["id"]) + "\tWizard",
+		"user show ad":                 "ada@example.org\t",
+		"account show ":                fmt.Sprint(app["account"]),
+		"app list --owner ":            fmt.Sprint(app["account"]),
+		"account set-plan x ":          "free\n",
+		"account set-role x y ":        "agent\n",
+		"serve --signup ":              "closed\n",
+		"serve --user-token-alg ":      "HS256\n",
+		"user show b":                  ":4",
+		"app show x ":                  ":4",
+		"app verify " + "app_nothing-": ":4",
+	} {
+		r := l.run(t, append([]string{"__complete"}, strings.Split(args, " ")...)...)
+		if r.code != exitDone || !strings.Contains(r.stdout, want) || want == ":4" && r.stdout != ":4\n" {
+			t.Errorf("%q completes to\n%swant %q (exit %d)", args, r.stdout, want, r.code)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "none.db")
+	if r := on("sqlite:"+path).run(t, "__complete", "app", "show", ""); r.code != exitDone || r.stdout != ":4\n" {
+		t.Errorf("without a database: %+v", r)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("completion made a database")
+	}
+}
+
 func TestVersion(t *testing.T) {
 	t.Parallel()
+	if flag, command := (line{}).run(t, "--version"), (line{}).run(t, "version"); flag.code != exitDone || flag.stdout != command.stdout || !strings.HasPrefix(flag.stdout, "xenoauth ") {
+		t.Errorf("--version: %+v; version: %+v", flag, command)
+	}
 	var v map[string]string
 	line{}.ok(t, &v, "version")
 	for _, name := range []string{"version", "revision", "go", "platform"} {

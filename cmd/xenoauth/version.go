@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"runtime"
 	"runtime/debug"
 
@@ -28,10 +29,15 @@ func (p *program) versionCommand() *cobra.Command {
 		if *asJSON {
 			return p.printJSON(v)
 		}
-		p.say("xenoauth %s %s (%s, %s)", v.Version, v.Revision, v.Go, v.Platform)
+		p.say("%s", v)
 		return nil
 	})
 	return cmd
+}
+
+// String is the line that version and --version print.
+func (v versionView) String() string {
+	return fmt.Sprintf("xenoauth %s %s (%s, %s)", v.Version, v.Revision, v.Go, v.Platform)
 }
 
 func buildVersion() versionView {
