@@ -10,6 +10,7 @@ import (
 
 	"xenoauth/e2e/rig"
 	"xenoauth/internal/secret"
+	"xenoauth/store"
 	"xenoauth/server"
 	"xenoauth/server/web"
 )
@@ -159,7 +160,7 @@ func TestUserTokenPasswordChange(t *testing.T) {
 		r.WantLive(made[0].Token, true)
 		for _, a := range rig.Race(t, 12, func(i int) rig.Answer {
 			if i == 6 {
-				if err := r.Rules.SetPassword(t.Context(), rig.Operator, u.ID, rig.Password); err != nil {
+				if _, err := r.Rules.SetPassword(t.Context(), rig.Operator, u.ID, rig.Password, store.PasswordReset{}); err != nil {
 					t.Error(err)
 				}
 			}

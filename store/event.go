@@ -2,13 +2,16 @@ package store
 
 // The kinds of audit events. Each is written in the transaction of what it records.
 const (
-	EventUserCreated     = "user.created"
-	EventUserRenamed     = "user.renamed"
-	EventUserDisabled    = "user.disabled"
-	EventUserEnabled     = "user.enabled"
-	EventUserDeleted     = "user.deleted"
-	EventUserUnlocked    = "user.unlocked" // wrong passwords were forgotten
-	EventPasswordChanged = "password.changed"
+	EventUserCreated      = "user.created"
+	EventUserRenamed      = "user.renamed"
+	EventUserDisabled     = "user.disabled"
+	EventUserEnabled      = "user.enabled"
+	EventUserDeleted      = "user.deleted"
+	EventEmailChanged     = "user.email_changed"
+	EventEmailVerified    = "user.email_verified"
+	EventCredentialsEnded = "user.credentials_ended" // all that the password may have opened
+	EventUserUnlocked     = "user.unlocked"          // wrong passwords were forgotten
+	EventPasswordChanged  = "password.changed"
 
 	EventAccountDisabled = "account.disabled"
 	EventAccountEnabled  = "account.enabled"

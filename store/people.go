@@ -18,6 +18,33 @@ type User struct {
 	PasswordAt time.Time // when the password was last set
 	DisabledAt time.Time // reversible
 	Bot        bool      // made by CreateBot only
+
+	// EmailVerifiedAt is when the operator stated that the address is this person's; zero: only the person has. An address
+	// that is not verified gives no authority.
+	EmailVerifiedAt time.Time
+}
+
+// UserEdit is what EditUser changes; what is nil or false stays.
+type UserEdit struct {
+	Email       *string // an address that is not verified, unless VerifyEmail is set
+	Name        *string
+	VerifyEmail bool
+}
+
+// PasswordReset is what a reset of a password does beside that.
+type PasswordReset struct {
+	VerifyEmail    bool // the person who gets the password has proved the address
+	EndCredentials bool // end all that the password may have opened; always so for a user whose address is not verified
+}
+
+// EndedCredentials counts what ended with a user's credentials.
+type EndedCredentials struct {
+	Sessions      int64
+	UserTokens    int64 // families
+	Keys          int64 // API keys that act for the user, that the user made, or of accounts without another person
+	BotSecrets    int64 // likewise
+	AppSecrets    int64 // likewise
+	Installations int64 // by the user; for an address that was not verified also by others, of the apps above
 }
 
 // Account is a workspace on the platform whose data is at stake.
@@ -51,6 +78,16 @@ type Users interface {
 	UserByEmail(ctx context.Context, email string) (User, error)
 	// ListUsers returns people, not bots, in the order of their ids.
 	ListUsers(ctx context.Context, p Page) ([]User, error)
+	// EditUser changes what e names. A user whose address was not verified before and is now loses all credentials in the same
+	// transaction, as ResetUserPassword says. ErrConflict: the address is or was in use. ErrNotFound: there is no such person.
+	EditUser(ctx context.Context, by Actor, id string, e UserEdit) (EndedCredentials, error)
+	// ResetUserPassword is SetUserPassword by the operator, without a session to keep. With EndCredentials, and always for a
+	// user whose address is not verified, it also ends all that EndedCredentials counts, in the same transaction.
+	ResetUserPassword(ctx context.Context, by Actor, id, phc string, r PasswordReset) (EndedCredentials, error)
+	// TakeOverEmail is CreateUser for an address that a user has, under the spelling held, who has not verified it. That user is deleted, with all
+	// credentials, and with the accounts that have no other person and their apps. ErrConflict: the address is or was in use
+	// by a user who has verified it, or by a bot.
+	TakeOverEmail(ctx context.Context, by Actor, held string, u User, a Account) (EndedCredentials, error)
 	// SetUserPassword stores a new hash and ends the user's sessions and unredeemed codes. keep names one session
 	// that stays (nil: none). ErrNotFound: there is no such person; a bot has no password.
 	SetUserPassword(ctx context.Context, by Actor, id, phc string, keep []byte) error
@@ -60,7 +97,8 @@ type Users interface {
 	SetUserName(ctx context.Context, by Actor, id, name string) error
 	// SetUserDisabled disables or enables a user. While disabled, sessions and tokens are refused; they return with the user.
 	SetUserDisabled(ctx context.Context, by Actor, id string, disabled bool) error
-	// DeleteUser is final: the user leaves all accounts, sessions end, tokens are dead. The e-mail address stays taken.
+	// DeleteUser is final: the user leaves all accounts, sessions end, tokens are dead. A verified e-mail address stays taken;
+	// another one is free.
 	DeleteUser(ctx context.Context, by Actor, id string) error
 }
 
@@ -76,8 +114,8 @@ type Accounts interface {
 	// MembersByAccount and MembersByUser return memberships in the order of joining. Deleted users and accounts do not appear.
 	MembersByAccount(ctx context.Context, accountID string) ([]Member, error)
 	MembersByUser(ctx context.Context, userID string) ([]Member, error)
-	// AddMember lets a person join. ErrConflict: already a member. ErrNotFound: no such person or account. Bots stay in the
-	// account and the role that they were made with.
+	// AddMember lets a person join. ErrConflict: already a member. ErrUnverified: the user's e-mail address is not verified.
+	// ErrNotFound: no such person or account. Bots stay in the account and the role that they were made with.
 	AddMember(ctx context.Context, by Actor, accountID, userID string, role scope.Role) error
 	// SetMemberRole and RemoveMember take effect on existing tokens at once. ErrNotFound: not a member, or a bot.
 	SetMemberRole(ctx context.Context, by Actor, accountID, userID string, role scope.Role) error

@@ -34,6 +34,8 @@ var (
 	// ErrEnded: something that the write depends on (app, installation, user, account, membership, redirect URI,
 	// scope) is no longer live, so the write did not happen.
 	ErrEnded = errors.New("no longer live")
+	// ErrUnverified: the user has not proved to own the e-mail address, so it gives no authority.
+	ErrUnverified = errors.New("the e-mail address is not verified")
 	// ErrKeyLost: a key of the server's is gone, though there is what hangs on it.
 	ErrKeyLost = errors.New("the key is missing")
 	// ErrLimit: the write would exceed a documented bound, such as two live secrets an app.

@@ -199,7 +199,8 @@ func (p *program) accountAddMember() *cobra.Command {
 		Use:   "add-member ACCOUNT_OR_EMAIL MEMBER_EMAIL [ROLE]",
 		Short: "Let a user join an account",
 		Long: `Let a user join an account, as guest, agent (when no role is given), bot or admin. The user
-then chooses between accounts on the consent page.`,
+then chooses between accounts on the consent page. A user who has signed up must have a
+verified e-mail address ("xenoauth user edit --email-verified").`,
 		Example: "  xenoauth account add-member ada@example.org charles@example.org admin",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 2 {
@@ -226,8 +227,9 @@ func (p *program) accountRemoveMember() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "remove-member ACCOUNT_OR_EMAIL MEMBER_EMAIL",
 		Short: "Take a user out of an account, even its last admin",
-		Long: `Take a user out of an account, even its last admin. Tokens of the user for this account are
-refused from then on. On a terminal you are asked first.`,
+		Long: `Take a user out of an account, even its last admin. Tokens of the user for this account, and API
+keys that act for the user in it, are refused from then on. Account API keys and bots that the
+user made stay: they belong to the account. On a terminal you are asked first.`,
 		Example: "  xenoauth account remove-member acc_0AbCdEfGhIjKlMnOpQrStU charles@example.org",
 		Args:    arguments("ACCOUNT_OR_EMAIL", "MEMBER_EMAIL"),
 	}
@@ -274,6 +276,9 @@ func memberError(err error, a store.Account, u store.User) error {
 	switch {
 	case u.Bot && errors.Is(err, store.ErrNotFound):
 		return fmt.Errorf("%s is a bot, which stays in its account with its role; \"xenoauth bot remove\" removes it", u.Email)
+	case errors.Is(err, store.ErrUnverified):
+		return fmt.Errorf("%[1]s is not verified: whoever signed up typed it. Find out whether user %[2]s owns the address, then run\n"+
+			"\"xenoauth user edit %[2]s --email-verified\" if so, or \"xenoauth user add %[1]s --take-over\" for its owner if not", u.Email, u.ID)
 	case errors.Is(err, store.ErrConflict):
 		return fmt.Errorf("%s is a member of %s already; \"xenoauth account set-role\" changes the role", u.Email, a.ID)
 	case errors.Is(err, store.ErrNotFound):

@@ -17,6 +17,7 @@ type userView struct {
 	ID        string       `json:"id"`
 	Email     string       `json:"email"`
 	Name      string       `json:"name"`
+	Verified  bool         `json:"email_verified"`
 	Operator  bool         `json:"operator"`
 	Disabled  bool         `json:"disabled"`
 	CreatedAt moment       `json:"created_at"`
@@ -28,14 +29,14 @@ type userView struct {
 
 func viewUser(u store.User) userView {
 	return userView{
-		ID: u.ID, Email: u.Email, Name: u.Name, Operator: u.Operator,
+		ID: u.ID, Email: u.Email, Name: u.Name, Verified: !u.EmailVerifiedAt.IsZero(), Operator: u.Operator,
 		Disabled: !u.DisabledAt.IsZero(), CreatedAt: moment(u.CreatedAt),
 	}
 }
 
 func (p *program) userCommand() *cobra.Command {
 	return asGroup(&cobra.Command{Use: "user", Short: "Add, show and change people"},
-		p.userAdd(), p.userList(), p.userShow(), p.userDisable(true), p.userDisable(false), p.userUnlock(), p.userSetPassword(), p.userRemove())
+		p.userAdd(), p.userList(), p.userShow(), p.userDisable(true), p.userDisable(false), p.userUnlock(), p.userSetPassword(), p.userEdit(), p.userRemove())
 }
 
 func (p *program) userAdd() *cobra.Command {
@@ -45,7 +46,12 @@ func (p *program) userAdd() *cobra.Command {
 		Long: `Add a user, with an account of which the user is the admin.
 
 The password is asked for on the terminal, read from standard input or generated; never taken
-from the command line, where other users of the machine could see it.`,
+from the command line, where other users of the machine could see it. The
+e-mail address counts as verified.
+
+An address that a person signed up with and has not proved to own does not block its owner:
+--take-over removes that person's user first, with its sessions, tokens, keys and installed
+apps, the accounts that have no other person, and the apps of these accounts.`,
 		Example: `  xenoauth user add ada@example.org --name "Ada Lovelace"
   xenoauth user add ada@example.org --generate-password
   xenoauth user add ops@example.org --password-stdin --operator --json < password.txt`,
@@ -54,6 +60,7 @@ from the command line, where other users of the machine could see it.`,
 	p.define(cmd.Flags(), "default-plan")
 	name := cmd.Flags().String("name", "", "what the user is called (default: the address before the @)")
 	isOperator := cmd.Flags().Bool("operator", false, "the user may use the operator's pages")
+	takeOver := cmd.Flags().Bool("take-over", false, "remove the user who has the address without having proved to own it")
 	password, asJSON := p.passwordFlag(cmd), jsonFlag(cmd)
 	cmd.RunE = p.act(func(cmd *cobra.Command, args []string) error {
 		s := p.load(cmd)
@@ -64,7 +71,7 @@ from the command line, where other users of the machine could see it.`,
 		}
 		defer o.close()
 		u, a, err := o.directory.AddUser(cmd.Context(), operator(), directory.NewUser{
-			Email: args[0], Name: *name, Password: password.text, Operator: *isOperator,
+			Email: args[0], Name: *name, Password: password.text, Operator: *isOperator, TakeOver: *takeOver,
 		})
 		if err != nil {
 			return err
@@ -101,12 +108,12 @@ func (p *program) userList() *cobra.Command {
 		for _, u := range users {
 			v := viewUser(u)
 			views = append(views, v)
-			rows = append(rows, []string{v.ID, v.Email, v.Name, yesNo(v.Operator), yesNo(v.Disabled), v.CreatedAt.String()})
+			rows = append(rows, []string{v.ID, v.Email, yesNo(v.Verified), v.Name, yesNo(v.Operator), yesNo(v.Disabled), v.CreatedAt.String()})
 		}
 		if *asJSON {
 			return p.printJSON(views)
 		}
-		return p.printRows([]string{"ID", "E-MAIL", "NAME", "OPERATOR", "DISABLED", "CREATED (UTC)"}, rows)
+		return p.printRows([]string{"ID", "E-MAIL", "VERIFIED", "NAME", "OPERATOR", "DISABLED", "CREATED (UTC)"}, rows)
 	})
 	return cmd
 }
@@ -153,7 +160,7 @@ func (p *program) userShow() *cobra.Command {
 		if *asJSON {
 			return p.printJSON(v)
 		}
-		return p.printFields(field{"id", v.ID}, field{"email", v.Email}, field{"name", v.Name}, field{"operator", yesNo(v.Operator)},
+		return p.printFields(field{"id", v.ID}, field{"email", v.Email}, field{"verified", yesNo(v.Verified)}, field{"name", v.Name}, field{"operator", yesNo(v.Operator)},
 			field{"disabled", yesNo(v.Disabled)}, field{"locked", locked}, field{"created", v.CreatedAt.String()},
 			field{"accounts", strings.Join(accounts, "\n")})
 	})
@@ -203,14 +210,17 @@ of the account are forgotten. Neither the password nor sessions change.`,
 
 func (p *program) userDisable(disable bool) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "disable EMAIL_OR_ID",
-		Short:   "Shut a user out, with all sessions and tokens, until enabled again",
+		Use:   "disable EMAIL_OR_ID",
+		Short: "Shut a user out, with all sessions and tokens, until enabled again",
+		Long: `Shut a user out until enabled again: sessions, user tokens, tokens of apps that the user has
+installed, and API keys that act for the user are refused. Account API keys, bots and apps of
+the user's accounts go on; "xenoauth account disable" and "app disable" stop them.`,
 		Example: "  xenoauth user disable ada@example.org",
 		Args:    arguments("EMAIL_OR_ID"),
 	}
 	word := "disabled"
 	if !disable {
-		cmd.Use, cmd.Short, word = "enable EMAIL_OR_ID", "Let a disabled user back in; tokens work again", "enabled"
+		cmd.Use, cmd.Short, cmd.Long, word = "enable EMAIL_OR_ID", "Let a disabled user back in; tokens work again", "", "enabled"
 		cmd.Example = "  xenoauth user enable ada@example.org"
 	}
 	asJSON := jsonFlag(cmd)
@@ -222,38 +232,12 @@ func (p *program) userDisable(disable bool) *cobra.Command {
 		if err := o.store.SetUserDisabled(ctx, operator(), u.ID, disable); err != nil {
 			return fmt.Errorf("%s: %w", cmd.CommandPath(), err)
 		}
-		return p.done(*asJSON, word, u.ID, u.Email)
-	})
-	return cmd
-}
-
-func (p *program) userSetPassword() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "set-password EMAIL_OR_ID",
-		Short: "Set a user's password; the user's sessions end",
-		Example: `  xenoauth user set-password ada@example.org
-  xenoauth user set-password ada@example.org --password-stdin < password.txt`,
-		Args: arguments("EMAIL_OR_ID"),
-	}
-	password, asJSON := p.passwordFlag(cmd), jsonFlag(cmd)
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		u, err := o.directory.ResolveUser(ctx, args[0])
-		if err != nil {
+		if err := p.done(*asJSON, word, u.ID, u.Email); err != nil || *asJSON || !disable {
 			return err
 		}
-		if u.Bot {
-			return fmt.Errorf("%s is a bot and has no password; \"xenoauth bot rotate\" gives it another API secret", u.Email)
-		}
-		if err := o.directory.SetPassword(ctx, operator(), u.ID, password.text); err != nil {
-			return err
-		}
-		if password.generated && *asJSON {
-			return p.printJSON(doneView{ID: u.ID, Done: "password set", Password: password.text})
-		}
-		if err := p.done(*asJSON, "password set", u.ID, u.Email); err != nil || !password.generated {
-			return err
-		}
-		return p.printFields(password.fields()...)
+		p.say("Refused from now on: sessions, user tokens, tokens of installed apps, API keys that act for the user.")
+		p.say("Still working: account API keys, bots and apps of the user's accounts.")
+		return nil
 	})
 	return cmd
 }
@@ -262,8 +246,10 @@ func (p *program) userRemove() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "remove EMAIL_OR_ID",
 		Short: "Remove a user for ever",
-		Long: `Remove a user for ever: the user leaves all accounts, and every session and token is dead.
-The e-mail address cannot be used again. On a terminal you are asked first.`,
+		Long: `Remove a user for ever: the user leaves all accounts, and every session and token of the user
+is dead, API keys that act for the user among them. What belongs to the accounts stays: account
+API keys, bots, apps. A verified e-mail address cannot be used again; one that the user never
+proved is free. On a terminal you are asked first.`,
 		Example: "  xenoauth user remove ada@example.org --yes",
 		Args:    arguments("EMAIL_OR_ID"),
 	}

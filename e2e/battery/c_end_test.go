@@ -87,7 +87,7 @@ var endings = map[string]struct {
 		}
 	}},
 	"password set": {end: func(s situation) {
-		s.must(s.r.Rules.SetPassword(context.Background(), rig.Operator, s.u.ID, "another horse battery"))
+		s.must(setPassword(s.r, s.u.ID))
 	}},
 	"user disabled": {end: func(s situation) {
 		s.must(s.r.Store.SetUserDisabled(context.Background(), rig.Operator, s.u.ID, true))

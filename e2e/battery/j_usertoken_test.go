@@ -317,7 +317,7 @@ func testUserFamilyEnds(t *testing.T, r *rig.Rig) {
 		"deleted": {func(u rig.User) error { return r.Store.DeleteUser(t.Context(), rig.Operator, u.ID) }, nil},
 		"left":    {func(u rig.User) error { return r.Store.RemoveMember(t.Context(), rig.Operator, u.Account.ID, u.ID) }, nil},
 		"password": {func(u rig.User) error {
-			return r.Rules.SetPassword(t.Context(), rig.Operator, u.ID, "another horse battery")
+			return setPassword(r, u.ID)
 		}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

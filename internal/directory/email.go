@@ -4,6 +4,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 const (
@@ -26,11 +28,12 @@ const (
 	errEmailDomain = sentence("The part after the @ is not the name of a domain, such as example.org.")
 )
 
-// NormalizeEmail returns the one spelling under which an address is stored and looked up: trimmed, in lower case.
-// Dots and plus signs stay: what they mean is the business of the address's own domain. The error is a sentence.
+// NormalizeEmail returns the one spelling under which an address is stored and looked up, so that one mailbox is one user:
+// trimmed, in lower case, in Unicode's form NFKC, its domain in ASCII (RFC 5890 A-labels). Dots and plus signs before the @
+// stay: what they mean is the business of the address's own domain. The error is a sentence.
 //
 // The part before the @ is ASCII, so that no two spellings of different people look alike; quoted forms and literal
-// addresses are refused. A domain may be in its own script or in punycode, which are not unified.
+// addresses are refused.
 func NormalizeEmail(s string) (string, error) {
 	s = strings.TrimSpace(s)
 	if s == "" {
@@ -39,17 +42,81 @@ func NormalizeEmail(s string) (string, error) {
 	if len(s) > maxEmail {
 		return "", errEmailLong
 	}
-	local, domain, found := strings.Cut(s, "@")
+	if !utf8.ValidString(s) {
+		return "", errEmailLocal
+	}
+	local, domain, found := strings.Cut(norm.NFKC.String(s), "@")
 	if !found || strings.Contains(domain, "@") {
 		return "", errEmailAt
 	}
 	if local == "" || len(local) > maxLocalPart || strings.Trim(local, ".") != local || !isLocalPart(local) {
 		return "", errEmailLocal
 	}
-	if !isDomain(domain) {
+	domain, ok := asciiDomain(domain)
+	if !ok {
 		return "", errEmailDomain
 	}
-	return strings.ToLower(local) + "@" + strings.ToLower(domain), nil
+	address := strings.ToLower(local) + "@" + domain
+	if len(address) > maxEmail {
+		return "", errEmailLong
+	}
+	return address, nil
+}
+
+// asciiDomain is a domain in lower case and ASCII; false: it is none.
+func asciiDomain(domain string) (string, bool) {
+	// The ideographic full stop separates labels too (UTS #46 §4).
+	domain = strings.ReplaceAll(domain, "\u3002", ".")
+	if !isDomain(domain) {
+		return "", false
+	}
+	labels := strings.Split(norm.NFKC.String(strings.ToLower(domain)), ".")
+	for i, label := range labels {
+		if decoded, ok := unicodeLabel(label); ok {
+			label = decoded
+		}
+		if !isASCII(label) {
+			label = acePrefix + encodePunycode(label)
+		}
+		if len(label) > maxLabel {
+			return "", false
+		}
+		labels[i] = label
+	}
+	return strings.Join(labels, "."), true
+}
+
+// unicodeLabel is an A-label in its own script, normalised; false: it is not the A-label of a label that a domain may have.
+func unicodeLabel(label string) (string, bool) {
+	encoded, found := strings.CutPrefix(label, acePrefix)
+	if !found {
+		return "", false
+	}
+	decoded, ok := decodePunycode(encoded)
+	if !ok || isASCII(decoded) || !isDomain(decoded) {
+		return "", false
+	}
+	return norm.NFKC.String(strings.ToLower(decoded)), true
+}
+
+func isASCII(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) < 0
+}
+
+// EmailSpellings are the spellings under which the user of a normalised address may be stored: that one first, then the
+// one with the domain in its own script, which older versions kept.
+func EmailSpellings(address string) []string {
+	local, domain, _ := strings.Cut(address, "@")
+	labels := strings.Split(domain, ".")
+	for i, label := range labels {
+		if decoded, ok := unicodeLabel(label); ok {
+			labels[i] = decoded
+		}
+	}
+	if older := local + "@" + strings.Join(labels, "."); older != address {
+		return []string{address, older}
+	}
+	return []string{address}
 }
 
 func isLocalPart(s string) bool {

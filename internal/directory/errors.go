@@ -82,12 +82,20 @@ func (e *SeveralAccountsError) Error() string {
 type EmailTakenError struct {
 	Email   string
 	Removed bool // whoever had it was removed; otherwise somebody has it
+	// Unverified is the user who has it and has not verified it; nil if there is none.
+	Unverified *store.User
 }
 
 // Error says it to the operator.
 func (e *EmailTakenError) Error() string {
 	if e.Removed {
 		return fmt.Sprintf("the e-mail address %s belonged to a user who was removed, and is never used again", e.Email)
+	}
+	if u := e.Unverified; u != nil {
+		return fmt.Sprintf("the e-mail address %[1]s is in use by user %[2]s, who signed up with it on %[3]s and has not proved to own it.\n"+
+			"If that is the same person, \"xenoauth user edit %[2]s --email-verified\" states so. If not, \"xenoauth user add %[1]s --take-over\"\n"+
+			"removes that user, with all that is theirs, and gives the address to the new one.",
+			e.Email, u.ID, u.CreatedAt.UTC().Format("2 January 2006"))
 	}
 	return fmt.Sprintf("the e-mail address %s is already in use", e.Email)
 }

@@ -23,6 +23,7 @@ type NewUser struct {
 	Name     string // "" as in SignUpForm
 	Password string
 	Operator bool // may use the operator's pages
+	TakeOver bool // a user who has the address and has not verified it is removed first, with all that is theirs
 }
 
 // SignUp makes a user and an account of which the user is the admin. It returns FieldErrors with all faults (an address
@@ -40,7 +41,7 @@ func (d *Directory) SignUp(ctx context.Context, by store.Actor, f SignUpForm) (s
 }
 
 // AddUser does what SignUp does, whether or not sign-up is open, and also returns the account. An address that is or was
-// taken is *EmailTakenError.
+// taken is *EmailTakenError. The address of a user whom the operator adds is verified, that of one who signs up is not.
 func (d *Directory) AddUser(ctx context.Context, by store.Actor, n NewUser) (store.User, store.Account, error) {
 	faults := FieldErrors{}
 	email, err := NormalizeEmail(n.Email)
@@ -66,14 +67,26 @@ func (d *Directory) AddUser(ctx context.Context, by store.Actor, n NewUser) (sto
 	if err := faults.orNil(); err != nil {
 		return store.User{}, store.Account{}, err
 	}
+	if !n.TakeOver {
+		if err := d.olderSpelling(ctx, email); err != nil {
+			return store.User{}, store.Account{}, err
+		}
+	}
 	phc, err := d.passwords.Hash(secret.WithAccount(ctx, email), n.Password)
 	if err != nil {
 		return store.User{}, store.Account{}, fmt.Errorf("hash the password of a new user: %w", err)
 	}
 	now := d.store.Now()
 	u := store.User{ID: secret.NewUserID(), Email: email, Name: name, Password: phc, Operator: n.Operator, CreatedAt: now, PasswordAt: now}
+	if by.Kind == store.ActorOperator {
+		u.EmailVerifiedAt = now
+	}
 	a := store.Account{ID: secret.NewPublicID("acc_"), Name: name, Plan: d.options.DefaultPlan, CreatedAt: now}
-	err = d.store.CreateUser(ctx, by, u, a)
+	if n.TakeOver {
+		err = d.takeOver(ctx, by, u, a)
+	} else {
+		err = d.store.CreateUser(ctx, by, u, a)
+	}
 	if errors.Is(err, store.ErrConflict) {
 		return store.User{}, store.Account{}, d.emailTaken(ctx, email)
 	}
@@ -83,13 +96,58 @@ func (d *Directory) AddUser(ctx context.Context, by store.Actor, n NewUser) (sto
 	return u, a, nil
 }
 
+// takeOver creates a user after removing the one who has the address without having verified it.
+func (d *Directory) takeOver(ctx context.Context, by store.Actor, u store.User, a store.Account) error {
+	held := u.Email
+	holder, err := d.userByEmail(ctx, u.Email)
+	if err == nil {
+		held = holder.Email
+	} else if !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("who has the e-mail address: %w", err)
+	}
+	if err == nil && (holder.Bot || !holder.EmailVerifiedAt.IsZero()) {
+		return store.ErrConflict
+	}
+	_, err = d.store.TakeOverEmail(ctx, by, held, u, a)
+	return err
+}
+
+// userByEmail finds the user of a normalised address, whichever version stored it.
+func (d *Directory) userByEmail(ctx context.Context, address string) (u store.User, err error) {
+	for _, spelling := range EmailSpellings(address) {
+		if u, err = d.store.UserByEmail(ctx, spelling); !errors.Is(err, store.ErrNotFound) {
+			return u, err
+		}
+	}
+	return u, err
+}
+
+// olderSpelling refuses an address that a user of an older version has in its other spelling, which no constraint of the
+// database can see.
+func (d *Directory) olderSpelling(ctx context.Context, address string) error {
+	for _, spelling := range EmailSpellings(address)[1:] {
+		_, err := d.store.UserByEmail(ctx, spelling)
+		if err == nil {
+			return d.emailTaken(ctx, address)
+		}
+		if !errors.Is(err, store.ErrNotFound) {
+			return fmt.Errorf("who has the e-mail address: %w", err)
+		}
+	}
+	return nil
+}
+
 // emailTaken says of an address that the store refused, whether somebody has it or had it.
 func (d *Directory) emailTaken(ctx context.Context, email string) error {
-	_, err := d.store.UserByEmail(ctx, email)
+	u, err := d.userByEmail(ctx, email)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("who has the e-mail address: %w", err)
 	}
-	return &EmailTakenError{Email: email, Removed: err != nil}
+	taken := &EmailTakenError{Email: email, Removed: err != nil}
+	if err == nil && !u.Bot && u.EmailVerifiedAt.IsZero() {
+		taken.Unverified = &u
+	}
+	return taken
 }
 
 // LogIn returns the enabled user whom the e-mail address and password open, or ErrCredentials. Whatever is wrong, the
@@ -102,7 +160,7 @@ func (d *Directory) LogIn(ctx context.Context, email, password string) (store.Us
 	// A malformed address is looked up all the same: skipping the look-up would answer sooner.
 	address, malformed := NormalizeEmail(email)
 	ctx = secret.WithAccount(ctx, address)
-	u, err := d.store.UserByEmail(ctx, address)
+	u, err := d.userByEmail(ctx, address)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return store.User{}, fmt.Errorf("log in: %w", err)
 	}
@@ -178,14 +236,6 @@ func (d *Directory) proves(ctx context.Context, u store.User, password string) (
 	return ok, err
 }
 
-// SetPassword replaces a password without proof of the old one: the operator's way. All sessions of the user end.
-func (d *Directory) SetPassword(ctx context.Context, by store.Actor, userID, next string) error {
-	if err := secret.CheckPassword(next); err != nil {
-		return FieldErrors{"password": err.Error()}
-	}
-	return d.setPassword(ctx, by, userID, next, nil)
-}
-
 func (d *Directory) setPassword(ctx context.Context, by store.Actor, userID, next string, keep []byte) error {
 	phc, err := d.passwords.Hash(ctx, next)
 	if err != nil {
@@ -239,7 +289,7 @@ func (d *Directory) ResolveUser(ctx context.Context, emailOrID string) (store.Us
 	if secret.ValidUserID(ref) {
 		u, err = d.store.UserByID(ctx, ref)
 	} else if email, malformed := NormalizeEmail(ref); malformed == nil {
-		u, err = d.store.UserByEmail(ctx, email)
+		u, err = d.userByEmail(ctx, email)
 	}
 	if errors.Is(err, store.ErrNotFound) {
 		return store.User{}, &NotFoundError{What: "user", Ref: ref}

@@ -222,8 +222,9 @@ func TestChangePassword(t *testing.T) {
 		if _, err := d.LogIn(ctx, u.Email, "a new password"); err != nil {
 			t.Errorf("the new password: %v", err)
 		}
-		wantFaults(t, d.SetPassword(ctx, operator, u.ID, "short"), "password")
-		if err := d.SetPassword(ctx, operator, secret.NewUserID(), password); !errors.Is(err, store.ErrNotFound) {
+		_, err := d.SetPassword(ctx, operator, u.ID, "short", store.PasswordReset{})
+		wantFaults(t, err, "password")
+		if _, err := d.SetPassword(ctx, operator, secret.NewUserID(), password, store.PasswordReset{}); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("unknown user: %v, want ErrNotFound", err)
 		}
 	})

@@ -19,7 +19,13 @@ func TestNormalizeEmail(t *testing.T) {
 		"  Ada.L@Example.ORG\n":        "ada.l@example.org",
 		"a+b_c%d@sub.example.org":      "a+b_c%d@sub.example.org",
 		"root@localhost":               "root@localhost",
-		"ada@Bücher.example":           "ada@bücher.example",
+		"ada@Bücher.example":           "ada@xn--bcher-kva.example",
+		"ada@bu\u0308cher.example":     "ada@xn--bcher-kva.example",
+		"ada@XN--Bcher-KVA.example":    "ada@xn--bcher-kva.example",
+		"ada@\u212Aexample.org":        "ada@kexample.org",
+		"\uff41da@exa\u2024mple.org":   "ada@exa.mple.org",
+		"ada@\u4f8b\u3002\u6d4b\u8bd5": "ada@xn--fsq.xn--0zwm56d",
+		"ada@xn--a.example":            "ada@xn--a.example", // no A-label
 		"ada@xn--bcher-kva.example":    "ada@xn--bcher-kva.example",
 		strings.Repeat("a", 64) + "@b": strings.Repeat("a", 64) + "@b",
 	}
@@ -35,7 +41,7 @@ func TestNormalizeEmail(t *testing.T) {
 		"", " ", "ada", "@example.org", "ada@", "a@b@c", "ada lovelace@example.org", "ada@exam ple.org", "ada@example..org",
 		"ada@-example.org", "ada@example.org.", ".ada@example.org", "ada.@example.org", `"a b"@example.org`, "ada@[127.0.0.1]",
 		"ada\x00@example.org", "ada@example.org\x00", "ada@exa\nmple.org", "ad\u00e4@example.org", "ad\u202ea@example.org",
-		"ada@ex\u200bample.org", "ada@\u212Aexample.org", "ada@exa\xffmple.org", "ada@exa\u2024mple.org",
+		"ada@ex\u200bample.org", "ada@exa\xffmple.org", "ada@" + strings.Repeat("b", 58) + "\u00fc.org",
 		strings.Repeat("a", 65) + "@b", "a@" + strings.Repeat("b", 64), "a@" + strings.Repeat("b.", 126) + "bb", "ada@exam_ple.org",
 	}
 	for _, in := range refused {

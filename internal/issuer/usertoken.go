@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"xenoauth/internal/scope"
@@ -144,10 +145,15 @@ type UserRefreshRequest struct {
 	Token  secret.Text
 	UserID string
 	Email  string
+	// Spellings are others of Email under which an older version may have stored it.
+	Spellings []string
 }
 
 func (r UserRefreshRequest) from(u store.User) bool {
-	return r.UserID == u.ID && r.Email == "" || r.Email == u.Email && r.UserID == "" && r.Email != ""
+	if r.Email == "" {
+		return r.UserID == u.ID
+	}
+	return r.UserID == "" && (r.Email == u.Email || slices.Contains(r.Spellings, u.Email))
 }
 
 // RefreshUserPair rotates a refresh token by the rules of RefreshAccessToken. The scope is the user's role today.

@@ -27,9 +27,10 @@ type me struct {
 
 // meUser has an empty e-mail address and name where the user approved the app on a page that did not name them.
 type meUser struct {
-	ID    string `json:"id"`
-	Email string `json:"email"`
-	Name  string `json:"name"`
+	ID            string `json:"id"`
+	Email         string `json:"email"`
+	EmailVerified bool   `json:"email_verified"`
+	Name          string `json:"name"`
 }
 
 type meAccount struct {
@@ -83,7 +84,7 @@ func newMe(id verify.Identity) me {
 	if id.User != nil {
 		m.User = &meUser{ID: id.User.ID}
 		if id.Profile || !id.OfApp() {
-			m.User.Email, m.User.Name = id.User.Email, id.User.Name
+			m.User.Email, m.User.Name, m.User.EmailVerified = id.User.Email, id.User.Name, !id.User.EmailVerifiedAt.IsZero()
 		}
 		if id.Bot {
 			m.Bot = &meBot{ID: id.User.ID, Name: id.User.Name}

@@ -63,7 +63,7 @@ func (h *Handler) CreateUserToken(w http.ResponseWriter, r *http.Request) error 
 	if err != nil { // nobody's, so that no refresh token is
 		address = body.Get(clientID)
 	}
-	return h.refresh(w, r, issuer.UserRefreshRequest{Token: secret.Text(body.Get(refreshToken)), Email: address})
+	return h.refresh(w, r, issuer.UserRefreshRequest{Token: secret.Text(body.Get(refreshToken)), Email: address, Spellings: directory.EmailSpellings(address)})
 }
 
 // logInProgram gives a pair to a proven person or bot. The form of the password decides which of the two is looked for,

@@ -113,7 +113,7 @@ func (s *Store) MembersByUser(ctx context.Context, userID string) (list []store.
 const joinAccount = `INSERT INTO members (account_id, user_id, role, joined_at)
 SELECT c.id, u.id, $3, $4
 FROM accounts c, users u
-WHERE c.id = $1 AND c.deleted_at IS NULL AND u.id = $2 AND u.deleted_at IS NULL AND u.bot = 0`
+WHERE c.id = $1 AND c.deleted_at IS NULL AND u.id = $2 AND u.deleted_at IS NULL AND u.bot = 0 AND u.email_verified_at IS NOT NULL`
 
 // AddMember implements store.Accounts.
 func (s *Store) AddMember(ctx context.Context, by store.Actor, accountID, userID string, role scope.Role) (err error) {
@@ -122,11 +122,27 @@ func (s *Store) AddMember(ctx context.Context, by store.Actor, accountID, userID
 		return err
 	}
 	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
-		if err := one(q.exec(ctx, joinAccount, accountID, userID, string(role), s.micros())); err != nil {
+		joined, err := q.exec(ctx, joinAccount, accountID, userID, string(role), s.micros())
+		if err != nil {
 			return err
+		}
+		if joined == 0 {
+			return whyNotJoined(ctx, q, userID)
 		}
 		return s.record(ctx, q, by, memberEvent(store.EventMemberAdded, accountID, userID, role))
 	})
+}
+
+// whyNotJoined tells a user whose address is not verified from one, or an account, that is not there.
+func whyNotJoined(ctx context.Context, q querier, userID string) error {
+	var u store.User
+	if err := q.row(ctx, selectUser, []any{userID}, toUser(&u)...); err != nil {
+		return err
+	}
+	if !u.Bot && u.EmailVerifiedAt.IsZero() {
+		return store.ErrUnverified
+	}
+	return store.ErrNotFound
 }
 
 // isPerson keeps bots as they were made: members of one account, with one role.

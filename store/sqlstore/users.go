@@ -9,12 +9,12 @@ import (
 )
 
 // userColumns are read by toUser; the table is u.
-const userColumns = `u.id, u.email, u.name, u.password, u.operator, u.created_at, u.password_at, u.disabled_at, u.bot`
+const userColumns = `u.id, u.email, u.name, u.password, u.operator, u.created_at, u.password_at, u.disabled_at, u.bot, u.email_verified_at`
 
 func toUser(u *store.User) []any {
 	return []any{
 		toText(&u.ID), toText(&u.Email), toText(&u.Name), toText(&u.Password), toBool(&u.Operator), toTime(&u.CreatedAt),
-		toTime(&u.PasswordAt), toTime(&u.DisabledAt), toBool(&u.Bot),
+		toTime(&u.PasswordAt), toTime(&u.DisabledAt), toBool(&u.Bot), toTime(&u.EmailVerifiedAt),
 	}
 }
 
@@ -23,25 +23,27 @@ func readUser(scan scanner) (u store.User, err error) {
 	return u, err
 }
 
-const insertUser = `INSERT INTO users (id, email, name, password, operator, created_at, password_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7)`
+const insertUser = `INSERT INTO users (id, email, name, password, operator, created_at, password_at, email_verified_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
 
 // CreateUser implements store.Users.
 func (s *Store) CreateUser(ctx context.Context, by store.Actor, u store.User, a store.Account) (err error) {
 	defer tried(&err, "create user %s", u.ID)
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
-		_, err := q.exec(ctx, insertUser, u.ID, u.Email, u.Name, u.Password, flag(u.Operator), at(u.CreatedAt), at(u.PasswordAt))
-		if err != nil {
-			return err
-		}
-		if _, err := q.exec(ctx, insertAccount, a.ID, a.Name, a.Plan, at(a.CreatedAt)); err != nil {
-			return err
-		}
-		if _, err := q.exec(ctx, insertMember, a.ID, u.ID, string(scope.RoleAdmin), at(u.CreatedAt)); err != nil {
-			return err
-		}
-		return s.record(ctx, q, by, store.Event{Kind: store.EventUserCreated, AccountID: a.ID, Subject: u.ID})
-	})
+	return s.db.transact(ctx, func(ctx context.Context, q querier) error { return s.createUser(ctx, q, by, u, a) })
+}
+
+func (s *Store) createUser(ctx context.Context, q querier, by store.Actor, u store.User, a store.Account) error {
+	_, err := q.exec(ctx, insertUser, u.ID, u.Email, u.Name, u.Password, flag(u.Operator), at(u.CreatedAt), at(u.PasswordAt), at(u.EmailVerifiedAt))
+	if err != nil {
+		return err
+	}
+	if _, err := q.exec(ctx, insertAccount, a.ID, a.Name, a.Plan, at(a.CreatedAt)); err != nil {
+		return err
+	}
+	if _, err := q.exec(ctx, insertMember, a.ID, u.ID, string(scope.RoleAdmin), at(u.CreatedAt)); err != nil {
+		return err
+	}
+	return s.record(ctx, q, by, store.Event{Kind: store.EventUserCreated, AccountID: a.ID, Subject: u.ID})
 }
 
 const selectUser = `SELECT ` + userColumns + ` FROM users u WHERE u.deleted_at IS NULL AND u.id = $1`
@@ -159,11 +161,14 @@ func (s *Store) SetUserDisabled(ctx context.Context, by store.Actor, id string, 
 }
 
 const (
-	markUserDeleted         = `UPDATE users SET deleted_at = $2 WHERE id = $1 AND deleted_at IS NULL`
+	markUserDeleted         = `UPDATE users SET deleted_at = $2, email = ` + freedEmail + ` WHERE id = $1 AND deleted_at IS NULL`
 	deleteMemberships       = `DELETE FROM members WHERE user_id = $1`
 	removeUserInstallations = `UPDATE installations SET removed_at = $2, updated_at = $2
 WHERE user_id = $1 AND user_id <> '' AND removed_at IS NULL`
 )
+
+// freedEmail is the address of a deleted user: one that was never verified is made free. No address has a space.
+const freedEmail = `CASE WHEN bot = 0 AND email_verified_at IS NULL THEN email || ' ' || id ELSE email END`
 
 // DeleteUser implements store.Users.
 func (s *Store) DeleteUser(ctx context.Context, by store.Actor, id string) (err error) {

@@ -42,7 +42,7 @@ func NewUser(t testing.TB, st store.Store) (store.User, store.Account) {
 	t.Helper()
 	now := st.Now()
 	id := secret.NewUserID()
-	u := store.User{ID: id, Email: id + "@example.org", Name: "User " + id, Password: "$argon2id$" + id, CreatedAt: now, PasswordAt: now}
+	u := store.User{ID: id, Email: id + "@example.org", Name: "User " + id, Password: "$argon2id$" + id, CreatedAt: now, PasswordAt: now, EmailVerifiedAt: now}
 	a := store.Account{ID: secret.NewPublicID("acc_"), Name: "Account of " + id, Plan: "standard", CreatedAt: now}
 	if err := st.CreateUser(t.Context(), system, u, a); err != nil {
 		t.Fatalf("create user: %v", err)

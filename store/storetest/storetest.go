@@ -32,6 +32,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"refreshes", testRefreshes},
 		{"user tokens", testUserTokens},
 		{"user tokens of a user", testUserFamilies},
+		{"users who are not verified", testUnverified},
 		{"signing keys", testSigningKeys},
 		{"credentials", testCredentials},
 		{"roots", testRoots},
