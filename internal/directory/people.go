@@ -61,7 +61,7 @@ func (d *Directory) AddUser(ctx context.Context, by store.Actor, n NewUser) (sto
 		}
 	}
 	faults.add("name", fault)
-	if err := secret.CheckPassword(n.Password); err != nil {
+	if err := secret.CheckNewPassword(n.Password, email, name); err != nil {
 		faults.add("password", err.Error())
 	}
 	if err := faults.orNil(); err != nil {
@@ -152,9 +152,10 @@ func (d *Directory) emailTaken(ctx context.Context, email string) error {
 
 // LogIn returns the enabled user whom the e-mail address and password open, or ErrCredentials. Whatever is wrong, the
 // same work is done, so that neither answer nor time tells which addresses exist (BATTERY.md L1). A password that can
-// be nobody's is refused before any work, as FieldErrors (L3). A hash of an older cost is replaced.
+// be nobody's is refused before any work, as FieldErrors (L3). A hash of an older cost, or of text that was not normalised,
+// is replaced.
 func (d *Directory) LogIn(ctx context.Context, email, password string) (store.User, error) {
-	if err := secret.CheckPassword(password); err != nil && !errors.Is(err, secret.ErrPasswordTooShort) {
+	if err := secret.CheckPassword(password); err != nil {
 		return store.User{}, FieldErrors{"password": err.Error()}
 	}
 	// A malformed address is looked up all the same: skipping the look-up would answer sooner.
@@ -188,8 +189,9 @@ func (d *Directory) LogIn(ctx context.Context, email, password string) (store.Us
 // rehash stores the proven password at today's cost. Somebody else having changed it meanwhile is no fault.
 func (d *Directory) rehash(ctx context.Context, u store.User, password string) error {
 	phc, err := d.passwords.Hash(ctx, password)
-	if errors.Is(err, secret.ErrPasswordTooShort) {
-		return nil // chosen before today's rule; it still opens the user
+	var refused *secret.PasswordError
+	if errors.As(err, &refused) {
+		return nil // chosen before today's rules; it still opens the user
 	}
 	if err != nil {
 		return err
@@ -205,7 +207,7 @@ func (d *Directory) rehash(ctx context.Context, u store.User, password string) e
 // All sessions of the user end but the one named keep (nil: none), and so do unredeemed codes.
 func (d *Directory) ChangePassword(ctx context.Context, by store.Actor, u store.User, current, next string, keep []byte) error {
 	faults := FieldErrors{}
-	if err := secret.CheckPassword(next); err != nil {
+	if err := secret.CheckNewPassword(next, u.Email, u.Name); err != nil {
 		faults.add("password", err.Error())
 	}
 	ctx = secret.WithAccount(ctx, u.Email)
@@ -229,7 +231,7 @@ func (d *Directory) ChangePassword(ctx context.Context, by store.Actor, u store.
 
 // proves says whether password opens u. What no password can be is simply wrong here.
 func (d *Directory) proves(ctx context.Context, u store.User, password string) (bool, error) {
-	if err := secret.CheckPassword(password); err != nil && !errors.Is(err, secret.ErrPasswordTooShort) {
+	if err := secret.CheckPassword(password); err != nil {
 		return false, nil
 	}
 	ok, _, err := d.passwords.Verify(ctx, u.Password, password)

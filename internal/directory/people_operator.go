@@ -12,7 +12,11 @@ import (
 // SetPassword replaces a password without proof of the old one: the operator's way. All log-ins of the user end; with
 // r.EndCredentials, and always where the address is not verified, all that store.EndedCredentials counts ends as well.
 func (d *Directory) SetPassword(ctx context.Context, by store.Actor, userID, next string, r store.PasswordReset) (store.EndedCredentials, error) {
-	if err := secret.CheckPassword(next); err != nil {
+	u, err := d.store.UserByID(ctx, userID)
+	if err != nil {
+		return store.EndedCredentials{}, fmt.Errorf("set password of user %s: %w", userID, err)
+	}
+	if err := secret.CheckNewPassword(next, u.Email, u.Name); err != nil {
 		return store.EndedCredentials{}, FieldErrors{"password": err.Error()}
 	}
 	phc, err := d.passwords.Hash(ctx, next)

@@ -6,53 +6,9 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"runtime"
-	"strings"
-	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
 )
-
-const (
-	minPasswordLen = 8
-	maxPasswordLen = 1024
-)
-
-// PasswordError is a password that may not be chosen. Message is a sentence for
-// the person who typed it; it never holds the password.
-type PasswordError struct{ Message string }
-
-// Error returns the sentence.
-func (e *PasswordError) Error() string { return e.Message }
-
-// What CheckPassword refuses.
-var (
-	ErrPasswordTooShort = &PasswordError{"The password is too short: use at least 8 characters."}
-	ErrPasswordTooLong  = &PasswordError{"The password is too long: use at most 1024 bytes."}
-	ErrPasswordNotText  = &PasswordError{"The password holds bytes that are not text in UTF-8."}
-	ErrPasswordNUL      = &PasswordError{"The password holds a NUL character, which cannot be used."}
-)
-
-// CheckPassword says whether p may be chosen as a password: 8 to 1024 bytes of
-// UTF-8 without NUL. Else it returns one of the *PasswordError above. Nothing
-// else is asked of it (NIST SP 800-63B-4 §3.1.1.2 advises against rules of
-// composition).
-//
-// The bytes count as sent. No Unicode normalisation is applied: a password that
-// is normalised here and not by the program that hashed it elsewhere would
-// never verify, and keyboards of one person rarely differ in their forms.
-func CheckPassword(p string) error {
-	switch {
-	case len(p) < minPasswordLen:
-		return ErrPasswordTooShort
-	case len(p) > maxPasswordLen:
-		return ErrPasswordTooLong
-	case !utf8.ValidString(p):
-		return ErrPasswordNotText
-	case strings.IndexByte(p, 0) >= 0:
-		return ErrPasswordNUL
-	}
-	return nil
-}
 
 // Params is what one argon2id computation costs.
 type Params struct {
@@ -108,26 +64,33 @@ func NewPasswords(concurrency int, options ...PasswordsOption) *Passwords {
 //
 //	$argon2id$v=19$m=19456,t=2,p=1$<salt>$<hash>
 //
-// It refuses what CheckPassword refuses with the same error. ErrQueueFull and
+// What is hashed is the password's normal form, so that one password is one
+// whichever keyboard typed it. It refuses what CheckPassword refuses, and
+// characters that have no such form, with a *PasswordError. ErrQueueFull and
 // ErrQueueTimeout: it was not computed.
 func (p *Passwords) Hash(ctx context.Context, password string) (string, error) {
 	if err := CheckPassword(password); err != nil {
 		return "", err
 	}
+	normal, ok := normalizePassword(password)
+	if !ok {
+		return "", refusedCharacter(password)
+	}
 	h := phc{params: p.params, salt: make([]byte, saltLen)}
 	rand.Read(h.salt) // never fails: the runtime ends the process instead
 	var err error
-	if h.key, err = p.derive(ctx, h, password, keyLen); err != nil {
+	if h.key, err = p.derive(ctx, h, normal, keyLen); err != nil {
 		return "", err
 	}
 	return h.String(), nil
 }
 
 // Verify says whether password is the one that stored was made of. rehash is
-// true when it is, but at another cost than today's: the caller then stores a
-// new Hash. An empty stored hash (a user without a password) costs as much and
-// never verifies. Errors are ErrPasswordHash for a stored string that cannot be
-// used, ErrQueueFull and ErrQueueTimeout; none says anything of the password.
+// true when it is, but at another cost than today's or not in its normal form,
+// as older versions hashed it: the caller then stores a new Hash. An empty
+// stored hash (a user without a password) costs as much and never verifies.
+// Errors are ErrPasswordHash for a stored string that cannot be used,
+// ErrQueueFull and ErrQueueTimeout; none says anything of the password.
 func (p *Passwords) Verify(ctx context.Context, stored, password string) (ok, rehash bool, err error) {
 	if stored == "" {
 		return false, false, p.VerifyDummy(ctx, password)
@@ -136,25 +99,43 @@ func (p *Passwords) Verify(ctx context.Context, stored, password string) (ok, re
 	if err != nil {
 		return false, false, err
 	}
-	key, err := p.derive(ctx, h, password, uint32(len(h.key)))
-	if err != nil {
-		return false, false, err
+	for i, form := range passwordForms(password) {
+		key, err := p.derive(ctx, h, form, uint32(len(h.key)))
+		if err != nil {
+			return false, false, err
+		}
+		if subtle.ConstantTimeCompare(key, h.key) == 1 {
+			weak := h.params != p.params || len(h.salt) < saltLen || len(h.key) < keyLen
+			return true, weak || i > 0, nil
+		}
 	}
-	if subtle.ConstantTimeCompare(key, h.key) != 1 {
-		return false, false, nil
+	return false, false, nil
+}
+
+// passwordForms are the texts of which the hash of a presented password may
+// have been made: its normal form, and as it was typed if that is another text.
+// Their number does not depend on whose password it is.
+func passwordForms(password string) []string {
+	normal, ok := normalizePassword(password)
+	switch {
+	case !ok:
+		return []string{password}
+	case normal == password:
+		return []string{normal}
 	}
-	weak := h.params != p.params || len(h.salt) < saltLen || len(h.key) < keyLen
-	return true, weak, nil
+	return []string{normal, password}
 }
 
 // VerifyDummy does the work of Verify for a user who does not exist, so that the
 // time of the answer does not tell. ErrQueueFull and ErrQueueTimeout.
 func (p *Passwords) VerifyDummy(ctx context.Context, password string) error {
-	key, err := p.derive(ctx, p.dummy, password, keyLen)
-	if err != nil {
-		return err
+	for _, form := range passwordForms(password) {
+		key, err := p.derive(ctx, p.dummy, form, keyLen)
+		if err != nil {
+			return err
+		}
+		_ = subtle.ConstantTimeCompare(key, p.dummy.key)
 	}
-	_ = subtle.ConstantTimeCompare(key, p.dummy.key)
 	return nil
 }
 

@@ -141,24 +141,40 @@ func TestPasswordsWaitForTheirTurn(t *testing.T) {
 	}
 }
 
-func TestCheckPassword(t *testing.T) {
+func TestCheckNewPassword(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		password string
 		want     error
 	}{
-		"eight":             {"12345678", nil},
-		"seven":             {"1234567", ErrPasswordTooShort},
-		"empty":             {"", ErrPasswordTooShort},
-		"1024":              {strings.Repeat("x", 1024), nil},
-		"1025":              {strings.Repeat("x", 1025), ErrPasswordTooLong},
-		"not UTF-8":         {"12345678\xff", ErrPasswordNotText},
-		"NUL":               {"1234\x005678", ErrPasswordNUL},
-		"eight bytes":       {"pä55wör", nil},
-		"other controls":    {"1234\t5678", nil},
-		"spaces at the end": {"  123456  ", nil},
+		"eight":                   {"tr0ub4do", nil},
+		"seven":                   {"tr0ub4d", ErrPasswordTooShort},
+		"empty":                   {"", ErrPasswordTooShort},
+		"1024":                    {strings.Repeat("long words ", 93) + "x", nil},
+		"1025":                    {strings.Repeat("x", 1025), ErrPasswordTooLong},
+		"not UTF-8":               {"tr0ub4do\xff", ErrPasswordNotText},
+		"NUL":                     {"tr0u\x00b4do", ErrPasswordNUL},
+		"eight, composed":         {"t\u00e4r\u00f6ub4d", nil},
+		"seven, decomposed":       {"ta\u0308o\u0308ub4d", ErrPasswordTooShort},
+		"spaces at the end":       {"  tr0ub  ", nil},
+		"spaces":                  {"        ", ErrPasswordSpaces},
+		"spaces of other scripts": {"\u3000\u3000\u2003\u2003\u00a0\u00a0\u00a0\u00a0", ErrPasswordSpaces},
+		"one character":           {"kkkkkkkkkk", ErrPasswordRepeated},
+		"three, again and again":  {"xy7xy7xy7x", ErrPasswordRepeated},
+		"counted":                 {"12345678", ErrPasswordRepeated},
+		"counted past nine":       {"1234567890", ErrPasswordRepeated},
+		"counted down":            {"zyxwvuts", ErrPasswordRepeated},
+		"common":                  {"qwertyuiop", ErrPasswordCommon},
+		"common, capital":         {"Password", ErrPasswordCommon},
+		"common and digits":       {"Welcome2026!", ErrPasswordCommon},
+		"common twice":            {"dragondragon", ErrPasswordCommon},
+		"words":                   {"correct horse", nil},
+		"a common word in words":  {"my dragon eats cheese", nil},
+		"e-mail address":          {"ada.lovelace@example.org", ErrPasswordPersonal},
+		"before the @":            {"Ada.Lovelace", ErrPasswordPersonal},
+		"name":                    {"Countess Ada", ErrPasswordPersonal},
 	} {
-		err := CheckPassword(tt.password)
+		err := CheckNewPassword(tt.password, "ada.lovelace@example.org", "Countess Ada")
 		if !errors.Is(err, tt.want) || (err == nil) != (tt.want == nil) {
 			t.Errorf("%s: %v, want %v", name, err, tt.want)
 		}
@@ -166,8 +182,45 @@ func TestCheckPassword(t *testing.T) {
 		if err != nil && (!errors.As(err, &fault) || !strings.HasSuffix(fault.Message, ".")) {
 			t.Errorf("%s: %v is not a *PasswordError with a sentence", name, err)
 		}
-		if _, hashErr := NewPasswords(1, quick).Hash(t.Context(), tt.password); !errors.Is(hashErr, tt.want) {
-			t.Errorf("%s: Hash gives %v, want %v", name, hashErr, tt.want)
+	}
+	for name, want := range map[string]string{
+		"tr0u\tb4do": "a control character (U+0009)", "tr0u\u200bb4do": "an invisible or unassigned character (U+200B)",
+	} {
+		if err := CheckNewPassword(name); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want that it names %s", name, err, want)
+		}
+		if _, err := NewPasswords(1, quick).Hash(t.Context(), name); err == nil {
+			t.Errorf("%q is hashed", name)
+		}
+	}
+}
+
+// TestPasswordForms: composed and decomposed, and spaces of other scripts, are one password. A hash that an older version
+// made of the text as it was typed still opens, and is to be made again.
+func TestPasswordForms(t *testing.T) {
+	t.Parallel()
+	pw := NewPasswords(1, quick)
+	const composed, decomposed = "p\u00e4ssw\u00f6rd no. 7", "pa\u0308sswo\u0308rd\u00a0no. 7"
+	for _, typed := range []string{composed, decomposed} {
+		stored, err := pw.Hash(t.Context(), typed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, presented := range []string{composed, decomposed} {
+			if ok, rehash, err := pw.Verify(t.Context(), stored, presented); !ok || rehash || err != nil {
+				t.Errorf("%q opens the hash of %q: %t, again %t, %v", presented, typed, ok, rehash, err)
+			}
+		}
+	}
+	for _, old := range []string{decomposed, "with a tab\there", "\ufb01rst and last"} {
+		h := phc{params: pw.params, salt: make([]byte, saltLen)}
+		h.key = argon2.IDKey([]byte(old), h.salt, h.params.Time, h.params.Memory, h.params.Threads, keyLen)
+		ok, rehash, err := pw.Verify(t.Context(), h.String(), old)
+		if !ok || err != nil || rehash != (old == decomposed) {
+			t.Errorf("the old hash of %q: %t, again %t, %v", old, ok, rehash, err)
+		}
+		if ok, _, err := pw.Verify(t.Context(), h.String(), old+"x"); ok || err != nil {
+			t.Errorf("another password opens the old hash of %q: %t, %v", old, ok, err)
 		}
 	}
 }

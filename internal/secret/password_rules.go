@@ -1,0 +1,166 @@
+package secret
+
+import (
+	_ "embed"
+	"fmt"
+	"strings"
+	"sync"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/secure/precis"
+)
+
+const (
+	minPasswordRunes = 8
+	maxPasswordLen   = 1024 // bytes, as sent
+	maxOrnament      = 6    // digits and signs around a common word
+)
+
+// PasswordError is a password that may not be used. Message is a sentence for
+// the person who typed it; it never holds the password.
+type PasswordError struct{ Message string }
+
+// Error returns the sentence.
+func (e *PasswordError) Error() string { return e.Message }
+
+// What CheckPassword and CheckNewPassword refuse.
+var (
+	ErrPasswordTooLong = &PasswordError{"The password is too long: use at most 1024 bytes."}
+	ErrPasswordNotText = &PasswordError{"The password holds bytes that are not text in UTF-8."}
+	ErrPasswordNUL     = &PasswordError{"The password holds a NUL character, which cannot be used."}
+
+	ErrPasswordTooShort  = &PasswordError{"The password is too short: use at least 8 characters."}
+	ErrPasswordSpaces    = &PasswordError{"The password is nothing but spaces."}
+	ErrPasswordRepeated  = &PasswordError{"The password repeats the same few characters or counts through them: choose one that is harder to guess, for example several words."}
+	ErrPasswordCommon    = &PasswordError{"This password is among the first that are guessed: choose another, for example several words."}
+	ErrPasswordPersonal  = &PasswordError{"The password is your e-mail address or name, which is guessed first: choose another."}
+	ErrPasswordCharacter = &PasswordError{"The password holds a character that cannot be used in one, such as a control character or an invisible one."}
+)
+
+// CheckPassword refuses what can be nobody's password, before any work: more
+// than 1024 bytes, text that is not UTF-8, NUL. It returns one of the
+// *PasswordError above.
+func CheckPassword(p string) error {
+	switch {
+	case len(p) > maxPasswordLen:
+		return ErrPasswordTooLong
+	case !utf8.ValidString(p):
+		return ErrPasswordNotText
+	case strings.IndexByte(p, 0) >= 0:
+		return ErrPasswordNUL
+	}
+	return nil
+}
+
+// CheckNewPassword says whether p may be chosen as a password by someone whose
+// e-mail address and name are personal: 8 characters at least, counted after
+// normalisation, of those that the PRECIS profile OpaqueString (RFC 8265 §4)
+// allows, and none of the first guesses. There are no rules of composition
+// (NIST SP 800-63B-4 §3.1.1.2 advises against them). A log-in asks for none of
+// this. The error is a *PasswordError.
+func CheckNewPassword(p string, personal ...string) error {
+	if err := CheckPassword(p); err != nil {
+		return err
+	}
+	normal, ok := normalizePassword(p)
+	if !ok && strings.TrimSpace(p) != "" {
+		return refusedCharacter(p)
+	}
+	lower := strings.ToLower(normal)
+	switch {
+	case utf8.RuneCountInString(normal) < minPasswordRunes:
+		return ErrPasswordTooShort
+	case strings.TrimSpace(normal) == "":
+		return ErrPasswordSpaces
+	case isPersonal(lower, personal):
+		return ErrPasswordPersonal
+	case isRepeated([]rune(lower)):
+		return ErrPasswordRepeated
+	case isCommon(lower):
+		return ErrPasswordCommon
+	}
+	return nil
+}
+
+// normalizePassword is p in the form that is hashed: spaces of other scripts
+// are ASCII spaces, and composed and decomposed letters are the same. False: p
+// has characters that no new password may have.
+func normalizePassword(p string) (string, bool) {
+	normal, err := precis.OpaqueString.String(p)
+	return normal, err == nil
+}
+
+// refusedCharacter names the first character that OpaqueString refuses.
+func refusedCharacter(p string) error {
+	for _, r := range p {
+		if _, ok := normalizePassword(string(r)); !ok {
+			what := "an invisible or unassigned character"
+			if unicode.IsControl(r) {
+				what = "a control character"
+			}
+			return &PasswordError{fmt.Sprintf("The password holds %s (U+%04X), which cannot be used.", what, r)}
+		}
+	}
+	return ErrPasswordCharacter
+}
+
+// isPersonal compares with the whole address, the part before the @, and names.
+func isPersonal(lower string, personal []string) bool {
+	for _, word := range personal {
+		word = strings.ToLower(word)
+		local, _, _ := strings.Cut(word, "@")
+		if word != "" && (lower == word || lower == local) {
+			return true
+		}
+	}
+	return false
+}
+
+// isRepeated reports a password that repeats up to three characters, or whose
+// characters follow each other up or down: 12345678, abcabcabc, zyxwvuts.
+func isRepeated(p []rune) bool {
+	for unit := 1; unit <= 3; unit++ {
+		same := true
+		for i := unit; i < len(p) && same; i++ {
+			same = p[i] == p[i-unit]
+		}
+		if same {
+			return true
+		}
+	}
+	up, down := true, true
+	for i := 1; i < len(p); i++ {
+		// After 9 comes 0, as in 1234567890.
+		up = up && (p[i] == p[i-1]+1 || p[i-1] == '9' && p[i] == '0')
+		down = down && (p[i] == p[i-1]-1 || p[i-1] == '0' && p[i] == '9')
+	}
+	return up || down
+}
+
+//go:embed common.txt
+var commonText string
+
+// common is the set of words in common.txt.
+var common = sync.OnceValue(func() map[string]bool {
+	words := map[string]bool{}
+	for word := range strings.FieldsSeq(commonText) {
+		words[word] = true
+	}
+	return words
+})
+
+// isCommon reports a word of the list, twice at most, with up to six digits or
+// signs at either end: password1!, 1qaz2wsx, welcomewelcome.
+func isCommon(lower string) bool {
+	ornament := func(r rune) bool { return !unicode.IsLetter(r) }
+	bare := strings.TrimFunc(lower, ornament)
+	word := bare
+	if half := len(bare) / 2; len(bare)%2 == 0 && bare[:half] == bare[half:] {
+		word = bare[:half]
+	}
+	words := common()
+	before := strings.Index(lower, bare)
+	after := len(lower) - before - len(bare)
+	return words[lower] || before <= maxOrnament && after <= maxOrnament && (words[bare] || words[word])
+}
