@@ -10,9 +10,9 @@ import (
 
 	"xenoauth/e2e/rig"
 	"xenoauth/internal/secret"
-	"xenoauth/store"
 	"xenoauth/server"
 	"xenoauth/server/web"
+	"xenoauth/store"
 )
 
 // TestUserTokensOfBots: a bot gets its first pair with its e-mail address and its API secret, and lives by the rules of

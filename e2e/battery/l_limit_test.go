@@ -129,15 +129,16 @@ func guessAtOnce(t *testing.T, r *rig.Rig) {
 
 // guessSpellings: each way to write the address either opens the account, and counts for it, or opens nothing.
 func guessSpellings(t *testing.T, r *rig.Rig) {
-	same := []string{"URSULA@USERS.TEST", "Ursula@users.test", " ursula@users.test", "ursula@users.test\t", "ursula@Users.Test"}
+	same := []string{"URSULA@USERS.TEST", "Ursula@users.test", " ursula@users.test", "ursula@users.test\t", "ursula@Users.Test",
+		"ur\u017fula@users.test", "\uff55rsula@users.test", "ursula@u\u017fers.test", "ursula@\uff55sers.test", "ursula@users\u3002test"}
 	wantLookedAt(t, tries(t, r, accountFailures+20, func(i int) string { return same[i%len(same)] }, strange), accountFailures, accountFailures+20)
 	for _, spelling := range same {
 		wantLogInStatus(t, logIn(r.Browser(), spelling, rig.Password, strange(3000)), http.StatusTooManyRequests)
 	}
 	r.Exec(`DELETE FROM failures`)
 	for i, other := range []string{
-		"u.rsula@users.test", "ursula.@users.test", "ursula+x@users.test", "ursulа@users.test", "urſula@users.test", "ｕrsula@users.test", "u\u200brsula@users.test",
-		"ursula@users.test.", "ursula@uſers.test", "ursula@ｕsers.test", "ursula@users。test", "ursula@us\u00aders.test", `"ursula"@users.test`, "ursula@users.test\u00a0x",
+		"u.rsula@users.test", "ursula.@users.test", "ursula+x@users.test", "ursulа@users.test", "u\u200brsula@users.test",
+		"ursula@users.test.", "ursula@us\u00aders.test", `"ursula"@users.test`, "ursula@users.test\u00a0x",
 		"ursula@users.test,x@evil.test", "ursula@@users.test", "ursula%40users.test",
 	} {
 		if a := logIn(r.Browser(), other, rig.Password, strange(4000+i)); a.Status != http.StatusUnprocessableEntity {

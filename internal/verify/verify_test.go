@@ -36,7 +36,7 @@ func newFixture(t *testing.T) *fixture {
 	f := &fixture{Verifier: verify.New(st, secret.Format{}, scope.Default()), t: t, store: st}
 	t.Cleanup(func() { f.must(f.Close(context.Background())) })
 	now := st.Now()
-	f.user = store.User{ID: secret.NewUserID(), Email: "ursula@users.test", Name: "Ursula", CreatedAt: now}
+	f.user = store.User{ID: secret.NewUserID(), Email: "ursula@users.test", Name: "Ursula", CreatedAt: now, EmailVerifiedAt: now}
 	account := store.Account{ID: secret.NewPublicID("acc_"), Name: "Ursula", Plan: "standard", CreatedAt: now}
 	f.must(st.CreateUser(t.Context(), operator, f.user, account))
 	f.app, f.secret = f.addApp(account.ID, true)

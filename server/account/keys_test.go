@@ -119,6 +119,7 @@ func TestKeysAndBotsOfOthers(t *testing.T) {
 	b, eve := s.signedUp("ada@example.org"), s.signedUp("eve@example.org")
 	_, account := s.member("ada@example.org")
 	mallory, _ := s.member("eve@example.org")
+	dbtest.Exec(t, s.st, `UPDATE users SET email_verified_at = created_at`)
 	if err := s.st.AddMember(t.Context(), operator, account, mallory.ID, scope.RoleBot); err != nil {
 		t.Fatal(err)
 	}
@@ -165,6 +166,7 @@ func TestSeveralAccounts(t *testing.T) {
 	s.signedUp("bob@example.org")
 	ada, mine := s.member("ada@example.org")
 	_, other := s.member("bob@example.org")
+	dbtest.Exec(t, s.st, `UPDATE users SET email_verified_at = created_at`)
 	if err := s.st.AddMember(t.Context(), operator, other, ada.ID, scope.RoleAdmin); err != nil {
 		t.Fatal(err)
 	}

@@ -365,6 +365,7 @@ func TestOnlyAdminsRegisterAndChooseTheAccount(t *testing.T) {
 		return members[0]
 	}
 	ada, eve := membership("ada@example.org"), membership("eve@example.org")
+	dbtest.Exec(t, st, `UPDATE users SET email_verified_at = created_at`)
 	if err := st.AddMember(ctx, by, eve.AccountID, ada.UserID, scope.RoleAdmin); err != nil {
 		t.Fatal(err)
 	}
