@@ -46,7 +46,7 @@ var owners = map[string][]string{
 	"github.com/spf13":            {"cmd/xenoauth"},
 	"github.com/prometheus":       {"server"},
 	"golang.org/x/crypto":         {"internal/secret"},
-	"golang.org/x/text":           {"internal/confusable"},
+	"golang.org/x/text":           {"internal/confusable", "internal/directory", "internal/secret"},
 	"github.com/google/uuid":      {"internal/secret"},
 	"database/sql":                {"store/sqlstore", "migrations"},
 	"github.com/chromedp":         {},
