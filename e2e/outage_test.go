@@ -114,7 +114,7 @@ func (s *scene) asksAlways() []ask {
 		{"log-in page", true, http.StatusOK, func() rig.Answer { return r.Browser().Get("/login") }},
 		{"sign-up page", true, http.StatusOK, func() rig.Answer { return r.Browser().Get("/signup") }},
 		{"rename", true, http.StatusSeeOther, func() rig.Answer { return b.Post("/account", url.Values{"name": {"Ursula"}}) }},
-		{"create an app", true, http.StatusOK, func() rig.Answer { return b.Post("/developer/apps", newApp) }},
+		{"create an app", true, http.StatusSeeOther, func() rig.Answer { return b.Post("/developer/apps", newApp) }},
 		get("/account"), get("/account/apps"), get("/account/security"), get("/logout"),
 		get("/account/keys"), get("/account/keys/new"), get("/account/bots"), get("/account/bots/new"),
 		get("/developer/apps"), get("/developer/apps/new"), get(app), get(app + "/edit"), get(app + "/delete"),
@@ -128,10 +128,10 @@ func (s *scene) programsOnce() []ask {
 	return []ask{
 		{"refresh a user token by GET", false, http.StatusOK, func() rig.Answer { return r.RefreshByGet(first.Token, first.Refresh) }},
 		{"refresh a user token by POST", false, http.StatusOK, func() rig.Answer { return r.RefreshByPost(second.Refresh, r.U.Email) }},
-		{"create a key", true, http.StatusOK, func() rig.Answer {
+		{"create a key", true, http.StatusSeeOther, func() rig.Answer {
 			return b.Post("/account/keys", url.Values{"name": {"New"}, "kind": {"token"}, "scopes": {"agent"}})
 		}},
-		{"create a bot", true, http.StatusOK, func() rig.Answer { return b.Post("/account/bots", url.Values{"name": {"New"}}) }},
+		{"create a bot", true, http.StatusSeeOther, func() rig.Answer { return b.Post("/account/bots", url.Values{"name": {"New"}}) }},
 	}
 }
 

@@ -75,6 +75,7 @@ func (s *Server) routes(h rooms) http.Handler {
 	private("POST /account/security/programs/{program}/end", h.account.EndProgram)
 
 	private("GET /account/keys", h.account.ListKeys)
+	private("GET /account/created/{form}", h.account.ShowCreated)
 	private("GET /account/keys/new", h.account.ShowNewKey)
 	private("POST /account/keys", h.account.CreateKey)
 	private("GET /account/keys/{key}/rotate", h.account.ShowRotateKey)
@@ -96,6 +97,7 @@ func (s *Server) routes(h rooms) http.Handler {
 
 	// Developers.
 	private("GET /developer/apps", h.portal.ListApps)
+	private("GET /developer/created/{form}", h.portal.ShowCreated)
 	private("GET /developer/apps/new", h.portal.ShowNewApp)
 	private("POST /developer/apps", h.portal.CreateApp)
 	private("GET /developer/apps/{id}", h.portal.ShowApp)

@@ -23,6 +23,9 @@ type PageValues interface {
 	KeepPageValue(ctx context.Context, v PageValue) error
 	// PageValueByID returns an unexpired value, else ErrNotFound.
 	PageValueByID(ctx context.Context, id []byte) (PageValue, error)
-	// TakePageValue removes an unexpired value and returns it, else ErrNotFound. Of any number of concurrent calls one succeeds.
-	TakePageValue(ctx context.Context, id []byte) (PageValue, error)
+	// TakePageValue takes an unexpired sealed value that was not taken, else ErrNotFound. Of any number of concurrent calls one
+	// succeeds. It expires at until, if not sooner.
+	TakePageValue(ctx context.Context, id []byte, until time.Time) (PageValue, error)
+	// ReturnPageValue lets a value be taken again that has not expired. No such value is no error.
+	ReturnPageValue(ctx context.Context, id []byte) error
 }

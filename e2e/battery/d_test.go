@@ -204,21 +204,21 @@ func TestBattery_D9(t *testing.T) {
 			return found[0]
 		}
 		form := url.Values{"name": {"Delta"}, "redirect_uris": {rig.CB}, "scopes": {"faqs"}, "type": {"confidential"}}
-		first := wantShown(b.Post("/developer/apps", form))
-		twin := wantShown(b.Post("/developer/apps", form)) // a reload is another app
+		first := wantShown(b.Make("/developer/apps", form))
+		twin := wantShown(b.Make("/developer/apps", form)) // without the form's own value, as a program sends it: another app
 		ids := r.Strings(`SELECT id FROM apps WHERE name = 'Delta' ORDER BY created_at, id`)
 		app := rig.App{ID: ids[0], Secret: first, URI: rig.CB}
 		if len(ids) != 2 {
 			t.Fatalf("%d apps", len(ids))
 		}
-		second := wantShown(b.Post("/developer/apps/"+app.ID+"/secrets", url.Values{"keep": {"forever"}}))
-		b.Post("/developer/apps/"+app.ID+"/secrets", url.Values{"keep": {"forever"}}).WantPage(t, http.StatusConflict)
+		second := wantShown(b.Make("/developer/apps/"+app.ID+"/secrets", url.Values{"keep": {"forever"}}))
+		b.Make("/developer/apps/"+app.ID+"/secrets", url.Values{"keep": {"forever"}}).WantPage(t, http.StatusConflict)
 		for _, s := range []string{first, second} {
 			r.Token(rig.App{ID: app.ID, Secret: s}, "grant_type", "client_credentials").WantToken(t)
 		}
 		r.Token(rig.App{ID: ids[1], Secret: twin}, "grant_type", "client_credentials").WantToken(t)
-		third := wantShown(b.Post("/developer/apps/"+app.ID+"/secrets", url.Values{"keep": {"now"}}))
-		public := b.Post("/developer/apps", url.Values{"name": {"Public"}, "redirect_uris": {rig.CB}, "scopes": {"faqs"}, "type": {"public"}})
+		third := wantShown(b.Make("/developer/apps/"+app.ID+"/secrets", url.Values{"keep": {"now"}}))
+		public := b.Make("/developer/apps", url.Values{"name": {"Public"}, "redirect_uris": {rig.CB}, "scopes": {"faqs"}, "type": {"public"}})
 		if found := credentials(public.Body, secret.Client); public.Status != http.StatusOK || len(found) != 0 {
 			t.Errorf("a public app has a secret: %d", public.Status)
 		}

@@ -13,20 +13,20 @@ import (
 // for integration tokens, used as tokens; user tokens made and refreshed; all of them shown to a gateway and to an API.
 func (s *story) platform(b *rig.Browser, email, password string) {
 	r := s.r
-	account := s.keep("account API key", credentials(s.want(http.StatusOK, b.Post("/account/keys", url.Values{"name": {"Export"}, "kind": {"account"}})).Body, secret.APIKey)[0])
-	page := s.want(http.StatusOK, b.Post("/account/keys", url.Values{"name": {"Desk"}, "kind": {"token"}, "scopes": {"agent", "admin"}}))
+	account := s.keep("account API key", credentials(s.want(http.StatusOK, b.Make("/account/keys", url.Values{"name": {"Export"}, "kind": {"account"}})).Body, secret.APIKey)[0])
+	page := s.want(http.StatusOK, b.Make("/account/keys", url.Values{"name": {"Desk"}, "kind": {"token"}, "scopes": {"agent", "admin"}}))
 	old := s.keep("API key", credentials(page.Body, secret.APIKey)[0])
 	id := r.Strings(`SELECT id FROM api_keys WHERE name = $1`, "Desk")[0]
-	key := s.keep("second API key", credentials(s.want(http.StatusOK, b.Post("/account/keys/"+id+"/rotate", url.Values{"keep": {"1h"}})).Body, secret.APIKey)[0])
-	s.want(http.StatusConflict, b.Post("/account/keys/"+id+"/rotate", url.Values{"keep": {"1h"}}))
-	s.want(http.StatusBadRequest, b.Post("/account/keys/"+id+"/rotate", url.Values{"keep": {old}}))
+	key := s.keep("second API key", credentials(s.want(http.StatusOK, b.Make("/account/keys/"+id+"/rotate", url.Values{"keep": {"1h"}})).Body, secret.APIKey)[0])
+	s.want(http.StatusConflict, b.Make("/account/keys/"+id+"/rotate", url.Values{"keep": {"1h"}}))
+	s.want(http.StatusBadRequest, b.Make("/account/keys/"+id+"/rotate", url.Values{"keep": {old}}))
 	s.see(b.Get("/account/keys/" + old + "/rotate"))
 
-	page = s.want(http.StatusOK, b.Post("/account/bots", url.Values{"name": {"Robbie"}}))
+	page = s.want(http.StatusOK, b.Make("/account/bots", url.Values{"name": {"Robbie"}}))
 	bot := rig.Bot{Secret: s.keep("bot secret", credentials(page.Body, secret.Bot)[0])}
 	bot.ID, bot.APIKey = r.Strings(`SELECT id FROM bots`)[0], r.Strings(`SELECT api_key FROM bots`)[0]
 	bot.Email = r.Strings(`SELECT email FROM users WHERE id = $1`, bot.ID)[0]
-	bot.Secret = s.keep("second bot secret", credentials(s.want(http.StatusOK, b.Post("/account/bots/"+bot.ID+"/rotate", url.Values{"keep": {"now"}})).Body, secret.Bot)[0])
+	bot.Secret = s.keep("second bot secret", credentials(s.want(http.StatusOK, b.Make("/account/bots/"+bot.ID+"/rotate", url.Values{"keep": {"now"}})).Body, secret.Bot)[0])
 
 	tokens := []string{old, key}
 	for _, body := range []string{rig.Keys(rig.Key{Text: account}), rig.Keys(rig.Key{Text: account}, bot)} {

@@ -138,7 +138,7 @@ func (s *story) developer(b *rig.Browser) []rig.App {
 		for field, values := range more {
 			form[field] = values
 		}
-		page := s.want(http.StatusOK, b.Post("/developer/apps", form))
+		page := s.want(http.StatusOK, b.Make("/developer/apps", form))
 		app := rig.App{ID: s.r.Strings(`SELECT id FROM apps WHERE name = $1`, name)[0], URI: rig.CB}
 		if name != "Public" {
 			path := "/developer/apps/" + app.ID + "/secrets"

@@ -199,12 +199,12 @@ func j7Others(t *testing.T, r *rig.Rig) {
 	must(t, r.Store.AddMember(t.Context(), rig.Operator, r.U.Account.ID, admin.ID, "admin"))
 	b := r.LoggedIn(admin)
 	key, bots, account := r.AddKey(r.U.Account.ID, r.U.ID, "agent"), r.AddKey(r.U.Account.ID, bot.ID, "bot"), r.AddKey(r.U.Account.ID, "")
-	made := b.Post("/account/keys", rig.Pairs("name", "Name", "kind", "token", "scopes", "agent", "account", r.U.Account.ID, "user", r.U.ID))
+	made := b.Make("/account/keys", rig.Pairs("name", "Name", "kind", "token", "scopes", "agent", "account", r.U.Account.ID, "user", r.U.ID))
 	if made.Status != http.StatusUnprocessableEntity || len(credentials(made.Body, secret.APIKey)) > 0 {
 		t.Errorf("a key for another person: %d", made.Status)
 	}
 	path := "/account/keys/" + key.ID
-	for says, a := range map[string]rig.Answer{"asked": b.Get(path + "/rotate"), "rotated": b.Post(path+"/rotate", rig.Pairs("keep", "24h"))} {
+	for says, a := range map[string]rig.Answer{"asked": b.Get(path + "/rotate"), "rotated": b.Make(path+"/rotate", rig.Pairs("keep", "24h"))} {
 		if a.Status != http.StatusForbidden || len(credentials(a.Body, secret.APIKey)) > 0 || !strings.Contains(a.Body, r.U.Email) {
 			t.Errorf("another person's key, %s: %d: %.1500s", says, a.Status, a.Body)
 		}
@@ -214,7 +214,7 @@ func j7Others(t *testing.T, r *rig.Rig) {
 		t.Error("the list offers to rotate another person's key, or not to rotate a bot's, or not to revoke")
 	}
 	for _, own := range []rig.Key{bots, account} {
-		if a := b.Post("/account/keys/"+own.ID+"/rotate", rig.Pairs("keep", "now")); a.Status != http.StatusOK || len(credentials(a.Body, secret.APIKey)) != 1 {
+		if a := b.Make("/account/keys/"+own.ID+"/rotate", rig.Pairs("keep", "now")); a.Status != http.StatusOK || len(credentials(a.Body, secret.APIKey)) != 1 {
 			t.Errorf("a key of the account or its bot: %d", a.Status)
 		}
 	}
@@ -227,7 +227,7 @@ func j7Others(t *testing.T, r *rig.Rig) {
 func j7Made(t *testing.T, r *rig.Rig) {
 	b := r.LoggedIn(r.U)
 	b.Get("/account/keys").WantPage(t, http.StatusOK)
-	made := b.Post("/account/keys", rig.Pairs("name", "Export", "kind", "token", "scopes", "agent", "scopes", "admin"))
+	made := b.Make("/account/keys", rig.Pairs("name", "Export", "kind", "token", "scopes", "agent", "scopes", "admin"))
 	made.WantPage(t, http.StatusOK)
 	text := regexp.MustCompile(`value="(xnok_[^"]+)"`).FindStringSubmatch(made.Body)
 	if text == nil || !keyShape.MatchString(text[1]) {
@@ -250,7 +250,7 @@ func j7Made(t *testing.T, r *rig.Rig) {
 	if string(row.Secret.Hash) != string(hash[:]) {
 		t.Error("what is kept of the key is not its SHA-256")
 	}
-	if a := b.Post("/account/keys", rig.Pairs("name", "None", "kind", "token")); a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, "at least one scope") {
+	if a := b.Make("/account/keys", rig.Pairs("name", "None", "kind", "token")); a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, "at least one scope") {
 		t.Errorf("an empty list of scopes: %d", a.Status)
 	}
 	for says, c := range map[string]struct {
@@ -262,7 +262,7 @@ func j7Made(t *testing.T, r *rig.Rig) {
 		"no kind":                         {rig.Pairs("name", "Mixed", "scopes", "guest"), http.StatusBadRequest},
 		"an unknown kind":                 {rig.Pairs("name", "Mixed", "kind", "Token"), http.StatusBadRequest},
 	} {
-		if a := b.Post("/account/keys", c.form); a.Status != c.status || len(credentials(a.Body, secret.APIKey)) > 0 {
+		if a := b.Make("/account/keys", c.form); a.Status != c.status || len(credentials(a.Body, secret.APIKey)) > 0 {
 			t.Errorf("%s: %d, want %d", says, a.Status, c.status)
 		}
 	}
@@ -281,7 +281,7 @@ func j7Made(t *testing.T, r *rig.Rig) {
 	if n := unasked.questions.Load(); n != 1 {
 		t.Errorf("the key itself was looked up %d times, want 1", n)
 	}
-	rotated := b.Post("/account/keys/"+id+"/rotate", rig.Pairs("keep", "now"))
+	rotated := b.Make("/account/keys/"+id+"/rotate", rig.Pairs("keep", "now"))
 	rotated.WantPage(t, http.StatusOK)
 	r.WantLive(key, false)
 	next := regexp.MustCompile(`value="(xnok_[^"]+)"`).FindStringSubmatch(rotated.Body)[1]

@@ -14,14 +14,18 @@ import (
 
 // TestBattery_N12: what a page does happens once, and only when its user means it. The same answer of a consent page again,
 // one after the other and 50 at once, is the same redirect with the same code, one installation and one code in the
-// database; a code that was redeemed is not sent again, and another second answer decides nothing. A registered app, a
-// secret, a key, a bot and a user are made once by a form that is sent twice or 20 times at once, and all of its answers
-// lead to the same page, which shows the secret once and never in the answer to the form itself; sent again with other
-// values it is another form. Enter has no button to press on the consent page, and the page brings the guard that
-// refuses an Allow within 500 ms of getting the focus (TestConsentGuard runs it in Chromium).
+// database; a code that was redeemed is not sent again, and another second answer decides nothing. An app, a secret, a
+// key, a bot and a user are made once by a form that is sent twice or 20 times at once, and all its answers lead to the
+// same page, which shows the secret once, to that session alone; the answer to the form never does. Sent with other
+// values it is another form. What was removed, revoked or deleted is not "not found" when that is asked for again. Enter
+// has no button to press on the consent page, and the page brings the guard that takes no Allow within 500 ms of getting
+// the focus (TestConsentGuard runs it in Chromium).
 func TestBattery_N12(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		t.Run("answers", func(t *testing.T) { answeredTwice(t, r.With(t)) })
+		t.Run("forms", func(t *testing.T) { madeOnce(t, r.With(t)) })
+		t.Run("sign-up", func(t *testing.T) { signedUpOnce(t, r.With(t)) })
+		t.Run("endings", func(t *testing.T) { endedTwice(t, r.With(t)) })
 		t.Run("no default button", func(t *testing.T) {
 			page := r.LoggedIn(r.U).With(t).Get(address(request(r.B, "prompt", "consent")))
 			_, form, _ := strings.Cut(page.Body, `action="/oauth/consent">`)

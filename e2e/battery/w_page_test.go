@@ -42,6 +42,9 @@ func walk(t *testing.T, r *rig.Rig, in, out *rig.Browser) {
 	}
 	loggedOut := map[string]bool{"/login": true, "/signup": true}
 	for _, path := range mounted(t, http.MethodGet) {
+		if strings.Contains(path, "/created/") {
+			continue // shown once, after a form: among the answers
+		}
 		t.Run("GET "+path, func(t *testing.T) {
 			b := in
 			if loggedOut[path] {
@@ -66,20 +69,20 @@ func answers(r *rig.Rig, in, out *rig.Browser) map[string]rig.Answer {
 	app := "/developer/apps/" + r.A.ID
 	return map[string]rig.Answer{
 		"200 front page, logged out":   out.Get("/"),
-		"200 new secret":               in.Post(app+"/secrets", url.Values{}),
-		"200 new app":                  in.Post("/developer/apps", url.Values{"name": {"Made"}, "redirect_uris": {rig.CB}, "scopes": {"contacts"}, "account": {r.U.Account.ID}}),
-		"200 another row":              in.Post("/developer/apps", url.Values{"add_row": {"1"}}),
-		"422 new app":                  in.Post("/developer/apps", url.Values{"name": {""}, "account": {r.U.Account.ID}}),
+		"200 new secret":               in.Make(app+"/secrets", url.Values{}),
+		"200 new app":                  in.Make("/developer/apps", url.Values{"name": {"Made"}, "redirect_uris": {rig.CB}, "scopes": {"contacts"}, "account": {r.U.Account.ID}}),
+		"200 another row":              in.Make("/developer/apps", url.Values{"add_row": {"1"}}),
+		"422 new app":                  in.Make("/developer/apps", url.Values{"name": {""}, "account": {r.U.Account.ID}}),
 		"422 edited app":               in.Post(app+"/edit", url.Values{"name": {""}, "version": {"1"}}),
 		"409 edited app":               in.Post(app+"/edit", url.Values{"name": {"A"}, "redirect_uris": {rig.CB}, "scopes": {"contacts"}, "version": {"7"}}),
-		"409 third secret":             in.Post(app+"/secrets", url.Values{}),
+		"409 third secret":             in.Make(app+"/secrets", url.Values{}),
 		"422 deletion":                 in.Post(app+"/delete", url.Values{"confirm": {"no"}}),
-		"200 new key":                  in.Post("/account/keys", url.Values{"name": {"Export"}, "kind": {"account"}}),
-		"422 new key":                  in.Post("/account/keys", url.Values{"kind": {"token"}}),
-		"200 rotated key":              in.Post("/account/keys/"+r.AddKey(r.U.Account.ID, "").ID+"/rotate", url.Values{"keep": {"now"}}),
-		"200 new bot":                  in.Post("/account/bots", url.Values{"name": {"Bot"}}),
-		"422 new bot":                  in.Post("/account/bots", url.Values{"name": {""}}),
-		"200 rotated bot":              in.Post("/account/bots/"+r.AddBot(r.U.Account.ID, "Bot").ID+"/rotate", url.Values{"keep": {"now"}}),
+		"200 new key":                  in.Make("/account/keys", url.Values{"name": {"Export"}, "kind": {"account"}}),
+		"422 new key":                  in.Make("/account/keys", url.Values{"kind": {"token"}}),
+		"200 rotated key":              in.Make("/account/keys/"+r.AddKey(r.U.Account.ID, "").ID+"/rotate", url.Values{"keep": {"now"}}),
+		"200 new bot":                  in.Make("/account/bots", url.Values{"name": {"Bot"}}),
+		"422 new bot":                  in.Make("/account/bots", url.Values{"name": {""}}),
+		"200 rotated bot":              in.Make("/account/bots/"+r.AddBot(r.U.Account.ID, "Bot").ID+"/rotate", url.Values{"keep": {"now"}}),
 		"404 no such key":              in.Get("/account/keys/nothing/rotate"),
 		"422 profile":                  in.Post("/account", url.Values{"name": {strings.Repeat("x", 1000)}}),
 		"422 security":                 in.Post("/account/security", url.Values{"current_password": {"wrong"}, "password": {"x"}}),

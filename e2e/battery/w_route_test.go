@@ -64,6 +64,7 @@ func place(t *testing.T, r *rig.Rig, app rig.App, path string) string {
 	if strings.Contains(path, "{program}") {
 		path = strings.ReplaceAll(path, "{program}", familyOf(r, r.UserTokens(r.U)))
 	}
+	path = strings.ReplaceAll(path, "{form}", strings.Repeat("x", 43))
 	path = strings.ReplaceAll(path, "{id}", app.ID)
 	return strings.ReplaceAll(path, "{$}", "")
 }

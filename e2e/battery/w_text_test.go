@@ -139,7 +139,7 @@ func inert(t *testing.T, r *rig.Rig, word string) {
 	path := "/developer/apps/" + app.ID
 	see(b.Post(path+"/delete", url.Values{"confirm": {word + "x"}}), true)
 	see(b.Post(path+"/edit", url.Values{"name": {strings.Repeat(word, 30)}, "description": {word}, "redirect_uris": {word}, "homepage": {word}, "scopes": {word}, "version": {"1"}}), true)
-	see(b.Post("/developer/apps", url.Values{"name": {word}, "redirect_uris": {word, word}, "logo_url": {word}, "scopes": {word}, "type": {word}, "account": {u.Account.ID}}), true)
+	see(b.Make("/developer/apps", url.Values{"name": {word}, "redirect_uris": {word, word}, "logo_url": {word}, "scopes": {word}, "type": {word}, "account": {u.Account.ID}}), true)
 	see(b.Post("/account", url.Values{"name": {strings.Repeat(word, 30)}}), true)
 	see(b.Follow(b.Post("/account", url.Values{"name": {word + "!"}})), true)
 	name := url.QueryEscape(word)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -90,4 +91,14 @@ func (r *Rig) SecureBrowser() *Browser {
 	b := r.Browser()
 	b.client.Transport = transport
 	return b
+}
+
+// Make posts a form that makes something and goes on to the page that shows it once. Any other answer is returned as it is.
+func (b *Browser) Make(path string, form url.Values) Answer {
+	b.t.Helper()
+	a := b.Post(path, form)
+	if a.Status == http.StatusSeeOther && strings.Contains(a.Header.Get("Location"), "/created/") {
+		return b.Follow(a)
+	}
+	return a
 }

@@ -80,7 +80,11 @@ func (b *browser) post(path string, pairs ...string) answer {
 		form.Add(pairs[i], pairs[i+1])
 	}
 	r, err := b.http.PostForm(b.base+path, form)
-	return b.read(r, err)
+	a := b.read(r, err)
+	if strings.Contains(a.location, "/created/") { // the page that shows once what the form has made
+		return b.get(a.location)
+	}
+	return a
 }
 
 func (b *browser) read(r *http.Response, err error) answer {

@@ -65,7 +65,7 @@ func (h *Handler) botForm(w http.ResponseWriter, r *http.Request, status int, pa
 	return h.web.Render(w, r, status, "bot_form", page)
 }
 
-// CreateBot makes a bot and shows its secret this once.
+// CreateBot makes a bot, and leads to the page that shows its secret once.
 func (h *Handler) CreateBot(w http.ResponseWriter, r *http.Request) error {
 	values, err := web.ParseForm(w, r)
 	if err != nil {
@@ -76,14 +76,17 @@ func (h *Handler) CreateBot(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	b, c, err := h.directory.CreateBot(r.Context(), web.VisitorOf(r.Context()).Actor(r), accountID, page.Name)
+	err = h.web.Once(w, r, values, created, func(r *http.Request, by store.Actor) (*web.Shown, error) {
+		b, c, err := h.directory.CreateBot(r.Context(), by, accountID, page.Name)
+		return &web.Shown{ID: b.ID, New: true, Secret: c.Reveal()}, err
+	})
 	if err != nil {
 		if page.Errors, err = web.Faults(err); err != nil {
 			return tooMany(err)
 		}
 		return h.botForm(w, r, http.StatusUnprocessableEntity, page)
 	}
-	return h.web.Render(w, r, http.StatusOK, "bot_secret", botPage{Bot: b, Endpoint: h.endpoint(b), New: true, Secret: c.Reveal()})
+	return nil
 }
 
 // endpoint is the bot's service endpoint: the address below which it gets its tokens (SEEDS.md §2).
@@ -126,29 +129,32 @@ func (h *Handler) ShowRotateBot(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// RotateBot makes another secret and shows it this once.
+// RotateBot makes another secret, and leads to the page that shows it once.
 func (h *Handler) RotateBot(w http.ResponseWriter, r *http.Request) error {
 	b, err := h.bot(r)
 	if err != nil {
 		return err
 	}
-	until, others, err := h.keeps(w, r, "secret")
+	values, err := web.ParseForm(w, r)
 	if err != nil {
 		return err
 	}
-	v := web.VisitorOf(r.Context())
-	c, err := h.directory.RotateBot(r.Context(), v.Actor(r), v.User.ID, b.ID, until)
+	until, others, err := h.keeps(values, "secret")
 	if err != nil {
-		return tooMany(err)
+		return err
 	}
-	return h.web.Render(w, r, http.StatusOK, "bot_secret", botPage{Bot: b, Endpoint: h.endpoint(b), Secret: c.Reveal(), Others: others})
+	err = h.web.Once(w, r, values, created, func(r *http.Request, by store.Actor) (*web.Shown, error) {
+		c, err := h.directory.RotateBot(r.Context(), by, by.ID, b.ID, until)
+		return &web.Shown{ID: b.ID, Secret: c.Reveal(), Others: others}, err
+	})
+	return tooMany(err)
 }
 
 // ShowRemoveBot says what stops working and asks.
 func (h *Handler) ShowRemoveBot(w http.ResponseWriter, r *http.Request) error {
 	b, err := h.bot(r)
 	if err != nil {
-		return err
+		return h.web.Ended(w, r, err, "/account/bots")
 	}
 	return h.web.Render(w, r, http.StatusOK, "bot_remove", botPage{Bot: b})
 }
@@ -160,11 +166,11 @@ func (h *Handler) RemoveBot(w http.ResponseWriter, r *http.Request) error {
 	}
 	b, err := h.bot(r)
 	if err != nil {
-		return err
+		return h.web.Ended(w, r, err, "/account/bots")
 	}
 	v := web.VisitorOf(r.Context())
-	if err := h.directory.RemoveBot(r.Context(), v.Actor(r), v.User.ID, b.ID); err != nil {
-		return err
+	if err := h.directory.RemoveBot(r.Context(), v.Ending(r), v.User.ID, b.ID); err != nil {
+		return h.web.Ended(w, r, err, "/account/bots")
 	}
 	h.web.Notice(w, r, "The bot "+b.Name+" is removed and has no access any more.")
 	web.Redirect(w, r, "/account/bots")

@@ -53,7 +53,7 @@ func (h *Handler) keyForm(w http.ResponseWriter, r *http.Request, status int, pa
 	return h.web.Render(w, r, status, "key_form", page)
 }
 
-// CreateKey makes a key and shows it this once. Whoever has ticked scopes and left the other kind chosen wants a key that can
+// CreateKey makes a key, and leads to the page that shows it once. Whoever has ticked scopes and left the other kind chosen wants a key that can
 // do little, and must not get one that can do everything.
 func (h *Handler) CreateKey(w http.ResponseWriter, r *http.Request) error {
 	values, err := web.ParseForm(w, r, "scopes")
@@ -61,7 +61,6 @@ func (h *Handler) CreateKey(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page := keyFormPage{Account: values.Get("account"), Name: values.Get("name"), Token: values.Get("kind") == "token", User: values.Get("user")}
-	v := web.VisitorOf(r.Context())
 	accountID, err := h.accountOf(r, page.Account)
 	if err != nil {
 		return err
@@ -76,17 +75,17 @@ func (h *Handler) CreateKey(w http.ResponseWriter, r *http.Request) error {
 		page.Errors = directory.FieldErrors{"scopes": "An account API key has no scopes. Choose the other kind, or untick them."}
 		return h.keyForm(w, r, http.StatusUnprocessableEntity, page, scopes)
 	}
-	k, c, err := h.directory.CreateKey(r.Context(), v.Actor(r), accountID, form)
+	err = h.web.Once(w, r, values, created, func(r *http.Request, by store.Actor) (*web.Shown, error) {
+		k, c, err := h.directory.CreateKey(r.Context(), by, accountID, form)
+		return &web.Shown{ID: k.ID, New: true, Secret: c.Reveal()}, err
+	})
 	if err != nil {
 		if page.Errors, err = web.Faults(err); err != nil {
 			return tooMany(err)
 		}
 		return h.keyForm(w, r, http.StatusUnprocessableEntity, page, values.All("scopes"))
 	}
-	if k, err = h.directory.Key(r.Context(), v.User.ID, k.ID); err != nil {
-		return err
-	}
-	return h.web.Render(w, r, http.StatusOK, "key_secret", keySecretPage{Key: listKey(k, v.User), New: true, Secret: c.Reveal(), Issuer: h.issuer})
+	return nil
 }
 
 // accountOf is the account that a form names, or the only one there is to name.

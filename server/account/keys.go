@@ -138,25 +138,28 @@ func (h *Handler) ShowRotateKey(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// RotateKey makes another credential and shows it this once.
+// RotateKey makes another credential, and leads to the page that shows it once.
 func (h *Handler) RotateKey(w http.ResponseWriter, r *http.Request) error {
 	k, err := h.key(r)
 	if err != nil {
 		return err
 	}
-	until, others, err := h.keeps(w, r, "key")
+	values, err := web.ParseForm(w, r)
 	if err != nil {
 		return err
 	}
-	v := web.VisitorOf(r.Context())
-	c, err := h.directory.RotateKey(r.Context(), v.Actor(r), v.User.ID, k.ID, until)
+	until, others, err := h.keeps(values, "key")
+	if err != nil {
+		return err
+	}
+	err = h.web.Once(w, r, values, created, func(r *http.Request, by store.Actor) (*web.Shown, error) {
+		c, err := h.directory.RotateKey(r.Context(), by, by.ID, k.ID, until)
+		return &web.Shown{ID: k.ID, Secret: c.Reveal(), Others: others}, err
+	})
 	if errors.Is(err, directory.ErrOthersKey) {
 		return othersKey(k, err)
 	}
-	if err != nil {
-		return tooMany(err)
-	}
-	return h.web.Render(w, r, http.StatusOK, "key_secret", keySecretPage{Key: k, Secret: c.Reveal(), Others: others, Issuer: h.issuer})
+	return tooMany(err)
 }
 
 // othersKey is the refusal to show one admin a key that acts for another person.
@@ -166,11 +169,7 @@ func othersKey(k listedKey, cause error) error {
 }
 
 // keeps reads how long what is replaced goes on working, and says it in words.
-func (h *Handler) keeps(w http.ResponseWriter, r *http.Request, what string) (time.Time, string, error) {
-	values, err := web.ParseForm(w, r)
-	if err != nil {
-		return time.Time{}, "", err
-	}
+func (h *Handler) keeps(values web.Values, what string) (time.Time, string, error) {
 	now := h.store.Now()
 	switch values.Get("keep") {
 	case "now":
@@ -203,7 +202,7 @@ func tooMany(err error) error {
 func (h *Handler) ShowRevokeKey(w http.ResponseWriter, r *http.Request) error {
 	k, err := h.key(r)
 	if err != nil {
-		return err
+		return h.web.Ended(w, r, err, "/account/keys")
 	}
 	return h.web.Render(w, r, http.StatusOK, "key_revoke", revokeKeyPage{k})
 }
@@ -215,11 +214,11 @@ func (h *Handler) RevokeKey(w http.ResponseWriter, r *http.Request) error {
 	}
 	k, err := h.key(r)
 	if err != nil {
-		return err
+		return h.web.Ended(w, r, err, "/account/keys")
 	}
 	v := web.VisitorOf(r.Context())
-	if err := h.directory.RevokeKey(r.Context(), v.Actor(r), v.User.ID, k.ID); err != nil {
-		return err
+	if err := h.directory.RevokeKey(r.Context(), v.Ending(r), v.User.ID, k.ID); err != nil {
+		return h.web.Ended(w, r, err, "/account/keys")
 	}
 	h.web.Notice(w, r, "The key "+k.Name+" is revoked and does not work any more.")
 	web.Redirect(w, r, "/account/keys")

@@ -71,7 +71,7 @@ func TestKeyPages(t *testing.T) {
 		b.want(b.get("/account/keys"), http.StatusOK, "", id) // looking revoked nothing
 		b.want(b.post(path+"/revoke"), http.StatusSeeOther, "/account/keys")
 		b.want(b.get("/account/keys"), http.StatusOK, "", "is revoked and does not work any more", "Create the first key")
-		b.want(b.post(path+"/revoke"), http.StatusNotFound, "")
+		b.want(b.post(path+"/revoke"), http.StatusSeeOther, "/account/keys")
 	})
 }
 

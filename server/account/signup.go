@@ -55,10 +55,9 @@ func (h *Handler) SignUp(w http.ResponseWriter, r *http.Request) error {
 		}
 		return h.renderSignUp(w, r, http.StatusTooManyRequests, page)
 	}
-	by := store.Actor{Kind: store.ActorUser, IP: web.ClientIP(r)}
-	ctx, cancel := context.WithTimeout(r.Context(), hashPatience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), hashPatience)
 	defer cancel()
-	user, err := h.directory.SignUp(ctx, by, directory.SignUpForm{Name: page.Name, Email: page.Email, Password: values.Get("password")})
+	user, err := h.signUp(ctx, r, values, page)
 	if err != nil {
 		if page.Errors, err = web.Faults(err); err != nil {
 			try.Undecided(r)
@@ -70,11 +69,31 @@ func (h *Handler) SignUp(w http.ResponseWriter, r *http.Request) error {
 		return h.renderSignUp(w, r, http.StatusUnprocessableEntity, page)
 	}
 	try.Succeeded(w, r, user)
+	r = r.WithContext(context.WithoutCancel(r.Context()))
 	if err := h.web.SignIn(w, r, user); err != nil {
 		return err
 	}
 	web.Redirect(w, r, web.NextURL(page.Next))
 	return nil
+}
+
+// signUp makes the user, or finds the one that the same form has made before: a second click must not be told that its own
+// address is taken. The password proves it then.
+func (h *Handler) signUp(ctx context.Context, r *http.Request, values web.Values, page signUpPage) (store.User, error) {
+	by := h.web.FormActor(r, values)
+	user, err := h.directory.SignUp(ctx, by, directory.SignUpForm{Name: page.Name, Email: page.Email, Password: values.Get("password")})
+	if err == nil {
+		return user, nil
+	}
+	subject, sent, lookUp := h.web.SentBefore(r, values)
+	if lookUp != nil || !sent {
+		return user, err
+	}
+	again, logIn := h.directory.LogIn(ctx, page.Email, values.Get("password"))
+	if logIn != nil || again.ID != subject {
+		return user, err
+	}
+	return again, nil
 }
 
 func (h *Handler) renderSignUp(w http.ResponseWriter, r *http.Request, status int, page signUpPage) error {

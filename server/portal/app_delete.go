@@ -21,7 +21,7 @@ type deletePage struct {
 func (h *Handler) ShowDeleteApp(w http.ResponseWriter, r *http.Request) error {
 	a, err := h.app(r)
 	if err != nil {
-		return err
+		return h.web.Ended(w, r, err, "/developer/apps")
 	}
 	return h.renderDelete(w, r, http.StatusOK, deletePage{App: a})
 }
@@ -34,15 +34,15 @@ func (h *Handler) DeleteApp(w http.ResponseWriter, r *http.Request) error {
 	}
 	a, err := h.app(r)
 	if err != nil {
-		return err
+		return h.web.Ended(w, r, err, "/developer/apps")
 	}
 	if typed := values.Get("confirm"); typed != a.Name {
 		return h.renderDelete(w, r, http.StatusUnprocessableEntity, deletePage{App: a, Typed: typed,
 			Errors: directory.FieldErrors{"confirm": fmt.Sprintf("Type the name exactly as it is: %s", a.Name)}})
 	}
 	v := web.VisitorOf(r.Context())
-	if err := h.directory.DeleteApp(r.Context(), v.Actor(r), v.User.ID, a.ID); err != nil {
-		return err
+	if err := h.directory.DeleteApp(r.Context(), v.Ending(r), v.User.ID, a.ID); err != nil {
+		return h.web.Ended(w, r, err, "/developer/apps")
 	}
 	h.web.Notice(w, r, a.Name+" is deleted.")
 	web.Redirect(w, r, "/developer/apps")

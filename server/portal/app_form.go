@@ -52,7 +52,7 @@ func (h *Handler) ShowNewApp(w http.ResponseWriter, r *http.Request) error {
 	return h.renderForm(w, r, http.StatusOK, formPage{Form: directory.AppForm{Confidential: true}})
 }
 
-// CreateApp registers an app. Its page shows the secret this once, so it is the answer itself and not a redirect.
+// CreateApp registers an app, and leads to the page that shows its secret once.
 func (h *Handler) CreateApp(w http.ResponseWriter, r *http.Request) error {
 	values, err := web.ParseForm(w, r, "redirect_uris", "scopes")
 	if err != nil {
@@ -74,18 +74,24 @@ func (h *Handler) CreateApp(w http.ResponseWriter, r *http.Request) error {
 		page.Errors = directory.FieldErrors{"account": fault}
 		return h.renderForm(w, r, http.StatusUnprocessableEntity, page)
 	}
-	app, credential, err := h.directory.CreateApp(r.Context(), web.VisitorOf(r.Context()).Actor(r), page.AccountID, page.Form)
+	err = h.web.Once(w, r, values, created, func(r *http.Request, by store.Actor) (*web.Shown, error) {
+		app, credential, err := h.directory.CreateApp(r.Context(), by, page.AccountID, page.Form)
+		if err != nil {
+			return nil, err
+		}
+		shown := &web.Shown{ID: app.ID, New: true}
+		if credential != nil {
+			shown.Secret = credential.Reveal()
+		}
+		return shown, nil
+	})
 	if err != nil {
 		if page.Errors, err = web.Faults(err); err != nil {
 			return err
 		}
 		return h.renderForm(w, r, http.StatusUnprocessableEntity, page)
 	}
-	result := secretPage{App: app, New: true, Guide: h.guide(app)}
-	if credential != nil {
-		result.Secret = credential.Reveal()
-	}
-	return h.web.Render(w, r, http.StatusOK, "secret", result)
+	return nil
 }
 
 // accountFault says why no app can be registered in the account, which may have changed since the form was shown.
@@ -131,15 +137,20 @@ func (h *Handler) UpdateApp(w http.ResponseWriter, r *http.Request) error {
 		return h.renderForm(w, r, http.StatusOK, withRow(page))
 	}
 	v := web.VisitorOf(r.Context())
-	saved, err := h.directory.UpdateApp(r.Context(), v.Actor(r), v.User.ID, a.ID, version, page.Form)
-	switch {
-	case err == nil:
+	err = h.web.Once(w, r, values, "/developer/apps/"+a.ID, func(r *http.Request, by store.Actor) (*web.Shown, error) {
+		saved, err := h.directory.UpdateApp(r.Context(), by, v.User.ID, a.ID, version, page.Form)
+		if err != nil {
+			return nil, err
+		}
 		notice := "Your changes are saved."
 		if page.Verified && saved.VerifiedAt.IsZero() {
 			notice += " The app is no longer verified."
 		}
 		h.web.Notice(w, r, notice)
-		web.Redirect(w, r, "/developer/apps/"+a.ID)
+		return nil, nil
+	})
+	switch {
+	case err == nil:
 		return nil
 	case errors.Is(err, store.ErrConflict):
 		return h.conflict(w, r, page)

@@ -82,7 +82,11 @@ func (d *developer) post(path string, pairs ...string) answer {
 		form.Add(pairs[i], pairs[i+1])
 	}
 	r, err := d.http.PostForm(d.base+path, form)
-	return d.read(r, err)
+	a := d.read(r, err)
+	if strings.Contains(a.location, "/created/") { // the page that shows once what the form has made
+		return d.get(a.location)
+	}
+	return a
 }
 
 func (d *developer) read(r *http.Response, err error) answer {
@@ -281,8 +285,8 @@ func TestRotateAndRevokeSecrets(t *testing.T) {
 		if works(first) || !works(second) {
 			t.Error("the revoked secret, and only that, must be dead")
 		}
-		d.want(d.post(revoke), http.StatusNotFound, "")
-		d.want(d.get(revoke), http.StatusNotFound, "")
+		d.want(d.post(revoke), http.StatusSeeOther, path)
+		d.want(d.get(revoke), http.StatusSeeOther, path)
 		a = d.post(path+"/secrets", "keep", "now")
 		d.want(a, http.StatusOK, "", "have stopped working")
 		if works(second) || !works(clientSecret.FindString(a.text)) {

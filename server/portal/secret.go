@@ -44,7 +44,7 @@ func keeps(choice string, now time.Time) (until time.Time, others string, err er
 	return time.Time{}, "", web.BadRequest("keep", "must be forever, now, 1h, 24h or 7d")
 }
 
-// RotateSecret makes another secret and shows it this once.
+// RotateSecret makes another secret, and leads to the page that shows it once.
 func (h *Handler) RotateSecret(w http.ResponseWriter, r *http.Request) error {
 	values, err := web.ParseForm(w, r)
 	if err != nil {
@@ -62,8 +62,13 @@ func (h *Handler) RotateSecret(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v := web.VisitorOf(r.Context())
-	credential, err := h.directory.RotateSecret(r.Context(), v.Actor(r), v.User.ID, a.ID, until)
+	if len(live) == 0 {
+		others = ""
+	}
+	err = h.web.Once(w, r, values, created, func(r *http.Request, by store.Actor) (*web.Shown, error) {
+		credential, err := h.directory.RotateSecret(r.Context(), by, by.ID, a.ID, until)
+		return &web.Shown{ID: a.ID, Secret: credential.Reveal(), Others: others}, err
+	})
 	var full *directory.SecretLimitError
 	switch {
 	case errors.As(err, &full):
@@ -71,13 +76,44 @@ func (h *Handler) RotateSecret(w http.ResponseWriter, r *http.Request) error {
 			Description: "That is the most there may be. Go back, and revoke the one that is no longer used."}
 	case errors.Is(err, directory.ErrPublicApp):
 		return &web.Error{Status: http.StatusConflict, Title: "A public app has no secret", Description: "It uses PKCE instead.", Cause: err}
-	case err != nil:
+	}
+	return err
+}
+
+// created is where the page of ShowCreated is, before the id of the form that made something.
+const created = "/developer/created/"
+
+// shownBeforePage is the data of shown_before.html.
+type shownBeforePage struct {
+	What  string // "secret"
+	Links []web.Link
+}
+
+// ShowCreated shows a new app or secret, once.
+func (h *Handler) ShowCreated(w http.ResponseWriter, r *http.Request) error {
+	if r.Method == http.MethodHead {
+		w.WriteHeader(http.StatusOK)
+		return nil
+	}
+	shown, err := h.web.TakeShown(r, r.PathValue("form"))
+	known := err == nil || errors.Is(err, web.ErrShownBefore)
+	if !known {
 		return err
 	}
-	if len(live) == 0 {
-		others = ""
+	r.SetPathValue("id", shown.ID)
+	a, lookUp := h.app(r)
+	switch {
+	case lookUp != nil:
+		return lookUp
+	case err != nil:
+		page := shownBeforePage{What: "secret", Links: []web.Link{{Text: a.Name, Path: "/developer/apps/" + a.ID}}}
+		return h.web.Render(w, r, http.StatusOK, "shown_before", page)
 	}
-	return h.web.Render(w, r, http.StatusOK, "secret", secretPage{App: a, Secret: credential.Reveal(), Others: others})
+	page := secretPage{App: a, New: shown.New, Secret: shown.Secret, Others: shown.Others}
+	if shown.New {
+		page.Guide = h.guide(a)
+	}
+	return h.web.Render(w, r, http.StatusOK, "secret", page)
 }
 
 // ShowRevokeSecret says which secret it is and asks.
@@ -92,7 +128,7 @@ func (h *Handler) ShowRevokeSecret(w http.ResponseWriter, r *http.Request) error
 	}
 	s, found := live.Find(r.PathValue("secret"))
 	if !found {
-		return web.NotFound()
+		return h.web.Ended(w, r, web.NotFound(), "/developer/apps/"+a.ID)
 	}
 	return h.web.Render(w, r, http.StatusOK, "revoke", revokePage{App: a, ListedSecret: s, Last: len(live) == 1})
 }
@@ -111,8 +147,8 @@ func (h *Handler) RevokeSecret(w http.ResponseWriter, r *http.Request) error {
 		return web.NotFound()
 	}
 	v := web.VisitorOf(r.Context())
-	if err := h.directory.RevokeSecret(r.Context(), v.Actor(r), v.User.ID, a.ID, id); err != nil {
-		return err
+	if err := h.directory.RevokeSecret(r.Context(), v.Ending(r), v.User.ID, a.ID, id); err != nil {
+		return h.web.Ended(w, r, err, "/developer/apps/"+a.ID)
 	}
 	h.web.Notice(w, r, "The secret is revoked and does not work any more. Tokens that the app holds keep working.")
 	web.Redirect(w, r, "/developer/apps/"+a.ID)

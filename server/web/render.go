@@ -126,6 +126,7 @@ func section(path string) string {
 func functions(a assets) template.FuncMap {
 	return template.FuncMap{
 		"asset":    a.url,
+		"once":     once,
 		"when":     when,
 		"day":      day,
 		"ago":      func(at time.Time) template.HTML { return ago(at, time.Now()) },

@@ -160,6 +160,7 @@ func (s *Store) UpdateApp(ctx context.Context, by store.Actor, a store.App, unve
 		}
 		e := appEvent(store.EventAppUnverified, accountID, a.ID)
 		e.Detail = unverifyFor
+		by.Form = "" // kept with the first event
 		return s.record(ctx, q, by, e)
 	})
 }

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"time"
 
 	"xenoauth/store"
 )
@@ -41,11 +42,23 @@ func (s *Store) PageValueByID(ctx context.Context, id []byte) (v store.PageValue
 	return v, err
 }
 
-const takePageValue = `DELETE FROM page_values WHERE id = $1 AND expires_at > $2 RETURNING ` + pageValueColumns
+// A value that was taken has the subject taken.
+const (
+	takePageValue = `UPDATE page_values SET subject = 'taken', expires_at = CASE WHEN expires_at < $3 THEN expires_at ELSE $3 END
+WHERE id = $1 AND expires_at > $2 AND subject <> 'taken' AND sealed IS NOT NULL RETURNING ` + pageValueColumns
+	returnPageValue = `UPDATE page_values SET subject = '' WHERE id = $1 AND subject = 'taken' AND expires_at > $2`
+)
 
 // TakePageValue implements store.PageValues.
-func (s *Store) TakePageValue(ctx context.Context, id []byte) (v store.PageValue, err error) {
+func (s *Store) TakePageValue(ctx context.Context, id []byte, until time.Time) (v store.PageValue, err error) {
 	defer tried(&err, "take a page's value")
-	err = s.db.row(ctx, takePageValue, []any{id, s.micros()}, toPageValue(&v)...)
+	err = s.db.row(ctx, takePageValue, []any{id, s.micros(), at(until)}, toPageValue(&v)...)
 	return v, err
+}
+
+// ReturnPageValue implements store.PageValues.
+func (s *Store) ReturnPageValue(ctx context.Context, id []byte) (err error) {
+	defer tried(&err, "return a page's value")
+	_, err = s.db.exec(ctx, returnPageValue, id, s.micros())
+	return err
 }

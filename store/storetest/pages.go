@@ -15,7 +15,7 @@ func testPageValues(t *testing.T, st store.Store) {
 	ctx := t.Context()
 	value := func(lives time.Duration) store.PageValue {
 		now := st.Now()
-		return store.PageValue{ID: hash(secret.NewID()), Subject: "app_x", Sealed: []byte{0, 1, 255}, CreatedAt: now, ExpiresAt: now.Add(lives)}
+		return store.PageValue{ID: hash(secret.NewID()), Sealed: []byte{0, 1, 255}, CreatedAt: now, ExpiresAt: now.Add(lives)}
 	}
 	t.Run("kept, read, and taken once", func(t *testing.T) {
 		v := value(time.Minute)
@@ -28,7 +28,7 @@ func testPageValues(t *testing.T, st store.Store) {
 		var all sync.WaitGroup
 		for range 50 {
 			all.Go(func() {
-				got, err := st.TakePageValue(ctx, v.ID)
+				got, err := st.TakePageValue(ctx, v.ID, st.Now().Add(time.Minute))
 				switch {
 				case err == nil && string(got.Sealed) == string(v.Sealed):
 					taken.Add(1)
@@ -39,7 +39,13 @@ func testPageValues(t *testing.T, st store.Store) {
 		}
 		all.Wait()
 		equal(t, "times taken", taken.Load(), 1)
-		_, err = st.PageValueByID(ctx, v.ID)
+		_, err = st.TakePageValue(ctx, v.ID, st.Now().Add(time.Minute))
+		wants(t, err, store.ErrNotFound)
+		no(t, st.ReturnPageValue(ctx, v.ID))
+		_, err = st.TakePageValue(ctx, v.ID, st.Now())
+		no(t, err)
+		no(t, st.ReturnPageValue(ctx, v.ID))
+		_, err = st.TakePageValue(ctx, v.ID, st.Now())
 		wants(t, err, store.ErrNotFound)
 	})
 	t.Run("expired", func(t *testing.T) {
@@ -47,7 +53,7 @@ func testPageValues(t *testing.T, st store.Store) {
 		no(t, st.KeepPageValue(ctx, v))
 		_, err := st.PageValueByID(ctx, v.ID)
 		wants(t, err, store.ErrNotFound)
-		_, err = st.TakePageValue(ctx, v.ID)
+		_, err = st.TakePageValue(ctx, v.ID, st.Now().Add(time.Minute))
 		wants(t, err, store.ErrNotFound)
 		equal(t, "swept", sweepAll(t, st, retention, 100)["page_values"], 1)
 	})
