@@ -75,6 +75,7 @@ func (s *Server) routes(h rooms) http.Handler {
 	private("POST /account/security/programs/{program}/end", h.account.EndProgram)
 
 	private("GET /account/keys", h.account.ListKeys)
+	private("GET /account/form", h.account.ShowParkedForm)
 	private("GET /account/created/{form}", h.account.ShowCreated)
 	private("GET /account/keys/new", h.account.ShowNewKey)
 	private("POST /account/keys", h.account.CreateKey)

@@ -28,6 +28,12 @@ func New(t *web.Toolkit, d *directory.Directory, s store.Store, c *scope.Catalog
 	return &Handler{web: t, directory: d, store: s, catalogue: c, issuer: issuer}
 }
 
+// ShowParkedForm shows what was typed into a form whose session had ended, to be sent again.
+func (h *Handler) ShowParkedForm(w http.ResponseWriter, r *http.Request) error {
+	form, _ := h.web.Parked(r)
+	return h.web.Render(w, r, http.StatusOK, "parked", form)
+}
+
 // homePage is the data of home.html.
 type homePage struct {
 	User       *store.User // nil for the logged-out

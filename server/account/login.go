@@ -14,13 +14,19 @@ import (
 // hashPatience is how long a password waits behind others to be hashed. Who is not served by then is told to come back.
 const hashPatience = 10 * time.Second
 
+// waitingApp is what the pages of log-in and sign-up say of the app whose authorization request waits.
+type waitingApp struct {
+	App      string // its name; "" if none waits
+	Verified bool   // an operator vouches for it
+	Over     string // the request has waited too long: what to do
+}
+
 // logInPage is the data of login.html. A password is never sent back.
 type logInPage struct {
+	waitingApp
 	Email      string
 	Next       string
-	App        string // the app whose authorization request waits for the log-in
 	Again      bool   // it asks that its user, who is logged in, logs in again
-	Verified   bool   // an operator vouches for that app
 	Wrong      bool   // the e-mail address and the password do not belong together
 	Wait       string // too much has failed: what to do
 	SignUpOpen bool
@@ -114,7 +120,7 @@ func toWait(w http.ResponseWriter, err error) (string, error) {
 
 func (h *Handler) renderLogIn(w http.ResponseWriter, r *http.Request, status int, page logInPage) error {
 	var err error
-	if page.App, page.Verified, err = h.expectApp(w, r, page.Next); err != nil {
+	if page.waitingApp, err = h.expectApp(w, r, page.Next); err != nil {
 		return err
 	}
 	page.SignUpOpen = h.directory.SignUpOpen()
@@ -122,22 +128,25 @@ func (h *Handler) renderLogIn(w http.ResponseWriter, r *http.Request, status int
 	return h.web.Render(w, r, status, "login", page)
 }
 
-// expectApp finds the app that waits for the log-in, "" if none does. The log-in form may end at its address by redirects
+// expectApp finds the app that waits for the log-in. The log-in form may end at its address by redirects
 // alone, when there is nothing to ask: an earlier consent covers the request, or the request is at fault.
-func (h *Handler) expectApp(w http.ResponseWriter, r *http.Request, next string) (name string, verified bool, err error) {
+func (h *Handler) expectApp(w http.ResponseWriter, r *http.Request, next string) (waitingApp, error) {
 	if !web.LeadsToApp(next) {
-		return "", false, nil
+		return waitingApp{}, nil
 	}
 	app, redirect, err := h.waiting(r, next)
+	var ended *directory.RequestOverError
 	switch {
+	case errors.As(err, &ended):
+		return waitingApp{Over: "The request of “" + ended.App + "” has ended. Go back to the app and start again there."}, nil
 	case errors.Is(err, directory.ErrRequestUnknown), errors.Is(err, directory.ErrAppNotLive), errors.Is(err, directory.ErrRedirectMismatch),
 		errors.Is(err, directory.ErrRedirectRefused):
-		return "", false, nil // the page after the log-in says so
+		return waitingApp{}, nil // the page after the log-in says so
 	case err != nil:
-		return "", false, err
+		return waitingApp{}, err
 	}
 	web.AllowFormAction(w, redirect)
-	return app.Name, !app.VerifiedAt.IsZero(), nil
+	return waitingApp{App: app.Name, Verified: !app.VerifiedAt.IsZero()}, nil
 }
 
 // mustLogInAgain says whether next is a request that asks for a newer log-in than the visitor's.

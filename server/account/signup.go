@@ -11,13 +11,12 @@ import (
 
 // signUpPage is the data of signup.html. A password is never sent back.
 type signUpPage struct {
-	Name     string
-	Email    string
-	Next     string
-	App      string // the app whose authorization request waits for the sign-up
-	Verified bool   // an operator vouches for that app
-	Wait     string // too much has failed: what to do
-	Errors   directory.FieldErrors
+	waitingApp
+	Name   string
+	Email  string
+	Next   string
+	Wait   string // too much has failed: what to do
+	Errors directory.FieldErrors
 }
 
 // ShowSignUp is the empty form; who is logged in has no use for it.
@@ -98,7 +97,7 @@ func (h *Handler) signUp(ctx context.Context, r *http.Request, values web.Values
 
 func (h *Handler) renderSignUp(w http.ResponseWriter, r *http.Request, status int, page signUpPage) error {
 	var err error
-	if page.App, page.Verified, err = h.expectApp(w, r, page.Next); err != nil {
+	if page.waitingApp, err = h.expectApp(w, r, page.Next); err != nil {
 		return err
 	}
 	return h.web.Render(w, r, status, "signup", page)

@@ -20,8 +20,7 @@ func (h *Handler) ShowConsent(w http.ResponseWriter, r *http.Request) error {
 	id := params.Get("request_id")
 	visitor := web.VisitorOf(r.Context())
 	if visitor == nil {
-		web.Redirect(w, r, "/login?next="+url.QueryEscape(id))
-		return nil
+		return h.web.ToLogIn(w, r, "/login?next="+url.QueryEscape(id))
 	}
 	request, err := h.directory.ParkedRequest(r.Context(), id)
 	if err != nil {
@@ -122,7 +121,7 @@ func badRequest(err error) error {
 // overPage names the app, so that its user knows where to go on.
 func overPage(over *directory.RequestOverError) error {
 	page := &web.Error{Status: http.StatusBadRequest, Cause: over, Links: []web.Link{{Text: "Installed apps", Path: "/account/apps"}}}
-	where := over.App
+	where := "“" + over.App + "”"
 	if host := hostOf(over.Address); strings.HasPrefix(over.Address, "https:") && host != "" {
 		where += " (" + host + ")"
 	}

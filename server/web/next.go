@@ -26,6 +26,8 @@ func NextURL(next string) string {
 		return "/account/security"
 	case "profile":
 		return "/account"
+	case "form":
+		return "/account/form"
 	case "keys":
 		return "/account/keys"
 	case "bots":

@@ -84,6 +84,8 @@ func (t *Toolkit) SignIn(w http.ResponseWriter, r *http.Request, user store.User
 		return err
 	}
 	b.session = fresh
+	// The page that follows then knows that it follows a log-in (cookiesBlocked).
+	w.Header().Set("Referrer-Policy", "same-origin")
 	return nil
 }
 

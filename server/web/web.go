@@ -47,6 +47,7 @@ type Toolkit struct {
 	proxies   []netip.Prefix
 	cookies   *cookieStore
 	devices   devices
+	formKey   []byte // seals parked forms
 	limits    *limits
 	proxyHint sync.Once // says that a proxy may be missing in TrustedProxies
 	templates templates
@@ -69,6 +70,7 @@ func New(c Config) (*Toolkit, error) {
 	}
 	t.cookies = newCookieStore(c.Store, c.CookieKey, c.Issuer.Scheme == "https")
 	t.devices = newDevices(c.CookieKey, c.Issuer.Scheme == "https")
+	t.formKey = seal(c.CookieKey, "parked forms")
 	t.limits = newLimits(c.Store, c.CookieKey, c.Failures)
 	var err error
 	if t.assets, err = loadAssets(c.Static); err != nil {
@@ -84,13 +86,18 @@ func New(c Config) (*Toolkit, error) {
 // say, the answer is 503 and never "logged out". Unsafe methods must come from our own pages. Errors become pages.
 func (t *Toolkit) Page(h Handler) http.Handler { return pageHandler{t, h} }
 
-// Private is Page for the logged-in: without a visitor the answer is 303 to /login, with a name to come back to.
+// Private is Page for the logged-in: without a visitor the answer is 303 to /login, with a name to come back to. What was
+// typed into a form is kept meanwhile.
 func (t *Toolkit) Private(h Handler) http.Handler {
 	return t.Page(func(w http.ResponseWriter, r *http.Request) error {
 		if VisitorOf(r.Context()) == nil {
-			Redirect(w, r, loginURL(r.URL.Path))
-			return nil
+			if t.park(w, r) {
+				Redirect(w, r, "/login?next=form")
+				return nil
+			}
+			return t.ToLogIn(w, r, loginURL(r.URL.Path))
 		}
+		t.unpark(w, r)
 		return h(w, r)
 	})
 }

@@ -1,0 +1,159 @@
+package web
+
+import (
+	"bytes"
+	"compress/flate"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"xenoauth/internal/secret"
+)
+
+const (
+	parkedFor    = 15 * time.Minute
+	maxParked    = 4 << 10 // of a form's body
+	maxParkedLen = 3800    // of the cookie's value: browsers keep 4096 bytes with its name and attributes
+	parkedUse    = "xenoauth parked form"
+)
+
+// ParkedForm is a form that was sent after its session had ended: what was typed waits in a sealed cookie for the next
+// log-in in the same browser. It holds no password.
+type ParkedForm struct {
+	Path   string    `json:"p"`
+	Values string    `json:"v"` // encoded
+	At     time.Time `json:"t"`
+}
+
+// Fields are the form's values, in their order.
+func (f ParkedForm) Fields() []ParkedField {
+	values, err := parseValues(f.Values)
+	if err != nil {
+		return nil // it was encoded by park
+	}
+	var fields []ParkedField
+	for _, name := range values.Names() {
+		for _, value := range values.All(name) {
+			fields = append(fields, ParkedField{Name: name, Label: strings.ReplaceAll(name, "_", " "), Value: value})
+		}
+	}
+	return fields
+}
+
+// ParkedField is one value of a parked form.
+type ParkedField struct {
+	Name, Label, Value string
+}
+
+func (t *Toolkit) parkedCookie(value string, age int) *http.Cookie {
+	return &http.Cookie{Name: t.cookies.name + "-form", Value: value, Path: "/", MaxAge: age,
+		Secure: t.cookies.options.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode}
+}
+
+// park keeps the form of a browser that was logged in before, and says whether it did. A form with a password goes without
+// it, and so not at all: it would be refused.
+func (t *Toolkit) park(w http.ResponseWriter, r *http.Request) bool {
+	if r.Method != http.MethodPost || r.ContentLength > maxParked || !t.returning(r) {
+		return false
+	}
+	values, err := ParseBody(w, r)
+	if err != nil || slices.ContainsFunc(values.Names(), func(name string) bool { return strings.Contains(name, "password") }) {
+		return false
+	}
+	kept := url.Values{}
+	for _, name := range values.Names() {
+		if name != "form" { // belongs to the session that has ended
+			kept[name] = values.All(name)
+		}
+	}
+	sealed, err := t.sealForm(ParkedForm{Path: r.URL.Path, Values: kept.Encode(), At: t.store.Now()})
+	if err != nil || len(sealed) > maxParkedLen {
+		return false
+	}
+	http.SetCookie(w, t.parkedCookie(sealed, int(parkedFor.Seconds())))
+	return true
+}
+
+// returning says whether the browser has a cookie of ours, as one that was logged in has.
+func (t *Toolkit) returning(r *http.Request) bool {
+	return len(r.CookiesNamed(t.cookies.name)) > 0 || len(r.CookiesNamed(t.devices.name)) > 0
+}
+
+func (t *Toolkit) sealForm(f ParkedForm) (string, error) {
+	plain, err := json.Marshal(f)
+	if err != nil {
+		return "", fmt.Errorf("encode form: %w", err)
+	}
+	var packed bytes.Buffer
+	deflate, err := flate.NewWriter(&packed, flate.BestCompression)
+	if err != nil {
+		return "", fmt.Errorf("pack form: %w", err)
+	}
+	if _, err := deflate.Write(plain); err != nil {
+		return "", fmt.Errorf("pack form: %w", err)
+	}
+	if err := deflate.Close(); err != nil {
+		return "", fmt.Errorf("pack form: %w", err)
+	}
+	sealed, err := secret.Seal(t.formKey, packed.Bytes(), parkedUse)
+	return base64.RawURLEncoding.EncodeToString(sealed), err
+}
+
+// Parked returns the form that waits in the browser's cookie, if there is one.
+func (t *Toolkit) Parked(r *http.Request) (ParkedForm, bool) {
+	found := r.CookiesNamed(t.cookies.name + "-form")
+	if len(found) != 1 {
+		return ParkedForm{}, false
+	}
+	sealed, err := base64.RawURLEncoding.DecodeString(found[0].Value)
+	if err != nil {
+		return ParkedForm{}, false
+	}
+	packed, err := secret.Open(t.formKey, sealed, parkedUse)
+	if err != nil {
+		return ParkedForm{}, false
+	}
+	plain, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(packed)), 8*maxParked))
+	if err != nil {
+		return ParkedForm{}, false
+	}
+	var f ParkedForm
+	if err := json.Unmarshal(plain, &f); err != nil || t.store.Now().Sub(f.At) > parkedFor {
+		return ParkedForm{}, false
+	}
+	return f, true
+}
+
+// unpark forgets the form once a form is sent with a session.
+func (t *Toolkit) unpark(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPost && len(r.CookiesNamed(t.cookies.name+"-form")) > 0 {
+		http.SetCookie(w, t.parkedCookie("", -1))
+	}
+}
+
+// ToLogIn sends a browser without a session to log in, and from there back to path. A browser that comes from a log-in
+// without a session cookie does not keep cookies: that is said instead, since every further log-in would end the same
+// way.
+func (t *Toolkit) ToLogIn(w http.ResponseWriter, r *http.Request, path string) error {
+	if t.cookiesBlocked(r) {
+		return &Error{Status: http.StatusForbidden, Title: "Your browser keeps no cookies",
+			Description: "E-mail address and password were right, but the browser did not keep the cookie that says so. Allow cookies for this site, or leave the private mode that blocks them, and log in again"}
+	}
+	Redirect(w, r, path)
+	return nil
+}
+
+// cookiesBlocked: SignIn lets the browser name the page that it comes from.
+func (t *Toolkit) cookiesBlocked(r *http.Request) bool {
+	from, err := url.Parse(r.Referer())
+	if err != nil || len(r.CookiesNamed(t.cookies.name)) > 0 || !strings.EqualFold(from.Host, t.issuer.Host) {
+		return false
+	}
+	return from.Path == "/login" || from.Path == "/signup"
+}
