@@ -159,7 +159,7 @@ func TestFormsOutliveTheirSession(t *testing.T) {
 		value := b.Cookie("xenoauth-form")
 		in := r.LoggedIn(r.U)
 		for name, cookie := range map[string]string{"changed": value[:len(value)-2] + "AA", "empty": "", "garbage": "x", "long": strings.Repeat("A", 5000)} {
-			if page := in.Send(http.MethodGet, "/account/form", nil, "Cookie", "xenoauth="+in.Cookie("xenoauth")+"; xenoauth-form="+cookie); !strings.Contains(page.Body, "No form is waiting") {
+			if page := r.Browser().Send(http.MethodGet, "/account/form", nil, "Cookie", "xenoauth="+in.Cookie("xenoauth")+"; xenoauth-form="+cookie); !strings.Contains(page.Body, "No form is waiting") {
 				t.Errorf("%s: %.300s", name, page.Body)
 			}
 		}

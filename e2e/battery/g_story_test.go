@@ -143,7 +143,7 @@ func (s *story) developer(b *rig.Browser) []rig.App {
 		if name != "Public" {
 			path := "/developer/apps/" + app.ID + "/secrets"
 			old := s.keep("first secret", credentials(page.Body, secret.Client)[0])
-			app.Secret = s.keep("second secret", credentials(s.want(http.StatusOK, b.Post(path, url.Values{"keep": {"1h"}})).Body, secret.Client)[0])
+			app.Secret = s.keep("second secret", credentials(s.want(http.StatusOK, b.Make(path, url.Values{"keep": {"1h"}})).Body, secret.Client)[0])
 			s.want(http.StatusConflict, b.Post(path, url.Values{"keep": {"1h"}}))
 			s.want(http.StatusBadRequest, b.Post(path, url.Values{"keep": {old}}))
 			s.want(http.StatusSeeOther, b.Post(path+"/"+s.r.Parse(old).ID.String()+"/revoke", url.Values{}))
