@@ -87,8 +87,8 @@ func storedCatalogue(ctx context.Context, st store.Catalogues) (c scopesChoice, 
 	return c, stored.Since, true, nil
 }
 
-// knownCatalogue is what a command works with: the catalogue in force. --scopes may only name the same one, unless no
-// server has set any: what is registered by another one would mean something else to the server, or nothing.
+// knownCatalogue returns the catalogue in force, which commands work with. --scopes may only name the same one, unless no
+// server has set any: by another catalogue a command would register scopes that the server does not know.
 func knownCatalogue(ctx context.Context, st store.Catalogues, c scopesChoice) (*scope.Catalogue, error) {
 	stored, since, found, err := storedCatalogue(ctx, st)
 	switch {
@@ -103,8 +103,8 @@ func knownCatalogue(ctx context.Context, st store.Catalogues, c scopesChoice) (*
 	return c.catalogue, nil
 }
 
-// serverCatalogue is what a server works with: what --scopes names, or else what is in force, so that a server that is
-// started without the file does not change it. changes is empty if that is in force already.
+// serverCatalogue returns the catalogue that --scopes names, or else the one in force, so that a server that is started
+// without the file does not change it. changes is empty if that is in force already.
 func serverCatalogue(ctx context.Context, st store.Catalogues, c scopesChoice, log *slog.Logger) (chosen scopesChoice, changes string, err error) {
 	stored, since, found, err := storedCatalogue(ctx, st)
 	switch {

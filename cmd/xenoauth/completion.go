@@ -53,8 +53,8 @@ func (p *program) complete(cmd *cobra.Command) {
 	}
 }
 
-// words are what an argument can be, as far as it begins so. Without a database that can be read there are none: a shell
-// has no place for an error.
+// words returns the values of an argument that begin so. Without a database that can be read there are none: a shell has
+// no place for an error.
 func (p *program) words(cmd *cobra.Command, kind, begun string) []string {
 	var words []string
 	switch kind {

@@ -53,7 +53,7 @@ func (p *program) checkEnvironment(s *settings, known []definition) {
 	}
 }
 
-// hint completes a sentence about an unknown name: the way out for a file of what is no secret, or else the nearest name.
+// hint completes a sentence about an unknown name: only secrets are read from files, or else the nearest name.
 func hint(name string, known []string) string {
 	for _, suffix := range []string{"_FILE", "-file"} {
 		if base, found := strings.CutSuffix(name, suffix); found && slices.Contains(known, base) {
