@@ -18,6 +18,7 @@ func testApps(t *testing.T, st store.Store) {
 	t.Run("refused", func(t *testing.T) { testAppRefused(t, st) })
 	t.Run("updated", func(t *testing.T) { testAppUpdated(t, st) })
 	t.Run("suspended and verified", func(t *testing.T) { testAppSwitched(t, st) })
+	t.Run("a change that ends a verification", func(t *testing.T) { testVerificationEnds(t, st) })
 	t.Run("deleted", func(t *testing.T) { testAppDeleted(t, st) })
 	t.Run("listed", func(t *testing.T) { testListApps(t, st) })
 }
@@ -104,6 +105,41 @@ func testAppSwitched(t *testing.T, st store.Store) {
 	wants(t, st.SetAppSuspended(ctx, operator, "app_none", true), store.ErrNotFound)
 	wants(t, st.VerifyApp(ctx, operator, "app_none", 1), store.ErrNotFound)
 	wants(t, st.UnverifyApp(ctx, operator, "app_none"), store.ErrNotFound)
+}
+
+func testVerificationEnds(t *testing.T, st store.Store) {
+	ctx := t.Context()
+	u, a := NewUser(t, st)
+	app, _ := NewApp(t, st, a.ID, nil)
+	no(t, st.VerifyApp(ctx, operator, app.ID, app.Version))
+	no(t, st.UpdateApp(ctx, as(u), app, ""))
+	read := func() store.App {
+		t.Helper()
+		got, err := st.AppByID(ctx, app.ID)
+		no(t, err)
+		return got
+	}
+	kept := read()
+	equal(t, "verified after a change that leaves it", kept.VerifiedAt.IsZero(), false)
+	names, err := st.VerifiedNames(ctx)
+	no(t, err)
+	equal(t, "is among the verified names", slices.ContainsFunc(names, func(v store.VerifiedName) bool { return v.AppID == app.ID && v.AccountID == a.ID }), true)
+	wants(t, st.UpdateApp(ctx, as(u), app, "the name"), store.ErrConflict)
+	equal(t, "verified after a refused change", read().VerifiedAt.IsZero(), false)
+	no(t, st.UpdateApp(ctx, as(u), kept, "the name"))
+	ended := read()
+	equal(t, "verified after a change that ends it", ended.VerifiedAt.IsZero(), true)
+	equal(t, "dated", ended.UnverifiedAt.IsZero(), false)
+	equal(t, "the reason", ended.UnverifiedFor, "the name")
+	no(t, st.UpdateApp(ctx, as(u), ended, "the logo")) // nothing to end
+	equal(t, "the reason after another change", read().UnverifiedFor, "the name")
+	events, err := st.Events(ctx, store.EventFilter{AppID: app.ID, Kind: store.EventAppUnverified})
+	no(t, err)
+	equal(t, "events", len(events), 1)
+	equal(t, "their detail", events[0].Detail, "the name")
+	no(t, st.VerifyApp(ctx, operator, app.ID, read().Version))
+	again := read()
+	equal(t, "verified again", again.VerifiedAt.IsZero() || !again.UnverifiedAt.IsZero() || again.UnverifiedFor != "", false)
 }
 
 func testAppDeleted(t *testing.T, st store.Store) {
