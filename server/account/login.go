@@ -12,7 +12,7 @@ import (
 )
 
 // hashPatience is how long a password waits behind others to be hashed. Who is not served by then is told to come back.
-const hashPatience = 10 * time.Second
+const hashPatience = 7 * time.Second
 
 // waitingApp is what the pages of log-in and sign-up say of the app whose authorization request waits.
 type waitingApp struct {

@@ -16,7 +16,7 @@ import (
 )
 
 // hashPatience is how long a password waits to be hashed and compared.
-const hashPatience = 10 * time.Second
+const hashPatience = 7 * time.Second
 
 // userToken is the answer with a pair of user tokens (SEEDS.md §3).
 type userToken struct {

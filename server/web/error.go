@@ -147,7 +147,7 @@ func translate(err error) Error {
 	limited := AsLimit(err)
 	// Trouble of the database comes first: whatever somebody made of it on the way up, it is not the caller's fault.
 	switch {
-	case errors.Is(err, secret.ErrQueueTimeout):
+	case errors.Is(err, secret.ErrQueueTimeout), errors.Is(err, errGateTimeout):
 		return Error{Status: http.StatusServiceUnavailable, Description: "Too many people are logging in right now. Please try again in a few seconds.", Cause: err}
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return Error{Status: http.StatusServiceUnavailable, Cause: err}

@@ -34,6 +34,9 @@ const (
 	guessWindow  = 15 * time.Minute
 	dayWindow    = 24 * time.Hour
 	clientWindow = time.Minute
+	// gatePatience is how long a try waits for a place among those of its network. With turnPatience and the time that a
+	// password waits to be hashed it stays within the server's ReadTimeout.
+	gatePatience = 5 * time.Second
 	// turnPatience is how long a try waits for others that are looked at. With what it then waits for its own turn it stays
 	// within the time that the server gives a request.
 	turnPatience = 2 * time.Second
@@ -104,7 +107,7 @@ func AsLimit(err error) *LimitError {
 	if errors.As(err, &limited) {
 		return limited
 	}
-	if errors.Is(err, secret.ErrQueueFull) {
+	if errors.Is(err, secret.ErrQueueFull) || errors.Is(err, errGateFull) {
 		return &LimitError{Wait: queueWait, Reason: "Too many passwords from your network are waiting to be checked.", Cause: err}
 	}
 	return nil
@@ -118,12 +121,13 @@ type limits struct {
 	key       []byte // makes what is counted unreadable in the database
 	clients   *tallies
 	undecided *undecided
+	gate      *gate
 }
 
 func newLimits(rows store.Limits, key []byte, bounds FailureLimits) *limits {
 	bounds = bounds.orDefault()
 	return &limits{
-		FailureLimits: bounds, rows: rows, key: seal(key, "limits"), clients: newTallies(bounds.Client, clientWindow), undecided: newUndecided(),
+		FailureLimits: bounds, rows: rows, key: seal(key, "limits"), clients: newTallies(bounds.Client, clientWindow), undecided: newUndecided(), gate: newGate(),
 	}
 }
 
@@ -172,6 +176,7 @@ func (l *limits) address(network string) store.Limit { return l.bound("ip", netw
 type Try struct {
 	t      *Toolkit
 	limits []store.Limit
+	leave  func() // gives up the place among those of its network
 }
 
 // TryLogIn counts a try at the password of an e-mail address, before the password is looked at: for the address, existing
@@ -234,7 +239,16 @@ func (t *Toolkit) TrySignUp(r *http.Request) (*Try, error) {
 
 // try counts a try. What fills a bound may be tries that are not decided yet, and right: whoever comes while there are such
 // waits for them. So a crowd that knows the password is let in, however many come at once.
-func (t *Toolkit) try(r *http.Request, limits ...store.Limit) (*Try, error) {
+func (t *Toolkit) try(r *http.Request, limits ...store.Limit) (_ *Try, err error) {
+	leave, err := t.limits.enter(r)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			leave()
+		}
+	}()
 	ctx, cancel := context.WithTimeout(r.Context(), turnPatience)
 	defer cancel()
 	defer t.limits.undecided.watch(limits)()
@@ -245,7 +259,7 @@ func (t *Toolkit) try(r *http.Request, limits ...store.Limit) (*Try, error) {
 			return nil, fmt.Errorf("count a try: %w", err)
 		}
 		if wait == 0 {
-			return &Try{t, limits}, nil
+			return &Try{t, limits, leave}, nil
 		}
 		moved, now := t.limits.undecided.look(limits)
 		switch {
@@ -261,6 +275,24 @@ func (t *Toolkit) try(r *http.Request, limits ...store.Limit) (*Try, error) {
 			return nil, fmt.Errorf("wait for the tries before this one: %w", err)
 		}
 	}
+}
+
+// errGateTimeout is the error of a request that waited too long for a place.
+var errGateTimeout = errors.New("no place among the requests of this network")
+
+// enter waits for a place among the requests of the client's network, which is left when the try is decided, or its request
+// answered.
+func (l *limits) enter(r *http.Request) (leave func(), err error) {
+	ctx, cancel := context.WithTimeout(r.Context(), gatePatience)
+	defer cancel()
+	leave, err = l.gate.enter(ctx, network(r))
+	if err != nil && !errors.Is(err, errGateFull) {
+		err = fmt.Errorf("%w: %w", errGateTimeout, err)
+	}
+	if err == nil {
+		context.AfterFunc(r.Context(), leave)
+	}
+	return leave, err
 }
 
 // count counts a try unless that goes over a bound; then it returns how long to wait. The try is undecided until its
@@ -313,6 +345,7 @@ func (y *Try) Undecided(r *http.Request) {
 // because the database was slow would lock out somebody who has done nothing wrong. Then it lets others know, or logs that
 // the try stays counted, which is no reason to refuse what has succeeded.
 func (y *Try) takeBack(r *http.Request, settle func(context.Context, ...store.Limit) error) {
+	y.leave()
 	ctx := store.WithReserve(context.WithoutCancel(r.Context()))
 	store.EnsurePatience(ctx, settlePatience)
 	turn, waited := store.Spend(ctx, settlePatience/2)

@@ -182,7 +182,9 @@ func TestTriesTakeTurns(t *testing.T) {
 		}()
 	}
 	first := <-rows.entered
-	if _, err := toolkit.TrySignUp(httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil)); err != nil {
+	elsewhere := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil)
+	elsewhere.RemoteAddr = "198.51.100.1:1"
+	if _, err := toolkit.TrySignUp(elsewhere); err != nil {
 		t.Errorf("another key: %v", err)
 	}
 	if other := <-rows.entered; other == first {

@@ -1,0 +1,114 @@
+package bench
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"xenoauth/e2e/rig"
+	"xenoauth/internal/dbtest"
+	"xenoauth/internal/secret"
+	"xenoauth/server"
+)
+
+// BenchmarkLogInBesideFlood is the timing part of BATTERY.md U1: how long log-ins from other addresses take while one
+// address keeps 100 sign-ups, or 200 right log-ins, in flight, beside how long they take alone, at the default cost of hashing.
+// The p95 must be at most twice as long.
+//
+//	go test ./bench -run '^$' -bench LogInBesideFlood -benchtime 1x
+func BenchmarkLogInBesideFlood(b *testing.B) {
+	for name, open := range map[string]func(testing.TB) string{"sqlite": dbtest.SQLite, "postgres": dbtest.Postgres} {
+		r := rig.New(b, dbtest.Open(b, open(b)), func(o *server.Options) {
+			o.Passwords = secret.NewPasswords(0)
+			o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+			o.Failures.IP = 100
+		})
+		emails := r.AddCrowd(200)
+		var newcomers atomic.Int64
+		for flood, ask := range map[string]struct {
+			n   int
+			ask func(b *rig.Browser, i int) rig.Answer
+		}{
+			"100 sign-ups": {100, func(b *rig.Browser, _ int) rig.Answer {
+				email := fmt.Sprintf("new%d@users.test", newcomers.Add(1))
+				return from(b, "/signup", url.Values{"email": {email}, "password": {rig.Password}}, "192.0.2.1")
+			}},
+			"200 log-ins": {200, func(b *rig.Browser, i int) rig.Answer {
+				return from(b, "/login", url.Values{"email": {emails[i]}, "password": {rig.Password}}, "192.0.2.1")
+			}},
+		} {
+			b.Run(name+"/"+flood, func(b *testing.B) {
+				for range b.N {
+					alone := othersLogIn(b, r, emails)
+					beside, served := besideFlood(b, r, ask.n, ask.ask, func() []float64 { return othersLogIn(b, r, emails) })
+					alone = append(alone, othersLogIn(b, r, emails)...)
+					slices.Sort(alone)
+					ratio := quantile(beside, .95) / quantile(alone, .95)
+					b.ReportMetric(quantile(alone, .95), "ms/p95-alone")
+					b.ReportMetric(quantile(beside, .95), "ms/p95-beside")
+					b.ReportMetric(ratio, "ratio")
+					b.ReportMetric(served, "flood/s")
+					if ratio > 2 {
+						b.Errorf("others' p95 is %.1f times as long as alone", ratio)
+					}
+				}
+			})
+		}
+	}
+}
+
+// from posts a form from a client address.
+func from(b *rig.Browser, path string, form url.Values, ip string) rig.Answer {
+	return b.Send(http.MethodPost, path, form, "X-Forwarded-For", ip)
+}
+
+// othersLogIn times log-ins one after the other, each from another address, in milliseconds.
+func othersLogIn(b *testing.B, r *rig.Rig, emails []string) (times []float64) {
+	b.Helper()
+	for i := range 60 {
+		start := time.Now()
+		a := from(r.Browser(), "/login", url.Values{"email": {emails[i]}, "password": {rig.Password}}, fmt.Sprintf("198.51.100.%d", i))
+		times = append(times, float64(time.Since(start))/1e6)
+		if a.Status != http.StatusSeeOther {
+			b.Fatalf("log-in from another address: %d", a.Status)
+		}
+	}
+	slices.Sort(times)
+	return times
+}
+
+// besideFlood measures while n requests are in flight all the time, and returns how many of them were served in a second.
+func besideFlood(b *testing.B, r *rig.Rig, n int, ask func(*rig.Browser, int) rig.Answer, measure func() []float64) (times []float64, served float64) {
+	b.Helper()
+	var stop atomic.Bool
+	var done atomic.Int64
+	var flood sync.WaitGroup
+	for i := range n {
+		flood.Go(func() {
+			for !stop.Load() {
+				switch a := ask(r.Browser(), i); a.Status {
+				case http.StatusSeeOther:
+					done.Add(1)
+				case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+				default:
+					b.Errorf("flood: %d", a.Status)
+				}
+			}
+		})
+	}
+	for done.Load() == 0 { // until the queue is there
+		time.Sleep(time.Millisecond)
+	}
+	start, before := time.Now(), done.Load()
+	times = measure()
+	served = float64(done.Load()-before) / time.Since(start).Seconds()
+	stop.Store(true)
+	flood.Wait()
+	return times, served
+}
