@@ -1,11 +1,14 @@
 package server
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 )
@@ -79,15 +82,95 @@ func TestConnections(t *testing.T) {
 	for _, conn := range []*closing{drop, whole, none, more} {
 		c.changed(conn, http.StateClosed)
 	}
-	if len(c.open) != 0 || c.waiting.Len() != 0 {
-		t.Errorf("%d open, %d waiting after all were closed", len(c.open), c.waiting.Len())
+	wantNone(t, c)
+}
+
+func wantNone(t *testing.T, c *connections) {
+	t.Helper()
+	if len(c.open) != 0 || len(c.networks) != 0 || c.held != 0 {
+		t.Errorf("%d open, %d networks waiting, %d bytes held after all were closed", len(c.open), len(c.networks), c.held)
 	}
+}
+
+// TestConnectionsByNetwork: over the limit, the network that has most waiting loses one, however long others wait.
+func TestConnectionsByNetwork(t *testing.T) {
+	t.Parallel()
+	c := newConnections(5)
+	quiet := &closing{address: "192.0.2.1:1"}
+	c.changed(quiet, http.StateNew)
+	flood := make([]*closing, 50)
+	for i := range flood {
+		flood[i] = &closing{address: fmt.Sprintf("[2001:db8:1:2::%x]:1", i)} // one /64
+		c.changed(flood[i], http.StateNew)
+	}
+	late := &closing{address: "192.0.2.2:1"}
+	c.changed(late, http.StateNew)
+	open := 0
+	for i, conn := range flood {
+		if !conn.closed {
+			open++
+		}
+		if conn.closed != (i < len(flood)-3) {
+			t.Errorf("connection %d of the flood: closed %t", i, conn.closed)
+		}
+	}
+	if quiet.closed || late.closed || open != 3 {
+		t.Errorf("others are closed: %t, %t; of the flood %d are open", quiet.closed, late.closed, open)
+	}
+	for _, conn := range append(flood, quiet, late) {
+		c.changed(conn, http.StateClosed)
+	}
+	wantNone(t, c)
+}
+
+// TestUnfinishedRequestsAreBounded: over the limit of bytes, the network that holds most loses the connection that holds
+// most; what is complete holds nothing, and the next request on its connection starts from nothing.
+func TestUnfinishedRequestsAreBounded(t *testing.T) {
+	t.Parallel()
+	c := newConnections(100)
+	c.mostHeld = 1000
+	small := &closing{address: "192.0.2.1:1"}
+	c.changed(small, http.StateNew)
+	c.read(small, 300)
+	done := &closing{address: "192.0.2.9:1"}
+	c.changed(done, http.StateNew)
+	for range 10 {
+		c.read(done, 600)
+		c.answering(done)
+		c.read(done, 600) // of the next request, early
+		c.changed(done, http.StateIdle)
+	}
+	flood := make([]*closing, 20)
+	for i := range flood {
+		flood[i] = &closing{address: "192.0.2.2:1"}
+		c.changed(flood[i], http.StateNew)
+		c.read(flood[i], 100+i)
+		if c.held > 1000 {
+			t.Fatalf("%d bytes are held", c.held)
+		}
+	}
+	if small.closed || done.closed {
+		t.Errorf("others are closed: %t, %t", small.closed, done.closed)
+	}
+	c.read(small, 701) // more than all of the flood's
+	if !small.closed {
+		t.Error("the connection that holds most is open")
+	}
+	for _, conn := range append(flood, small, done) {
+		c.changed(conn, http.StateClosed)
+	}
+	wantNone(t, c)
 }
 
 // closing is a connection of which only its end matters.
 type closing struct {
 	net.Conn
-	closed bool
+	address string
+	closed  bool
+}
+
+func (c *closing) RemoteAddr() net.Addr {
+	return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(cmp.Or(c.address, "127.0.0.1:1")))
 }
 
 func (c *closing) Close() error {

@@ -19,12 +19,14 @@ type rooms struct {
 	platform *platform.Handler
 }
 
-// routes is every route there is. Page: a browser, logged in or not. Private: only logged in. Open: a form that another
+// routes is every route there is. Page: a browser, logged in or not. Private: only logged in; ending: a Private that makes
+// nothing. Open: a form that another
 // site may post. API: a program. Messages: a program that reads errors in the integration endpoint's own form. CORS: a script on another site, too.
 func (s *Server) routes(h rooms) http.Handler {
 	mux := http.NewServeMux()
 	page := func(pattern string, f web.Handler) { mux.Handle(pattern, h.web.Page(f)) }
 	private := func(pattern string, f web.Handler) { mux.Handle(pattern, h.web.Private(f)) }
+	ending := func(pattern string, f web.Handler) { mux.Handle(pattern, h.web.Ending(h.web.Private(f))) }
 	api := func(pattern string, f web.Handler) { mux.Handle(pattern, h.web.API(f)) }
 	cors := func(method, path string, f web.Handler) {
 		handler := h.web.CORS(method, f)
@@ -62,17 +64,17 @@ func (s *Server) routes(h rooms) http.Handler {
 	page("GET /login", h.account.ShowLogIn)
 	page("POST /login", h.account.LogIn)
 	page("GET /logout", h.account.ShowLogOut)
-	page("POST /logout", h.account.LogOut)
+	mux.Handle("POST /logout", h.web.Ending(h.web.Page(h.account.LogOut)))
 	private("GET /account", h.account.ShowProfile)
 	private("POST /account", h.account.Rename)
 	private("GET /account/apps", h.account.ListInstalledApps)
 	private("GET /account/apps/{installation}/remove", h.account.ShowRemoveApp)
-	private("POST /account/apps/{installation}/remove", h.account.RemoveApp)
+	ending("POST /account/apps/{installation}/remove", h.account.RemoveApp)
 	private("GET /account/security", h.account.ShowSecurity)
 	private("POST /account/security", h.account.ChangePassword)
-	private("POST /account/security/sessions", h.account.EndOtherLogIns)
-	private("POST /account/security/sessions/{session}/end", h.account.EndSession)
-	private("POST /account/security/programs/{program}/end", h.account.EndProgram)
+	ending("POST /account/security/sessions", h.account.EndOtherLogIns)
+	ending("POST /account/security/sessions/{session}/end", h.account.EndSession)
+	ending("POST /account/security/programs/{program}/end", h.account.EndProgram)
 
 	private("GET /account/keys", h.account.ListKeys)
 	private("GET /account/form", h.account.ShowParkedForm)
@@ -82,9 +84,9 @@ func (s *Server) routes(h rooms) http.Handler {
 	private("GET /account/keys/{key}/rotate", h.account.ShowRotateKey)
 	private("POST /account/keys/{key}/rotate", h.account.RotateKey)
 	private("GET /account/keys/{key}/revoke", h.account.ShowRevokeKey)
-	private("POST /account/keys/{key}/revoke", h.account.RevokeKey)
+	ending("POST /account/keys/{key}/revoke", h.account.RevokeKey)
 	private("GET /account/keys/{key}/secrets/{secret}/revoke", h.account.ShowRevokeKeySecret)
-	private("POST /account/keys/{key}/secrets/{secret}/revoke", h.account.RevokeKeySecret)
+	ending("POST /account/keys/{key}/secrets/{secret}/revoke", h.account.RevokeKeySecret)
 	private("GET /account/bots", h.account.ListBots)
 	private("GET /account/bots/new", h.account.ShowNewBot)
 	private("POST /account/bots", h.account.CreateBot)
@@ -92,9 +94,9 @@ func (s *Server) routes(h rooms) http.Handler {
 	private("GET /account/bots/{bot}/rotate", h.account.ShowRotateBot)
 	private("POST /account/bots/{bot}/rotate", h.account.RotateBot)
 	private("GET /account/bots/{bot}/secrets/{secret}/revoke", h.account.ShowRevokeBotSecret)
-	private("POST /account/bots/{bot}/secrets/{secret}/revoke", h.account.RevokeBotSecret)
+	ending("POST /account/bots/{bot}/secrets/{secret}/revoke", h.account.RevokeBotSecret)
 	private("GET /account/bots/{bot}/remove", h.account.ShowRemoveBot)
-	private("POST /account/bots/{bot}/remove", h.account.RemoveBot)
+	ending("POST /account/bots/{bot}/remove", h.account.RemoveBot)
 
 	// Developers.
 	private("GET /developer/apps", h.portal.ListApps)
@@ -106,9 +108,9 @@ func (s *Server) routes(h rooms) http.Handler {
 	private("POST /developer/apps/{id}/edit", h.portal.UpdateApp)
 	private("POST /developer/apps/{id}/secrets", h.portal.RotateSecret)
 	private("GET /developer/apps/{id}/secrets/{secret}/revoke", h.portal.ShowRevokeSecret)
-	private("POST /developer/apps/{id}/secrets/{secret}/revoke", h.portal.RevokeSecret)
+	ending("POST /developer/apps/{id}/secrets/{secret}/revoke", h.portal.RevokeSecret)
 	private("GET /developer/apps/{id}/delete", h.portal.ShowDeleteApp)
-	private("POST /developer/apps/{id}/delete", h.portal.DeleteApp)
+	ending("POST /developer/apps/{id}/delete", h.portal.DeleteApp)
 
 	mux.Handle("GET /static/{hash}/{file}", h.web.Static())
 

@@ -46,6 +46,10 @@ type Options struct {
 	Passwords      *secret.Passwords
 	UserTokens     issuer.UserTokenOptions // algorithm, secret and times; the rest is filled in
 	Failures       web.FailureLimits       // how many wrong passwords, secrets and codes are borne
+	ParkedRequests int                     // authorization requests from one client address that may wait for a log-in: 1000
+	MaxApps        int                     // apps of one account, but for those that the operator adds: 100
+	MaxSessions    int                     // sessions of one user, of which the one not used for longest ends: 50
+	UserChanges    int                     // changes that one user makes on pages in an hour, counted by each replica: 600
 	MaxConnections int                     // open at a time: 4096
 	Retention      store.Retention         // of what has ended; grace 1 h, at least 10 min; audit events for ever
 	SweepInterval  time.Duration           // between two looks for expired rows: 45 s; negative: nobody looks
@@ -124,12 +128,14 @@ func New(ctx context.Context, st store.Store, o Options) (*Server, error) {
 	toolkit, err := web.New(web.Config{
 		Issuer: issuerURL, Store: st, Templates: templates.Files, Static: static.Files,
 		Log: o.Log, TrustedProxies: o.TrustedProxies, CookieKey: cookieKey, Failures: o.Failures,
+		MaxSessions: o.MaxSessions, UserChanges: o.UserChanges,
 	})
 	if err != nil {
 		return nil, err
 	}
 	rules := directory.New(st, o.Catalogue, o.Passwords, format, directory.Options{
 		SignUpOpen: o.SignUpOpen, DefaultPlan: o.DefaultPlan, PublicURL: o.Issuer, TokenLimit: o.TokenLimit,
+		ParkedRequests: o.ParkedRequests, MaxApps: o.MaxApps,
 	})
 	tokens, verifier, err := newTokens(ctx, st, format, o)
 	if err != nil {

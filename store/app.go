@@ -37,6 +37,8 @@ type Apps interface {
 	// CreateApp stores a with its redirect URIs and, for a confidential app, its first secret.
 	// ErrEnded: the account is not live. ErrConflict: the id is or was in use.
 	CreateApp(ctx context.Context, by Actor, a App, first *Secret) error
+	// CreateAppWithin is CreateApp for an account that has fewer than max apps; else ErrLimit.
+	CreateAppWithin(ctx context.Context, by Actor, a App, first *Secret, max int) error
 	AppByID(ctx context.Context, id string) (App, error)
 	// AppsByUser lists the apps of all accounts of which the user is an admin, newest first.
 	AppsByUser(ctx context.Context, userID string) ([]App, error)

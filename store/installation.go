@@ -33,6 +33,7 @@ type Request struct {
 	UserID       string // the user whose session may decide; "" without a session
 	Decision     string // read only: DecisionDeny, DecisionAllow and an account, or "" while undecided
 	Answer       []byte // read only: what KeepAnswer was given; nil before
+	Holder       string // write only: who the row counts for in TrimRequests, without personal data in the clear
 }
 
 // What a Request's Decision is.
@@ -53,6 +54,8 @@ func (r Request) NeedsLogIn(s Session) bool {
 // Requests keeps authorization requests between their pages. They are short-lived and used once.
 type Requests interface {
 	CreateRequest(ctx context.Context, r Request) error
+	// TrimRequests deletes all requests of a holder but the newest keep, a hundred at a time at most.
+	TrimRequests(ctx context.Context, holder string, keep int) error
 	// RequestByID returns the request whether or not it was decided or has expired: the caller says which page that is.
 	RequestByID(ctx context.Context, id LookupID) (Request, error)
 	// DenyRequest decides a request of this session against the app. ErrConflict: it belongs to another session or to

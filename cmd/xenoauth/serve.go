@@ -48,7 +48,8 @@ type serveConfig struct {
 // serveSettings are what serve is told, beside what every command is.
 var serveSettings = []string{
 	"listen", "issuer", "ops-listen", "migrate", "signup", "default-plan", "code-lifetime", "token-limit",
-	"trusted-proxies", "verify-ignore", "login-failures", "account-failures", "ip-failures", "ip-signups", "client-failures", "max-connections", "audit-retention",
+	"trusted-proxies", "verify-ignore", "login-failures", "account-failures", "ip-failures", "ip-signups", "client-failures",
+	"ip-requests", "max-apps", "max-sessions", "user-changes", "max-connections", "audit-retention",
 	"retention-grace", "drain", "allow-unsafe-database", "high-water", "accept-restored-database", "database-wait", "user-token-alg", "user-token-secret", "user-token-max-age", "key-rotation", "log-level", "log-format",
 }
 
@@ -111,6 +112,10 @@ func (p *program) serveConfig(s *settings) (serveConfig, error) {
 		Passwords:      secret.NewPasswords(0),
 		UserTokens:     s.userTokens(),
 		MaxConnections: affordable(s.number("max-connections", 1, 1_000_000), c.log),
+		ParkedRequests: s.number("ip-requests", 1, 1_000_000),
+		MaxApps:        s.number("max-apps", 1, 1_000_000),
+		MaxSessions:    s.number("max-sessions", 1, 1_000_000),
+		UserChanges:    s.number("user-changes", 1, 1_000_000),
 		Failures: web.FailureLimits{
 			LogIn:   s.number("login-failures", 1, 1_000_000),
 			Account: s.number("account-failures", 1, 1_000_000),
@@ -261,7 +266,7 @@ func run(ctx context.Context, srv *server.Server, log *slog.Logger, public, ops 
 	start := func(s *http.Server, listeners []net.Listener) {
 		for _, l := range listeners {
 			go func() {
-				if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				if err := s.Serve(server.CountReads(l)); !errors.Is(err, http.ErrServerClosed) {
 					failed <- fmt.Errorf("serve on %s: %w", l.Addr(), err)
 				}
 			}()

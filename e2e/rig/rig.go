@@ -94,6 +94,8 @@ func Bare(t testing.TB, st store.Store, options ...func(*server.Options)) *Rig {
 		Log:        slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Passwords:  CheapPasswords(),
 		Failures:   Patience,
+		// As with failures: a test's changes are one user's.
+		UserChanges: 1_000_000,
 		// Tests shift times and then look at the rows: nobody but them sweeps.
 		SweepInterval: -1,
 	}
@@ -104,7 +106,7 @@ func Bare(t testing.TB, st store.Store, options ...func(*server.Options)) *Rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	httpServer := &httptest.Server{Listener: listener, Config: s.HTTP()}
+	httpServer := &httptest.Server{Listener: server.CountReads(listener), Config: s.HTTP()}
 	httpServer.Start()
 	t.Cleanup(func() {
 		httpServer.Close()

@@ -59,10 +59,22 @@ func (d *Directory) CreateApp(ctx context.Context, by store.Actor, accountID str
 		s := d.secretRow(a.ID, c)
 		credential, first = &c, &s
 	}
-	if err := d.store.CreateApp(ctx, by, a, first); err != nil {
+	err := d.createWithin(ctx, by, a, first)
+	if errors.Is(err, store.ErrLimit) {
+		return store.App{}, nil, FieldErrors{"account": fmt.Sprintf("The account has %d apps, which is the most there may be. Delete one that is no longer used, or ask the operator of this server.", d.options.MaxApps)}
+	}
+	if err != nil {
 		return store.App{}, nil, fmt.Errorf("create app in account %s: %w", accountID, err)
 	}
 	return a, credential, nil
+}
+
+// createWithin bounds the apps of an account. The operator is not bound.
+func (d *Directory) createWithin(ctx context.Context, by store.Actor, a store.App, first *store.Secret) error {
+	if by.Kind == store.ActorOperator {
+		return d.store.CreateApp(ctx, by, a, first)
+	}
+	return d.store.CreateAppWithin(ctx, by, a, first, d.options.MaxApps)
 }
 
 // App returns an app to an admin of its account; to anybody else it does not exist (store.ErrNotFound). userID "" is

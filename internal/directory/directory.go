@@ -24,6 +24,9 @@ type Options struct {
 	DefaultPlan string // plan of new accounts; "" means DefaultPlan
 	PublicURL   string // the issuer: no redirect URI, homepage or logo of an app may be on its host, and bots have their addresses there
 	TokenLimit  int    // live non-expiring tokens of an installation, as the pages say; 0: no limit
+
+	MaxApps        int // apps of one account, but for those that the operator adds; 0 means 100
+	ParkedRequests int // authorization requests of one Holder that may wait for a log-in; 0 means 1000
 }
 
 // Directory applies the rules on top of a store. It is safe for concurrent use.
@@ -40,6 +43,12 @@ type Directory struct {
 func New(s store.Store, c *scope.Catalogue, p *secret.Passwords, f secret.Format, o Options) *Directory {
 	if o.DefaultPlan == "" {
 		o.DefaultPlan = DefaultPlan
+	}
+	if o.MaxApps == 0 {
+		o.MaxApps = 100
+	}
+	if o.ParkedRequests == 0 {
+		o.ParkedRequests = 1000
 	}
 	return &Directory{store: s, catalogue: c, passwords: p, format: f, options: o, own: newOwnAddress(o.PublicURL)}
 }

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -31,6 +32,9 @@ const (
 	// answerRepeats is how long the same answer of a page is repeated: for a second click, a reload, a slow line.
 	answerRepeats = time.Minute
 )
+
+// sessionRequests is how many consent pages of one session are kept.
+const sessionRequests = 100
 
 // Faults of a consent.
 var (
@@ -64,13 +68,22 @@ func (d *Directory) LiveApp(ctx context.Context, clientID string) (store.App, er
 // NewRequest stores a validated authorization request and returns the credential that stands for it. With a session it
 // is what a consent page asks about, and only that session can decide it; without one it is parked until its browser has
 // logged in, and can only be opened. The page's id is made for the page: no address bar ever held it, so that nobody but
-// the page can press its buttons.
+// the page can press its buttons. Of the requests of one session, and of those without session and with the same Holder, the
+// oldest above a limit end: a flood ends its own, and none of others.
 func (d *Directory) NewRequest(ctx context.Context, r store.Request, session []byte) (string, error) {
 	c := d.format.New(secret.Request)
 	hash := c.Hash()
 	r.ID, r.Hash, r.Session = c.ID, hash[:], session
+	keep := sessionRequests - 1
 	if session == nil {
-		r.UserID = ""
+		r.UserID, keep = "", d.options.ParkedRequests-1
+	} else {
+		r.Holder = "session:" + base64.RawURLEncoding.EncodeToString(session[:min(len(session), 16)])
+	}
+	if r.Holder != "" {
+		if err := d.store.TrimRequests(ctx, r.Holder, keep); err != nil {
+			return "", fmt.Errorf("make room for an authorization request of app %s: %w", r.AppID, err)
+		}
 	}
 	r.CreatedAt = d.store.Now()
 	r.ExpiresAt = r.CreatedAt.Add(requestLifetime)

@@ -76,6 +76,9 @@ func (h *Handler) LogIn(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), hashPatience)
 	defer cancel()
 	user, err := h.directory.LogIn(ctx, page.Email, values.Get("password"))
+	if err == nil {
+		err = h.web.CountChange(user.ID)
+	}
 	// A user who was disabled between the two steps is as wrong as one who was disabled before.
 	if err == nil {
 		if err = h.web.SignIn(w, r, user); errors.Is(err, store.ErrEnded) {

@@ -83,7 +83,7 @@ func (h *Handler) sendToLogIn(w http.ResponseWriter, r *http.Request, redirect d
 	if request.Asks("none") {
 		return h.refuse(w, r, redirect, request.State, issuer.Errorf(issuer.LoginRequired, "the user is not logged in"))
 	}
-	id, err := h.directory.NewRequest(r.Context(), request, nil)
+	id, err := h.park(r, request)
 	if err != nil {
 		return err
 	}
@@ -93,6 +93,17 @@ func (h *Handler) sendToLogIn(w http.ResponseWriter, r *http.Request, redirect d
 	}
 	web.Redirect(w, r, "/login?"+to.Encode())
 	return nil
+}
+
+// park stores a request that no session holds, for the client's network.
+func (h *Handler) park(r *http.Request, request store.Request) (id string, err error) {
+	holder, release, err := h.web.ParkTurn(r)
+	if err != nil {
+		return "", err
+	}
+	defer release()
+	request.Holder = holder
+	return h.directory.NewRequest(r.Context(), request, nil)
 }
 
 // ask brings a request before its person: a fault goes to the app, a request that was approved before is granted, and
@@ -109,6 +120,9 @@ func (h *Handler) ask(w http.ResponseWriter, r *http.Request, visitor *web.Visit
 		return h.refuse(w, r, consent.Redirect, request.State, fault)
 	}
 	if installation, ok := consent.Covered(); ok && !request.Asks("consent") && !request.Asks("select_account") {
+		if limited := web.AsLimit(h.web.CountChange(visitor.User.ID)); limited != nil {
+			return h.refuse(w, r, consent.Redirect, request.State, issuer.Errorf(issuer.TemporarilyUnavailable, "%s", limited.Sentence()))
+		}
 		return h.grant(w, r, visitor, consent, installation)
 	}
 	if request.Asks("none") {

@@ -66,7 +66,7 @@ func sessionOf(visitor *web.Visitor) *store.Session {
 
 // askAgain brings the browser back to the question that a page asked, after a log-in if there is no session.
 func (h *Handler) askAgain(w http.ResponseWriter, r *http.Request, visitor *web.Visitor, page directory.Page) error {
-	id, err := h.directory.NewRequest(r.Context(), page.Request, nil)
+	id, err := h.park(r, page.Request)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"math"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
@@ -237,6 +236,17 @@ func (t *Toolkit) TrySignUp(r *http.Request) (*Try, error) {
 	return try, err
 }
 
+// ParkTurn is the turn of a request that stores something for a browser that has not logged in: those of a network write
+// with one connection at a time. holder stands for the network in the row. release must be called.
+func (t *Toolkit) ParkTurn(r *http.Request) (holder string, release func(), err error) {
+	holder = "ip:" + t.limits.mark("park", network(r))
+	release, err = t.limits.undecided.wait(r.Context(), toCount, []store.Limit{{Key: "park " + holder}})
+	if err != nil {
+		return "", nil, fmt.Errorf("%w: wait for other requests of the network: %w", store.ErrUnavailable, err)
+	}
+	return holder, release, nil
+}
+
 // try counts a try. What fills a bound may be tries that are not decided yet, and right: whoever comes while there are such
 // waits for them. So a crowd that knows the password is let in, however many come at once.
 func (t *Toolkit) try(r *http.Request, limits ...store.Limit) (_ *Try, err error) {
@@ -249,7 +259,7 @@ func (t *Toolkit) try(r *http.Request, limits ...store.Limit) (_ *Try, err error
 			leave()
 		}
 	}()
-	ctx, cancel := context.WithTimeout(r.Context(), turnPatience)
+	ctx, cancel := context.WithTimeout(r.Context(), t.limits.undecided.patience)
 	defer cancel()
 	defer t.limits.undecided.watch(limits)()
 	for {
@@ -283,7 +293,7 @@ var errGateTimeout = errors.New("no place among the requests of this network")
 // enter waits for a place among the requests of the client's network, which is left when the try is decided, or its request
 // answered.
 func (l *limits) enter(r *http.Request) (leave func(), err error) {
-	ctx, cancel := context.WithTimeout(r.Context(), gatePatience)
+	ctx, cancel := context.WithTimeout(r.Context(), l.gate.patience)
 	defer cancel()
 	leave, err = l.gate.enter(ctx, network(r))
 	if err != nil && !errors.Is(err, errGateFull) {
@@ -396,11 +406,13 @@ func publicPart(credential string) string {
 }
 
 // network is the part of the client's address that one customer of a provider has: all of IPv4, the /64 of IPv6.
-func network(r *http.Request) string { return networkOf(ClientIP(r)) }
+func network(r *http.Request) string { return NetworkOf(ClientIP(r)) }
 
-func networkOf(address string) string {
-	ip, err := netip.ParseAddr(address)
-	if err != nil {
+// NetworkOf is the part of an address, with or without a port, that one customer of a provider has; "" for what is no
+// address.
+func NetworkOf(address string) string {
+	ip, ok := parseIP(address)
+	if !ok {
 		return ""
 	}
 	if ip.Is4() {

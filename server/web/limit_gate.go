@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 )
 
 const (
@@ -21,8 +22,9 @@ var errGateFull = errors.New("too many requests of this network wait to have a p
 // gate lets a bounded number of requests of each network work on a password at a time, in the order in which they came.
 // The others hold neither a connection to the database nor a place in the queue for hashing. Safe for concurrent use.
 type gate struct {
-	mu sync.Mutex
-	of map[string]*gateState
+	patience time.Duration // how long a request waits for a place
+	mu       sync.Mutex
+	of       map[string]*gateState
 }
 
 type gateState struct {
@@ -30,7 +32,9 @@ type gateState struct {
 	line   []chan struct{} // each is closed when its request may enter
 }
 
-func newGate() *gate { return &gate{of: make(map[string]*gateState)} }
+func newGate() *gate {
+	return &gate{patience: gatePatience, of: make(map[string]*gateState)}
+}
 
 // enter waits for a place; leave must be called once. The errors are errGateFull and the context's.
 func (g *gate) enter(ctx context.Context, network string) (leave func(), err error) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"xenoauth/store"
 )
@@ -12,8 +13,9 @@ import (
 // undecided are the tries of this process that are counted, or are about to be, and of which nobody knows yet whether
 // they have failed, by what they are counted under. Safe for concurrent use.
 type undecided struct {
-	mu sync.Mutex
-	of map[string]*tries
+	patience time.Duration // how long a try waits for others
+	mu       sync.Mutex
+	of       map[string]*tries
 }
 
 // tries are those under one key. They are kept while there are any, or somebody watches them.
@@ -33,7 +35,9 @@ const (
 	toLook
 )
 
-func newUndecided() *undecided { return &undecided{of: make(map[string]*tries)} }
+func newUndecided() *undecided {
+	return &undecided{patience: turnPatience, of: make(map[string]*tries)}
+}
 
 // at returns the tries under a key. The lock is held.
 func (u *undecided) at(key string) *tries {
@@ -102,10 +106,10 @@ func (u *undecided) takeTurn(ctx context.Context, to turn, limits []store.Limit)
 	return release, nil
 }
 
-// wait is takeTurn for turnPatience at most. Another request has the turn and is at the database, so the wait is a part of
+// wait is takeTurn for as long as a try waits. Another request has the turn and is at the database, so the wait is a part of
 // what the request may spend on that.
 func (u *undecided) wait(ctx context.Context, to turn, limits []store.Limit) (release func(), err error) {
-	turn, waited := store.Spend(ctx, turnPatience)
+	turn, waited := store.Spend(ctx, u.patience)
 	defer waited()
 	return u.takeTurn(turn, to, limits)
 }

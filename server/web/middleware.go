@@ -45,7 +45,7 @@ func (t *Toolkit) Identify(next http.Handler) http.Handler {
 		a := arrival{id: hex.EncodeToString(id), ip: t.clientIP(r)}
 		w.Header().Set("X-Request-Id", a.id)
 		ctx := store.WithPatience(context.WithValue(r.Context(), arrivalKey{}, a), databasePatience)
-		ctx = secret.WithAddress(ctx, networkOf(a.ip)) // whose share of the hashing the request uses
+		ctx = secret.WithAddress(ctx, NetworkOf(a.ip)) // whose share of the hashing the request uses
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }

@@ -40,10 +40,11 @@ type cookieStore struct {
 	name    string
 	codec   *securecookie.SecureCookie
 	options sessions.Options
+	max     int // sessions of one user
 }
 
-func newCookieStore(s store.Store, key []byte, secure bool) *cookieStore {
-	c := &cookieStore{rows: s, now: s.Now, name: "xenoauth"}
+func newCookieStore(s store.Store, key []byte, secure bool, max int) *cookieStore {
+	c := &cookieStore{rows: s, now: s.Now, max: max, name: "xenoauth"}
 	if secure {
 		c.name = "__Host-xenoauth" // browsers refuse such a cookie from a sibling domain
 	}
@@ -112,6 +113,9 @@ func (c *cookieStore) Save(r *http.Request, w http.ResponseWriter, s *sessions.S
 		UserAgent: UserAgent(r), IP: by.IP, Data: packNotices(s)}
 	if err := c.rows.CreateSession(r.Context(), by, row); err != nil {
 		return fmt.Errorf("create session of user %s: %w", user.ID, err)
+	}
+	if err := c.rows.EndOldSessions(r.Context(), by, user.ID, c.max); err != nil {
+		return fmt.Errorf("end old sessions of user %s: %w", user.ID, err)
 	}
 	s.ID, s.IsNew, s.Values[rowKey{}] = string(id), false, row
 	http.SetCookie(w, sessions.NewCookie(s.Name(), value, s.Options))

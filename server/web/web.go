@@ -9,6 +9,7 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,6 +20,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"xenoauth/store"
 )
@@ -37,6 +39,8 @@ type Config struct {
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
 	CookieKey      []byte         // 32 bytes at least; authenticates session cookies, shared by all replicas
 	Failures       FailureLimits  // how many failures are borne
+	MaxSessions    int            // sessions of one user; 0 means 50
+	UserChanges    int            // changes that one user makes in an hour, counted by each replica; 0 means 600
 }
 
 // Toolkit is safe for concurrent use.
@@ -49,6 +53,7 @@ type Toolkit struct {
 	devices   devices
 	formKey   []byte // seals parked forms
 	limits    *limits
+	changes   *tallies  // by user
 	proxyHint sync.Once // says that a proxy may be missing in TrustedProxies
 	templates templates
 	assets    assets
@@ -68,10 +73,11 @@ func New(c Config) (*Toolkit, error) {
 	if err := t.origins.AddTrustedOrigin(t.origin()); err != nil {
 		return nil, fmt.Errorf("web: issuer %q: %w", c.Issuer, err)
 	}
-	t.cookies = newCookieStore(c.Store, c.CookieKey, c.Issuer.Scheme == "https")
+	t.cookies = newCookieStore(c.Store, c.CookieKey, c.Issuer.Scheme == "https", cmp.Or(c.MaxSessions, 50))
 	t.devices = newDevices(c.CookieKey, c.Issuer.Scheme == "https")
 	t.formKey = seal(c.CookieKey, "parked forms")
 	t.limits = newLimits(c.Store, c.CookieKey, c.Failures)
+	t.changes = newTallies(cmp.Or(c.UserChanges, 600), time.Hour)
 	var err error
 	if t.assets, err = loadAssets(c.Static); err != nil {
 		return nil, err
@@ -84,7 +90,7 @@ func New(c Config) (*Toolkit, error) {
 
 // Page mounts a handler that a browser visits. The visitor is loaded if there is a session; when the database cannot
 // say, the answer is 503 and never "logged out". Unsafe methods must come from our own pages. Errors become pages.
-func (t *Toolkit) Page(h Handler) http.Handler { return pageHandler{t, h} }
+func (t *Toolkit) Page(h Handler) http.Handler { return pageHandler{t: t, h: h} }
 
 // Private is Page for the logged-in: without a visitor the answer is 303 to /login, with a name to come back to. What was
 // typed into a form is kept meanwhile.
@@ -102,12 +108,23 @@ func (t *Toolkit) Private(h Handler) http.Handler {
 	})
 }
 
+// Ending marks what Page or Private returned as a handler that only ends something: a visitor who has used up the changes
+// of an hour can still do that.
+func (t *Toolkit) Ending(h http.Handler) http.Handler {
+	if p, ok := h.(pageHandler); ok {
+		p.ends = true
+		return p
+	}
+	return h
+}
+
 // API mounts a handler that programs call. It never reads cookies, forbids caching, and turns errors into JSON.
 func (t *Toolkit) API(h Handler) http.Handler { return apiHandler{t, h} }
 
 type pageHandler struct {
-	t *Toolkit
-	h Handler
+	t    *Toolkit
+	h    Handler
+	ends bool // never makes anything
 }
 
 func (p pageHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -122,6 +139,9 @@ func (p pageHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r, err := p.t.withVisitor(r)
+	if v := VisitorOf(r.Context()); err == nil && v != nil && !p.ends && r.Method == http.MethodPost {
+		err = p.t.CountChange(v.User.ID)
+	}
 	if err == nil {
 		err = p.h(w, r)
 	}

@@ -45,13 +45,29 @@ FROM accounts c WHERE c.id = $2 AND c.disabled_at IS NULL AND c.deleted_at IS NU
 	insertRedirectURI = `INSERT INTO app_redirect_uris (app_id, position, uri) VALUES ($1, $2, $3)`
 )
 
+const countApps = `SELECT COUNT(*) FROM apps WHERE account_id = $1 AND account_id <> '' AND deleted_at IS NULL`
+
 // CreateApp implements store.Apps.
-func (s *Store) CreateApp(ctx context.Context, by store.Actor, a store.App, first *store.Secret) (err error) {
+func (s *Store) CreateApp(ctx context.Context, by store.Actor, a store.App, first *store.Secret) error {
+	return s.createApp(ctx, by, a, first, func(context.Context, querier) error { return nil })
+}
+
+// CreateAppWithin implements store.Apps.
+func (s *Store) CreateAppWithin(ctx context.Context, by store.Actor, a store.App, first *store.Secret, max int) error {
+	return s.createApp(ctx, by, a, first, func(ctx context.Context, q querier) error {
+		return roomInAccount(ctx, q, a.AccountID, countApps, max)
+	})
+}
+
+func (s *Store) createApp(ctx context.Context, by store.Actor, a store.App, first *store.Secret, room func(context.Context, querier) error) (err error) {
 	defer tried(&err, "create app %s", a.ID)
 	if a.Confidential != (first != nil) {
 		return fmt.Errorf("%w: a confidential app has a first secret, a public one has none", store.ErrInvalid)
 	}
 	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+		if err := room(ctx, q); err != nil {
+			return err
+		}
 		n, err := q.exec(ctx, insertApp, a.ID, a.AccountID, a.CreatedBy, a.Name, a.Description, a.Homepage, a.LogoURL,
 			a.Scopes.String(), flag(a.Confidential), flag(a.Expiring), flag(a.PKCERequired), at(a.CreatedAt), at(a.VerifiedAt))
 		if err != nil {

@@ -9,15 +9,26 @@ import (
 )
 
 const insertRequest = `INSERT INTO requests (id, hash, session, app_id, redirect_uri, redirect_sent, scope, scope_asked, state,
-challenge, resource, prompt, fault, fault_detail, created_at, expires_at, user_id, app_seen)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`
+challenge, resource, prompt, fault, fault_detail, created_at, expires_at, user_id, app_seen, holder)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`
 
 // CreateRequest implements store.Requests.
 func (s *Store) CreateRequest(ctx context.Context, r store.Request) (err error) {
 	defer tried(&err, "create request of app %s", r.AppID)
 	_, err = s.db.exec(ctx, insertRequest, r.ID[:], r.Hash, r.Session, r.AppID, r.RedirectURI, flag(r.RedirectSent),
 		r.Scope.String(), r.ScopeAsked, r.State, r.Challenge, r.Resource, r.Prompt, r.Fault, r.FaultDetail, at(r.CreatedAt), at(r.ExpiresAt),
-		r.UserID, r.AppSeen)
+		r.UserID, r.AppSeen, r.Holder)
+	return err
+}
+
+// trimRequests passes over the newest entries of the holder in the index. No row of them is locked.
+const trimRequests = `DELETE FROM requests WHERE id IN (SELECT x.id FROM requests x
+WHERE x.holder = $1 AND x.holder <> '' ORDER BY x.created_at DESC LIMIT 100 OFFSET $2)`
+
+// TrimRequests implements store.Requests.
+func (s *Store) TrimRequests(ctx context.Context, holder string, keep int) (err error) {
+	defer tried(&err, "delete old requests of a holder")
+	_, err = s.db.exec(ctx, trimRequests, holder, keep)
 	return err
 }
 

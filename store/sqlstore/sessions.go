@@ -80,3 +80,24 @@ func (s *Store) SessionsByUser(ctx context.Context, userID string) (list []store
 		return c, err
 	}, selectSessions, userID, s.micros())
 }
+
+const selectOldSessions = `SELECT id FROM sessions WHERE user_id = $1 AND expires_at > $2
+ORDER BY seen_at DESC, created_at DESC, id LIMIT 100 OFFSET $3`
+
+// EndOldSessions implements store.Sessions.
+func (s *Store) EndOldSessions(ctx context.Context, by store.Actor, userID string, keep int) (err error) {
+	defer tried(&err, "end old sessions of user %s", userID)
+	old, err := collect(ctx, s.read(), func(scan scanner) (id []byte, err error) {
+		err = scan(&id)
+		return id, err
+	}, selectOldSessions, userID, s.micros(), keep)
+	if err != nil {
+		return err
+	}
+	for _, id := range old {
+		if err := s.DeleteSession(ctx, by, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,8 +1,11 @@
 package storetest
 
 import (
+	"errors"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +19,7 @@ import (
 func testApps(t *testing.T, st store.Store) {
 	t.Run("created", func(t *testing.T) { testAppCreated(t, st) })
 	t.Run("refused", func(t *testing.T) { testAppRefused(t, st) })
+	t.Run("within a limit, 50 at once", func(t *testing.T) { raceAppsWithin(t, st) })
 	t.Run("updated", func(t *testing.T) { testAppUpdated(t, st) })
 	t.Run("suspended and verified", func(t *testing.T) { testAppSwitched(t, st) })
 	t.Run("a change that ends a verification", func(t *testing.T) { testVerificationEnds(t, st) })
@@ -56,6 +60,34 @@ func testAppRefused(t *testing.T, st store.Store) {
 	wants(t, st.CreateApp(ctx, operator, app, &first), store.ErrInvalid)
 	_, err := st.AppByID(ctx, app.ID)
 	wants(t, err, store.ErrNotFound)
+}
+
+// raceAppsWithin: of 50 apps made at the same moment, no more than the limit are.
+func raceAppsWithin(t *testing.T, st store.Store) {
+	const most = 3
+	u, a := NewUser(t, st)
+	var made atomic.Int64
+	var all sync.WaitGroup
+	for range 50 {
+		all.Go(func() {
+			app := store.App{ID: secret.NewPublicID("app_"), AccountID: a.ID, Name: "N", RedirectURIs: []string{"https://a.test/cb"},
+				Scopes: Scopes(t, "faqs"), CreatedAt: st.Now()}
+			switch err := st.CreateAppWithin(t.Context(), as(u), app, nil, most); {
+			case err == nil:
+				made.Add(1)
+			case !errors.Is(err, store.ErrLimit) && !errors.Is(err, store.ErrUnavailable): // or a long line for the account's row
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	list, err := st.AppsByUser(t.Context(), u.ID)
+	no(t, err)
+	if made.Load() > most || len(list) > most || made.Load() == 0 {
+		t.Errorf("%d of 50 were made, %d are there, want at most %d", made.Load(), len(list), most)
+	}
+	no(t, st.CreateApp(t.Context(), operator, store.App{ID: secret.NewPublicID("app_"), AccountID: a.ID, Name: "N", RedirectURIs: []string{"https://a.test/cb"},
+		Scopes: Scopes(t, "faqs"), CreatedAt: st.Now()}, nil))
 }
 
 func testAppUpdated(t *testing.T, st store.Store) {

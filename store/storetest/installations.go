@@ -61,6 +61,24 @@ func testRequests(t *testing.T, st store.Store) {
 		wants(t, st.DenyRequest(ctx, system, r.ID, nil), store.ErrConflict)
 		wants(t, st.DenyRequest(ctx, system, r.ID, []byte{}), store.ErrConflict)
 	})
+	t.Run("the oldest of a holder end", func(t *testing.T) {
+		made := map[string][]store.LookupID{}
+		for i := range 20 {
+			id, holder := secret.NewID(), []string{"ip:one", "ip:two", ""}[i%3]
+			no(t, st.CreateRequest(ctx, store.Request{ID: id, Hash: hash(id), AppID: "app_x", RedirectURI: "https://a.test/cb", Scope: Scopes(t, "widgets"), Holder: holder,
+				CreatedAt: st.Now().Add(time.Duration(i) * time.Second), ExpiresAt: st.Now().Add(time.Minute)}))
+			made[holder] = append(made[holder], id)
+		}
+		no(t, st.TrimRequests(ctx, "ip:one", 7)) // there are seven
+		no(t, st.TrimRequests(ctx, "ip:two", 3))
+		no(t, st.TrimRequests(ctx, "", 0)) // belongs to no holder
+		for holder, ids := range made {
+			for i, id := range ids {
+				_, err := st.RequestByID(ctx, id)
+				equal(t, "kept", err == nil, holder != "ip:two" || i >= len(ids)-3)
+			}
+		}
+	})
 	t.Run("expired", func(t *testing.T) {
 		r := NewRequest(t, st, "app_x", mine, Scopes(t, "widgets"))
 		r.ID, r.ExpiresAt = secret.NewID(), st.Now()

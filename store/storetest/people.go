@@ -238,6 +238,24 @@ func testSessions(t *testing.T, st store.Store) {
 	ctx := t.Context()
 	t.Run("of an enabled user until it expires", func(t *testing.T) { testSessionExpiry(t, st) })
 	t.Run("not of a disabled or deleted user", func(t *testing.T) { testSessionUser(t, st) })
+	t.Run("the oldest end", func(t *testing.T) {
+		u, _ := NewUser(t, st)
+		other, _ := NewUser(t, st)
+		kept := newSession(t, st, other)
+		var made []store.Session
+		for i := range 5 {
+			s := newSession(t, st, u)
+			s.SeenAt = s.CreatedAt.Add(time.Duration(i) * time.Minute)
+			no(t, st.SaveSession(ctx, s))
+			made = append(made, s)
+		}
+		no(t, st.EndOldSessions(ctx, as(u), u.ID, 5))
+		no(t, st.EndOldSessions(ctx, as(u), u.ID, 3))
+		for i, s := range append(made, kept) {
+			_, _, err := st.SessionByID(ctx, s.ID)
+			equal(t, "live", err == nil, i >= 2)
+		}
+	})
 	t.Run("listed and logged out", func(t *testing.T) {
 		u, _ := NewUser(t, st)
 		first, second := newSession(t, st, u), newSession(t, st, u)

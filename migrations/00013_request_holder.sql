@@ -1,0 +1,6 @@
+-- Who a request counts for, so that no one fills the table: a keyed hash of the client's network while it waits for a
+-- log-in, and a hash of the session once a consent page shows it.
+
+-- +goose Up
+ALTER TABLE requests ADD COLUMN holder TEXT NOT NULL DEFAULT '';
+CREATE INDEX requests_holder ON requests (holder, created_at) WHERE holder <> '';
