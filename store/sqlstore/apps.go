@@ -45,7 +45,7 @@ FROM accounts c WHERE c.id = $2 AND c.disabled_at IS NULL AND c.deleted_at IS NU
 	insertRedirectURI = `INSERT INTO app_redirect_uris (app_id, position, uri) VALUES ($1, $2, $3)`
 )
 
-const countApps = `SELECT COUNT(*) FROM apps WHERE account_id = $1 AND account_id <> '' AND deleted_at IS NULL`
+const countAppsOf = `SELECT COUNT(*) FROM apps WHERE account_id = $1 AND account_id <> '' AND deleted_at IS NULL`
 
 // CreateApp implements store.Apps.
 func (s *Store) CreateApp(ctx context.Context, by store.Actor, a store.App, first *store.Secret) error {
@@ -55,7 +55,7 @@ func (s *Store) CreateApp(ctx context.Context, by store.Actor, a store.App, firs
 // CreateAppWithin implements store.Apps.
 func (s *Store) CreateAppWithin(ctx context.Context, by store.Actor, a store.App, first *store.Secret, max int) error {
 	return s.createApp(ctx, by, a, first, func(ctx context.Context, q querier) error {
-		return roomInAccount(ctx, q, a.AccountID, countApps, max)
+		return roomInAccount(ctx, q, a.AccountID, countAppsOf, max)
 	})
 }
 
