@@ -12,6 +12,7 @@ import (
 // botsPage is the data of bots.html.
 type botsPage struct {
 	Bots    []store.Bot
+	List    web.List
 	Admin   bool
 	Several bool
 }
@@ -45,7 +46,13 @@ func (h *Handler) ListBots(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return h.web.Render(w, r, http.StatusOK, "bots", botsPage{Bots: bots, Admin: len(accounts) > 0, Several: len(accounts) > 1})
+	query, err := web.ReadListQuery(r)
+	if err != nil {
+		return err
+	}
+	page := botsPage{Admin: len(accounts) > 0, Several: len(accounts) > 1}
+	page.Bots, page.List = web.PageOf(query, bots, func(b store.Bot) []string { return []string{b.Name, b.ID, b.APIKey, b.Email, b.AccountName} })
+	return h.web.Render(w, r, http.StatusOK, "bots", page)
 }
 
 // ShowNewBot is the empty form.

@@ -16,6 +16,7 @@ import (
 // keysPage is the data of keys.html.
 type keysPage struct {
 	Keys    []listedKey
+	List    web.List
 	Admin   bool // of an account
 	Several bool // admin of several accounts
 }
@@ -59,11 +60,16 @@ func (h *Handler) ListKeys(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	query, err := web.ReadListQuery(r)
+	if err != nil {
+		return err
+	}
 	keys, err := h.directory.Keys(r.Context(), user.ID)
 	if err != nil {
 		return err
 	}
 	page := keysPage{Admin: len(accounts) > 0, Several: len(accounts) > 1}
+	keys, page.List = web.PageOf(query, keys, func(k store.APIKey) []string { return []string{k.Name, k.ID, k.AccountName, k.UserName} })
 	ids := make([]string, len(keys))
 	for i, k := range keys {
 		ids[i] = k.ID
