@@ -101,6 +101,16 @@ type InstalledApp struct {
 	AppScopes   scope.Set  // what the app may ask for today
 	Tokens      int        // valid access tokens and refresh families; the app is installed if there is one
 	LastUsedAt  time.Time  // of any of its tokens
+	Installers  int        // in InstalledApps: installations of the app on the account that the person may see
+}
+
+// InstalledQuery is the part of the list of installed apps that a page shows. The unit of Offset and Limit is an app on an
+// account, whatever the number of its installations.
+type InstalledQuery struct {
+	Search     string // only apps or accounts with this in their name; the case of ASCII letters does not matter
+	Offset     int
+	Limit      int // 1 to 500; 0 means 100
+	Installers int // at most this many installations of each, the person's own among them; 0 means 100
 }
 
 // Approval is a user's Allow: the decided request and what is granted by it.
@@ -119,14 +129,17 @@ type Installations interface {
 	Install(ctx context.Context, by Actor, a Approval) (Installation, error)
 	// LiveInstallations returns the user's live installations of one app, over all accounts of which the user is a member.
 	LiveInstallations(ctx context.Context, userID, appID string) ([]Installation, error)
-	// InstalledApps lists what a person may see and remove: own installations, and all on accounts where the user is
-	// admin. Newest first.
-	InstalledApps(ctx context.Context, userID string) ([]InstalledApp, error)
+	// InstalledApps lists the installations that a person may see and remove: their own, and all on accounts where they are
+	// an admin. Those of one app on one account stand together, newest first; the app that was installed last comes first.
+	// more: the list goes on after this part.
+	InstalledApps(ctx context.Context, userID string, q InstalledQuery) (list []InstalledApp, more bool, err error)
+	// CountInstalledApps counts the apps on accounts that InstalledApps lists, up to max.
+	CountInstalledApps(ctx context.Context, userID string, max int) (Count, error)
 	// InstalledAppByID returns an installation that the user may see, whether or not it was removed. ErrNotFound: there is
 	// none, it is not the user's to see, or the app or the account was deleted.
 	InstalledAppByID(ctx context.Context, userID, id string) (InstalledApp, error)
-	// Installers lists the members of an account who have a live installation of the app there, oldest first.
-	Installers(ctx context.Context, accountID, appID string) ([]Installer, error)
+	// Installers lists at most max members of an account who have a live installation of the app there, oldest first.
+	Installers(ctx context.Context, accountID, appID string, max int) ([]Installer, error)
 	// RemoveInstallations removes all live installations of the app on the account, as RemoveInstallation does, in one
 	// transaction, and returns how many there were. userID must be an admin of the account, or it removes none; "" is the
 	// operator.

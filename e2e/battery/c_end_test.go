@@ -9,6 +9,7 @@ import (
 
 	"xenoauth/e2e/rig"
 	"xenoauth/internal/secret"
+	"xenoauth/store"
 )
 
 // TestBattery_C9: Between consent and redemption the user changes the password or the operator sets it, the user is
@@ -118,7 +119,7 @@ var endings = map[string]struct {
 // uninstall presses Remove on the installed-apps page.
 func (s situation) uninstall() {
 	s.t.Helper()
-	installed, err := s.r.Store.InstalledApps(context.Background(), s.u.ID)
+	installed, _, err := s.r.Store.InstalledApps(context.Background(), s.u.ID, store.InstalledQuery{})
 	s.must(err)
 	if len(installed) != 1 {
 		s.t.Fatalf("%d apps are installed, want 1", len(installed))

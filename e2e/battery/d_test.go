@@ -13,6 +13,7 @@ import (
 	"xenoauth/internal/directory"
 	"xenoauth/internal/scope"
 	"xenoauth/internal/secret"
+	"xenoauth/store"
 )
 
 // belongings is everything in the database that can belong to somebody, as text, to see whether anything changed.
@@ -68,7 +69,7 @@ func TestBattery_D8(t *testing.T) {
 		belonging := places(t, r)
 		before := belongings(r)
 		unknown := rig.App{ID: "app_" + r.A.ID[len(r.A.ID)-2:] + r.A.ID[4:len(r.A.ID)-2]}
-		installed, err := r.Store.InstalledApps(t.Context(), r.U.ID)
+		installed, _, err := r.Store.InstalledApps(t.Context(), r.U.ID, store.InstalledQuery{})
 		if err != nil || len(installed) != 1 {
 			t.Fatalf("%d installations, %v", len(installed), err)
 		}

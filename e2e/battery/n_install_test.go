@@ -87,7 +87,7 @@ func TestBattery_N6(t *testing.T) {
 		if n, err := r.Store.CountInstalled(t.Context(), app.ID, 1); err != nil || !n.More {
 			t.Errorf("counted up to a bound: %+v, %v; want that there may be more", n, err)
 		}
-		installed, err := r.Store.InstalledApps(t.Context(), first.ID)
+		installed, _, err := r.Store.InstalledApps(t.Context(), first.ID, store.InstalledQuery{})
 		if err != nil {
 			t.Fatal(err)
 		}

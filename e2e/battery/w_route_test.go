@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"xenoauth/e2e/rig"
+	"xenoauth/store"
 )
 
 // mounted reads server/routes.go: the paths that a browser may ask with a method, pages and what redirects to them.
@@ -36,7 +37,7 @@ func mounted(t *testing.T, method string) []string {
 func place(t *testing.T, r *rig.Rig, app rig.App, path string) string {
 	t.Helper()
 	if strings.Contains(path, "{installation}") {
-		installed, err := r.Store.InstalledApps(t.Context(), r.U.ID)
+		installed, _, err := r.Store.InstalledApps(t.Context(), r.U.ID, store.InstalledQuery{})
 		if err != nil || len(installed) == 0 {
 			t.Fatalf("no installation: %v", err)
 		}

@@ -139,7 +139,7 @@ func (r *Rig) WantUnspent(code string, tries int) {
 // LiveGrants is how many valid access tokens and refresh families the user's installation of the app has.
 func (r *Rig) LiveGrants(u User, app App) int {
 	r.t.Helper()
-	installed, err := r.Store.InstalledApps(context.Background(), u.ID)
+	installed, _, err := r.Store.InstalledApps(context.Background(), u.ID, store.InstalledQuery{})
 	if err != nil {
 		r.t.Fatal(err)
 	}

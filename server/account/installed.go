@@ -13,6 +13,7 @@ import (
 // installedPage is the data of installed.html.
 type installedPage struct {
 	Apps       []installedApp
+	List       web.List
 	TokenLimit int // 0: none
 }
 
@@ -25,9 +26,10 @@ type installedApp struct {
 	HomepageHost string // "" unless an operator vouches for the app
 	AccountName  string
 	Verified     bool
-	Connected    bool // one of the installations holds a valid token
-	LastUsedAt   time.Time
+	Connected    bool      // one of the installations holds a valid token
+	LastUsedAt   time.Time // of the installations below
 	Installers   []installer
+	Unlisted     int // further installations, which the page leaves out
 }
 
 // installer is one member's installation.
@@ -48,14 +50,23 @@ func (i installer) Nothing() bool {
 	return len(i.Grants) > 0 && !slices.ContainsFunc(i.Grants, func(g scope.Grant) bool { return !g.Nothing() })
 }
 
+// maxInstallers is how many members' installations of one app on one account the list shows.
+const maxInstallers = 10
+
 // ListInstalledApps shows what the visitor may see and remove: a row for each app and account.
 func (h *Handler) ListInstalledApps(w http.ResponseWriter, r *http.Request) error {
 	user := web.VisitorOf(r.Context()).User
-	installed, err := h.store.InstalledApps(r.Context(), user.ID)
+	query, err := web.ReadListQuery(r)
 	if err != nil {
 		return err
 	}
-	page := installedPage{Apps: h.byAppAndAccount(installed, user), TokenLimit: h.directory.TokenLimit()}
+	installed, more, err := h.store.InstalledApps(r.Context(), user.ID, store.InstalledQuery{
+		Search: query.Search, Offset: query.Offset(), Limit: web.PageSize, Installers: maxInstallers,
+	})
+	if err != nil {
+		return err
+	}
+	page := installedPage{Apps: h.byAppAndAccount(installed, user), List: query.List(more), TokenLimit: h.directory.TokenLimit()}
 	return h.web.Render(w, r, http.StatusOK, "installed", page)
 }
 
@@ -70,8 +81,10 @@ func (h *Handler) byAppAndAccount(installed []store.InstalledApp, user store.Use
 			at = len(apps)
 			place[key] = at
 			apps = append(apps, newInstalledApp(i))
+			apps[at].Unlisted = i.Installers
 		}
 		apps[at].add(i, h.newInstaller(i, user))
+		apps[at].Unlisted--
 	}
 	return apps
 }

@@ -15,10 +15,11 @@ import (
 
 // removePage is the data of remove.html.
 type removePage struct {
-	App     installedApp   // with one installation: the one that the path names
-	Own     bool           // the visitor installed it
-	Choices []removeChoice // all installations of the app on the account, if there are several and the visitor may end each
-	Remain  string         // else the other members for whom the app goes on
+	App      installedApp   // with one installation: the one that the path names
+	Own      bool           // the visitor installed it
+	Choices  []removeChoice // installations of the app on the account, if there are several and the visitor may end each
+	Everyone store.Count    // members who installed it
+	Remain   string         // without choices, the other members for whom the app goes on
 }
 
 // removeChoice is one installation that the visitor may end.
@@ -27,6 +28,9 @@ type removeChoice struct {
 	By     string
 	Chosen bool
 }
+
+// maxChoices is how many members' installations of an app can be chosen among when it is removed.
+const maxChoices = 100
 
 // forAll is the value of the field "for" that ends all installations of the app on the account.
 const forAll = "all"
@@ -38,7 +42,7 @@ func (h *Handler) ShowRemoveApp(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	installers, err := h.store.Installers(r.Context(), i.AccountID, i.AppID)
+	installers, err := h.store.Installers(r.Context(), i.AccountID, i.AppID, maxChoices+1)
 	if err != nil {
 		return err
 	}
@@ -47,7 +51,7 @@ func (h *Handler) ShowRemoveApp(w http.ResponseWriter, r *http.Request) error {
 		web.Redirect(w, r, "/account/apps")
 		return nil
 	}
-	page := removePage{App: newInstalledApp(i), Own: i.UserID == user.ID}
+	page := removePage{App: newInstalledApp(i), Own: i.UserID == user.ID, Everyone: store.Count{N: min(len(installers), maxChoices), More: len(installers) > maxChoices}}
 	page.App.add(i, h.newInstaller(i, user))
 	page.Remain = names(without(installers, i.ID), user)
 	admin, err := h.isAdmin(r, user, i.AccountID)
@@ -55,7 +59,7 @@ func (h *Handler) ShowRemoveApp(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if admin && len(installers) > 1 {
-		for _, other := range installers {
+		for _, other := range installers[:page.Everyone.N] {
 			page.Choices = append(page.Choices, removeChoice{ID: other.InstallationID, Chosen: other.InstallationID == i.ID,
 				By: nameOf(other.UserID, other.UserName, other.UserEmail, user)})
 		}
@@ -93,7 +97,7 @@ func (h *Handler) RemoveApp(w http.ResponseWriter, r *http.Request) error {
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	installers, err := h.store.Installers(r.Context(), i.AccountID, i.AppID)
+	installers, err := h.store.Installers(r.Context(), i.AccountID, i.AppID, maxChoices+1)
 	if err != nil {
 		return err
 	}

@@ -23,14 +23,17 @@ type securityPage struct {
 	PasswordAt time.Time
 	Sessions   []session
 	Programs   []program
-	More       bool // there are more programs than are listed
-	Others     bool // there are log-ins besides this session
-	Changed    bool // the password was changed just now
-	AppCount   int  // installed apps, to look through after the change
-	KeyCount   int  // API keys of accounts that the visitor administers, likewise
-	BotCount   int  // likewise
+	More       bool        // there are more programs than are listed
+	Others     bool        // there are log-ins besides this session
+	Changed    bool        // the password was changed just now
+	AppCount   store.Count // installed apps, to look through after the change
+	KeyCount   int         // API keys of accounts that the visitor administers, likewise
+	BotCount   int         // likewise
 	Errors     directory.FieldErrors
 }
+
+// maxCounted bounds how many installed apps are counted.
+const maxCounted = 1000
 
 // maxPrograms is how many log-ins of programs the page lists; all of them can be ended at once.
 const maxPrograms = 50
@@ -206,7 +209,7 @@ func (h *Handler) listPrograms(ctx context.Context, page *securityPage, userID s
 
 // countOthers counts what works without the visitor's log-in, and goes on when that ends.
 func (h *Handler) countOthers(ctx context.Context, page *securityPage, userID string) error {
-	installed, err := h.store.InstalledApps(ctx, userID)
+	installed, err := h.store.CountInstalledApps(ctx, userID, maxCounted)
 	if err != nil {
 		return err
 	}
@@ -218,6 +221,6 @@ func (h *Handler) countOthers(ctx context.Context, page *securityPage, userID st
 	if err != nil {
 		return err
 	}
-	page.AppCount, page.KeyCount, page.BotCount = len(installed), len(keys), len(bots)
+	page.AppCount, page.KeyCount, page.BotCount = installed, len(keys), len(bots)
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 // appsPage is the data of apps.html.
 type appsPage struct {
+	List        web.List
 	Apps        []listedApp
 	MayRegister bool // the visitor is an admin of an account
 }
@@ -48,9 +49,15 @@ func (h *Handler) ListApps(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	query, err := web.ReadListQuery(r)
+	if err != nil {
+		return err
+	}
 	var page appsPage
-	for _, a := range apps {
-		// One bounded count for each app: a developer has a handful of them.
+	var shown []store.App
+	shown, page.List = web.PageOf(query, apps, func(a store.App) []string { return []string{a.Name, a.ID, a.AccountName} })
+	for _, a := range shown {
+		// One bounded count for each app of the page.
 		installs, err := h.store.CountInstalled(r.Context(), a.ID, store.MostInstallsListed)
 		if err != nil {
 			return err

@@ -45,7 +45,7 @@ var Statements = map[string]string{
 	"insertApp": insertApp, "selectApp": selectApp, "selectAppsByUser": selectAppsByUser, "selectAppsPage": selectAppsPage,
 	"updateApp": updateApp, "deleteRedirectURIs": deleteRedirectURIs, "suspendApp": suspendApp, "resumeApp": resumeApp,
 	"verifyApp": verifyApp, "endVerification": endVerification, "selectAppVersion": selectAppVersion, "selectVerifiedNames": selectVerifiedNames, "selectAccountOfApp": selectAccountOfApp, "markAppDeleted": markAppDeleted,
-	"countInstalled": countInstalled, "selectSecrets": selectSecrets, "touchApp": touchApp, "touchResource": touchResource,
+	"countInstalled": countInstalled, "countInstalledApps": countInstalledApps, "selectSecrets": selectSecrets, "touchApp": touchApp, "touchResource": touchResource,
 	"expireSecrets": expireSecrets, "countSecrets": countSecrets, "revokeSecret": revokeSecret, "selectResource": selectResource,
 	"removeResource": removeResource,
 

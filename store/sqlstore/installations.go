@@ -162,7 +162,7 @@ func (s *Store) LiveInstallations(ctx context.Context, userID, appID string) (li
 
 // installedApp counts live tokens by the rule for what is installed. Last used is told by installation_uses, and by the
 // tokens there are where a replica of an older version has noted a use.
-const installedApp = `SELECT ` + installationColumns + `, a.name, a.homepage, a.verified_at, c.name, u.name, u.email,
+const installedColumns = installationColumns + `, a.name, a.homepage, a.verified_at, c.name, u.name, u.email,
 CASE WHEN m.user_id IS NULL OR u.deleted_at IS NOT NULL THEN 0
 ELSE (SELECT COUNT(*) ` + liveTokens + `) + (SELECT COUNT(*) ` + liveFamilies + `) END,
 (SELECT MAX(l.used_at) FROM tokens t JOIN last_used l ON l.id = t.id
@@ -171,20 +171,15 @@ ELSE (SELECT COUNT(*) ` + liveTokens + `) + (SELECT COUNT(*) ` + liveFamilies + 
 	WHERE t.installation_id = i.id AND t.installation_id <> ''),
 (SELECT l.used_at FROM installation_uses l WHERE l.installation_id = i.id),
 a.scopes, m.role
-FROM installations i
-JOIN apps a ON a.id = i.app_id AND a.deleted_at IS NULL
+`
+
+const installedRoots = `JOIN apps a ON a.id = i.app_id AND a.deleted_at IS NULL
 JOIN accounts c ON c.id = i.account_id AND c.deleted_at IS NULL
 JOIN users u ON u.id = i.user_id
 LEFT JOIN members m ON m.account_id = i.account_id AND m.user_id = i.user_id
 `
 
-const selectInstalledApps = installedApp + `WHERE i.id IN (
-	SELECT o.id FROM installations o WHERE o.user_id = $1 AND o.user_id <> '' AND o.removed_at IS NULL
-	UNION
-	SELECT o.id FROM members m JOIN installations o ON o.account_id = m.account_id AND o.account_id <> '' AND o.removed_at IS NULL
-	WHERE m.user_id = $1 AND m.role = 'admin'
-)
-ORDER BY i.created_at DESC, i.id DESC`
+const installedApp = `SELECT ` + installedColumns + `FROM installations i ` + installedRoots
 
 func readInstalledApp(scan scanner) (i store.InstalledApp, err error) {
 	var verified, expiring, ever time.Time
@@ -193,12 +188,6 @@ func readInstalledApp(scan scanner) (i store.InstalledApp, err error) {
 	i.AppVerified = !verified.IsZero()
 	i.LastUsedAt = slices.MaxFunc([]time.Time{i.LastUsedAt, expiring, ever}, time.Time.Compare)
 	return i, err
-}
-
-// InstalledApps implements store.Installations.
-func (s *Store) InstalledApps(ctx context.Context, userID string) (list []store.InstalledApp, err error) {
-	defer tried(&err, "installed apps of user %s", userID)
-	return collect(ctx, s.read(), readInstalledApp, selectInstalledApps, userID, s.micros())
 }
 
 const removeInstallation = `UPDATE installations SET removed_at = $3, updated_at = $3

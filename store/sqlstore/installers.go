@@ -28,15 +28,15 @@ FROM installations i
 JOIN users u ON u.id = i.user_id AND u.deleted_at IS NULL
 JOIN members m ON m.account_id = i.account_id AND m.user_id = i.user_id
 WHERE i.account_id = $1 AND i.account_id <> '' AND i.app_id = $2 AND i.removed_at IS NULL
-ORDER BY i.created_at, i.id`
+ORDER BY i.created_at, i.id LIMIT $3`
 
 // Installers implements store.Installations.
-func (s *Store) Installers(ctx context.Context, accountID, appID string) (list []store.Installer, err error) {
+func (s *Store) Installers(ctx context.Context, accountID, appID string, max int) (list []store.Installer, err error) {
 	defer tried(&err, "installers of app %s on account %s", appID, accountID)
 	return collect(ctx, s.read(), func(scan scanner) (i store.Installer, err error) {
 		err = scan(&i.InstallationID, &i.UserID, &i.UserName, &i.UserEmail)
 		return i, err
-	}, selectInstallers, accountID, appID)
+	}, selectInstallers, accountID, appID, max)
 }
 
 const selectRemovable = `SELECT i.id FROM installations i

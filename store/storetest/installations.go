@@ -249,7 +249,8 @@ func testInstalledApps(t *testing.T, st store.Store) {
 	theirs := Install(t, st, member, w.account.ID, w.app.ID, Scopes(t, "faqs"))
 	list := func(u store.User) []store.InstalledApp {
 		t.Helper()
-		apps, err := st.InstalledApps(ctx, u.ID)
+		apps, more, err := st.InstalledApps(ctx, u.ID, store.InstalledQuery{})
+		equal(t, "more", more, false)
 		no(t, err)
 		return apps
 	}
@@ -272,7 +273,7 @@ func testInstalledApps(t *testing.T, st store.Store) {
 	sameList(t, "an admin's", ids(apps, id), []string{theirs.ID, w.ins.ID})
 	want := store.InstalledApp{
 		Installation: w.ins, AppName: w.app.Name, AppHomepage: w.app.Homepage, AccountName: w.account.Name,
-		UserName: w.user.Name, UserEmail: w.user.Email, Role: scope.RoleAdmin, AppScopes: w.app.Scopes, Tokens: 2, LastUsedAt: at,
+		UserName: w.user.Name, UserEmail: w.user.Email, Role: scope.RoleAdmin, AppScopes: w.app.Scopes, Tokens: 2, LastUsedAt: at, Installers: 2,
 	}
 	if diff := cmp.Diff(want, apps[1]); diff != "" {
 		t.Fatalf("installed app (-want +got):\n%s", diff)

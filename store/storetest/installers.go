@@ -24,7 +24,7 @@ func testRemoveInstallations(t *testing.T, st store.Store) {
 	id := func(i store.Installer) string { return i.InstallationID }
 	installers := func() []store.Installer {
 		t.Helper()
-		list, err := st.Installers(ctx, w.account.ID, w.app.ID)
+		list, err := st.Installers(ctx, w.account.ID, w.app.ID, 10)
 		no(t, err)
 		return list
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"xenoauth/internal/scope"
 	"xenoauth/store"
 )
 
@@ -54,4 +55,47 @@ func testSearch(t *testing.T, st store.Store) {
 	}
 	sameList(t, "bots of an account", bots(a.ID, ""), []string{bot.ID})
 	sameList(t, "bots by API key", bots("", strings.ToUpper(otherBot.APIKey)), []string{otherBot.ID})
+}
+
+// testInstalledAppsInParts: the list of installed apps is cut between apps on accounts, narrowed by their names, and holds the
+// person's own installation of each and the newest of the others.
+func testInstalledAppsInParts(t *testing.T, st store.Store) {
+	ctx := t.Context()
+	w := newWorld(t, st) // whose user is the account's admin
+	var apps []string
+	for range 4 {
+		app, _ := NewApp(t, st, w.account.ID, nil)
+		Install(t, st, w.user, w.account.ID, app.ID, Scopes(t, "faqs"))
+		apps = append(apps, app.ID)
+	}
+	for range 3 {
+		member, _ := NewUser(t, st)
+		no(t, st.AddMember(ctx, operator, w.account.ID, member.ID, scope.RoleAgent))
+		Install(t, st, member, w.account.ID, apps[0], Scopes(t, "faqs"))
+	}
+	part := func(q store.InstalledQuery) ([]store.InstalledApp, bool) {
+		t.Helper()
+		list, more, err := st.InstalledApps(ctx, w.user.ID, q)
+		no(t, err)
+		return list, more
+	}
+	appOf := func(i store.InstalledApp) string { return i.AppID }
+	// Of the app that three members installed last comes the newest, and the person's own.
+	list, more := part(store.InstalledQuery{Limit: 2, Installers: 2})
+	sameList(t, "the first two", ids(list, appOf), []string{apps[0], apps[0], apps[3]})
+	equal(t, "and more", more, true)
+	equal(t, "installations of the first", list[0].Installers, 4)
+	equal(t, "the person's own among them", list[1].UserID, w.user.ID)
+	list, more = part(store.InstalledQuery{Offset: 2, Limit: 3})
+	sameList(t, "the others", ids(list, appOf), []string{apps[2], apps[1], w.app.ID})
+	equal(t, "and no more", more, false)
+	list, _ = part(store.InstalledQuery{Search: strings.ToUpper(w.account.Name)})
+	equal(t, "found by the account's name", len(list), 4+4)
+	list, _ = part(store.InstalledQuery{Search: "no such name"})
+	equal(t, "found by another", len(list), 0)
+	for max, want := range map[int]store.Count{10: {N: 5}, 5: {N: 5}, 4: {N: 4, More: true}} {
+		n, err := st.CountInstalledApps(ctx, w.user.ID, max)
+		no(t, err)
+		equal(t, "counted", n, want)
+	}
 }

@@ -43,6 +43,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"running servers", testRunningServers},
 		{"audit", testAudit},
 		{"search", testSearch},
+		{"installed apps in parts", testInstalledAppsInParts},
 		{"upkeep", testUpkeep},
 		{"sweeping at once", testSweepAtOnce},
 		{"limits", testLimits},
