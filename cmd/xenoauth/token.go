@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"xenoauth/internal/directory"
+	"xenoauth/internal/secret"
 	"xenoauth/internal/verify"
 	"xenoauth/store"
 )
@@ -14,6 +17,8 @@ import (
 // tokenView is what inspect says of a token in JSON. A dead one has active only.
 type tokenView struct {
 	Active       bool          `json:"active"`
+	State        string        `json:"state,omitempty"` // live, expired, revoked, used or suspended; absent: unknown
+	Why          string        `json:"why,omitempty"`
 	TokenID      string        `json:"token_id,omitempty"`
 	Kind         string        `json:"kind,omitempty"`
 	ClientID     string        `json:"client_id,omitempty"`
@@ -43,7 +48,7 @@ type tokenAccount struct {
 func viewToken(id verify.Identity) tokenView {
 	issued, expires := moment(id.IssuedAt), moment(id.ExpiresAt)
 	v := tokenView{
-		Active: true, TokenID: id.TokenID.String(), Kind: id.Kind.String(), ClientID: id.ClientID, AppName: id.AppName,
+		Active: true, State: directory.StateLive, TokenID: id.TokenID.String(), Kind: id.Kind.String(), ClientID: id.ClientID, AppName: id.AppName,
 		Subject: id.Subject, Installation: id.Installation, Scopes: id.Scopes.Slice(), Audience: id.Audience, IssuedAt: &issued,
 	}
 	if !id.ExpiresAt.IsZero() {
@@ -87,7 +92,7 @@ func (v tokenView) fields() []field {
 }
 
 // errDeadToken is one answer for malformed, unknown, expired and revoked.
-var errDeadToken = errors.New("the token is not active: it is unknown, has expired or was revoked, or what it belongs to has ended")
+var errDeadToken = errors.New("the token is not active: this server knows no such credential")
 
 func (p *program) tokenCommand() *cobra.Command {
 	return asGroup(&cobra.Command{
@@ -99,9 +104,11 @@ func (p *program) tokenCommand() *cobra.Command {
 func (p *program) tokenInspect() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inspect -",
-		Short: "Say whose the access or refresh token on standard input is, and what it allows",
-		Long: `Say whose the access or refresh token on standard input is, and what it allows. Its last use is
-not touched. A dead token is exit code 1.`,
+		Short: "Show the kind, state and owner of the credential on standard input, and what it allows",
+		Long: `Show the kind, state and owner of the credential on standard input: an access, refresh, user or
+integration token, an API key, a secret of an app, a bot or a resource server, an authorization
+code or the id of a consent request; of an access token also what it allows. Its last use is not
+touched. Exit code 0 is for one that is live; 1 for one that is not, or is unknown.`,
 		Example: `  xenoauth token inspect - < token.txt
   printf %s "$TOKEN" | xenoauth token inspect - --json`,
 		Args: fromStandardInput,
@@ -116,12 +123,7 @@ not touched. A dead token is exit code 1.`,
 		}
 		err = errors.Join(err, v.Close(ctx))
 		if errors.Is(err, verify.ErrInvalid) {
-			if *asJSON {
-				if err := p.printJSON(tokenView{}); err != nil {
-					return err
-				}
-			}
-			return errDeadToken
+			return p.inspectOther(ctx, o, *token, *asJSON)
 		}
 		if err != nil {
 			return err
@@ -133,6 +135,70 @@ not touched. A dead token is exit code 1.`,
 		return p.printFields(view.fields()...)
 	})
 	return cmd
+}
+
+// inspectOther is for what is no live access token: other kinds of credentials, and dead ones.
+func (p *program) inspectOther(ctx context.Context, o *office, text string, asJSON bool) error {
+	e, err := o.directory.Examine(ctx, text)
+	unknown := errors.Is(err, store.ErrNotFound)
+	if err != nil && !unknown {
+		return err
+	}
+	// A token whose hash is right and that cannot be verified is one that settings refuse.
+	bearer := e.Kind == secret.JWT.String() || e.Kind == secret.APIKey.String() || e.Kind == secret.Integration.String()
+	if e.State == directory.StateLive && bearer {
+		e.State, e.Why = directory.StateSuspended, "the settings refuse it: look at --user-token-secret and --api-plans"
+	}
+	v := tokenView{}
+	if !unknown {
+		issued, expires := moment(e.CreatedAt), moment(e.ExpiresAt)
+		v = tokenView{Active: e.State == directory.StateLive, State: e.State, Why: e.Why, TokenID: e.ID, Kind: e.Kind, ClientID: e.Owner, IssuedAt: &issued}
+		if !e.ExpiresAt.IsZero() {
+			v.ExpiresAt = &expires
+		}
+		if e.User != "" {
+			v.User = &tokenUser{ID: e.User}
+		}
+		if e.Account != "" {
+			v.Account = &tokenAccount{ID: e.Account}
+		}
+	}
+	err = nil
+	if asJSON {
+		err = p.printJSON(v)
+	} else if !unknown {
+		err = p.printFields(v.otherFields()...)
+	}
+	switch {
+	case err != nil:
+		return err
+	case unknown:
+		return errDeadToken
+	case v.Active:
+		return nil
+	case e.Why != "":
+		return fmt.Errorf("the %s is not active: %s, because %s", e.Kind, e.State, e.Why)
+	}
+	return fmt.Errorf("the %s is not active: %s", e.Kind, e.State)
+}
+
+// otherFields are the fields of what is no live access token.
+func (v tokenView) otherFields() []field {
+	fields := []field{{"state", v.State}, {"kind", v.Kind}, {"id", v.TokenID}}
+	if v.ClientID != "" {
+		fields = append(fields, field{"owner", v.ClientID})
+	}
+	if v.User != nil {
+		fields = append(fields, field{"user", v.User.ID})
+	}
+	if v.Account != nil {
+		fields = append(fields, field{"account", v.Account.ID})
+	}
+	expires := "never"
+	if v.ExpiresAt != nil {
+		expires = v.ExpiresAt.String()
+	}
+	return append(fields, field{"issued", v.IssuedAt.String()}, field{"expires", expires})
 }
 
 func (p *program) tokenRevoke() *cobra.Command {

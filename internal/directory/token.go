@@ -29,6 +29,8 @@ func (d *Directory) RevokeToken(ctx context.Context, by store.Actor, token strin
 		err = d.revokeIntegration(ctx, by, c)
 	case secret.APIKey:
 		err = d.revokeKey(ctx, by, c)
+	case secret.Client, secret.Bot:
+		err = d.revokeOneSecret(ctx, by, c)
 	default:
 		return fmt.Errorf("this is a %s, which is not a token: %w", c.Kind, store.ErrNotFound)
 	}
@@ -75,6 +77,18 @@ func (d *Directory) revokeIntegration(ctx context.Context, by store.Actor, c sec
 		return store.ErrNotFound
 	}
 	return d.store.RevokeIntegrationToken(ctx, by, store.LookupID(c.ID))
+}
+
+// revokeOneSecret ends the presented secret of an app, a resource server or a bot, and no other one.
+func (d *Directory) revokeOneSecret(ctx context.Context, by store.Actor, c secret.Credential) error {
+	s, err := d.store.SecretByID(ctx, store.LookupID(c.ID))
+	if err != nil {
+		return err
+	}
+	if !c.Matches(s.Hash) {
+		return store.ErrNotFound
+	}
+	return d.store.RevokeSecret(ctx, by, s.ClientID, store.LookupID(c.ID))
 }
 
 func (d *Directory) revokeKey(ctx context.Context, by store.Actor, c secret.Credential) error {

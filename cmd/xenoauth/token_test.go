@@ -1,0 +1,48 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"xenoauth/internal/dbtest"
+	"xenoauth/internal/issuer"
+)
+
+// TestInspectEveryKind: token inspect knows each kind of credential, live (exit 0) and dead (exit 1, with the state), names
+// its owner and never repeats it; token revoke ends it.
+func TestInspectEveryKind(t *testing.T) {
+	t.Parallel()
+	dbtest.EachURL(t, func(t *testing.T, database string) {
+		l := on(database)
+		user, account := addUser(t, l, "ada@example.org")
+		var app, resource, key, token, bot object
+		l.ok(t, &app, "app", "add", "Widget Wizard", "--owner", account, "--redirect-uri", "https://w.example/cb")
+		l.ok(t, &resource, "resource", "add", "Widgets API")
+		l.ok(t, &key, "key", "add", "Export", "--account", account)
+		l.ok(t, &token, "key", "add", "Desk", "--account", account, "--scope", "agent")
+		l.ok(t, &bot, "bot", "add", "Order bot", "--account", account)
+		pair := userPair(t, dbtest.Open(t, database), "ada@example.org", issuer.UserTokenOptions{})
+		for _, c := range []struct{ text, kind, owner string }{
+			{fmt.Sprint(app["client_secret"]), "client secret", fmt.Sprint(app["id"])},
+			{fmt.Sprint(resource["client_secret"]), "secret of a resource server", fmt.Sprint(resource["id"])},
+			{fmt.Sprint(key["key"]), "account API key", fmt.Sprint(key["id"])},
+			{fmt.Sprint(token["key"]), "API key", fmt.Sprint(token["id"])},
+			{fmt.Sprint(bot["api_secret"]), "bot secret", fmt.Sprint(bot["api_key"])},
+			{pair.RefreshToken, "user refresh token", user},
+		} {
+			var v object
+			l.with(c.text).ok(t, &v, "token", "inspect", "-")
+			if v["active"] != true || v["state"] != "live" || v["kind"] != c.kind || !strings.Contains(fmt.Sprint(v), c.owner) {
+				t.Errorf("%s: inspected %v", c.kind, v)
+			}
+			if r := l.with(c.text).ok(t, nil, "token", "inspect", "-"); strings.Contains(r.stdout+r.stderr, c.text) {
+				t.Errorf("%s: the credential is repeated", c.kind)
+			}
+			l.with(c.text).ok(t, nil, "token", "revoke", "-")
+			l.with(c.text).fails(t, exitRefused, "is not active: revoked", "token", "inspect", "-")
+		}
+		l.with(pair.Token).fails(t, exitRefused, "the user token is not active: revoked", "token", "inspect", "-")
+		l.with("garbage").fails(t, exitRefused, "not active: this server knows no such credential", "token", "inspect", "-")
+	})
+}
