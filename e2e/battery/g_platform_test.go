@@ -97,7 +97,8 @@ func (s *story) userTokens(email, password string) []string {
 	s.see(r.Browser().Visit(http.MethodGet, "/v2/auth/token/"+third.Refresh))
 	s.see(r.Browser().Visit(http.MethodGet, "/v2/auth/token?refreshToken="+third.Refresh+"&refreshToken="+third.Token, "Authorization: Bearer "+third.Token))
 	reused := pair(r.LogInProgram(email, password))
-	pair(r.RefreshByGet(reused.Token, reused.Refresh))
+	successor := pair(r.RefreshByGet(reused.Token, reused.Refresh))
+	pair(r.RefreshByGet(successor.Token, successor.Refresh)) // from now on the old one is reuse
 	r.Exec(`UPDATE user_refresh_tokens SET sealed_until = created_at WHERE sealed_until IS NOT NULL`)
 	s.want(http.StatusUnauthorized, r.RefreshByPost(reused.Refresh, email))
 	return []string{first.Token, second.Token, third.Token}

@@ -194,7 +194,12 @@ func (s *story) grant(b *rig.Browser, app rig.App) {
 		last := s.keep("second refresh token", next.String(s.t, "refresh_token"))
 		s.want(http.StatusOK, refresh(r, app, old))
 		s.want(http.StatusBadRequest, refresh(r, app, old, "scope", "faqs"))
-		s.want(http.StatusBadRequest, refresh(r, app, last))
+		// Once its successor was used, the old one ends the family.
+		third := s.want(http.StatusOK, refresh(r, app, last))
+		s.keep("third access token", third.String(s.t, "access_token"))
+		newest := s.keep("third refresh token", third.String(s.t, "refresh_token"))
+		s.want(http.StatusBadRequest, refresh(r, app, old))
+		s.want(http.StatusBadRequest, refresh(r, app, newest))
 	}
 	two := code()
 	s.keep("token", s.want(http.StatusOK, r.Exchange(app, two, "code_verifier", verifier)).String(s.t, "access_token"))
