@@ -6,6 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+
 	"xenoauth/e2e/rig"
 	"xenoauth/internal/dbtest"
 	"xenoauth/internal/directory"
@@ -206,6 +209,16 @@ func (w *world) visits() []visit {
 				b.press("main form button")
 			}},
 		}},
+		{"away", newly, []scene{
+			w.at("form-none", "/account/form"),
+			{"login-for-form", func(b *tab) {
+				b.open(w.URL + "/developer/apps/new")
+				b.fill("#name", name, "#description", "Typed before the session ended.", "[name=redirect_uris]", "https://app.example/callback")
+				b.do("end the session", send(network.DeleteCookies, network.DeleteCookiesParams{Name: "xenoauth", URL: w.URL}))
+				b.press("main .actions button[type=submit]")
+			}},
+			{"form-kept", func(b *tab) { b.logIn(newly, "dl") }},
+		}},
 		{"changing", iris, []scene{
 			{"security-changed", func(b *tab) {
 				b.open(w.URL + "/account/security")
@@ -250,10 +263,11 @@ func (w *world) developing(app string) []scene {
 		{"secret-rotated", func(b *tab) { b.open(w.URL + app); b.press("form button[type=submit]") }},
 		{"app-registered", func(b *tab) {
 			b.open(w.URL + "/developer/apps/new")
-			b.fill("#name", name, "[name=redirect_uris]", "https://app.example/callback")
+			b.fill("#name", "Spreadsheet synchronisation for the accounts department", "[name=redirect_uris]", "https://app.example/callback")
 			b.tick("[name=scopes][value=faqs]")
 			b.press(submit)
 		}},
+		{"app-shown-before", func(b *tab) { b.do("reload", chromedp.Reload()) }},
 		{"app-registered-public", func(b *tab) {
 			b.open(w.URL + "/developer/apps/new")
 			b.fill("#name", "Pocketdesk", "[name=redirect_uris]", nativeScheme+":/callback")

@@ -66,10 +66,12 @@ func (t *Toolkit) park(w http.ResponseWriter, r *http.Request) bool {
 	if err != nil || slices.ContainsFunc(values.Names(), func(name string) bool { return strings.Contains(name, "password") }) {
 		return false
 	}
-	kept := url.Values{}
+	var kept Values
 	for _, name := range values.Names() {
 		if name != "form" { // belongs to the session that has ended
-			kept[name] = values.All(name)
+			for _, value := range values.All(name) {
+				kept.add(name, value)
+			}
 		}
 	}
 	sealed, err := t.sealForm(ParkedForm{Path: r.URL.Path, Values: kept.Encode(), At: t.store.Now()})
