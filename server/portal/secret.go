@@ -85,7 +85,7 @@ const created = "/developer/created/"
 
 // shownBeforePage is the data of shown_before.html.
 type shownBeforePage struct {
-	What  string // "secret"
+	What  string // "secret"; "" if there was none
 	Links []web.Link
 }
 
@@ -106,7 +106,10 @@ func (h *Handler) ShowCreated(w http.ResponseWriter, r *http.Request) error {
 	case lookUp != nil:
 		return lookUp
 	case err != nil:
-		page := shownBeforePage{What: "secret", Links: []web.Link{{Text: a.Name, Path: "/developer/apps/" + a.ID}}}
+		page := shownBeforePage{Links: []web.Link{{Text: a.Name, Path: "/developer/apps/" + a.ID}}}
+		if a.Confidential {
+			page.What = "secret"
+		}
 		return h.web.Render(w, r, http.StatusOK, "shown_before", page)
 	}
 	page := secretPage{App: a, New: shown.New, Secret: shown.Secret, Others: shown.Others}

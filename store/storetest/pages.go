@@ -49,6 +49,7 @@ func testPageValues(t *testing.T, st store.Store) {
 		wants(t, err, store.ErrNotFound)
 	})
 	t.Run("expired", func(t *testing.T) {
+		sweepAll(t, st, retention, 100) // of the tests before
 		v := value(0)
 		no(t, st.KeepPageValue(ctx, v))
 		_, err := st.PageValueByID(ctx, v.ID)
