@@ -183,7 +183,18 @@ func (s *Server) Handler() http.Handler { return s.handler }
 
 // HTTP serves Handler on any number of listeners, with the bounds of HTTPServer.
 func (s *Server) HTTP() *http.Server {
-	return HTTPServer(s.handler, s.options.Log, s.options.MaxConnections)
+	return HTTPServer(s.closeAfterDrain(s.handler), s.options.Log, s.options.MaxConnections)
+}
+
+// closeAfterDrain ends each connection after its request while the server drains. A proxy that keeps connections would else
+// send a request on one at the moment it is closed, and cannot know whether the request was read.
+func (s *Server) closeAfterDrain(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.stopping.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Directory gives the rules for people and apps, for those who set up a server beside its pages.

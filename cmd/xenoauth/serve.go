@@ -280,6 +280,11 @@ func run(ctx context.Context, srv *server.Server, log *slog.Logger, public, ops 
 		log.Info("stopping")
 		srv.Drain()
 		failure = d.wait(log, failed)
+		if d.most > 0 && failure == nil {
+			if err := turnAway(public); err != nil {
+				log.Warn("requests that arrive while the listener closes are reset", "error", err)
+			}
+		}
 	case failure = <-failed:
 		srv.Drain()
 	}

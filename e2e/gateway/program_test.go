@@ -23,16 +23,20 @@ import (
 // examples are the gateways' own files, word for word what readers of the documents copy.
 const examples = "../../docs/examples/gateways"
 
-// product is a gateway that can be started.
+// proxies are the files for a proxy in front of the server itself.
+const proxies = "../../docs/examples/proxy"
+
+// product is a gateway or proxy that can be started.
 type product struct {
 	name    string
-	files   []string // of the examples
+	dir     string   // where its files are
+	files   []string // word for word what readers of the documents copy
 	command func(program, dir string) []string
 	adapt   func(config, dir string) string // what a file needs beside its addresses to run for nobody and anywhere
 }
 
 var products = []product{
-	{"nginx", []string{"nginx.conf", "xenoauth_protected.conf"}, func(program, dir string) []string {
+	{"nginx", examples, []string{"nginx.conf", "xenoauth_protected.conf"}, func(program, dir string) []string {
 		return []string{program, "-p", dir, "-c", filepath.Join(dir, "nginx.conf"), "-e", "stderr", "-g", "daemon off; pid " + dir + "/pid;"}
 	}, func(config, dir string) string {
 		scratch := "http {\n access_log off;\n"
@@ -41,7 +45,7 @@ var products = []product{
 		}
 		return strings.Replace(config, "http {\n", scratch, 1)
 	}},
-	{"caddy", []string{"Caddyfile"}, func(program, dir string) []string {
+	{"caddy", examples, []string{"Caddyfile"}, func(program, dir string) []string {
 		return []string{program, "run", "--adapter", "caddyfile", "--config", filepath.Join(dir, "Caddyfile")}
 	}, func(config, _ string) string { return config }},
 }
@@ -63,7 +67,8 @@ func need(t *testing.T, name string) string {
 	return path
 }
 
-// start runs the gateway between a free port, Xenoauth and the API until the test ends, and returns its address.
+// start runs the gateway between a free port, Xenoauth and the API (of a proxy: the other replica) until the test ends, and
+// returns its address.
 func (p product) start(t *testing.T, xenoauth, api string) string {
 	t.Helper()
 	program, dir, attributes := need(t, p.name), t.TempDir(), unprivileged(t)
@@ -73,11 +78,11 @@ func (p product) start(t *testing.T, xenoauth, api string) string {
 	}
 	address := "127.0.0.1:" + free
 	for _, name := range p.files {
-		text, err := os.ReadFile(filepath.Join(examples, name))
+		text, err := os.ReadFile(filepath.Join(p.dir, name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		config := strings.NewReplacer("127.0.0.1:8080", xenoauth, "127.0.0.1:8081", api, "127.0.0.1:8000", address, ":8000 {", ":"+free+" {").Replace(string(text))
+		config := strings.NewReplacer("127.0.0.1:8080", xenoauth, "127.0.0.1:8081", api, "127.0.0.2:8080", api, "127.0.0.1:8000", address, ":8000 {", ":"+free+" {").Replace(string(text))
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(p.adapt(config, dir)), 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// settleTime is how long connections that were on their way when a listener turned others away may take to be accepted.
+const settleTime = 300 * time.Millisecond
+
+// turnAway makes listeners ignore new connections, while those that are on their way are still accepted. Closing a listener
+// resets the connections that the kernel has established and the server has not accepted yet, with the requests that a
+// proxy has sent on them; a connection attempt that is ignored is made again a second later, when the closed port refuses it
+// and the proxy knows that nothing was sent.
+func turnAway(listeners []net.Listener) error {
+	// Drops the packet if the flag SYN is set in byte 13 of the TCP header; takes every other packet.
+	const flags, syn, all = 13, 0x02, 0xffff
+	program := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: flags},
+		{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, K: syn, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: 0},
+		{Code: unix.BPF_RET | unix.BPF_K, K: all},
+	}
+	for _, l := range listeners {
+		tcp, ok := l.(*net.TCPListener)
+		if !ok {
+			continue
+		}
+		conn, err := tcp.SyscallConn()
+		if err != nil {
+			return fmt.Errorf("turn connections to %s away: %w", l.Addr(), err)
+		}
+		var set error
+		err = conn.Control(func(fd uintptr) {
+			set = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
+				&unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]})
+		})
+		if err == nil {
+			err = set
+		}
+		if err != nil {
+			return fmt.Errorf("turn connections to %s away: %w", l.Addr(), err)
+		}
+	}
+	time.Sleep(settleTime)
+	return nil
+}
