@@ -39,6 +39,8 @@ L1 L2 L3 L4 L8
 H1 H2 H3 H4 H5 H8
 G1 G2 G3 G4 G5
 J1 J2 J3 J4 J5 J6 J7
+N1 N2 N3 N4 N5 N6 N7 N8 N9 N10 N11 N12
+U1 U2 U3 U4
 F1 F2 F3 F5 F6 F7 F9 F16 F18 F21 F22
 `)
 
@@ -59,6 +61,8 @@ var groups = []struct{ letter, title string }{
 	{"H", "HTTP"},
 	{"G", "Logs and data"},
 	{"J", "Keys and integration"},
+	{"N", "What people are told is true"},
+	{"U", "Cheap for one, dear for others"},
 	{"F", "Faults"},
 }
 
