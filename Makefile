@@ -26,7 +26,7 @@ deps:
 
 test: deps
 	@echo "Running all tests: about five minutes on two cores, and a few more to compile the first time."
-	@XENOAUTH_REQUIRE_ALL=1 GO="$(GO)" $(GO) -C tools run ./progress -dir .. $(RACE) $(QUICK) -parallel 4 -timeout 30m ./...
+	@XENOAUTH_REQUIRE_ALL=1 GO="$(GO)" $(GO) -C tools run ./progress -dir .. -- $(RACE) $(QUICK) -parallel 4 -timeout 30m ./...
 
 check:
 	@unformatted="$$(gofmt -l $$(git ls-files '*.go'))"; if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
