@@ -169,7 +169,7 @@ func TestIntegrationTokenSays(t *testing.T) {
 		wantMeOf(t, r.Me(wide), map[string]any{"client_id": key.ID, "sub": key.ID, "user": nil, "bot": nil, "app": nil, "installation": nil}, "admin", scope.RoleAdmin)
 		wantMeOf(t, r.Me(own), map[string]any{
 			"client_id": key.ID, "sub": bot.ID, "app": nil, "bot": map[string]any{"id": bot.ID, "name": "Order bot"},
-			"user": map[string]any{"id": bot.ID, "email": bot.Email, "name": "Order bot"},
+			"user": map[string]any{"id": bot.ID, "email": bot.Email, "email_verified": false, "name": "Order bot"},
 		}, "bot", scope.RoleBot)
 
 		api := r.AddResource("API")

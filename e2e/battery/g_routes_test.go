@@ -80,7 +80,9 @@ func mount(call *ast.CallExpr) (to route, handler string, ok bool) {
 		if f.Name == "cors" && len(call.Args) == 3 {
 			return route{method: literal(call.Args[0]), path: literal(call.Args[1]), kind: "api"}, handler, true
 		}
-		to.kind = f.Name
+		if to.kind = f.Name; to.kind == "ending" {
+			to.kind = "private"
+		}
 	case *ast.SelectorExpr:
 		if f.Sel.Name != "Handle" {
 			return to, "", false

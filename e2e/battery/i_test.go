@@ -122,7 +122,10 @@ func TestBattery_I3(t *testing.T) {
 		r.Exec(`UPDATE expiring_tokens SET expires_at = created_at WHERE id = $1`, access[:])
 		r.Exec(`UPDATE refresh_tokens SET expires_at = created_at WHERE id = $1`, refreshID[:])
 		rotated := newFamily(t, r, b, echo)
-		refresh(r, echo, rotated.refresh).WantToken(t)
+		// Until its successor is used, a rotated one can be used again.
+		successor := refresh(r, echo, rotated.refresh)
+		successor.WantToken(t)
+		refresh(r, echo, successor.String(t, "refresh_token")).WantToken(t)
 		tokens["rotated refresh"] = rotated.refresh
 		ended := newFamily(t, r, b, echo)
 		wantRevoked(t, revoke(r, echo, ended.refresh))

@@ -204,7 +204,7 @@ func offered(t *testing.T, r *rig.Rig) {
 	changed := b.Post("/account/security", url.Values{"current_password": {rig.Password}, "password": {"another horse battery"}})
 	page := b.Follow(changed)
 	page.WantPage(t, http.StatusOK)
-	for _, offer := range []string{`href="/account/apps">Look at the 2 installed apps<`, `href="/account/keys">Look at the API key<`} {
+	for _, offer := range []string{`href="/account/apps">2 installed apps<`, `href="/account/keys">1 API key<`} {
 		if !strings.Contains(page.Body, offer) {
 			t.Errorf("the page does not offer %s: %.2000s", offer, page.Body)
 		}

@@ -118,7 +118,7 @@ func halfSentRequests(t *testing.T) {
 	}
 	open := 0
 	for _, c := range conns {
-		if !c.Closed(time.Millisecond) {
+		if !c.Closed(50 * time.Millisecond) {
 			open++
 		}
 	}

@@ -21,13 +21,13 @@ func mounted(t *testing.T, method string) []string {
 		t.Fatal(err)
 	}
 	var paths []string
-	route := regexp.MustCompile(`\b(?:page|private|mux\.Handle)\("([A-Z]+) (/[^"]*)", h\.(?:web\.Open|oauth|account|portal)`)
+	route := regexp.MustCompile(`\b(?:page|private|ending|mux\.Handle)\("([A-Z]+) (/[^"]*)", h\.(?:web\.(?:Open|Ending)|oauth|account|portal)`)
 	for _, m := range route.FindAllStringSubmatch(string(source), -1) {
 		if m[1] == method {
 			paths = append(paths, m[2])
 		}
 	}
-	if want := strings.Count(string(source), `page("`+method+" ") + strings.Count(string(source), `private("`+method+" "); len(paths) < want || want < 10 {
+	if want := strings.Count(string(source), `page("`+method+" ") + strings.Count(string(source), `private("`+method+" ") + strings.Count(string(source), `ending("`+method+" "); len(paths) < want || want < 10 {
 		t.Fatalf("%d %s routes of %d found; the test reads server/routes.go wrongly", len(paths), method, want)
 	}
 	return paths

@@ -253,7 +253,7 @@ func TestRevokeToken(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, st store.Store) {
 		ctx, d := context.Background(), rules(st)
 		_, account := person(t, d, "ada@example.org")
-		a, clientSecret, err := d.CreateApp(ctx, operator, account.ID, goodForm())
+		a, _, err := d.CreateApp(ctx, operator, account.ID, goodForm())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -263,7 +263,7 @@ func TestRevokeToken(t *testing.T) {
 		if err := st.CreateClientToken(ctx, token); err != nil {
 			t.Fatal(err)
 		}
-		for _, not := range []string{"", "garbage", clientSecret.Reveal(), secret.Format{}.New(secret.Access).Reveal(), secret.Format{}.New(secret.Refresh).Reveal()} {
+		for _, not := range []string{"", "garbage", secret.Format{}.New(secret.Client).Reveal(), secret.Format{}.New(secret.Access).Reveal(), secret.Format{}.New(secret.Refresh).Reveal()} {
 			if err := d.RevokeToken(ctx, operator, not); !errors.Is(err, store.ErrNotFound) {
 				t.Errorf("what is no token: %v, want ErrNotFound", err)
 			} else if len(not) > 8 && strings.Contains(err.Error(), not) {

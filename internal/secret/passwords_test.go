@@ -225,18 +225,6 @@ func TestPasswordForms(t *testing.T) {
 	}
 }
 
-func TestNormalisationIsNotApplied(t *testing.T) {
-	t.Parallel()
-	pw := NewPasswords(1, quick)
-	stored, err := pw.Hash(t.Context(), "caf\u00e9-au-lait")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if ok, _, err := pw.Verify(t.Context(), stored, "cafe\u0301-au-lait"); ok || err != nil {
-		t.Errorf("the decomposed form gives %v, %v", ok, err)
-	}
-}
-
 func TestWithParamsOutOfBounds(t *testing.T) {
 	t.Parallel()
 	defer func() {

@@ -112,6 +112,7 @@ func (r *report) take(e event) {
 		fmt.Fprint(r.out, e.Output)
 	case e.Action == "start":
 		r.running[e.Package] = 0
+	case e.Action == "output" && strings.HasPrefix(e.Output, "=== "): // what go test -v prints as tests start and wait
 	case e.Action == "output":
 		of := r.output[e.Package]
 		if of == nil {
