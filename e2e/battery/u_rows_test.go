@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -116,12 +118,17 @@ func halfSentRequests(t *testing.T) {
 			r.Browser().Get("/login").WantPage(t, http.StatusOK)
 		}
 	}
-	open := 0
+	var held atomic.Int64
+	var all sync.WaitGroup
 	for _, c := range conns {
-		if !c.Closed(50 * time.Millisecond) {
-			open++
-		}
+		all.Go(func() {
+			if !c.Closed(2 * time.Second) {
+				held.Add(1)
+			}
+		})
 	}
+	all.Wait()
+	open := int(held.Load())
 	if most := budget / size; open > most || open == 0 {
 		t.Errorf("%d of %d half-sent requests of %d bytes are held, want at most %d and some", open, requests, size, most)
 	}
