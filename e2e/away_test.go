@@ -76,6 +76,16 @@ func TestNoDeadEnds(t *testing.T) {
 			a.older(59 * time.Minute)
 			r.With(t).WantRedirectError(a.b.Decide(a.page, "deny"), rig.CB, "access_denied", "xyz")
 		})
+		for name, leave := range map[string]func(b *rig.Browser){
+			"denied after a log-out":    func(b *rig.Browser) { b.Post("/logout", url.Values{}) },
+			"denied after a new log-in": func(b *rig.Browser) { b.LogIn(r.U.Email) },
+		} {
+			t.Run(name, func(t *testing.T) {
+				a := asked(r.With(t))
+				leave(a.b)
+				r.With(t).WantRedirectError(a.b.Decide(a.page, "deny"), rig.CB, "access_denied", "xyz")
+			})
+		}
 		t.Run("an hour later", func(t *testing.T) {
 			a := asked(r.With(t))
 			a.older(61 * time.Minute)
@@ -157,6 +167,11 @@ func TestFormsOutliveTheirSession(t *testing.T) {
 			t.Fatalf("the form leads to %s", got)
 		}
 		value := b.Cookie("xenoauth-form")
+		// Another user of the browser does not see it.
+		other := logIn(t, b, b.Post("/account", rig.Pairs("name", "Later")), r.AddUser("dora@users.test").Email)
+		if page := b.Follow(other); strings.Contains(page.Body, "Later") || !strings.Contains(page.Body, "No form is waiting") {
+			t.Errorf("another user of the browser is shown %.900s", page.Body)
+		}
 		in := r.LoggedIn(r.U)
 		for name, cookie := range map[string]string{"changed": value[:len(value)-2] + "AA", "empty": "", "garbage": "x", "long": strings.Repeat("A", 5000)} {
 			if page := r.Browser().Send(http.MethodGet, "/account/form", nil, "Cookie", "xenoauth="+in.Cookie("xenoauth")+"; xenoauth-form="+cookie); !strings.Contains(page.Body, "No form is waiting") {
@@ -192,8 +207,16 @@ func TestCookiesBlocked(t *testing.T) {
 				}
 			}
 		}
-		if a := r.LoggedIn(r.U).Send(http.MethodGet, "/account", nil, "Referer", r.URL+"/login"); a.Status != http.StatusOK {
+		in := r.LoggedIn(r.U)
+		if a := in.Send(http.MethodGet, "/account", nil, "Referer", r.URL+"/login"); a.Status != http.StatusOK {
 			t.Errorf("with the cookie, the page answers %d", a.Status)
+		}
+		// A reload after a log-out in another tab comes from the log-in page, too.
+		if a := in.Post("/logout", url.Values{}); a.Status != http.StatusSeeOther {
+			t.Fatalf("log-out answers %d", a.Status)
+		}
+		if a := in.Send(http.MethodGet, "/account", nil, "Referer", r.URL+"/login"); a.Status != http.StatusSeeOther || a.Header.Get("Location") != "/login?next=profile" {
+			t.Errorf("a page that is reloaded after a log-out answers %d: %.300s", a.Status, a.Body)
 		}
 	})
 }

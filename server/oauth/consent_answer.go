@@ -20,7 +20,7 @@ import (
 
 // Decide takes the person's answer (POST). What is granted is the stored request, checked anew; the form only names it,
 // says yes or no, and chooses among the person's accounts. The same answer sent twice is the same redirect. A page that is
-// too old to be answered, or was shown before another log-in, is shown again.
+// too old to be allowed, or was shown before another log-in, is shown again; a no is taken all the same.
 func (h *Handler) Decide(w http.ResponseWriter, r *http.Request) error {
 	params, err := web.ParseBody(w, r)
 	if err != nil {
@@ -41,17 +41,21 @@ func (h *Handler) Decide(w http.ResponseWriter, r *http.Request) error {
 	if err != nil && !stale {
 		return badRequest(err)
 	}
-	if visitor == nil || stale && (decision == "allow" || !page.ShownTo(visitor.Session)) {
+	if decision == "allow" && (visitor == nil || stale) {
 		return h.askAgain(w, r, visitor, page)
 	}
-	consent, err := h.directory.ConsentTo(r.Context(), visitor.User, page.Request)
+	var user store.User // none is needed to say no
+	if visitor != nil {
+		user = visitor.User
+	}
+	consent, err := h.directory.ConsentTo(r.Context(), user, page.Request)
 	if err != nil {
 		return badLink(err)
 	}
 	switch {
 	case decision == "allow":
 		return h.allow(w, r, visitor, page, consent, consent.Account(params.Get("account")))
-	case stale: // nothing can be granted any more, so that there is nothing to decide
+	case stale: // nothing can be granted by this page any more, so that there is nothing to decide
 		return h.sendDenial(w, r, consent)
 	}
 	return h.deny(w, r, visitor, page, consent)
@@ -74,7 +78,11 @@ func (h *Handler) askAgain(w http.ResponseWriter, r *http.Request, visitor *web.
 		web.Redirect(w, r, "/login?next="+url.QueryEscape(id))
 		return nil
 	}
-	h.web.Notice(w, r, "The page was too old to be answered. Please look at it once more and decide.")
+	reason := "The page was too old to be answered."
+	if !page.ShownTo(visitor.Session) {
+		reason = "You have logged in again since the page was shown, so nothing was decided."
+	}
+	h.web.Notice(w, r, reason+" Please look at it once more and decide.")
 	web.Redirect(w, r, "/oauth/consent?request_id="+url.QueryEscape(id))
 	return nil
 }

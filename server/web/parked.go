@@ -27,7 +27,8 @@ const (
 // log-in in the same browser. It holds no password.
 type ParkedForm struct {
 	Path   string    `json:"p"`
-	Values string    `json:"v"` // encoded
+	For    []byte    `json:"u,omitempty"` // the mark of the user who had logged in last; without one, for any
+	Values string    `json:"v"`           // encoded
 	At     time.Time `json:"t"`
 }
 
@@ -74,7 +75,11 @@ func (t *Toolkit) park(w http.ResponseWriter, r *http.Request) bool {
 			}
 		}
 	}
-	sealed, err := t.sealForm(ParkedForm{Path: r.URL.Path, Values: kept.Encode(), At: t.store.Now()})
+	form := ParkedForm{Path: r.URL.Path, Values: kept.Encode(), At: t.store.Now()}
+	if parts := t.devices.read(r); len(parts) > 1 {
+		form.For = parts[1]
+	}
+	sealed, err := t.sealForm(form)
 	if err != nil || len(sealed) > maxParkedLen {
 		return false
 	}
@@ -107,7 +112,7 @@ func (t *Toolkit) sealForm(f ParkedForm) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(sealed), err
 }
 
-// Parked returns the form that waits in the browser's cookie, if there is one.
+// Parked returns the form that waits in the browser's cookie, if there is one. Another user of the browser does not see it.
 func (t *Toolkit) Parked(r *http.Request) (ParkedForm, bool) {
 	found := r.CookiesNamed(t.cookies.name + "-form")
 	if len(found) != 1 {
@@ -127,6 +132,9 @@ func (t *Toolkit) Parked(r *http.Request) (ParkedForm, bool) {
 	}
 	var f ParkedForm
 	if err := json.Unmarshal(plain, &f); err != nil || t.store.Now().Sub(f.At) > parkedFor {
+		return ParkedForm{}, false
+	}
+	if v := VisitorOf(r.Context()); f.For != nil && (v == nil || !bytes.Equal(f.For, t.devices.mark(v.User.Email))) {
 		return ParkedForm{}, false
 	}
 	return f, true
@@ -151,10 +159,11 @@ func (t *Toolkit) ToLogIn(w http.ResponseWriter, r *http.Request, path string) e
 	return nil
 }
 
-// cookiesBlocked: SignIn lets the browser name the page that it comes from.
+// cookiesBlocked: SignIn lets the browser name the page that it comes from. A browser names it again when the page is
+// reloaded, after a log-out in another tab, say: then it still has the cookie of the device.
 func (t *Toolkit) cookiesBlocked(r *http.Request) bool {
 	from, err := url.Parse(r.Referer())
-	if err != nil || len(r.CookiesNamed(t.cookies.name)) > 0 || !strings.EqualFold(from.Host, t.issuer.Host) {
+	if err != nil || t.returning(r) || !strings.EqualFold(from.Host, t.issuer.Host) {
 		return false
 	}
 	return from.Path == "/login" || from.Path == "/signup"

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/gorilla/sessions"
 
@@ -125,7 +126,8 @@ func (t *Toolkit) takeNotices(r *http.Request) []string {
 	}
 	var texts []string
 	for _, flash := range b.session.Flashes() {
-		if text, isText := flash.(string); isText {
+		// A form that was sent twice has two notices that are the same.
+		if text, isText := flash.(string); isText && !slices.Contains(texts, text) {
 			texts = append(texts, text)
 		}
 	}
