@@ -97,14 +97,22 @@ func validLabel(label string) bool {
 	return true
 }
 
-// genericDomains end domain names that people know as such.
-var genericDomains = []string{"com", "org", "net", "edu", "gov", "mil", "info", "biz"}
+// genericDomains end domain names that people know as such, newDomains some that they may know.
+var (
+	genericDomains = []string{"com", "org", "net", "edu", "gov", "mil", "info", "biz"}
+	newDomains     = []string{"app", "dev", "cloud", "online", "site", "store", "shop", "tech", "xyz", "bank", "link", "page", "live", "club"}
+)
 
-// reversed refuses what reads as a host: www.example.com and example.com, but not com.example.
+// reversed refuses what reads as a host: www.example.com, example.com, example.co.uk and hp.com, but not com.example. Two
+// letters at either end are a country's domain.
 func reversed(labels []string) bool {
 	first, last := labels[0], labels[len(labels)-1]
-	if first == "www" {
+	generic, country, short := slices.Contains(genericDomains, last), len(last) == 2, len(labels) == 2
+	switch {
+	case first == "www", generic && short && len(first) == 2:
 		return false
+	case len(first) == 2, slices.Contains(genericDomains, first), slices.Contains(newDomains, first):
+		return true
 	}
-	return !slices.Contains(genericDomains, last) || slices.Contains(genericDomains, first) || len(first) == 2
+	return !generic && !country && !(short && slices.Contains(newDomains, last))
 }

@@ -24,7 +24,8 @@ func TestPrivateSchemes(t *testing.T) {
 			t.Errorf("%s of a confidential app: %q, want a refusal that names public apps", uri, f)
 		}
 	}
-	for _, uri := range []string{"com.example.app:/cb", "io.github.user://cb", "de.example:/cb", "msauth.com.example.app://auth", "com.example.net:/cb"} {
+	for _, uri := range []string{"com.example.app:/cb", "io.github.user://cb", "de.example:/cb", "msauth.com.example.app://auth", "com.example.net:/cb",
+		"de.example.info:/cb", "app.example.io:/cb", "dev.example:/cb", "com.example.de:/cb"} {
 		for _, confidential := range []bool{false, true} {
 			if f := fault(uri, confidential); f != "" {
 				t.Errorf("%s: %s", uri, f)
@@ -33,6 +34,7 @@ func TestPrivateSchemes(t *testing.T) {
 	}
 	for uri, advice := range map[string]string{
 		"www.paypal.com:/cb": "usual way around", "www.paypal:/cb": "usual way around", "paypal.com:/cb": "usual way around",
+		"paypal.de:/cb": "usual way around", "paypal.co.uk:/cb": "usual way around", "hp.com:/cb": "usual way around", "paypal.app:/cb": "usual way around",
 		"accounts.google.com:/cb": "usual way around", "com..app:/cb": "reverse", "com.-app:/cb": "reverse", "com.app-:/cb": "reverse",
 		"com.xenoauth.app:/cb": "reserved", "xenoauth:/cb": "reserved", "c:/cb": "too short", "git+ssh:/cb": "reverse",
 		"httpx:/cb": "meaning", "http+unix:/cb": "meaning", "web+app:/cb": "meaning", "ms-settings:/cb": "meaning",
