@@ -211,18 +211,19 @@ func changedWhileOpen(t *testing.T, r *rig.Rig) {
 	}
 }
 
-// TestBattery_N2: redirect URIs of native apps. A scheme that reads as a host (www.paypal.com:, paypal.com:), that a browser or
-// an operating system gives a meaning, or that holds this service's name is refused: in the portal, on the command line, and
-// at authorize where it was registered before. The consent page of com.evil.app://www.paypal.com/cb names the scheme and
-// nothing else of it. A scheme without a dot is for public apps, goes all the way with PKCE, and is no host either. Each
-// request of a native app is asked about; one that was allowed before is named as that, and so is every other repetition.
+// TestBattery_N2: redirect URIs of native apps. A scheme that reads as a host (www.paypal.com:, paypal.com:, paypal.co.uk:),
+// that a browser or an operating system gives a meaning, or that holds this service's name is refused: in the portal, on the
+// command line, and at authorize where it was registered before. The consent page of com.evil.app://www.paypal.com/cb names
+// the scheme and nothing else of it. A scheme without a dot is for public apps, goes all the way with PKCE, and is no host
+// either. Each request of a native app is asked about; one that was allowed before is named as that, and so is every other
+// repetition.
 func TestBattery_N2(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		owner := r.LoggedIn(r.U)
 		register := func(uri, kind string) rig.Answer {
 			return owner.Post("/developer/apps", url.Values{"name": {"Native"}, "redirect_uris": {uri}, "scopes": {"contacts"}, "type": {kind}})
 		}
-		for _, uri := range []string{"www.paypal.com:/cb", "paypal.com:/cb", "javascript:/cb", "ms-settings:/cb", "intent://x/cb", "file:///cb", "web+x:/cb", "xenoauth:/cb", "https+x:/cb"} {
+		for _, uri := range []string{"www.paypal.com:/cb", "paypal.com:/cb", "paypal.co.uk:/cb", "javascript:/cb", "ms-settings:/cb", "intent://x/cb", "file:///cb", "web+x:/cb", "xenoauth:/cb", "https+x:/cb"} {
 			for _, kind := range []string{"public", "confidential"} {
 				if a := register(uri, kind); a.Status != http.StatusUnprocessableEntity {
 					t.Errorf("%s of a %s app: %d", uri, kind, a.Status)
@@ -233,6 +234,12 @@ func TestBattery_N2(t *testing.T) {
 					t.Errorf("%s of a %s app, by an operator: %v", uri, kind, err)
 				}
 			}
+		}
+		// In https://www.paypaI.com the l is a capital I.
+		capital := r.AddApp("Capital", true, "https://www.paypaI.com/Callback")
+		page := owner.Get(address(request(capital, "prompt", "consent")))
+		if wantConsentOf(t, page); strings.Contains(page.Body, "paypaI") || !strings.Contains(page.Body, "<strong>www.paypai.com</strong>") || !strings.Contains(page.Body, "https://www.paypai.com/Callback") {
+			t.Errorf("a host is shown in capital letters: %.3000s", page.Body)
 		}
 		if a := register("cursor://cb", "confidential"); a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, "public apps") {
 			t.Errorf("a scheme without a dot for a confidential app: %d", a.Status)

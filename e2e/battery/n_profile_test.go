@@ -38,9 +38,21 @@ func TestBattery_N10(t *testing.T) {
 			}
 		}
 		learns("approved", r.U.Name, r.U.Email)
+		more := func() (asked, known bool) {
+			t.Helper()
+			page := b.Authorize("client_id", r.A.ID, "redirect_uri", rig.CB, "scope", "faqs contacts")
+			page.WantPage(t, http.StatusOK)
+			return strings.Contains(page.Body, `>Your name and e-mail address<`), strings.Contains(said(page.Body), "It may already use FAQs, and knows your name and e-mail address")
+		}
+		if asked, known := more(); asked || !known {
+			t.Errorf("asked for more, the page has the name and the address as new: %t, as known: %t", asked, known)
+		}
 
 		r.Exec(`UPDATE installations SET profile = 0`) // as the migration leaves what was approved before
 		learns("approved before the page named them", "", "")
+		if asked, known := more(); !asked || known {
+			t.Errorf("asked for more by an app that does not know them, the page has the name and the address as new: %t, as known: %t", asked, known)
+		}
 		again := b.Authorize("client_id", r.A.ID, "redirect_uri", rig.CB, "scope", "faqs", "state", "xyz")
 		again.WantPage(t, http.StatusOK) // although the scopes are approved
 		learns("asked again", "", "")

@@ -142,17 +142,15 @@ func (c Consent) Allowed() []store.Member {
 	return list
 }
 
-// Held are the scopes that the person has approved for the app on the account that the request is about; none while that
-// account is still to be chosen.
-func (c Consent) Held() scope.Set {
+// Held are the scopes that the person has approved for the app on the account that the request is about, and whether the
+// app learns their name and e-mail address there already; none while that account is still to be chosen.
+func (c Consent) Held() (held scope.Set, profile bool) {
 	if len(c.Accounts) == 1 {
-		for _, ins := range c.Live {
-			if ins.AccountID == c.Accounts[0].AccountID {
-				return ins.Scopes
-			}
+		if ins, live := c.LiveOn(c.Accounts[0].AccountID); live {
+			return ins.Scopes, ins.Profile
 		}
 	}
-	return scope.Set{}
+	return scope.Set{}, false
 }
 
 // Covered returns the installation that makes another consent needless, if there is one (RFC 6749 §10.2, RFC 8252 §8.6): the

@@ -73,7 +73,7 @@ func (h *Handler) consentPage(visitor *web.Visitor, c directory.Consent, id stri
 		User:      visitor.User,
 	}
 	if page.Native == "" {
-		page.RedirectHost, page.RedirectShown = hostOf(c.Redirect.URI()), c.Redirect.URI()
+		page.RedirectHost, page.RedirectShown = hostOf(c.Redirect.URI()), lowerHost(c.Redirect.URI())
 	}
 	if page.App.Verified {
 		page.App.HomepageHost = hostOf(c.App.Homepage)
@@ -82,20 +82,29 @@ func (h *Handler) consentPage(visitor *web.Visitor, c directory.Consent, id stri
 		page.Allowed = append(page.Allowed, m.AccountName)
 	}
 	page.Reconnect = len(page.Allowed) > 0 && len(page.Allowed) == len(c.Accounts)
-	page.Scopes, page.Held = h.inWords(c)
+	held, profile := c.Held()
+	page.Scopes, page.Held = h.inWords(c, held)
+	page.Known = profile && len(page.Held) > 0
 	for _, m := range c.Accounts {
 		page.Accounts = append(page.Accounts, h.consentAccount(c, m))
 	}
 	return page
 }
 
-// hostOf is what a person recognises of a web address.
+// hostOf is what a person recognises of a web address, as browsers show it: a capital I looks like an l.
 func hostOf(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
 		return ""
 	}
-	return u.Host
+	return strings.ToLower(u.Host)
+}
+
+// lowerHost is a web address with its host as hostOf shows it.
+func lowerHost(address string) string {
+	scheme, rest, _ := strings.Cut(address, "://")
+	end := strings.IndexAny(rest+"/", "/?#")
+	return scheme + "://" + strings.ToLower(rest[:end]) + rest[end:]
 }
 
 // badRequest is the page for an answer that cannot be taken.

@@ -10,9 +10,9 @@ import (
 )
 
 // inWords describes what the app asks for, with all that comes with it. Where it has something already, asked is what is
-// new, and held the rest; an app that asks again for nothing new is shown with all of it. With one account both are what
+// new, and held what was approved before; an app that asks again for nothing new is shown with all of it. With one account both are what
 // the user's role there leaves of them; with several, that stands beside each account.
-func (h *Handler) inWords(c directory.Consent) (asked, held []scope.Grant) {
+func (h *Handler) inWords(c directory.Consent, approved scope.Set) (asked, held []scope.Grant) {
 	describe := func(set scope.Set) []scope.Grant {
 		if len(c.Accounts) == 1 {
 			return h.catalogue.Grants(set, c.Accounts[0].Role)
@@ -24,7 +24,7 @@ func (h *Handler) inWords(c directory.Consent) (asked, held []scope.Grant) {
 		return uncut
 	}
 	asked = describe(h.catalogue.Expand(c.Request.Scope))
-	has := h.catalogue.Expand(c.Held())
+	has := h.catalogue.Expand(approved)
 	fresh := slices.DeleteFunc(slices.Clone(asked), func(g scope.Grant) bool { return has.Has(g.Name) })
 	if len(fresh) == 0 {
 		return asked, nil

@@ -216,11 +216,11 @@ func Initials(name string) string {
 	return string(letters)
 }
 
-// Host is the part of a web address by which people know a site, or "" for what is not an https address.
+// Host is the part of a web address by which people know a site, as browsers show it, or "" for what is not an https address.
 func Host(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "https" {
 		return ""
 	}
-	return u.Host
+	return strings.ToLower(u.Host)
 }
