@@ -66,6 +66,12 @@ func TestBattery_N7(t *testing.T) {
 					t.Errorf("%s: secret %d cannot be revoked by itself", o.kind, i+1)
 				}
 			}
+			if strings.Contains(o.kind, "key") {
+				both := b.Get(o.path + "/revoke").Body
+				if !strings.Contains(both, "Both keys") || !strings.Contains(both, o.first[len(o.first)-4:]) || !strings.Contains(both, second[len(second)-4:]) {
+					t.Errorf("%s: the question before both are revoked does not name both", o.kind)
+				}
+			}
 			revoke := o.path + "/secrets/" + r.Parse(o.first).ID.String() + "/revoke"
 			question := b.Get(revoke)
 			question.WantPage(t, http.StatusOK)
@@ -96,6 +102,57 @@ func TestBattery_N7(t *testing.T) {
 		list, err := r.Rules.ResourceSecrets(context.Background(), resource.ID)
 		if err != nil || len(list) != 1 || list[0].Hint != resource.Secret[len(resource.Secret)-4:] {
 			t.Errorf("secrets of a resource server: %v, %v", list, err)
+		}
+	})
+}
+
+// TestRotationIsSaid: the page that shows another secret states when the one before it ends: not later than that was to end
+// already, and nothing if none works.
+func TestRotationIsSaid(t *testing.T) {
+	rig.Each(t, func(t *testing.T, r *rig.Rig) {
+		b := r.LoggedIn(r.U)
+		for _, o := range owners(r) {
+			revoke := func(text string) {
+				t.Helper()
+				if a := b.Post(o.path+"/secrets/"+r.Parse(text).ID.String()+"/revoke", url.Values{}); a.Status != http.StatusSeeOther {
+					t.Fatalf("%s: revoking answers %d", o.kind, a.Status)
+				}
+			}
+			made := func(keep string) (string, string) {
+				t.Helper()
+				a := b.Follow(b.Post(o.rotate, url.Values{"keep": {keep}}))
+				a.WantPage(t, http.StatusOK)
+				return a.Body, shownSecret.FindString(a.Body)
+			}
+			page, second := made("24h")
+			if !strings.Contains(page, "before it stops working in 24 hours.") {
+				t.Errorf("%s: the end of the secret before is not said: %.2000s", o.kind, page)
+			}
+			revoke(second)
+			micros := r.Strings(`SELECT CAST(expires_at AS TEXT) FROM client_secrets WHERE id = $1`, idOf(r, o.first))
+			end, err := time.Parse(time.RFC3339, isoMicros(t, micros[0]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			page, third := made("7d")
+			if want := "before it stops working on " + end.Format("2 January 2006, 15:04 UTC") + ", as was decided before."; !strings.Contains(page, want) {
+				t.Errorf("%s: the page does not have %q: %.2000s", o.kind, want, page)
+			}
+			if until := r.Strings(`SELECT CAST(expires_at AS TEXT) FROM client_secrets WHERE id = $1`, idOf(r, o.first)); until[0] != micros[0] {
+				t.Errorf("%s: a rotation moved the end of the secret before from %s to %s", o.kind, micros[0], until[0])
+			}
+			revoke(o.first)
+			revoke(third)
+			form := o.rotate
+			if o.kind == "app" {
+				form = o.page
+			}
+			if ask := b.Get(form); strings.Contains(ask.Body, "The present") || strings.Contains(ask.Body, "The old one") {
+				t.Errorf("%s: the form speaks of a secret that does not work", o.kind)
+			}
+			if page, fourth := made("now"); fourth == "" || strings.Contains(page, "before it") {
+				t.Errorf("%s: the page speaks of a secret before the only one: %.2000s", o.kind, page)
+			}
 		}
 	})
 }

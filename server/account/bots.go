@@ -132,7 +132,8 @@ func (h *Handler) ShowRotateBot(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return h.web.Render(w, r, http.StatusOK, "key_rotate", rotatePage{
-		Name: b.Name, What: "secret", Path: "/account/bots/" + b.ID + "/rotate", Back: "/account/bots/" + b.ID, Full: len(live) >= store.MaxSecrets,
+		Name: b.Name, What: "secret", Path: "/account/bots/" + b.ID + "/rotate", Back: "/account/bots/" + b.ID,
+		None: len(live) == 0, Full: len(live) >= store.MaxSecrets,
 	})
 }
 
@@ -150,6 +151,11 @@ func (h *Handler) RotateBot(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	live, err := h.directory.BotSecrets(r.Context(), web.VisitorOf(r.Context()).User.ID, b.ID)
+	if err != nil {
+		return err
+	}
+	others = web.ListSecrets(live).AfterRotation("secret", others, until)
 	err = h.web.Once(w, r, values, created, func(r *http.Request, by store.Actor) (*web.Shown, error) {
 		c, err := h.directory.RotateBot(r.Context(), by, by.ID, b.ID, until)
 		return &web.Shown{ID: b.ID, Secret: c.Reveal(), Others: others}, err

@@ -45,6 +45,7 @@ type rotatePage struct {
 	What string // "key" or "secret"
 	Path string // of the form
 	Back string
+	None bool // none works at the moment
 	Full bool // two work already: both must end now
 }
 
@@ -140,7 +141,7 @@ func (h *Handler) ShowRotateKey(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return h.web.Render(w, r, http.StatusOK, "key_rotate", rotatePage{
-		Name: k.Name, What: "key", Path: "/account/keys/" + k.ID + "/rotate", Back: "/account/keys", Full: len(live) >= store.MaxSecrets,
+		Name: k.Name, What: "key", Path: "/account/keys/" + k.ID + "/rotate", Back: "/account/keys", None: len(live) == 0, Full: len(live) >= store.MaxSecrets,
 	})
 }
 
@@ -158,6 +159,11 @@ func (h *Handler) RotateKey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	live, err := h.directory.KeySecrets(r.Context(), web.VisitorOf(r.Context()).User.ID, k.ID)
+	if err != nil {
+		return err
+	}
+	others = web.ListSecrets(live).AfterRotation("key", others, until)
 	err = h.web.Once(w, r, values, created, func(r *http.Request, by store.Actor) (*web.Shown, error) {
 		c, err := h.directory.RotateKey(r.Context(), by, by.ID, k.ID, until)
 		return &web.Shown{ID: k.ID, Secret: c.Reveal(), Others: others}, err
@@ -210,6 +216,11 @@ func (h *Handler) ShowRevokeKey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return h.web.Ended(w, r, err, "/account/keys")
 	}
+	live, err := h.directory.KeySecrets(r.Context(), web.VisitorOf(r.Context()).User.ID, k.ID)
+	if err != nil {
+		return err
+	}
+	k.Secrets = web.ListSecrets(live)
 	return h.web.Render(w, r, http.StatusOK, "key_revoke", revokeKeyPage{k})
 }
 

@@ -62,9 +62,7 @@ func (h *Handler) RotateSecret(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if len(live) == 0 {
-		others = ""
-	}
+	others = live.AfterRotation("secret", others, until)
 	err = h.web.Once(w, r, values, created, func(r *http.Request, by store.Actor) (*web.Shown, error) {
 		credential, err := h.directory.RotateSecret(r.Context(), by, by.ID, a.ID, until)
 		return &web.Shown{ID: a.ID, Secret: credential.Reveal(), Others: others}, err

@@ -39,6 +39,19 @@ func (l SecretList) Find(id string) (ListedSecret, bool) {
 	return ListedSecret{}, false
 }
 
+// AfterRotation says what becomes of the secrets of the list when another one is made. They should end at until (zero: not at
+// all), as sentence says; one that was to end sooner still does.
+func (l SecretList) AfterRotation(what, sentence string, until time.Time) string {
+	if len(l) == 0 {
+		return ""
+	}
+	end := l[0].ExpiresAt // there are several only when all end now
+	if end.IsZero() || !until.IsZero() && !until.After(end) {
+		return sentence
+	}
+	return "The " + what + " before it stops working on " + end.UTC().Format("2 January 2006, 15:04 UTC") + ", as was decided before."
+}
+
 // Unknown reports whether a hint has question marks, which the page then explains.
 func (l SecretList) Unknown() bool {
 	for _, s := range l {
