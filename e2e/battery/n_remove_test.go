@@ -13,6 +13,7 @@ import (
 // TestBattery_N5: three members installed one app on an account. The installed-apps page of an admin has one row for it
 // with all installers, that of another member only their own. Before and after a removal the page names whose access ends
 // and whose goes on, and the tokens agree; an admin ends that of one other member, or all at once; another member cannot.
+// Of members whose name is another's, or reads as a part of the sentence ("you"), the page gives the address as well.
 // A second press, and going back to the page, is answered like the first one. Strangers, and members for what is another's,
 // get 404.
 func TestBattery_N5(t *testing.T) {
@@ -64,6 +65,24 @@ func TestBattery_N5(t *testing.T) {
 		n.want(true, r.U)
 		n.notice(r.U, left, func(b *rig.Browser) rig.Answer { return b.Post(path, url.Values{"for": {n.id(ben)}}) })
 
+		// A name is its bearer's choice: it must not be taken for another member, or for a word of the page.
+		n.install(ben)
+		for name, called := range map[string]string{"User U": "User U (ben@users.test)", "you": "you (ben@users.test)", "Anna and all others": "Anna and all others (ben@users.test)"} {
+			r.Exec(`UPDATE users SET name = $1 WHERE id = $2`, name, ben.ID)
+			if text := said(n.of(r.U).Get("/account/apps").Body); !strings.Contains(text, "For "+called) {
+				t.Errorf("a member named %q is listed without the address: %s", name, text)
+			}
+			if text := said(n.of(r.U).Get(path).Body); !strings.Contains(text, "for "+called) {
+				t.Errorf("a member named %q is offered without the address: %s", name, text)
+			}
+		}
+		r.Exec(`UPDATE users SET name = 'User u' WHERE id IN ($1, $2)`, ben.ID, anna.ID)
+		n.install(anna)
+		twin := "User u (anna@users.test). It still has access there for you and User u (ben@users.test)."
+		n.notice(r.U, "Alpha is removed from User u for "+twin, func(b *rig.Browser) rig.Answer { return b.Post(path, url.Values{"for": {n.id(anna)}}) })
+		r.Exec(`UPDATE users SET name = '' WHERE id = $1`, ben.ID)
+		n.notice(r.U, "for ben@users.test. It still", func(b *rig.Browser) rig.Answer { return b.Post(path, url.Values{"for": {n.id(ben)}}) })
+
 		// All at once, after two have connected it again; the rest of what they have stays.
 		before := "/account/apps/" + n.id(ben) + "/remove"
 		n.install(anna)
@@ -80,7 +99,7 @@ func TestBattery_N5(t *testing.T) {
 		n.want(false, r.U, anna, ben)
 		n.notice(r.U, all, func(b *rig.Browser) rig.Answer { return b.Post(path, url.Values{"for": {"all"}}) })
 		r.WantLive(other, true)
-		r.WantEvents(r.A, store.EventInstallationRemoved, 5)
+		r.WantEvents(r.A, store.EventInstallationRemoved, 7)
 
 		// The last one: only now has the app no access.
 		n.install(anna)

@@ -2,9 +2,12 @@ package directory
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"xenoauth/internal/confusable"
 )
 
 // product is our own name, folded as foldName folds.
@@ -60,6 +63,21 @@ func visible(r rune) bool {
 	return unicode.IsPrint(r) && r != brailleBlank &&
 		!unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
+
+// sentenceWords are words of the sentences that name members.
+var sentenceWords = []string{"you", "and", "all", "members", "member", "everyone", "everybody", "others", "only", "it", "its", "no", "not", "access"}
+
+// ReadsAsSentence says whether a name, put into a sentence, can be taken for a part of it: "you", or "Ann and Ben".
+func ReadsAsSentence(name string) bool {
+	return slices.ContainsFunc(confusable.Words(name), func(word string) bool {
+		return slices.ContainsFunc(sentenceWords, func(known string) bool {
+			return confusable.Alike(confusable.Keys(word), confusable.Keys(known))
+		})
+	})
+}
+
+// NameKey is the same for names that look alike.
+func NameKey(name string) string { return confusable.Keys(name)[1] }
 
 // checkAppName adds to cleanName that there is a name, and that it does not pretend to be ours.
 func checkAppName(s string) (string, string) {

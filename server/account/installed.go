@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"xenoauth/internal/directory"
 	"xenoauth/internal/scope"
 	"xenoauth/server/web"
 	"xenoauth/store"
@@ -73,6 +74,11 @@ func (h *Handler) ListInstalledApps(w http.ResponseWriter, r *http.Request) erro
 // byAppAndAccount gathers the installations of one app on one account, in the order of the first of each.
 func (h *Handler) byAppAndAccount(installed []store.InstalledApp, user store.User) []installedApp {
 	var apps []installedApp
+	bearers := map[[2]string][]string{}
+	for _, i := range installed {
+		key := [2]string{i.AppID, i.AccountID}
+		bearers[key] = append(bearers[key], i.UserName)
+	}
 	place := map[[2]string]int{}
 	for _, i := range installed {
 		key := [2]string{i.AppID, i.AccountID}
@@ -83,7 +89,7 @@ func (h *Handler) byAppAndAccount(installed []store.InstalledApp, user store.Use
 			apps = append(apps, newInstalledApp(i))
 			apps[at].Unlisted = i.Installers
 		}
-		apps[at].add(i, h.newInstaller(i, user))
+		apps[at].add(i, h.newInstaller(i, newNaming(user, bearers[key]...)))
 		apps[at].Unlisted--
 	}
 	return apps
@@ -114,9 +120,9 @@ func (a *installedApp) add(i store.InstalledApp, by installer) {
 
 // newInstaller describes an installation as its tokens are judged: by the scopes that the app still has, with those that
 // they imply, as far as the member's role goes today.
-func (h *Handler) newInstaller(i store.InstalledApp, user store.User) installer {
+func (h *Handler) newInstaller(i store.InstalledApp, members naming) installer {
 	by := installer{
-		ID: i.ID, By: nameOf(i.UserID, i.UserName, i.UserEmail, user), Own: i.UserID == user.ID, Connected: i.Tokens > 0,
+		ID: i.ID, By: members.of(i.UserID, i.UserName, i.UserEmail), Own: i.UserID == members.visitor.ID, Connected: i.Tokens > 0,
 		Grants:    h.catalogue.Grants(h.catalogue.Expand(i.Scopes.Intersect(i.AppScopes)), i.Role),
 		Role:      h.catalogue.RoleInSentence(i.Role),
 		CreatedAt: i.CreatedAt, LastUsedAt: i.LastUsedAt,
@@ -127,13 +133,30 @@ func (h *Handler) newInstaller(i store.InstalledApp, user store.User) installer 
 	return by
 }
 
-// nameOf is a member within a sentence that the visitor reads.
-func nameOf(id, name, email string, visitor store.User) string {
+// naming calls the members that one page lists by their names.
+type naming struct {
+	visitor store.User
+	bearers map[string]int // of a name
+}
+
+func newNaming(visitor store.User, names ...string) naming {
+	n := naming{visitor, map[string]int{}}
+	for _, name := range names {
+		n.bearers[directory.NameKey(name)]++
+	}
+	return n
+}
+
+// of is a member within a sentence that the visitor reads. Members choose their names, so that the address stands beside a
+// name that several have or that reads as a part of the sentence.
+func (n naming) of(id, name, email string) string {
 	switch {
-	case id == visitor.ID:
+	case id == n.visitor.ID:
 		return "you"
 	case name == "":
 		return email
+	case n.bearers[directory.NameKey(name)] > 1, directory.ReadsAsSentence(name):
+		return name + " (" + email + ")"
 	}
 	return name
 }

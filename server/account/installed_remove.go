@@ -52,8 +52,9 @@ func (h *Handler) ShowRemoveApp(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	page := removePage{App: newInstalledApp(i), Own: i.UserID == user.ID, Everyone: store.Count{N: min(len(installers), maxChoices), More: len(installers) > maxChoices}}
-	page.App.add(i, h.newInstaller(i, user))
-	page.Remain = names(without(installers, i.ID), user)
+	members := namingOf(installers, user)
+	page.App.add(i, h.newInstaller(i, members))
+	page.Remain = members.list(without(installers, i.ID))
 	admin, err := h.isAdmin(r, user, i.AccountID)
 	if err != nil {
 		return err
@@ -61,7 +62,7 @@ func (h *Handler) ShowRemoveApp(w http.ResponseWriter, r *http.Request) error {
 	if admin && len(installers) > 1 {
 		for _, other := range installers[:page.Everyone.N] {
 			page.Choices = append(page.Choices, removeChoice{ID: other.InstallationID, Chosen: other.InstallationID == i.ID,
-				By: nameOf(other.UserID, other.UserName, other.UserEmail, user)})
+				By: members.of(other.UserID, other.UserName, other.UserEmail)})
 		}
 	}
 	return h.web.Render(w, r, http.StatusOK, "remove", page)
@@ -139,6 +140,7 @@ func (h *Handler) isAdmin(r *http.Request, user store.User, accountID string) (b
 // removed is the notice of a removal: whose access ended, and whose goes on.
 func removed(i store.InstalledApp, left []store.Installer, visitor store.User) string {
 	left = without(left, i.ID)
+	members := namingOf(append([]store.Installer{{UserName: i.UserName}}, left...), visitor)
 	text := i.AppName + " is removed from " + i.AccountName
 	if slices.ContainsFunc(left, func(l store.Installer) bool { return l.UserID == i.UserID }) {
 		return i.AppName + " was removed from " + i.AccountName + " before, and has been connected again since."
@@ -146,15 +148,23 @@ func removed(i store.InstalledApp, left []store.Installer, visitor store.User) s
 	if len(left) == 0 {
 		return text + ". It has no access to the account any more."
 	}
-	return text + " for " + nameOf(i.UserID, i.UserName, i.UserEmail, visitor) + ". It still has access there for " + names(left, visitor) + "."
+	return text + " for " + members.of(i.UserID, i.UserName, i.UserEmail) + ". It still has access there for " + members.list(left) + "."
 }
 
 func without(list []store.Installer, installationID string) []store.Installer {
 	return slices.DeleteFunc(slices.Clone(list), func(i store.Installer) bool { return i.InstallationID == installationID })
 }
 
-// names lists members within a sentence: a few by name, the others by their number.
-func names(list []store.Installer, visitor store.User) string {
+func namingOf(list []store.Installer, visitor store.User) naming {
+	var names []string
+	for _, i := range list {
+		names = append(names, i.UserName)
+	}
+	return newNaming(visitor, names...)
+}
+
+// list names members within a sentence: a few by name, the others by their number.
+func (n naming) list(list []store.Installer) string {
 	const maxNamed = 3
 	var all []string
 	for _, i := range list {
@@ -162,7 +172,7 @@ func names(list []store.Installer, visitor store.User) string {
 			all = append(all, strconv.Itoa(len(list)-maxNamed)+" other members")
 			break
 		}
-		all = append(all, nameOf(i.UserID, i.UserName, i.UserEmail, visitor))
+		all = append(all, n.of(i.UserID, i.UserName, i.UserEmail))
 	}
 	if len(all) < 2 {
 		return strings.Join(all, "")
