@@ -64,8 +64,8 @@ func (h *highWater) check(ctx context.Context, accept bool) error {
 		return fmt.Errorf(`the database is not the one that was served: %s.
 It seems to be restored or copied. What was revoked, removed, disabled or changed since it was saved (its newest audit event is of %s UTC) is
 undone: such tokens, installations, secrets, users and passwords are valid again. End again what has to end ("xenoauth token revoke",
-"app disable", "user disable", ... work on it), and then start once with --accept-restored-database. A database that was moved as a
-whole while no server ran, by pg_upgrade, replication or a dump, has lost nothing.`, why, moment(newest))
+"app suspend", "user disable", ... work on it), and then start once with --accept-restored-database. A database that was moved as a
+whole while no server ran, by pg_upgrade, replication or a dump, has lost nothing`, why, moment(newest))
 	default:
 		h.log.WarnContext(ctx, "serving a restored database: what was revoked after its newest audit event is valid again", "reason", why, "newest_event", newest)
 		err = h.store.AcceptOrigin(ctx, operator(), why)

@@ -133,7 +133,7 @@ func classifySQLite(lite *moderncsqlite.Error) error {
 
 // ErrRefused: Postgres answered, and refused the connection for a reason that waiting does not change. It comes with
 // store.ErrUnavailable.
-var ErrRefused = errors.New("Postgres refused the connection")
+var ErrRefused = errors.New("connection refused by Postgres")
 
 func unavailable(why string) error { return fmt.Errorf("%w: %s", store.ErrUnavailable, why) }
 
