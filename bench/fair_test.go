@@ -17,7 +17,7 @@ import (
 	"xenoauth/server"
 )
 
-// BenchmarkLogInBesideFlood is the timing part of BATTERY.md U1: how long log-ins from other addresses take while one
+// BenchmarkLogInBesideFlood is the timing part of row U1 of docs/battery.md: how long log-ins from other addresses take while one
 // address keeps 100 sign-ups, or 200 right log-ins, in flight, beside how long they take alone, at the default cost of hashing.
 // The p95 must be at most twice as long.
 //

@@ -18,7 +18,7 @@ import (
 )
 
 // BenchmarkHalfSentRequests measures the peak memory of a server of its own (VmHWM) to which 4,000 requests are sent without
-// their end, half of them headers and half bodies of 60 kB (BATTERY.md U4). XENOAUTH_BINARY measures another build.
+// their end, half of them headers and half bodies of 60 kB (row U4 of docs/battery.md). XENOAUTH_BINARY measures another build.
 //
 //	go test ./bench -run '^$' -bench HalfSentRequests -benchtime 1x
 func BenchmarkHalfSentRequests(b *testing.B) {
