@@ -90,7 +90,7 @@ func (w *world) start(t *testing.T, command []string, environment ...string) pro
 	// Nothing of the machine's settings but what interpreters need to start: no proxy stands between here and there.
 	c.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "PORT=0", "XENOAUTH_ISSUER=" + w.rig.URL,
-		"XENOAUTH_ENDPOINT=" + w.front.URL + "/oauth/introspect", "CLIENT_ID=" + w.id, "CLIENT_SECRET=" + w.secret,
+		"ENDPOINT=" + w.front.URL + "/oauth/introspect", "CLIENT_ID=" + w.id, "CLIENT_SECRET=" + w.secret,
 	}
 	c.Env = append(c.Env, environment...)
 	c.Stderr = p.told

@@ -16,7 +16,7 @@ import (
 func main() {
 	tokens, err := bearer.New(bearer.Config{
 		Issuer:       os.Getenv("XENOAUTH_ISSUER"),
-		Endpoint:     os.Getenv("XENOAUTH_ENDPOINT"), // empty, unless the API reaches Xenoauth by another address
+		Endpoint:     os.Getenv("ENDPOINT"), // empty, unless the API reaches Xenoauth by another address
 		ClientID:     os.Getenv("CLIENT_ID"),
 		ClientSecret: os.Getenv("CLIENT_SECRET"),
 		Audience:     os.Getenv("AUDIENCE"), // the resource that tokens must be for (RFC 8707); empty for none

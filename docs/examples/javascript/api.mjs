@@ -4,7 +4,7 @@ import { permission, scope, self, verifier } from "./bearer.mjs";
 
 const protect = verifier({
   issuer: process.env.XENOAUTH_ISSUER,
-  endpoint: process.env.XENOAUTH_ENDPOINT, // unset, unless the API reaches Xenoauth by another address
+  endpoint: process.env.ENDPOINT, // unset, unless the API reaches Xenoauth by another address
   clientId: process.env.CLIENT_ID,
   clientSecret: process.env.CLIENT_SECRET,
   audience: process.env.AUDIENCE, // the resource that tokens must be for (RFC 8707); unset for none

@@ -11,7 +11,7 @@ verifier = Verifier(
     client_id=os.environ["CLIENT_ID"],
     client_secret=os.environ["CLIENT_SECRET"],
     issuer=os.environ["XENOAUTH_ISSUER"],
-    endpoint=os.environ.get("XENOAUTH_ENDPOINT"),  # unset, unless the API reaches Xenoauth by another address
+    endpoint=os.environ.get("ENDPOINT"),  # unset, unless the API reaches Xenoauth by another address
     audience=os.environ.get("AUDIENCE"),  # the resource that tokens must be for (RFC 8707); unset for none
 )
 
