@@ -97,7 +97,8 @@ func (p *program) appAdd() *cobra.Command {
 		Use:   "add NAME --owner ACCOUNT_OR_EMAIL --redirect-uri URI",
 		Short: "Register an app and print its client id and secret",
 		Long: `Register an app and print its client id and secret. The secret is shown this once; only its
-hash is kept.`,
+hash is kept. With the server's --issuer, or XENOAUTH_ISSUER, redirect URIs on its own host are
+refused here; without it, when the app uses them.`,
 		Example: `  xenoauth app add "Widget Wizard" --owner ada@example.org --redirect-uri https://wizard.example/callback
   xenoauth app add Cli --owner acc_0AbCdEfGhIjKlMnOpQrStU --public --redirect-uri http://127.0.0.1/cb --scope "widgets contacts" --json`,
 		Args: arguments("NAME"),
@@ -106,7 +107,7 @@ hash is kept.`,
 	flags := cmd.Flags()
 	owner := flags.String("owner", "", "`ACCOUNT_OR_EMAIL` whose admins share the app")
 	public := flags.Bool("public", false, "the app cannot keep a secret: it gets none, needs PKCE, and its tokens expire")
-	appFlags(cmd, &f)
+	p.appFlags(cmd, &f)
 	flags.Lookup("scope").Usage += " (default: the whole catalogue)"
 	asJSON := jsonFlag(cmd)
 	cmd.PreRunE = func(*cobra.Command, []string) error {
@@ -139,9 +140,10 @@ hash is kept.`,
 	return cmd
 }
 
-// appFlags are what add and edit may say of an app.
-func appFlags(cmd *cobra.Command, f *directory.AppForm) {
+// appFlags adds the flags of add and edit. The issuer is known so that redirect URIs on its host are refused.
+func (p *program) appFlags(cmd *cobra.Command, f *directory.AppForm) {
 	flags := cmd.Flags()
+	p.define(flags, "issuer")
 	flags.StringArrayVar(&f.RedirectURIs, "redirect-uri", nil, "`URI` that users may be sent back to (repeat for more)")
 	flags.StringArrayVar(&f.Scopes, "scope", nil, "`SCOPES` the app may ask for, separated by spaces")
 	flags.BoolVar(&f.Expiring, "expiring", false, "tokens expire and come with a refresh token")
@@ -276,8 +278,8 @@ func (p *program) appRemove() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "remove APP",
 		Aliases: []string{"delete"},
-		Short:   "Delete an app for ever, with its installations and tokens",
-		Long: `Delete an app for ever: every installation, code and token of it is dead, and the client id
+		Short:   "Delete an app permanently, with its installations and tokens",
+		Long: `Delete an app permanently: every installation, code and token of it is dead, and the client id
 is never used again. On a terminal you are asked first.`,
 		Example: "  xenoauth app remove app_0AbCdEfGhIjKlMnOpQrStU --yes",
 		Args:    arguments("APP"),
@@ -292,7 +294,7 @@ is never used again. On a terminal you are asked first.`,
 		if err != nil {
 			return fmt.Errorf("count the accounts with app %s: %w", a.ID, err)
 		}
-		if err := p.confirm(*yes, "Delete %q for ever? It is installed on %s.", a.Name, accounts(installed)); err != nil {
+		if err := p.confirm(*yes, "Delete %q permanently? It is installed on %s.", a.Name, accounts(installed)); err != nil {
 			return err
 		}
 		if err := o.directory.DeleteApp(ctx, operator(), "", a.ID); err != nil {

@@ -33,7 +33,7 @@ them are asked again first.`,
 	var f directory.AppForm
 	flags := cmd.Flags()
 	flags.StringVar(&f.Name, "name", "", "what the app is called")
-	appFlags(cmd, &f)
+	p.appFlags(cmd, &f)
 	asJSON := jsonFlag(cmd)
 	cmd.PreRunE = func(*cobra.Command, []string) error {
 		if !slices.ContainsFunc(editable, flags.Changed) {

@@ -67,13 +67,7 @@ the host of --issuer.`,
 		return nil
 	}
 	cmd.RunE = p.act(func(cmd *cobra.Command, args []string) error {
-		s := p.load(cmd)
-		if text := s.text("issuer"); text != "" {
-			if err := checkIssuer(text); err != nil {
-				s.fault("issuer", "%v", err)
-			}
-		}
-		o, err := p.open(cmd, s)
+		o, err := p.open(cmd, p.load(cmd))
 		if err != nil {
 			return err
 		}
@@ -208,7 +202,7 @@ The old secret stops working at once, with the integration tokens that were got 
 func (p *program) botRemove() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "remove BOT",
-		Short:   "Remove a bot for ever, with its tokens and the keys that act for it",
+		Short:   "Remove a bot permanently, with its tokens and the keys that act for it",
 		Example: "  xenoauth bot remove 68f0c0ffee00112233445566 --yes",
 		Args:    arguments("BOT"),
 	}
@@ -218,7 +212,7 @@ func (p *program) botRemove() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := p.confirm(*yes, "Remove the bot %q of %s for ever?", b.Name, b.AccountName); err != nil {
+		if err := p.confirm(*yes, "Remove the bot %q of %s permanently?", b.Name, b.AccountName); err != nil {
 			return err
 		}
 		if err := o.directory.RemoveBot(ctx, operator(), "", b.ID); err != nil {

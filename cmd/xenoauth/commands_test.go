@@ -217,10 +217,14 @@ func TestAppCommands(t *testing.T) {
 		l.fails(t, exitUsage, "--owner is missing", "app", "add", "X", "--redirect-uri", "https://w.example/cb")
 		l.fails(t, exitUsage, "--redirect-uri is missing", "app", "add", "X", "--owner", account)
 		l.fails(t, exitRefused, "--redirect-uri: Row 1: use https", "app", "add", "X", "--owner", account, "--redirect-uri", "http://w.example/cb")
+		l.fails(t, exitRefused, "--redirect-uri: Row 1", "app", "add", "X", "--owner", account, "--redirect-uri", "https://auth.example.com/cb", "--issuer", "https://auth.example.com")
+		l.set("XENOAUTH_ISSUER", "http://localhost:8080").fails(t, exitRefused, "--redirect-uri: Row 1", "app", "add", "X", "--owner", account, "--redirect-uri", "http://127.0.0.1:8080/cb")
+		l.fails(t, exitUsage, "issuer (from --issuer)", "app", "add", "X", "--owner", account, "--redirect-uri", "https://w.example/cb", "--issuer", "auth.example.com")
 		l.fails(t, exitRefused, "NAME: ", "app", "add", "Xenoauth", "--owner", account, "--redirect-uri", "https://w.example/cb")
 		l.fails(t, exitRefused, "--logo-url: ", "app", "add", "X", "--owner", account, "--redirect-uri", "https://w.example/cb", "--logo-url", "logo.png")
 		l.fails(t, exitRefused, "there is no user", "app", "add", "X", "--owner", "eve@example.org", "--redirect-uri", "https://w.example/cb")
 		l.fails(t, exitRefused, "--scope: There is no scope admin", "app", "add", "X", "--owner", account, "--redirect-uri", "https://w.example/cb", "--scope", "admin")
+		l.fails(t, exitRefused, "Separate scopes by spaces", "app", "add", "X", "--owner", account, "--redirect-uri", "https://w.example/cb", "--scope", "widgets,contacts")
 
 		var list []object
 		l.ok(t, &list, "app", "list")

@@ -43,6 +43,11 @@ func (p *program) open(cmd *cobra.Command, s *settings) (*office, error) {
 	format, _ := s.format()
 	chosen := s.catalogue()
 	address, apiPlans, shared := s.databaseURL(), s.apiPlans(), s.userTokenSecret()
+	if text := s.text("issuer"); text != "" { // of the commands that have it
+		if err := checkIssuer(text); err != nil {
+			s.fault("issuer", "%v", err)
+		}
+	}
 	if err := s.err(); err != nil {
 		return nil, err
 	}

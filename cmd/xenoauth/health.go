@@ -29,10 +29,12 @@ other program to ask with.`,
 	p.define(cmd.Flags(), "ops-listen")
 	cmd.RunE = p.act(func(cmd *cobra.Command, _ []string) error {
 		s := p.load(cmd)
+		var host, port string
 		if ops := s.text("ops-listen"); ops == "" || ops == "off" {
 			s.fault("ops-listen", "is off, so the server has no address for health checks")
+		} else {
+			host, port = s.address("ops-listen")
 		}
-		host, port := s.address("ops-listen")
 		if err := s.err(); err != nil {
 			return err
 		}

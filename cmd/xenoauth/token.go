@@ -73,6 +73,8 @@ func (v tokenView) fields() []field {
 	switch {
 	case v.AppName != "":
 		fields = append(fields, field{"app", v.ClientID + "  " + v.AppName})
+	case v.Kind == secret.Refresh.String():
+		fields = append(fields, field{"app", v.ClientID})
 	case v.ClientID != "":
 		fields = append(fields, field{"API key", v.ClientID})
 	}
@@ -97,7 +99,7 @@ var errDeadToken = errors.New("the token is not active: this server knows no suc
 func (p *program) tokenCommand() *cobra.Command {
 	return asGroup(&cobra.Command{
 		Use:   "token",
-		Short: "Say what a token is good for, or end it",
+		Short: "Inspect or end a credential",
 	}, p.tokenInspect(), p.tokenRevoke())
 }
 
@@ -137,7 +139,7 @@ touched. Exit code 0 is for one that is live; 1 for one that is not, or is unkno
 	return cmd
 }
 
-// inspectOther is for what is no live access token: other kinds of credentials, and dead ones.
+// inspectOther shows everything except live access tokens: other kinds of credentials, and ended ones.
 func (p *program) inspectOther(ctx context.Context, o *office, text string, asJSON bool) error {
 	e, err := o.directory.Examine(ctx, text)
 	unknown := errors.Is(err, store.ErrNotFound)
@@ -182,7 +184,7 @@ func (p *program) inspectOther(ctx context.Context, o *office, text string, asJS
 	return fmt.Errorf("the %s is not active: %s", e.Kind, e.State)
 }
 
-// otherFields are the fields of what is no live access token.
+// otherFields are the fields that inspectOther prints.
 func (v tokenView) otherFields() []field {
 	fields := []field{{"state", v.State}, {"kind", v.Kind}, {"id", v.TokenID}}
 	if v.ClientID != "" {
@@ -204,9 +206,10 @@ func (v tokenView) otherFields() []field {
 func (p *program) tokenRevoke() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "revoke -",
-		Short: "End the access or refresh token on standard input for ever",
-		Long: `End the access or refresh token on standard input for ever. A refresh token takes the access
-tokens of its family along.`,
+		Short: "End the credential on standard input permanently",
+		Long: `End the credential on standard input permanently: an access, refresh, user or integration token,
+an API key, or a secret of an app, a bot or a resource server. A refresh token ends the access
+tokens of its family as well.`,
 		Example: `  xenoauth token revoke - < token.txt`,
 		Args:    fromStandardInput,
 	}

@@ -2,11 +2,14 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"xenoauth/internal/dbtest"
 	"xenoauth/internal/issuer"
+	"xenoauth/internal/secret"
+	"xenoauth/internal/verify"
 )
 
 // TestInspectEveryKind: token inspect knows each kind of credential, live (exit 0) and dead (exit 1, with the state), names
@@ -45,4 +48,17 @@ func TestInspectEveryKind(t *testing.T) {
 		l.with(pair.Token).fails(t, exitRefused, "the user token is not active: revoked", "token", "inspect", "-")
 		l.with("garbage").fails(t, exitRefused, "not active: this server knows no such credential", "token", "inspect", "-")
 	})
+}
+
+// TestInspectRefreshNamesApp: the client of a refresh token is shown as an app, that of an integration token as an API key.
+func TestInspectRefreshNamesApp(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[secret.Kind]field{
+		secret.Refresh:     {"app", "app_0AbCdEfGhIjKlMnOpQrStU"},
+		secret.Integration: {"API key", "app_0AbCdEfGhIjKlMnOpQrStU"},
+	} {
+		if fields := viewToken(verify.Identity{Kind: kind, ClientID: want.value}).fields(); !slices.Contains(fields, want) {
+			t.Errorf("%s: %v, want %v", kind, fields, want)
+		}
+	}
 }

@@ -118,7 +118,7 @@ func (d *Directory) UpdateApp(ctx context.Context, by store.Actor, userID, appID
 	if err != nil {
 		return store.App{}, err
 	}
-	if a.Version != version { // what is compared below must be what is replaced
+	if a.Version != version { // compare with the same version that is replaced
 		return store.App{}, fmt.Errorf("update app %s: %w", appID, store.ErrConflict)
 	}
 	before := a
@@ -174,7 +174,7 @@ func (d *Directory) apply(ctx context.Context, by store.Actor, a *store.App, f A
 }
 
 // checkWebURL accepts "" or what webURLFault does, but not our own host: the consent page of a verified app shows the
-// homepage's host to tell people whom they deal with.
+// homepage's host, by which people recognise the app.
 func (d *Directory) checkWebURL(address string) (string, string) {
 	address = strings.TrimSpace(address)
 	if address == "" {
@@ -201,8 +201,12 @@ func (d *Directory) checkScopes(names []string) (scope.Set, string) {
 	canonical, unknown := d.catalogue.Canonical(asked)
 	if len(unknown) > 0 {
 		slices.Sort(unknown)
-		return scope.Set{}, fmt.Sprintf("There is no scope %s; there are %s.",
+		fault := fmt.Sprintf("There is no scope %s; there are %s.",
 			strings.Join(unknown, ", "), strings.Join(d.catalogue.Names(), ", "))
+		if slices.ContainsFunc(unknown, func(name string) bool { return strings.Contains(name, ",") }) {
+			fault += " Separate scopes by spaces, not commas."
+		}
+		return scope.Set{}, fault
 	}
 	return canonical, ""
 }
