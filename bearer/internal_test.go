@@ -27,7 +27,7 @@ func TestSameResource(t *testing.T) {
 		}
 	}
 	if !sameResource("https://api.test", "https://api.test/") || sameResource("https://api.test/a", "https://api.test/a/") {
-		t.Error("an origin and its slash are not told from a path and its slash")
+		t.Error("an origin and its slash are not distinguished from a path and its slash")
 	}
 }
 

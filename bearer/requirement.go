@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// Requirement is what a route asks of a token, made by Scope, Permission, Self, Bot, For and AnyOf.
+// Requirement is a condition on the token of a request, made by Scope, Permission, Self, Bot, For and AnyOf.
 type Requirement struct {
 	met      func(*http.Request, Identity) bool
-	text     string   // what is needed, for the answer
+	text     string   // the missing right, for the answer
 	scopes   []string // scopes that would do, for the challenge; empty: none is known
 	audience bool     // every token that meets it is for an audience that it names
 }
 
 // missing are the scopes for the challenge of RFC 6750 §3, without those that the token has: a client that is asked for
-// what it has would ask for it again and again.
+// a scope that it has would request it again and again.
 func (r Requirement) missing(id Identity) string {
 	var names []string
 	for _, name := range r.scopes {

@@ -59,7 +59,7 @@ func BenchmarkHalfSentRequests(b *testing.B) {
 			}
 			_, _ = conn.Write([]byte(head + filler)) // the server may have closed it
 		}
-		time.Sleep(4 * time.Second) // until the server has read what it reads
+		time.Sleep(4 * time.Second) // until the server has read everything it will read
 		b.ReportMetric(before, "MB/before")
 		b.ReportMetric(peak(b, serve.Process.Pid), "MB/peak")
 		_ = serve.Process.Kill()

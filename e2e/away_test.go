@@ -43,7 +43,7 @@ func asked(r *rig.Rig) away {
 
 // TestNoDeadEnds: whatever happens between a consent page and its answer, the browser is led on. After another log-in of
 // the same user, or 16 minutes, Allow shows the page again and grants nothing; logged out, it leads by the log-in to the
-// same request; Deny on an old page still tells the app. A log-in 16 minutes after the app sent the browser goes on to the
+// same request; Deny on an old page still redirects to the app. A log-in 16 minutes after the app sent the browser goes on to the
 // consent page; after an hour, the log-in page, and what follows it, name the app and say that its request has ended.
 func TestNoDeadEnds(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
@@ -121,9 +121,9 @@ func TestNoDeadEnds(t *testing.T) {
 	})
 }
 
-// TestFormsOutliveTheirSession: what was typed into a form is kept when the session has ended before it was sent: after the
+// TestFormsOutliveTheirSession: the values of a form are kept when the session has ended before it was sent: after the
 // next log-in in that browser it is shown, and sent by one more click. A password is never kept, nor anything of a browser
-// that was never logged in or sends more than 4 kB, nor what somebody else put into the cookie, nor for longer than 15 minutes.
+// that was never logged in or sends more than 4 kB, nor a cookie value made by another browser, nor for longer than 15 minutes.
 func TestFormsOutliveTheirSession(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		ended := func() *rig.Browser {
@@ -139,7 +139,7 @@ func TestFormsOutliveTheirSession(t *testing.T) {
 		page := b.Follow(logIn(t, b, b.Post("/developer/apps", form), r.U.Email))
 		page.WantPage(t, http.StatusOK)
 		if !strings.Contains(page.Body, "Typed &lt;b&gt;for&lt;/b&gt; long") {
-			t.Errorf("the page does not show what was typed: %.900s", page.Body)
+			t.Errorf("the page does not show the typed values: %.900s", page.Body)
 		}
 		kept := page.Form("/developer/apps")
 		if kept.Get("name") != form.Get("name") || len(kept["redirect_uris"]) != 2 || kept.Get("form") == "" {
@@ -184,9 +184,9 @@ func TestFormsOutliveTheirSession(t *testing.T) {
 	})
 }
 
-// TestCookiesBlocked: a browser that keeps no cookies is told so after a right password, at every place that a log-in leads
+// TestCookiesBlocked: a browser that keeps no cookies gets a page about that after a right password, at every place that a log-in leads
 // to, and not shown the log-in form again without a word. A program that posts the log-in without having seen the page, and
-// keeps the cookie, is let in as ever; and whoever was never logged in is only sent to log in.
+// keeps the cookie, is let in as before; and a browser that was never logged in is only sent to log in.
 func TestCookiesBlocked(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		parked := r.Browser().Authorize("client_id", r.A.ID, "redirect_uri", rig.CB, "scope", "contacts").Location(t).Query().Get("next")

@@ -11,7 +11,7 @@ import (
 )
 
 // TestForwardAuthUnknownName: a query name that forward-auth does not know is named in the answer and in the log, as a
-// warning; what may be a secret is not. A name that the operator lets through is not read, whatever its values.
+// warning; a value that may be a secret is not. A name that the operator lets through is not read, whatever its values.
 func TestForwardAuthUnknownName(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		token := r.Grant(r.LoggedIn(r.U), r.A).WantToken(t)

@@ -53,7 +53,7 @@ func TestForwardAuth(t *testing.T) {
 			t.Run(b.Kind, func(t *testing.T) {
 				r := r.With(t)
 				self, roles := b.Identity["User"], strings.Fields(b.Identity["Scope"])
-				anyone := cmp.Or(self, strings.Repeat("f", 24)) // a user, of whom some tokens know nothing
+				anyone := cmp.Or(self, strings.Repeat("f", 24)) // a user who is not the subject of some tokens
 				role := scope.RoleGuest                         // the highest that the token has
 				for _, name := range roles {
 					if parsed, err := scope.ParseRole(name); err == nil && parsed.Covers(role) {

@@ -10,8 +10,8 @@ import (
 	"xenoauth/internal/dbtest"
 )
 
-// TestReadOnlyDatabase: Postgres takes no writes any more, as after a failover to a standby. Readiness tells reading from
-// writing, tokens are verified, and what would change something is answered 503.
+// TestReadOnlyDatabase: Postgres takes no writes any more, as after a failover to a standby. Readiness distinguishes reading from
+// writing, tokens are verified, and requests that would change something are answered 503.
 func TestReadOnlyDatabase(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.Postgres(t)

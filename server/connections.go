@@ -12,11 +12,11 @@ import (
 )
 
 // maxUnfinished is how many bytes of requests that are not complete the server holds: headers and bodies of which the end
-// has not come. What a byte costs until then is several times its size, since buffers grow by doubling.
+// has not come. Until then a byte costs several times its size, since buffers grow by doubling.
 const maxUnfinished = 32 << 20
 
-// connections bounds how many connections are open, and what they hold of unfinished requests. Refusing new ones would
-// let whoever opens many and says nothing lock out everybody else; so a connection is closed that waits: for its first
+// connections bounds how many connections are open, and the bytes of unfinished requests that they hold. Refusing new ones would
+// let one client with many silent connections lock out all others; so a connection is closed that waits: for its first
 // request, the rest of one (its header or its body) or the next one. It is one of the network that has most, and of those the
 // one that has waited longest, or that holds most. One whose whole request is there and being answered stays.
 type connections struct {
@@ -37,7 +37,7 @@ type connection struct {
 	held    int64         // bytes read since it began to wait
 }
 
-// network is what the waiting connections of one client network have together.
+// network is the total of the waiting connections of one client network.
 type network struct {
 	waiting list.List // of *connection, the longest waiting first
 	held    int64
@@ -193,8 +193,8 @@ func (c *connections) largest(size func(*network) int64) (largest *network) {
 	return largest
 }
 
-// CountReads returns a listener whose connections tell HTTPServer how much of a request has come, so that what all
-// unfinished requests hold together is bounded.
+// CountReads returns a listener whose connections report to HTTPServer how much of a request has come, so that the
+// total of all unfinished requests is bounded.
 func CountReads(l net.Listener) net.Listener { return countingListener{l} }
 
 type countingListener struct{ net.Listener }

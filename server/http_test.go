@@ -124,7 +124,7 @@ func TestConnectionsByNetwork(t *testing.T) {
 }
 
 // TestUnfinishedRequestsAreBounded: over the limit of bytes, the network that holds most loses the connection that holds
-// most; what is complete holds nothing, and the next request on its connection starts from nothing.
+// most; a complete request holds nothing, and the next request on its connection starts from nothing.
 func TestUnfinishedRequestsAreBounded(t *testing.T) {
 	t.Parallel()
 	c := newConnections(100)

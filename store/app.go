@@ -27,7 +27,7 @@ type App struct {
 	UpdatedAt    time.Time
 	VerifiedAt   time.Time // an operator vouches for it
 	UnverifiedAt time.Time // when the verification ended; zero while verified and for an app that never was
-	// UnverifiedFor names what a developer changed when the verification ended; "" when an operator took it back.
+	// UnverifiedFor names the fields that a developer changed when the verification ended; "" when an operator took it back.
 	UnverifiedFor string
 	SuspendedAt   time.Time // reversible
 }

@@ -23,7 +23,7 @@ func CatalogueHash(text string) string {
 // RunningServer is a server that runs, or has ended without a word.
 type RunningServer struct {
 	ID        string
-	Catalogue string // the hash of what it uses
+	Catalogue string // the hash of the catalogue that it uses
 	SeenAt    time.Time
 }
 

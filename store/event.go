@@ -54,7 +54,7 @@ const (
 	EventUserTokenEnded    = "user_token.ended"    // a whole family
 	EventSigningKeyCreated = "signing_key.created" // and the one before it will retire
 
-	EventDatabaseAccepted = "database.accepted" // it seemed to be restored, and a server was told to serve it
+	EventDatabaseAccepted = "database.accepted" // it seemed to be restored, and serve ran with --accept-restored-database
 
 	EventSessionCreated = "session.created" // a log-in
 	EventSessionEnded   = "session.ended"   // a log-out

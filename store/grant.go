@@ -75,7 +75,7 @@ type Refresh struct {
 	RotatedAt   time.Time // read only; zero: current
 	Sealed      []byte    // read only; the answer of its rotation, sealed under its own secret
 	SealedUntil time.Time // read only
-	Successor   LookupID  // read only: what it was rotated to, while that is current; zero once that was used
+	Successor   LookupID  // read only: its successor, while that is current; zero once that was used
 	ReplacedAt  time.Time // read only: when another successor of the same token took its place, before it was used
 }
 

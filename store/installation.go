@@ -24,7 +24,7 @@ type Request struct {
 	Challenge    string // PKCE S256 code_challenge or ""
 	Resource     string // RFC 8707, space-separated, "" if absent
 	Prompt       string // the values of the prompt parameter, space-separated, "" if absent
-	AppSeen      string // what the app was when its consent page was shown; "" is not compared
+	AppSeen      string // the app as its consent page showed it; "" is not compared
 	Fault        string // protocol error that the app is told of once the browser has logged in; "" for a sound request
 	FaultDetail  string // its description
 	CreatedAt    time.Time
@@ -33,19 +33,19 @@ type Request struct {
 	UserID       string // the user whose session may decide; "" without a session
 	Decision     string // read only: DecisionDeny, DecisionAllow and an account, or "" while undecided
 	Answer       []byte // read only: what KeepAnswer was given; nil before
-	Holder       string // write only: who the row counts for in TrimRequests, without personal data in the clear
+	Holder       string // write only: the browser or network that the row counts for in TrimRequests, without personal data in the clear
 }
 
-// What a Request's Decision is.
+// Values of Request.Decision.
 const (
 	DecisionAllow = "allow " // and the account's id after it
 	DecisionDeny  = "deny"
 )
 
-// Asks says whether the prompt parameter holds the value.
+// Asks reports whether the prompt parameter holds the value.
 func (r Request) Asks(prompt string) bool { return slices.Contains(strings.Fields(r.Prompt), prompt) }
 
-// NeedsLogIn says whether the request asks for a log-in that is newer than itself, and the session is not one (OpenID
+// NeedsLogIn reports whether the request asks for a log-in that is newer than itself, and the session is not one (OpenID
 // Connect Core §3.1.2.1, prompt=login).
 func (r Request) NeedsLogIn(s Session) bool {
 	return r.Asks("login") && !s.CreatedAt.After(r.CreatedAt)
@@ -77,7 +77,7 @@ type Installation struct {
 	CreatedAt time.Time
 	UpdatedAt time.Time
 	RemovedAt time.Time
-	Profile   bool // the user approved on a page that named their name and e-mail address among what the app learns
+	Profile   bool // the user approved on a page that named their name and e-mail address among the data that the app gets
 }
 
 // Installer is a user with a live installation of an app on an account.
@@ -98,7 +98,7 @@ type InstalledApp struct {
 	UserName    string // who installed it
 	UserEmail   string
 	Role        scope.Role // today's, of the user in the account; "" if not a member
-	AppScopes   scope.Set  // what the app may ask for today
+	AppScopes   scope.Set  // the scopes that the app may ask for today
 	Tokens      int        // valid access tokens and refresh families; the app is installed if there is one
 	LastUsedAt  time.Time  // of any of its tokens
 	Installers  int        // in InstalledApps: installations of the app on the account that the person may see

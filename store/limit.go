@@ -11,7 +11,7 @@ type Limit struct {
 	Most   int
 	Window time.Duration
 	Resets bool // a success makes the failures before it good, too
-	Keeps  bool // a success counts, too
+	Keeps  bool // a success counts as well
 }
 
 // Limits counts failures where a second replica must not give a second chance.
@@ -27,7 +27,7 @@ type Limits interface {
 	// Forgive takes back the try of a success under every limit but those that Keep it, and what each limit that Resets has
 	// counted before.
 	Forgive(ctx context.Context, limits ...Limit) error
-	// Unlock forgets what was counted of a user: under the keys, and under keys that go on after one of them with a colon.
+	// Unlock resets the counts of a user: under the keys, and under keys that go on after one of them with a colon.
 	// The audit event is written whether or not anything was.
 	Unlock(ctx context.Context, by Actor, userID string, keys ...string) error
 }

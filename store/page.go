@@ -11,7 +11,7 @@ const FormKept = time.Hour
 // PageValue is a small value that pages keep for one browser. Its id is a hash of what only that browser knows.
 type PageValue struct {
 	ID        []byte
-	Subject   string // what it is about, such as the id of what a form made
+	Subject   string // such as the id of the thing that a form made
 	Sealed    []byte // readable only with what the browser knows; nil for a form that was carried out
 	CreatedAt time.Time
 	ExpiresAt time.Time

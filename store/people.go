@@ -24,14 +24,14 @@ type User struct {
 	EmailVerifiedAt time.Time
 }
 
-// UserEdit is what EditUser changes; what is nil or false stays.
+// UserEdit holds the changes of EditUser; a nil or false field stays.
 type UserEdit struct {
 	Email       *string // an address that is not verified, unless VerifyEmail is set
 	Name        *string
 	VerifyEmail bool
 }
 
-// PasswordReset is what a reset of a password does beside that.
+// PasswordReset holds the options of a password reset.
 type PasswordReset struct {
 	VerifyEmail    bool // the person who gets the password has proved the address
 	EndCredentials bool // end all that the password may have opened; always so for a user whose address is not verified
@@ -79,7 +79,7 @@ type Users interface {
 	// ListUsers returns people, not bots, in the order of their ids.
 	ListUsers(ctx context.Context, p Page) ([]User, error)
 	// EditUser changes what e names. A user whose address was not verified before and is now loses all credentials in the same
-	// transaction, as ResetUserPassword says. ErrConflict: the address is or was in use. ErrNotFound: there is no such person.
+	// transaction, as with ResetUserPassword. ErrConflict: the address is or was in use. ErrNotFound: there is no such person.
 	EditUser(ctx context.Context, by Actor, id string, e UserEdit) (EndedCredentials, error)
 	// ResetUserPassword is SetUserPassword by the operator, without a session to keep. With EndCredentials, and always for a
 	// user whose address is not verified, it also ends all that EndedCredentials counts, in the same transaction.

@@ -48,7 +48,7 @@ type Upkeep interface {
 	Sweep(ctx context.Context, r Retention, limit int) (map[string]int64, error)
 	// TableSizes lists every table by name. With an error the list is not nil if only some of it could not be measured.
 	TableSizes(ctx context.Context, r Retention) ([]TableSize, error)
-	// CountFigures counts what is live among the first most rows of each kind. With an error, the figures that are there
+	// CountFigures counts live rows among the first most rows of each kind. With an error, the figures that are there
 	// are right.
 	CountFigures(ctx context.Context, most int) (Figures, error)
 	// DatabaseVersion names the database and its version, such as "PostgreSQL 17.2".

@@ -21,7 +21,7 @@ type UserFamily struct {
 	IP         string    // likewise
 }
 
-// UserFamilyLifetime is when a family ends for which nothing else was said, those of older versions included.
+// UserFamilyLifetime is the lifetime of a family without another one, those of older versions included.
 const UserFamilyLifetime = 90 * 24 * time.Hour
 
 // ListedUserFamily is a family as its user sees it.
@@ -77,7 +77,7 @@ type UserTokens interface {
 	// RotateUserRefresh makes the successor current, in one operation with one winner; it also ends the grace of the
 	// predecessor of Old. With Unused, that pair ends as replaced. The access tokens of both stay as they are.
 	// ErrConsumed: Old, or Unused, was rotated or replaced before. ErrEnded: Old has expired or is no longer live.
-	// ErrNotFound: no such pair. The family of what is created is Old's.
+	// ErrNotFound: no such pair. The created pair is of Old's family.
 	RotateUserRefresh(ctx context.Context, r UserRotation) error
 	// EndUserFamily ends all pairs of a family. Ending again is no error. ErrNotFound: no such family.
 	EndUserFamily(ctx context.Context, by Actor, id LookupID, why string) error

@@ -277,7 +277,7 @@ func memberError(err error, a store.Account, u store.User) error {
 	case u.Bot && errors.Is(err, store.ErrNotFound):
 		return fmt.Errorf("%s is a bot, which stays in its account with its role; \"xenoauth bot remove\" removes it", u.Email)
 	case errors.Is(err, store.ErrUnverified):
-		return fmt.Errorf("%[1]s is not verified: whoever signed up typed it. Find out whether user %[2]s owns the address, then run\n"+
+		return fmt.Errorf("%[1]s is not verified: it was typed at sign-up and never proved. Find out whether user %[2]s owns the address, then run\n"+
 			"\"xenoauth user edit %[2]s --email-verified\" if so, or \"xenoauth user add %[1]s --take-over\" for its owner if not", u.Email, u.ID)
 	case errors.Is(err, store.ErrConflict):
 		return fmt.Errorf("%s is a member of %s already; \"xenoauth account set-role\" changes the role", u.Email, a.ID)

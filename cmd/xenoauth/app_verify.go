@@ -62,7 +62,7 @@ edited since has another version. On a terminal you are asked first.`,
 	return cmd
 }
 
-// vouched is what an operator vouches for, in lines.
+// vouched lists the facts that an operator vouches for, one a line.
 func vouched(a store.App) string {
 	lines := []string{
 		fmt.Sprintf("name:      %s", a.Name), fmt.Sprintf("publisher: %s  (%s)", a.AccountName, a.AccountID),

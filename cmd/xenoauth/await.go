@@ -13,7 +13,7 @@ import (
 const retryInterval = 500 * time.Millisecond
 
 // awaitStore is openStore for a server whose database may start at the same time, such as the one beside it in a compose file:
-// while Postgres does not answer, or says that it is starting, it is tried again for as long as c.databaseWait. Any other fault
+// while Postgres does not answer, or reports that it is starting, it is tried again for as long as c.databaseWait. Any other fault
 // ends the wait.
 func awaitStore(ctx context.Context, c serveConfig) (*sqlstore.Store, error) {
 	wait := c.databaseWait

@@ -21,7 +21,7 @@ import (
 // builtinScopes as --scopes is the built-in catalogue, where leaving it out means the one that is in force.
 const builtinScopes = "builtin"
 
-// scopesChoice is what --scopes says.
+// scopesChoice is the value of --scopes.
 type scopesChoice struct {
 	given     bool
 	text      string // compact JSON; "" for the built-in catalogue

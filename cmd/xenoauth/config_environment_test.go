@@ -46,7 +46,7 @@ func TestUnknownVariables(t *testing.T) {
 	all.ok(t, nil, "serve", "--help")
 }
 
-// TestForeignVariables: what Kubernetes sets for a Service, and what the tests of this repository read, is no fault.
+// TestForeignVariables: the variables that Kubernetes sets for a Service, and those of this repository's tests, are accepted.
 func TestForeignVariables(t *testing.T) {
 	t.Parallel()
 	s := loaded(t, map[string]string{
@@ -62,7 +62,7 @@ func TestForeignVariables(t *testing.T) {
 	}
 }
 
-// TestUnknownLines: the settings file names the nearest setting, too.
+// TestUnknownLines: an unknown line of the settings file is refused with the nearest setting.
 func TestUnknownLines(t *testing.T) {
 	t.Parallel()
 	config := writeFile(t, "xenoauth.conf", "databse-url = x\nXENOAUTH_SINGUP = open\nlisten-file = /x\nuser-token-secret-fil = /x\nconfig = x\n")

@@ -25,7 +25,7 @@ func (s *settings) throughPooler(address string) string {
 	return address + separator + "pooler=transaction"
 }
 
-// giveTimeouts is the statement that sets what a role lacks.
+// giveTimeouts is the statement that sets the timeouts which a role lacks.
 func giveTimeouts(missing []string) string {
 	values := map[string]string{"statement_timeout": "2s", "lock_timeout": "1500ms", "idle_in_transaction_session_timeout": "5s"}
 	statements := make([]string, len(missing))

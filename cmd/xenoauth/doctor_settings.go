@@ -149,7 +149,7 @@ func (p *program) printReport(r *report) error {
 	return nil
 }
 
-// figure is a number of what is live.
+// figure is a number of live rows.
 func (f *liveView) figure(name string, n *int) string {
 	switch {
 	case n == nil:

@@ -14,15 +14,15 @@ import (
 	"xenoauth/store/sqlstore"
 )
 
-// highWaterInterval is how often a server looks for the newest change. What a crash leaves unrecorded is not older.
+// highWaterInterval is how often a server looks for the newest change. A crash loses no more than this.
 const highWaterInterval = 10 * time.Second
 
 // highWater remembers, outside the database, the newest audit event that a server has seen in it. A database whose newest
-// event is older was restored, and what was revoked since is valid again.
+// event is older was restored: later revocations are undone.
 type highWater struct {
 	path  string // "": in memory only
 	store *sqlstore.Store
-	keep  time.Duration // retention of audit events; 0: for ever
+	keep  time.Duration // retention of audit events; 0: no end
 	log   *slog.Logger
 
 	mark   time.Time // of the newest event seen

@@ -89,8 +89,8 @@ func TestRestoredDump(t *testing.T) {
 	}
 }
 
-// TestRestoredFile: a file outside the database notices what the database cannot know: a copy of a SQLite file, and a
-// Postgres that was taken back as a whole (here by removing what was written since).
+// TestRestoredFile: a file outside the database detects restores that the database itself cannot: a copy of a SQLite file, and a
+// Postgres that was set back as a whole (here by removing the newer rows).
 func TestRestoredFile(t *testing.T) {
 	t.Parallel()
 	t.Run("sqlite", func(t *testing.T) {
@@ -135,7 +135,7 @@ func TestRestoredFile(t *testing.T) {
 	})
 }
 
-// TestRestoredUnderServer: the database goes back while a server runs on it, which says so.
+// TestRestoredUnderServer: the database goes back while a server runs on it, which logs it.
 func TestRestoredUnderServer(t *testing.T) {
 	t.Parallel()
 	dbtest.EachURL(t, func(t *testing.T, database string) {

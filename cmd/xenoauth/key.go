@@ -252,7 +252,7 @@ The old one stops working at once, with the integration tokens that were got wit
 func (p *program) keyRevoke() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "revoke KEY",
-		Short:   "End an API key for ever, with the tokens that were got with it",
+		Short:   "End an API key permanently, with the tokens obtained with it",
 		Example: "  xenoauth key revoke key_0AbCdEfGhIjKlMnOpQrStU --yes",
 		Args:    arguments("KEY"),
 	}
@@ -262,7 +262,7 @@ func (p *program) keyRevoke() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := p.confirm(*yes, "End the key %q of %s for ever?", k.Name, k.AccountName); err != nil {
+		if err := p.confirm(*yes, "End the key %q of %s permanently?", k.Name, k.AccountName); err != nil {
 			return err
 		}
 		if err := o.directory.RevokeKey(ctx, operator(), "", k.ID); err != nil {

@@ -12,7 +12,7 @@ import (
 // listDefault is how many rows a list has unless --limit asks for more.
 const listDefault = 100
 
-// listing is what the flags of a list ask for.
+// listing holds the flags of a list.
 type listing struct {
 	limit  int // 0: all
 	after  string
@@ -35,14 +35,14 @@ func listFlags(cmd *cobra.Command, what string) *listing {
 	return l
 }
 
-// list reads what the flags ask for, page by page; id gives the id of a row. A list that goes on is said so on standard error.
+// list reads the rows that the flags select, page by page; id returns the id of a row. Standard error has a note if there are more.
 func list[T any](ctx context.Context, p *program, l *listing, account string, page func(context.Context, store.Page) ([]T, error), id func(T) string) ([]T, error) {
 	const most = 500
 	all := []T{}
 	next := store.Page{After: l.after, Account: account, Search: l.search}
 	for {
 		next.Limit = most
-		if l.limit > 0 { // one more tells whether the list goes on
+		if l.limit > 0 { // one more shows whether the list goes on
 			next.Limit = min(most, l.limit+1-len(all))
 		}
 		rows, err := page(ctx, next)

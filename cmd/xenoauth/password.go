@@ -16,7 +16,7 @@ type passwordInput struct {
 	generated bool // the command made it, so its answer must show it
 }
 
-// fields adds a generated password to what the command prints.
+// fields adds a generated password to the printed fields.
 func (in *passwordInput) fields(fields ...field) []field {
 	if in.generated {
 		fields = append(fields, field{"password", in.text})

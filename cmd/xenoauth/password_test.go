@@ -51,7 +51,7 @@ func TestGeneratedPassword(t *testing.T) {
 }
 
 // onTerminal runs the program with a terminal for standard input, on which the lines are typed once each is asked for. It
-// returns what the terminal shows.
+// returns the output of the terminal.
 func (l line) onTerminal(t *testing.T, lines []string, args ...string) (code int, shown []byte) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)

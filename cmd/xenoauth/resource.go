@@ -130,7 +130,7 @@ func (p *program) resourceShow() *cobra.Command {
 func (p *program) resourceRemove() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "remove RESOURCE",
-		Short:   "Remove a resource server for ever; its credential stops working at once",
+		Short:   "Remove a resource server permanently; its credential stops working at once",
 		Example: "  xenoauth resource remove rs_0AbCdEfGhIjKlMnOpQrStU --yes",
 		Args:    arguments("RESOURCE"),
 	}
@@ -140,7 +140,7 @@ func (p *program) resourceRemove() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := p.confirm(*yes, "Remove %q for ever?", r.Name); err != nil {
+		if err := p.confirm(*yes, "Remove %q permanently?", r.Name); err != nil {
 			return err
 		}
 		if err := o.store.RemoveResource(ctx, operator(), r.ID); err != nil {

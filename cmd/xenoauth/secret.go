@@ -154,19 +154,19 @@ func (p *program) botRevokeSecret() *cobra.Command {
 	})
 }
 
-// secretWords are what a secret of each kind is called, and what its end means.
+// secretWords are the name of each kind of secret, and the consequence of its end.
 var secretWords = map[string]struct{ secret, rotate, consequence string }{
 	"app":      {"client secret", "rotate-secret", "The app cannot authenticate without a secret; tokens that it has keep working."},
 	"resource": {"client secret", "rotate-secret", "The API cannot ask about tokens without a secret."},
-	"key":      {"credential of an API key", "rotate", "Integration tokens that were got with it end, too."},
-	"bot":      {"API secret of a bot", "rotate", "Tokens that were got with it end, too."},
+	"key":      {"credential of an API key", "rotate", "Integration tokens that were obtained with it end as well."},
+	"bot":      {"API secret of a bot", "rotate", "Tokens that were obtained with it end as well."},
 }
 
 // revokeSecretCommand is revoke-secret of the group of commands called kind, whose command show lists the ids.
 func (p *program) revokeSecretCommand(cmd *cobra.Command, kind string, find func(ctx context.Context, o *office, clientID string) (keeper, error)) *cobra.Command {
 	words, show := secretWords[kind], kind+" show"
-	cmd.Short = "End one " + words.secret + " at once and for ever; the other one works on"
-	cmd.Long = "End one " + words.secret + ` at once and for ever; the other one, if there is one, works on.
+	cmd.Short = "End one " + words.secret + " at once and permanently; the other one keeps working"
+	cmd.Long = "End one " + words.secret + ` at once and permanently; the other one, if there is one, keeps working.
 ` + words.consequence + `
 
 SECRET_ID is the secret id that add and ` + words.rotate + ` print, and "xenoauth ` + show + `" lists.
@@ -191,11 +191,11 @@ On a terminal you are asked first.`
 		if i < 0 {
 			return missing
 		}
-		consequence := "The other one works on."
+		consequence := "The other one keeps working."
 		if len(k.secrets) == 1 {
 			consequence = "It is the only one."
 		}
-		if err := p.confirm(*yes, "End the secret …%s of %q for ever? %s", k.secrets[i].Hint, k.name, consequence); err != nil {
+		if err := p.confirm(*yes, "End the secret …%s of %q permanently? %s", k.secrets[i].Hint, k.name, consequence); err != nil {
 			return err
 		}
 		if err := k.revoke(id); errors.Is(err, store.ErrNotFound) {

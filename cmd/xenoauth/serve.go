@@ -258,7 +258,7 @@ func (d drain) wait(log *slog.Logger, failed <-chan error) error {
 
 // run serves on all listeners until ctx ends or one of them fails, and then stops in order: readiness first, and the
 // public listeners after the drain, so that a load balancer looks elsewhere before they close; they let requests finish.
-// Then comes what is buffered, and the operator's listener last.
+// Then buffered writes follow, and the operator's listener closes last.
 func run(ctx context.Context, srv *server.Server, log *slog.Logger, public, ops []net.Listener, d drain) error {
 	front := srv.HTTP()
 	back := server.HTTPServer(srv.Operations(), log, opsConnections)

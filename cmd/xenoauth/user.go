@@ -214,7 +214,7 @@ func (p *program) userDisable(disable bool) *cobra.Command {
 		Short: "Shut a user out, with all sessions and tokens, until enabled again",
 		Long: `Shut a user out until enabled again: sessions, user tokens, tokens of apps that the user has
 installed, and API keys that act for the user are refused. Account API keys, bots and apps of
-the user's accounts go on; "xenoauth account disable" and "app disable" stop them.`,
+the user's accounts go on; "xenoauth account disable" and "app suspend" stop them.`,
 		Example: "  xenoauth user disable ada@example.org",
 		Args:    arguments("EMAIL_OR_ID"),
 	}
@@ -245,8 +245,8 @@ the user's accounts go on; "xenoauth account disable" and "app disable" stop the
 func (p *program) userRemove() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "remove EMAIL_OR_ID",
-		Short: "Remove a user for ever",
-		Long: `Remove a user for ever: the user leaves all accounts, and every session and token of the user
+		Short: "Remove a user permanently",
+		Long: `Remove a user permanently: the user leaves all accounts, and every session and token of the user
 is dead, API keys that act for the user among them. What belongs to the accounts stays: account
 API keys, bots, apps. A verified e-mail address cannot be used again; one that the user never
 proved is free. On a terminal you are asked first.`,
@@ -259,7 +259,7 @@ proved is free. On a terminal you are asked first.`,
 		if err != nil {
 			return err
 		}
-		if err := p.confirm(*yes, "Remove %s (%s) for ever?", u.Email, u.Name); err != nil {
+		if err := p.confirm(*yes, "Remove %s (%s) permanently?", u.Email, u.Name); err != nil {
 			return err
 		}
 		if err := o.store.DeleteUser(ctx, operator(), u.ID); err != nil {

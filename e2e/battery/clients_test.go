@@ -50,7 +50,7 @@ func TestClientsDocument(t *testing.T) {
 		rows := describedRow.FindAllStringSubmatch(string(text), -1)
 		for _, row := range rows {
 			if row[1] != "error_description" && !answered[row[1]] {
-				t.Errorf("docs/clients.md has %q, which is not what is answered", row[1])
+				t.Errorf("docs/clients.md has %q, which is not the actual answer", row[1])
 			}
 		}
 		if len(rows) != len(answered)+1 {

@@ -149,7 +149,7 @@ func TestBattery_K5(t *testing.T) {
 
 // TestBattery_K6: A confidential app sends no credentials: its client_id alone, an empty secret, Basic with an empty
 // secret, or nothing at all. 401 invalid_client with WWW-Authenticate: Basic realm="xenoauth" at every endpoint that
-// authenticates; a code sent along stays unspent. The description says what is missing in the request, and where nothing was
+// authenticates; a code sent along stays unspent. The description names the missing part of the request, and where nothing was
 // sent, that the address is not read.
 func TestBattery_K6(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
@@ -184,7 +184,7 @@ func TestBattery_K6(t *testing.T) {
 		described([]string{"Authorization", "Basic x"}, nil, "base64 of client_id:client_secret")
 		described([]string{"Authorization", "Digest x"}, nil, "must be Basic")
 		described(nil, url.Values{"client_id": {r.A.ID}, "client_assertion": {"x"}}, "client_assertion is not supported")
-		// What is stored makes no difference: an app that needs a secret is as unknown without one as an app that is not there.
+		// Stored data makes no difference: an app that needs a secret is as unknown without one as an app that is not there.
 		for _, id := range []string{r.A.ID, "app_" + strings.Repeat("0", 22), "nope"} {
 			described(nil, url.Values{"client_id": {id}}, "client_secret is missing, and no active public app has this client_id")
 		}

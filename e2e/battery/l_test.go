@@ -156,7 +156,7 @@ func TestBattery_L3(t *testing.T) {
 }
 
 // testPasswordForms: one password has one form, however it was typed, at sign-up, at log-in and when it is changed. A hash of
-// a version that did not normalise opens by what was typed then, and by every form after the next log-in.
+// a version that did not normalise accepts the text as it was typed then, and every form after the next log-in.
 func testPasswordForms(t *testing.T, r *rig.Rig) {
 	const composed, decomposed = "p\u00e4ssw\u00f6rd no. 7", "pa\u0308sswo\u0308rd\u00a0no. 7"
 	for name, first := range map[string]string{"composed": composed, "decomposed": decomposed} {

@@ -63,7 +63,7 @@ func TestBattery_N1(t *testing.T) {
 				r, owner := r.With(t), owner.With(t)
 				app := r.AddApp("Honest "+name, true, rig.CB, func(f *directory.AppForm) { f.RedirectURIs = append(f.RedirectURIs, "https://two.test/cb") })
 				if form := owner.Get("/developer/apps/" + app.ID + "/edit").Body; !strings.Contains(form, "This app is verified.") {
-					t.Error("the form does not say what a change ends")
+					t.Error("the form does not name the consequence of a change")
 				}
 				page := edit(t, owner, app, c.change).Body
 				ended := c.reason != ""
@@ -148,7 +148,7 @@ func newHostAsks(t *testing.T, r *rig.Rig) {
 	}
 	wantConsentOf(t, b.Get(address(request(app, "redirect_uri", "https://third.test/cb"))))
 
-	// What was approved before hosts were remembered is asked once more.
+	// An approval from before hosts were recorded is asked for once more.
 	r.Exec(`UPDATE installations SET redirects = '' WHERE app_id = $1`, app.ID)
 	page = b.Get(address(request(app)))
 	wantConsentOf(t, page)
@@ -180,7 +180,7 @@ func verifiedWhileEdited(t *testing.T, r *rig.Rig) {
 			t.Fatal(err, errEdit, errVerify)
 		}
 		if !after.VerifiedAt.IsZero() {
-			t.Fatalf("%q is verified, and nobody has looked at it", after.Name)
+			t.Fatalf("%q is verified without a review", after.Name)
 		}
 	}
 }

@@ -117,7 +117,7 @@ func TestBattery_N9(t *testing.T) {
 				t.Error("the profile page does not say that the address is not verified")
 			}
 			if page := r.LoggedIn(r.U).Get("/account"); strings.Contains(page.Body, "Not verified") {
-				t.Error("the profile page says of a verified address that it is not")
+				t.Error("the profile page calls a verified address unverified")
 			}
 			err := r.Store.AddMember(ctx, rig.Operator, r.U.Account.ID, s.user.ID, scope.RoleAgent)
 			if !errors.Is(err, store.ErrUnverified) {
@@ -163,7 +163,7 @@ func TestBattery_N9(t *testing.T) {
 			})
 		}
 		t.Run("freed", func(t *testing.T) { testFreedAddress(t, r.With(t)) })
-		t.Run("a verified user keeps what the reset does not name", func(t *testing.T) {
+		t.Run("a verified user keeps everything that the reset does not name", func(t *testing.T) {
 			r := r.With(t)
 			u := r.AddUser("kept@users.test")
 			app, program := r.Grant(r.LoggedIn(u), r.A).WantToken(t), r.UserTokens(u)
@@ -215,7 +215,7 @@ func testOneMailbox(t *testing.T, r *rig.Rig) {
 	}
 }
 
-// testFreedAddress: who never proved an address does not keep it when deleted.
+// testFreedAddress: a deleted user does not keep an address that was never proved.
 func testFreedAddress(t *testing.T, r *rig.Rig) {
 	ctx := context.Background()
 	signUp := func(email string) int {

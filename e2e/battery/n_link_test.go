@@ -10,7 +10,7 @@ import (
 	"xenoauth/e2e/rig"
 )
 
-// fieldValue is what a form field or a link of ours holds, which is no sentence.
+// fieldValue matches the values of form fields and links, which are not sentences.
 var fieldValue = regexp.MustCompile(`\s(?:value|href|action)="[^"]*"`)
 
 // TestBattery_N11: a stranger makes a link whose parameter names, values, path or host are a sentence of their own: on no page

@@ -14,9 +14,9 @@ import (
 type onceCase struct {
 	page, action string
 	fill         url.Values
-	kind         secret.Kind // of what the page shows once; 0 for nothing secret
+	kind         secret.Kind // of the credential shown once; 0 for none
 	made         string      // the table that has a row more
-	again        string      // what the page says beside "shown once"
+	again        string      // the page's text beside "shown once"
 }
 
 // madeOnce sends each form that makes something 20 times at once, and once more.
@@ -103,7 +103,7 @@ func (c onceCase) check(t *testing.T, r *rig.Rig, in *rig.Browser) {
 	}
 }
 
-// signedUpOnce: a second click on Sign up is logged in, and is not told that its own address is taken; the same values from
+// signedUpOnce: a second click on Sign up is logged in, not refused because its own address is taken; the same values from
 // another form are.
 func signedUpOnce(t *testing.T, r *rig.Rig) {
 	fill := func() url.Values {
@@ -130,7 +130,7 @@ func signedUpOnce(t *testing.T, r *rig.Rig) {
 	r.Browser().Post("/signup", fill()).WantPage(t, http.StatusUnprocessableEntity)
 }
 
-// endedTwice: what was removed, revoked or deleted a moment ago leads back to its list, by its page and by its form; for
+// endedTwice: a thing removed, revoked or deleted just before leads back to its list, by its page and by its form; for
 // other users it is not found.
 func endedTwice(t *testing.T, r *rig.Rig) {
 	in, other := r.LoggedIn(r.U), r.LoggedIn(r.AddUser("other@users.test"))

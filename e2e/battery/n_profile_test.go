@@ -20,7 +20,7 @@ func TestBattery_N10(t *testing.T) {
 		page.WantPage(t, http.StatusOK)
 		first := said(items.FindString(page.Body[strings.Index(page.Body, "<h2>"):]))
 		if first != "Your name and e-mail address "+r.U.Name+", "+r.U.Email+"; and the name of the account and your role in it." {
-			t.Errorf("the first line of what the app gets: %q", first)
+			t.Errorf("the first line of the list of grants: %q", first)
 		}
 		token := r.Grant(b, r.A, "scope", "faqs").WantToken(t)
 		learns := func(what, name, email string) {
@@ -48,7 +48,7 @@ func TestBattery_N10(t *testing.T) {
 			t.Errorf("asked for more, the page has the name and the address as new: %t, as known: %t", asked, known)
 		}
 
-		r.Exec(`UPDATE installations SET profile = 0`) // as the migration leaves what was approved before
+		r.Exec(`UPDATE installations SET profile = 0`) // as the migration leaves earlier approvals
 		learns("approved before the page named them", "", "")
 		if asked, known := more(); !asked || known {
 			t.Errorf("asked for more by an app that does not know them, the page has the name and the address as new: %t, as known: %t", asked, known)
@@ -64,7 +64,7 @@ func TestBattery_N10(t *testing.T) {
 		if user := r.Me(own).JSON(t)["user"]; user != nil {
 			t.Errorf("an app's own token has the user %v", user)
 		}
-		for _, b := range r.Bearers() { // what is not an app's is the user's own
+		for _, b := range r.Bearers() { // all but apps' tokens are the user's own
 			if user, ok := r.Me(b.Token).JSON(t)["user"].(map[string]any); ok && user["email"] == "" {
 				t.Errorf("%s: no e-mail address: %v", b.Kind, user)
 			}

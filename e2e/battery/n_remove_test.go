@@ -83,7 +83,7 @@ func TestBattery_N5(t *testing.T) {
 		r.Exec(`UPDATE users SET name = '' WHERE id = $1`, ben.ID)
 		n.notice(r.U, "for ben@users.test. It still", func(b *rig.Browser) rig.Answer { return b.Post(path, url.Values{"for": {n.id(ben)}}) })
 
-		// All at once, after two have connected it again; the rest of what they have stays.
+		// All at once, after two have connected it again; their other apps stay.
 		before := "/account/apps/" + n.id(ben) + "/remove"
 		n.install(anna)
 		n.install(ben)
@@ -155,7 +155,7 @@ func (n *installed) want(live bool, users ...rig.User) {
 	}
 }
 
-// notice does something that leads to the list of apps, and asserts what stands on it then.
+// notice does something that leads to the list of apps, and asserts its notice.
 func (n *installed) notice(u rig.User, text string, do func(*rig.Browser) rig.Answer) {
 	n.t.Helper()
 	a := do(n.of(u))

@@ -46,7 +46,7 @@ var (
 	items = regexp.MustCompile(`(?s)<li[^>]*>.*?</li>`)
 )
 
-// said is the text of a part of a page, with what is struck in brackets.
+// said is the text of a part of a page, with struck text in brackets.
 func said(part string) string {
 	part = strings.NewReplacer("<s>", "[", "</s>", "]").Replace(part)
 	return strings.Join(strings.Fields(html.UnescapeString(tags.ReplaceAllString(part, " "))), " ")
@@ -110,7 +110,7 @@ func wantEffective(t *testing.T, r *rig.Rig, token string, role scope.Role, scop
 	}
 }
 
-// wantStepUp asserts what a gateway answers to a token that has all scopes of the catalogue: nothing that a step-up could
+// wantStepUp asserts a gateway's answer to a token that has all scopes of the catalogue: nothing that a step-up could
 // change is missing, so no scope is named.
 func wantStepUp(t *testing.T, r *rig.Rig, token, permission string, allowed bool) {
 	t.Helper()
@@ -167,7 +167,7 @@ func wantNothingSaid(t *testing.T, r *rig.Rig, u rig.User) {
 	}
 }
 
-// wantChoiceSaid: with several accounts, each says what the role there leaves.
+// wantChoiceSaid: with several accounts, each names the rights that the role there leaves.
 func wantChoiceSaid(t *testing.T, r *rig.Rig) {
 	t.Helper()
 	u := r.AddAgent("two@users.test")

@@ -169,7 +169,7 @@ func (f family) late(r *rig.Rig) {
 	r.Exec(`UPDATE refresh_tokens SET rotated_at = rotated_at - $1, sealed_until = sealed_until - $2 WHERE id = $3`, by, by, id[:])
 }
 
-// familyEnds is how often the audit trail says that a family of the app ended.
+// familyEnds counts the audit events for ended families of the app.
 func familyEnds(r *rig.Rig, app rig.App) int {
 	return len(r.Strings(`SELECT kind FROM audit_events WHERE app_id = $1 AND kind = $2`, app.ID, store.EventFamilyEnded))
 }

@@ -13,8 +13,7 @@ import (
 // standardScopes are what libraries of OpenID Connect add unasked, and this server does not have.
 var standardScopes = []string{"openid", "profile", "email", "address", "phone", "offline_access"}
 
-// TestStandardScopes is S4's part about standard scopes, at every place that takes a scope: they are left out of what is asked
-// for, the page and the answer's scope have the rest alone, in the spelling of the request; and where nothing is left, the
+// TestStandardScopes is S4's part about standard scopes, at every place that takes a scope: they are left out of the request, the page and the answer's scope have the rest alone, in the spelling of the request; and where nothing is left, the
 // answer is invalid_scope. A name that is no standard scope fails the request as before.
 func TestStandardScopes(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
@@ -112,7 +111,7 @@ func TestPromptLogin(t *testing.T) {
 			wantLogIn(t, b.Get(address(request(r.A, "prompt", prompt))))
 		}
 		parked := wantLogIn(t, b.Get(address(request(r.A, "prompt", "login"))))
-		wantConsent(t, b.Follow(logIn(b, other.Email, parked)), "Alpha") // who has not approved it yet
+		wantConsent(t, b.Follow(logIn(b, other.Email, parked)), "Alpha") // this user has not approved it yet
 
 		out := r.Browser()
 		parked = wantLogIn(t, out.Get(address(request(r.A, "prompt", "login"))))
@@ -124,8 +123,8 @@ func TestPromptLogin(t *testing.T) {
 }
 
 // TestKeptRequest is U2's part about one request: whatever is asked, by a browser that is logged in or not, all values of a
-// kept row have 4,096 bytes at most, and nothing is kept of what was at fault. What is too long is invalid_request by
-// redirect after the log-in; what just fits comes back whole.
+// kept row have 4,096 bytes at most, and no faulty value is kept. A value that is too long is invalid_request by
+// redirect after the log-in; one that just fits comes back whole.
 func TestKeptRequest(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		long := strings.Repeat("x", 60_000)

@@ -93,7 +93,7 @@ func accountLocked(t *testing.T, r *rig.Rig) {
 		program.WantError(t, http.StatusTooManyRequests, "temporarily_unavailable")
 		for _, text := range []string{page.Body, program.String(t, "error_description")} {
 			if !strings.Contains(text, "This account is locked") || !strings.Contains(text, "ask the operator") || !strings.Contains(text, "24 hours") {
-				t.Errorf("%s is not told what to do: %.1200s", email, text)
+				t.Errorf("%s gets no advice: %.1200s", email, text)
 			}
 		}
 	}
@@ -108,7 +108,7 @@ func accountLocked(t *testing.T, r *rig.Rig) {
 		t.Fatal(err)
 	}
 	if wait, err := locks.Locked(t.Context(), r.U.User); err != nil || wait <= 0 {
-		t.Errorf("the operator is told: locked for %s, %v", wait, err)
+		t.Errorf("the operator's command shows: locked for %s, %v", wait, err)
 	}
 	tries(t, r, 1, always(nobody), strange) // counts nowhere
 	r.Exec(`UPDATE failures SET n = $1 WHERE key LIKE 'pair:%'`, pairFailures)

@@ -49,7 +49,7 @@ func floodOfRequests(t *testing.T, r *rig.Rig) {
 	}
 	last := next(authorize("2001:db8:1:2::2"))
 	if n := r.Count(`SELECT COUNT(*) FROM requests`); n != most+1 {
-		t.Errorf("%d requests are kept, want %d of the flood and one of another address", n, most)
+		t.Errorf("%d requests are kept, want %d of the attacker and one of another address", n, most)
 	}
 	for _, holder := range r.Strings(`SELECT holder FROM requests`) {
 		if !strings.HasPrefix(holder, "ip:") || strings.Contains(holder, "2001") || strings.Contains(holder, "192.0") {
@@ -223,7 +223,7 @@ func manyChanges(t *testing.T, r *rig.Rig) {
 		t.Errorf("a code without a page: %d %v", silent.Status, to)
 	}
 	if n := events(); n != before {
-		t.Errorf("what was refused left %d audit events", n-before)
+		t.Errorf("refused changes left %d audit events", n-before)
 	}
 	for _, installation := range r.Strings(`SELECT id FROM installations WHERE user_id = $1`, maker.ID) {
 		if a := b.Post("/account/apps/"+installation+"/remove", url.Values{}); a.Status != http.StatusSeeOther {

@@ -19,7 +19,7 @@ import (
 
 // TestConsentGuard: a click on Allow is not taken within 500 ms of the page being there or getting the focus, nor a press
 // that began elsewhere, nor one that a script makes; Enter on the form presses nothing. A double click is one answer,
-// and the button says so.
+// and the button shows that.
 func TestConsentGuard(t *testing.T) {
 	t.Parallel()
 	r := rig.New(t, dbtest.Open(t, dbtest.SQLite(t)))

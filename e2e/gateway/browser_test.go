@@ -121,7 +121,7 @@ func TestGatewayBodyLimit(t *testing.T) {
 	})
 }
 
-// socket answers a websocket's handshake and sends back what it reads.
+// socket answers a websocket's handshake and echoes its messages.
 func socket(rw http.ResponseWriter, r *http.Request) {
 	conn, buffered, err := http.NewResponseController(rw).Hijack()
 	if err != nil {

@@ -23,7 +23,7 @@ import (
 
 const root = "../.."
 
-// image is what the Dockerfile says of its last stage.
+// image holds the instructions of the Dockerfile's last stage.
 type image struct {
 	dir     string // the root directory
 	uid     int
@@ -33,9 +33,9 @@ type image struct {
 	health  []string
 }
 
-// TestDockerfile runs what the Dockerfile builds without a container engine: the files that its build stage makes, in a root
+// TestDockerfile runs the Dockerfile's image without a container engine: the files that its build stage makes, in a root
 // directory of their own, by the user, in the directory and with the environment and command that it names. The image's default command starts as the image's user, answers, keeps its database in the
-// volume, and its health check tells ready from stopped.
+// volume, and its health check distinguishes ready from stopped.
 func TestDockerfile(t *testing.T) {
 	t.Parallel()
 	i := build(t)
@@ -105,7 +105,7 @@ func instructions(text string) []string {
 	return strings.Split(strings.ReplaceAll(text, "\\\n", " "), "\n")
 }
 
-// build does what the Dockerfile's build stage does, with a directory of the test's for /image.
+// build repeats the Dockerfile's build stage, with a directory of the test's for /image.
 func build(t *testing.T) image {
 	t.Helper()
 	// Not t.TempDir, whose parents only its owner may enter.

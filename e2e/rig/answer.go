@@ -114,7 +114,7 @@ func (a Answer) WantPageHeaders(t testing.TB) {
 // requestID is the form of a stored authorization request's id.
 var requestID = regexp.MustCompile(`^[a-z]+q_[0-9A-Za-z]{71}$`)
 
-// openerPolicy is what a page must send: it cuts the tie to the window that opened it, except on the way of a request to its
+// openerPolicy is the Cross-Origin-Opener-Policy that a page must send: it cuts the tie to the window that opened it, except on the way of a request to its
 // app.
 func (a Answer) openerPolicy() string {
 	switch {

@@ -1,6 +1,6 @@
 // Package confusable compares names by how they look (Unicode Technical Standard 39).
 //
-// It is a leaf: it owns the table of confusable characters and knows nothing of what the names are for.
+// It is a leaf: it owns the table of confusable characters and does not depend on the purpose of the names.
 package confusable
 
 import (
@@ -58,7 +58,7 @@ func Keys(name string) [2]string {
 	}
 }
 
-// Alike says whether two names can be taken for each other. A name without letters and digits is like no other.
+// Alike reports whether two names can be taken for each other. A name without letters and digits is like no other.
 func Alike(a, b [2]string) bool {
 	return a[0] != "" && (a[0] == b[0] || a[1] == b[1])
 }
@@ -87,7 +87,7 @@ var together = [][]string{
 	{"Latin", "Han", "Hangul"},
 }
 
-// Mixed says whether a word has letters of scripts that no writing system uses together, as in "Zаpier" with a Cyrillic а.
+// Mixed reports whether a word has letters of scripts that no writing system uses together, as in "Zаpier" with a Cyrillic а.
 func Mixed(word string) bool {
 	scripts := map[string]bool{}
 	for _, r := range norm.NFKC.String(word) {

@@ -34,7 +34,7 @@ func TestAlike(t *testing.T) {
 		t.Error("names without letters are alike")
 	}
 	if !Alike(Keys("g00gle"), Keys("Google")) || !Alike(Keys("PAYPAI"), Keys("PAYPAl")) {
-		t.Error("digits and capitals tell names apart that look alike")
+		t.Error("digits and capitals distinguish names that look alike")
 	}
 }
 

@@ -30,7 +30,7 @@ const (
 
 // NormalizeEmail returns the one spelling under which an address is stored and looked up, so that one mailbox is one user:
 // trimmed, in lower case, in Unicode's form NFKC, its domain in ASCII (RFC 5890 A-labels). Dots and plus signs before the @
-// stay: what they mean is the business of the address's own domain. The error is a sentence.
+// stay: their meaning depends on the domain. The error is a sentence.
 //
 // The part before the @ is ASCII, so that no two spellings of different people look alike; quoted forms and literal
 // addresses are refused.

@@ -10,7 +10,7 @@ import (
 	"xenoauth/store"
 )
 
-// Examined is what the operator may know of a presented credential of any kind. The credential itself is not in it.
+// Examined describes a presented credential of any kind to the operator, without the credential itself.
 type Examined struct {
 	Kind      string // in words
 	ID        string
@@ -108,7 +108,7 @@ func (d *Directory) examineSecret(ctx context.Context, c secret.Credential, e *E
 		e.end(err == nil && !a.SuspendedAt.IsZero(), StateSuspended, "the app is disabled")
 	}
 	if errors.Is(err, store.ErrNotFound) {
-		e.end(true, StateRevoked, "what it belongs to was removed")
+		e.end(true, StateRevoked, "its owner was removed")
 		return nil
 	}
 	return err

@@ -14,7 +14,7 @@ import (
 
 // A verification is about an app as it was: its name, its homepage, its logo, and the places that it sends people to.
 
-// identityChanges names what differs between two states of an app of what an operator vouches for, "" if nothing does.
+// identityChanges names the differences between two states of an app that end a verification; "" if there are none.
 // A redirect URI that goes away deceives no one, and neither does another path on a host that was there.
 func identityChanges(before, after store.App) string {
 	var changes []string
@@ -74,8 +74,8 @@ func (d *Directory) VerifyApp(ctx context.Context, by store.Actor, appID string,
 	return nil
 }
 
-// AppSeen stands for what a consent page shows of an app, whether an operator vouches for it included. What the app asks for
-// and where it sends the browser belong to the request.
+// AppSeen is a fingerprint of an app as a consent page shows it, verification included. The scopes it asks for and the redirect URI
+// belong to the request.
 func AppSeen(a store.App) string {
 	shown := []string{a.Name, a.AccountName, a.Homepage, a.Description, fmt.Sprint(!a.VerifiedAt.IsZero())}
 	sum := sha256.Sum256([]byte(strings.Join(shown, "\x00"))) // no name holds a NUL

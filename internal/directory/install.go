@@ -69,7 +69,7 @@ func (d *Directory) LiveApp(ctx context.Context, clientID string) (store.App, er
 // is what a consent page asks about, and only that session can decide it; without one it is parked until its browser has
 // logged in, and can only be opened. The page's id is made for the page: no address bar ever held it, so that nobody but
 // the page can press its buttons. Of the requests of one session, and of those without session and with the same Holder, the
-// oldest above a limit end: a flood ends its own, and none of others.
+// oldest above a limit end, so that an attacker ends their own and none of others.
 func (d *Directory) NewRequest(ctx context.Context, r store.Request, session []byte) (string, error) {
 	c := d.format.New(secret.Request)
 	hash := c.Hash()
@@ -117,7 +117,7 @@ func (d *Directory) ConsentTo(ctx context.Context, user store.User, r store.Requ
 	return Consent{Request: r, App: app, Redirect: redirect, Accounts: members, Live: live}, nil
 }
 
-// NewPlace says whether the person has approved the app before, and never that it sends them to this address's host.
+// NewPlace reports whether the person has approved the app before, and never that it sends them to this address's host.
 func (c Consent) NewPlace() bool {
 	known := false
 	for _, ins := range c.Live {

@@ -190,7 +190,7 @@ func (d *Directory) RotateKey(ctx context.Context, by store.Actor, userID, keyID
 }
 
 // RevokeKeySecret ends one credential of a key at once, with the integration tokens that were got with it. The last one may
-// be revoked, too: the key then opens nothing until it gets another. store.ErrNotFound: no such live credential.
+// be revoked as well: the key then opens nothing until it gets another. store.ErrNotFound: no such live credential.
 func (d *Directory) RevokeKeySecret(ctx context.Context, by store.Actor, userID, keyID string, id secret.ID) error {
 	if _, err := d.Key(ctx, userID, keyID); err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 )
 
 // Names that people choose for themselves are shown to others, who decide by them: an app's on its consent page, and a
-// person's as the publisher of what their account registers. What an operator enters is not checked here, because the
+// person's as the publisher of their account's apps. Names that an operator enters are not checked here, because the
 // operator knows whose name it is.
 
 // claims are words by which a name vouches for itself, in the form of wordsOf; an honest denial is none.
@@ -22,13 +22,13 @@ var (
 	badges = "✓✔☑✅🗸🗹🛡🔒🔏🔐"
 )
 
-// namesProduct says whether a name holds ours, in letters that pass for it.
+// namesProduct reports whether a name holds ours, in letters that pass for it.
 func namesProduct(name string) bool {
 	ours := confusable.Keys(product)
 	return strings.Contains(foldName(name), product) || strings.Contains(confusable.Keys(name)[1], ours[1])
 }
 
-// imitationFault says of a name why other people must not be shown it, or "". accounts are whose verified apps it may be
+// imitationFault explains why a name must not be shown to other people, or is "". accounts are whose verified apps it may be
 // called like. The sentence is for the person who chose the name.
 func (d *Directory) imitationFault(ctx context.Context, name string, accounts ...string) (string, error) {
 	if fault := d.decorationFault(name); fault != "" {
@@ -109,8 +109,8 @@ func withoutForm(name string) string {
 	return strings.Join(words, " ")
 }
 
-// Lookalikes lists the verified apps of other accounts that the app's name or publisher can be taken for: what an operator
-// should know before vouching for it.
+// Lookalikes lists the verified apps of other accounts that the app's name or publisher can be taken for. An operator
+// should see them before vouching for it.
 func (d *Directory) Lookalikes(ctx context.Context, a store.App) ([]store.VerifiedName, error) {
 	verified, err := d.store.VerifiedNames(ctx)
 	if err != nil {

@@ -21,7 +21,7 @@ func newOwnAddress(issuer string) ownAddress {
 	return ownAddress{host: host, port: usualPort(u.Scheme, port)}
 }
 
-// holds says whether a web address is on our host, by either scheme and any port. On this machine all programs share one
+// holds reports whether a web address is on our host, by either scheme and any port. On this machine all programs share one
 // host, under three names, so that there the port decides.
 func (o ownAddress) holds(address string) bool {
 	scheme, rest, _ := strings.Cut(address, "://")

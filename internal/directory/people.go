@@ -41,7 +41,7 @@ func (d *Directory) SignUp(ctx context.Context, by store.Actor, f SignUpForm) (s
 }
 
 // AddUser does what SignUp does, whether or not sign-up is open, and also returns the account. An address that is or was
-// taken is *EmailTakenError. The address of a user whom the operator adds is verified, that of one who signs up is not.
+// taken is *EmailTakenError. The address is verified if the operator adds the user, and not if the user signs up.
 func (d *Directory) AddUser(ctx context.Context, by store.Actor, n NewUser) (store.User, store.Account, error) {
 	faults := FieldErrors{}
 	email, err := NormalizeEmail(n.Email)
@@ -151,8 +151,8 @@ func (d *Directory) emailTaken(ctx context.Context, email string) error {
 }
 
 // LogIn returns the enabled user whom the e-mail address and password open, or ErrCredentials. Whatever is wrong, the
-// same work is done, so that neither answer nor time tells which addresses exist (BATTERY.md L1). A password that can
-// be nobody's is refused before any work, as FieldErrors (L3). A hash of an older cost, or of text that was not normalised,
+// same work is done, so that neither answer nor time tells which addresses exist (BATTERY.md L1). A password that no user
+// can have is refused before any work, as FieldErrors (L3). A hash of an older cost, or of text that was not normalised,
 // is replaced.
 func (d *Directory) LogIn(ctx context.Context, email, password string) (store.User, error) {
 	if err := secret.CheckPassword(password); err != nil {
@@ -270,7 +270,7 @@ func (d *Directory) Rename(ctx context.Context, by store.Actor, userID, name str
 	return nil
 }
 
-// personImitates is imitationFault for a user, who may be called like what the user's own accounts publish.
+// personImitates is imitationFault for a user, who may have the name of an app of their own accounts.
 func (d *Directory) personImitates(ctx context.Context, userID, name string) (string, error) {
 	members, err := d.store.MembersByUser(ctx, userID)
 	if err != nil {

@@ -28,7 +28,7 @@ type ValidatedRedirect struct {
 }
 
 // MatchRedirect is the function MatchRedirect, and refuses addresses that could not be registered today, because they would
-// be shown as what they are not: those of this server itself, and schemes that read as a website.
+// mislead on the page: those of this server itself, and schemes that read as a website.
 func (d *Directory) MatchRedirect(app store.App, sent string) (ValidatedRedirect, error) {
 	v, err := MatchRedirect(app, sent)
 	if err == nil && (d.own.holds(v.URI()) || v.Native() != "" && schemeFault(v.Native(), !app.Confidential) != "") {

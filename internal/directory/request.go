@@ -121,10 +121,10 @@ func (d *Directory) Reload(ctx context.Context, p Page) (Page, error) {
 	return p, nil
 }
 
-// ShownTo says whether the page was shown to the session.
+// ShownTo reports whether the page was shown to the session.
 func (p Page) ShownTo(session store.Session) bool { return bytes.Equal(session.ID, p.Request.Session) }
 
-// Repeats says whether decision is the one that p got, a moment ago.
+// Repeats reports whether decision is the one that p got, a moment ago.
 func (d *Directory) Repeats(p Page, decision string) bool {
 	return p.Request.Decision == decision && d.store.Now().Before(p.Request.DecidedAt.Add(answerRepeats))
 }
@@ -141,7 +141,7 @@ func (d *Directory) KeepCode(ctx context.Context, p Page, code string) error {
 	return d.store.KeepAnswer(ctx, p.Request.ID, sealed)
 }
 
-// KeptCode returns the code that KeepCode kept, waiting for it up to patience while another answer of the page is being
+// KeptCode returns the code that KeepCode kept, waiting for it up to the given time while another answer of the page is being
 // worked on; "" if there is none then.
 func (d *Directory) KeptCode(ctx context.Context, p Page, patience time.Duration) (string, error) {
 	deadline, pause := time.Now().Add(patience), 20*time.Millisecond

@@ -11,9 +11,9 @@ const schemeAdvice = "use https, or a scheme of your own made of a domain name i
 
 // meantSchemes have a meaning to browsers or operating systems: they run text as a program, read files, hand the request
 // to another program than the app's, or carry it over the network in the clear. An app that is called by one of them
-// cannot be told from that program.
+// cannot be distinguished from that program.
 var meantSchemes = []string{
-	// Run or show what the address holds.
+	// These run or show the contents of the address.
 	"javascript", "data", "vbscript", "livescript", "mocha", "jscript", "about", "view-source", "feed", "blob", "filesystem", "jar",
 	"mhtml", "cid", "mid", "urn", "tag", "wyciwyg", "resource", "res", "mk", "its", "hcp", "help", "shell", "search", "search-ms", "local",
 	// Browsers' own pages.

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestPrivateSchemes: what a native app's scheme may be, for a public and for a confidential app.
+// TestPrivateSchemes: the schemes that a native app may use, public or confidential.
 func TestPrivateSchemes(t *testing.T) {
 	t.Parallel()
 	d := &Directory{own: newOwnAddress("https://auth.example")}
@@ -40,7 +40,7 @@ func TestPrivateSchemes(t *testing.T) {
 		"httpx:/cb": "meaning", "http+unix:/cb": "meaning", "web+app:/cb": "meaning", "ms-settings:/cb": "meaning",
 	} {
 		if f := fault(uri, false); !strings.Contains(f, advice) {
-			t.Errorf("%s: fault %q, want one that says %q", uri, f, advice)
+			t.Errorf("%s: fault %q, want one with %q", uri, f, advice)
 		}
 	}
 	for _, scheme := range meantSchemes {

@@ -109,7 +109,7 @@ func (i *Issuer) redeem(ctx context.Context, tgr *oauth2.TokenGenerateRequest) (
 	return i.consume(ctx, facts.By, app, code, resource, now)
 }
 
-// CodeRedeemable says whether a code that was issued can still be redeemed.
+// CodeRedeemable reports whether a code that was issued can still be redeemed.
 func (i *Issuer) CodeRedeemable(ctx context.Context, code string) (bool, error) {
 	c, ok := i.format.Parse(code)
 	if !ok || c.Kind != secret.Code {

@@ -168,7 +168,7 @@ func (i *Issuer) refreshScope(family store.Family, asked string) (scope.Set, str
 
 // repeat answers for a token that was rotated before: the same answer within the grace, the end of the family once the
 // successor was used, and a refusal that ends nothing where another successor took this one's place. It answers nothing
-// when the token is good for another rotation. The family ends also while what it depends on is out of service, such as a
+// when the token is good for another rotation. The family ends also while something that it depends on is out of service, such as a
 // disabled user: the theft would otherwise be forgotten when that returns.
 func (i *Issuer) repeat(ctx context.Context, by store.Actor, presented secret.Credential, old store.Refresh, family store.Family, r refreshRequest) (oauth2.TokenInfo, error) {
 	if !family.EndedAt.IsZero() {

@@ -113,7 +113,7 @@ func (f fixture) late() {
 }
 
 // TestRefreshRepeated: a refresh token whose successor is unused is presented again. The same request within the grace gets
-// the same answer; a later one, and one that asks for something else, gets a fresh pair with what it asks for, and the
+// the same answer; a later one, and one that asks for something else, gets a fresh pair as requested, and the
 // unused successor is refused from then on without ending anything. Once the successor was used, the old token ends the
 // family.
 func TestRefreshRepeated(t *testing.T) {
@@ -257,7 +257,7 @@ func TestRefreshGraceIsItsOwners(t *testing.T) {
 }
 
 // TestRefreshRace: of 50 equal refreshes at the same moment one rotates, and all get its answer, whether the token is
-// current, or was rotated some time ago and its successor is unused. Of 50 that differ each gets what it asked for. There is
+// current, or was rotated some time ago and its successor is unused. Of 50 that differ each is answered as requested. There is
 // one current token in any case, one of those that were answered, and the family lives.
 func TestRefreshRace(t *testing.T) {
 	t.Parallel()

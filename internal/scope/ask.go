@@ -3,7 +3,7 @@ package scope
 import "strings"
 
 // standard are the scopes of OpenID Connect Core (§3.1.2.1, §5.4, §11), which many client libraries add unasked. Where the
-// catalogue does not have them, they are left out of what was asked for (RFC 6749 §3.3), instead of failing the request.
+// catalogue does not have them, they are left out of the request (RFC 6749 §3.3), instead of failing the request.
 var standard = map[string]bool{
 	"openid": true, "profile": true, "email": true, "address": true, "phone": true, "offline_access": true,
 }
@@ -14,7 +14,7 @@ type Asked struct {
 	Words  string // the names that were understood, in the order and spelling of the parameter, each once
 }
 
-// Ask reads a scope parameter that is not empty. fault describes what is wrong with it, in characters that an
+// Ask reads a scope parameter that is not empty. fault describes a mistake in it, in characters that an
 // error_description may hold; "" if nothing is. A parameter of which nothing is left is a fault: to read it as absent would
 // grant more than was asked for.
 func (c *Catalogue) Ask(parameter string) (a Asked, fault string) {

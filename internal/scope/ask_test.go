@@ -8,7 +8,7 @@ import (
 )
 
 // TestAsk: known names and aliases are understood, standard scopes that the catalogue does not have are left out, and
-// everything else is a fault whose description says what is wrong.
+// everything else is a fault with an exact description.
 func TestAsk(t *testing.T) {
 	t.Parallel()
 	c := scope.Default()

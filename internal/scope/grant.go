@@ -14,11 +14,11 @@ type Grant struct {
 	// Can is what remains of a scope that the role cuts, such as "List contacts". It is empty if nothing remains, and
 	// if the role cuts nothing: then Description is true as it stands.
 	Can string
-	// Lost is what the role cuts off; empty if it is nothing.
+	// Lost lists the parts that the role cuts off; empty if there are none.
 	Lost []Lost
 }
 
-// Lost is what a role cuts off a scope.
+// Lost is a part of a scope that a role cuts off.
 type Lost struct {
 	Words string // such as "Read, add and change contacts"
 	Needs string // the lowest role of a person that has it, such as "an admin"
@@ -46,12 +46,12 @@ func (c *Catalogue) Grants(set Set, r Role) []Grant {
 	return all
 }
 
-// lost says for each role what only it and those above it have of the permissions.
+// lost lists for each role the permissions that it and the roles above it have, and no role below.
 func (c *Catalogue) lost(set permissionSet) []Lost {
 	var all []Lost
 	for _, r := range Roles() {
 		if r == RoleBot {
-			continue // no person has it: what it has, an admin gets for a person
+			continue // no person has it: a person gets its rights as an admin
 		}
 		if part := set & c.roleGrants[r.Rank()]; part != 0 {
 			all = append(all, Lost{Words: words(c.numbering.list(part)), Needs: c.RoleInSentence(r)})
@@ -64,7 +64,7 @@ func (c *Catalogue) lost(set permissionSet) []Lost {
 	return all
 }
 
-// RoleInSentence is the name of a role with its article, such as "an admin". It is "no member" for what is not a role.
+// RoleInSentence is the name of a role with its article, such as "an admin". It is "no member" for any other value.
 func (c *Catalogue) RoleInSentence(r Role) string {
 	for _, info := range c.roles {
 		if title := strings.ToLower(info.Title); info.Role == r && strings.ContainsAny(title[:1], "aeiou") {
@@ -91,7 +91,7 @@ var (
 	}
 )
 
-// words says what permissions allow, such as "List and read contacts; write messages". They are in the order of
+// words describes permissions, such as "List and read contacts; write messages". They are in the order of
 // Permissions, so that those on one resource follow each other. No permission is "".
 func words(permissions []Permission) string {
 	var parts []string

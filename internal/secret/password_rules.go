@@ -38,7 +38,7 @@ var (
 	ErrPasswordCharacter = &PasswordError{"The password holds a character that cannot be used in one, such as a control character or an invisible one."}
 )
 
-// CheckPassword refuses what can be nobody's password, before any work: more
+// CheckPassword refuses text that cannot be a password, before any work: more
 // than 1024 bytes, text that is not UTF-8, NUL. It returns one of the
 // *PasswordError above.
 func CheckPassword(p string) error {
@@ -53,7 +53,7 @@ func CheckPassword(p string) error {
 	return nil
 }
 
-// CheckNewPassword says whether p may be chosen as a password by someone whose
+// CheckNewPassword reports whether p may be chosen as a password by someone whose
 // e-mail address and name are personal: 8 characters at least, counted after
 // normalisation, of those that the PRECIS profile OpaqueString (RFC 8265 §4)
 // allows, and none of the first guesses. There are no rules of composition

@@ -64,7 +64,7 @@ func NewPasswords(concurrency int, options ...PasswordsOption) *Passwords {
 //
 //	$argon2id$v=19$m=19456,t=2,p=1$<salt>$<hash>
 //
-// What is hashed is the password's normal form, so that one password is one
+// The hash is of the password's normal form, so that one password is one
 // whichever keyboard typed it. It refuses what CheckPassword refuses, and
 // characters that have no such form, with a *PasswordError. ErrQueueFull and
 // ErrQueueTimeout: it was not computed.
@@ -90,7 +90,7 @@ func (p *Passwords) Hash(ctx context.Context, password string) (string, error) {
 // as older versions hashed it: the caller then stores a new Hash. An empty
 // stored hash (a user without a password) costs as much and never verifies.
 // Errors are ErrPasswordHash for a stored string that cannot be used,
-// ErrQueueFull and ErrQueueTimeout; none says anything of the password.
+// ErrQueueFull and ErrQueueTimeout; none reveals anything about the password.
 func (p *Passwords) Verify(ctx context.Context, stored, password string) (ok, rehash bool, err error) {
 	if stored == "" {
 		return false, false, p.VerifyDummy(ctx, password)
@@ -127,7 +127,7 @@ func passwordForms(password string) []string {
 }
 
 // VerifyDummy does the work of Verify for a user who does not exist, so that the
-// time of the answer does not tell. ErrQueueFull and ErrQueueTimeout.
+// time of the answer reveals nothing. ErrQueueFull and ErrQueueTimeout.
 func (p *Passwords) VerifyDummy(ctx context.Context, password string) error {
 	for _, form := range passwordForms(password) {
 		key, err := p.derive(ctx, p.dummy, form, keyLen)

@@ -54,7 +54,7 @@ type queue struct {
 	addresses map[string]*share // that compute or wait
 }
 
-// share is what an address, or an account at an address, uses and waits for.
+// share is the use and the queue of an address, or of an account at an address.
 type share struct {
 	running  int
 	waiting  int

@@ -163,7 +163,7 @@ func (v *Verifier) identity(c secret.Credential, a store.Access) (Identity, erro
 	return id, nil
 }
 
-// InspectRefresh says whose refresh token this is, for introspection by its own app. One that was rotated is good for as
+// InspectRefresh identifies a refresh token, for introspection by its own app. One that was rotated is good for as
 // long as its successor is unused. Others that cannot be used any more, and those of which the app has given up every
 // scope, are ErrInvalid.
 func (v *Verifier) InspectRefresh(ctx context.Context, token string) (Identity, error) {

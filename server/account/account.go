@@ -28,7 +28,7 @@ func New(t *web.Toolkit, d *directory.Directory, s store.Store, c *scope.Catalog
 	return &Handler{web: t, directory: d, store: s, catalogue: c, issuer: issuer}
 }
 
-// ShowParkedForm shows what was typed into a form whose session had ended, to be sent again.
+// ShowParkedForm shows the values of a form whose session had ended, to be sent again.
 func (h *Handler) ShowParkedForm(w http.ResponseWriter, r *http.Request) error {
 	form, _ := h.web.Parked(r)
 	return h.web.Render(w, r, http.StatusOK, "parked", form)

@@ -54,7 +54,7 @@ func (i installer) Nothing() bool {
 // maxInstallers is how many members' installations of one app on one account the list shows.
 const maxInstallers = 10
 
-// ListInstalledApps shows what the visitor may see and remove: a row for each app and account.
+// ListInstalledApps lists the apps that the visitor may see and remove: a row for each app and account.
 func (h *Handler) ListInstalledApps(w http.ResponseWriter, r *http.Request) error {
 	user := web.VisitorOf(r.Context()).User
 	query, err := web.ReadListQuery(r)

@@ -19,7 +19,7 @@ type removePage struct {
 	Own      bool           // the visitor installed it
 	Choices  []removeChoice // installations of the app on the account, if there are several and the visitor may end each
 	Everyone store.Count    // members who installed it
-	Remain   string         // without choices, the other members for whom the app goes on
+	Remain   string         // without choices, the other members who keep the app
 }
 
 // removeChoice is one installation that the visitor may end.
@@ -35,7 +35,7 @@ const maxChoices = 100
 // forAll is the value of the field "for" that ends all installations of the app on the account.
 const forAll = "all"
 
-// ShowRemoveApp says what removing would end, what would go on, and asks.
+// ShowRemoveApp asks for confirmation, naming the access that would end and the access that would remain.
 func (h *Handler) ShowRemoveApp(w http.ResponseWriter, r *http.Request) error {
 	user := web.VisitorOf(r.Context()).User
 	i, err := h.installation(r, user, r.PathValue("installation"))

@@ -53,7 +53,7 @@ func (h *Handler) keyForm(w http.ResponseWriter, r *http.Request, status int, pa
 	return h.web.Render(w, r, status, "key_form", page)
 }
 
-// CreateKey makes a key, and leads to the page that shows it once. Whoever has ticked scopes and left the other kind chosen wants a key that can
+// CreateKey makes a key, and leads to the page that shows it once. A user who ticked scopes but left the other kind chosen wants a key that can
 // do little, and must not get one that can do everything.
 func (h *Handler) CreateKey(w http.ResponseWriter, r *http.Request) error {
 	values, err := web.ParseForm(w, r, "scopes")

@@ -104,7 +104,7 @@ func (h *Handler) revokeSecret(w http.ResponseWriter, r *http.Request, find func
 	if !ok {
 		return web.NotFound()
 	}
-	// A form that is sent twice finds the secret ended, which is what was asked for.
+	// A form that is sent twice finds the secret ended, as requested.
 	if err := owner.revoke(r.Context(), id); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}

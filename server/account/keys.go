@@ -26,7 +26,7 @@ type listedKey struct {
 	store.APIKey
 	Secrets  web.SecretList // the credentials with which it works now
 	RoleText string         // "agent, bot"; "" for an account API key
-	For      string         // whom a key with roles acts for, in words
+	For      string         // the user that a key with roles acts for, in words
 	Others   bool           // who is another person: the visitor may revoke the key, and not replace it
 }
 

@@ -14,7 +14,7 @@ import (
 // hashPatience is how long a password waits behind others to be hashed. Who is not served by then is told to come back.
 const hashPatience = 7 * time.Second
 
-// waitingApp is what the pages of log-in and sign-up say of the app whose authorization request waits.
+// waitingApp describes, on the pages of log-in and sign-up, the app whose authorization request waits.
 type waitingApp struct {
 	App      string // its name; "" if none waits
 	Verified bool   // an operator vouches for it
@@ -144,7 +144,7 @@ func (h *Handler) expectApp(w http.ResponseWriter, r *http.Request, next string)
 		return waitingApp{Over: "The request of “" + ended.App + "” has ended. Go back to the app and start again there."}, nil
 	case errors.Is(err, directory.ErrRequestUnknown), errors.Is(err, directory.ErrAppNotLive), errors.Is(err, directory.ErrRedirectMismatch),
 		errors.Is(err, directory.ErrRedirectRefused):
-		return waitingApp{}, nil // the page after the log-in says so
+		return waitingApp{}, nil // the page after the log-in reports it
 	case err != nil:
 		return waitingApp{}, err
 	}
@@ -152,14 +152,14 @@ func (h *Handler) expectApp(w http.ResponseWriter, r *http.Request, next string)
 	return waitingApp{App: app.Name, Verified: !app.VerifiedAt.IsZero()}, nil
 }
 
-// mustLogInAgain says whether next is a request that asks for a newer log-in than the visitor's.
+// mustLogInAgain reports whether next is a request that asks for a newer log-in than the visitor's.
 func (h *Handler) mustLogInAgain(r *http.Request, v *web.Visitor, next string) (bool, error) {
 	if !web.LeadsToApp(next) {
 		return false, nil
 	}
 	request, err := h.directory.ParkedRequest(r.Context(), next)
 	if errors.Is(err, directory.ErrRequestUnknown) {
-		return false, nil // the page after the log-in says so
+		return false, nil // the page after the log-in reports it
 	}
 	return err == nil && request.NeedsLogIn(v.Session), err
 }

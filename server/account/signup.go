@@ -76,7 +76,7 @@ func (h *Handler) SignUp(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// signUp makes the user, or finds the one that the same form has made before: a second click must not be told that its own
+// signUp makes the user, or finds the one that the same form has made before: a second click must not be refused because its own
 // address is taken. The password proves it then.
 func (h *Handler) signUp(ctx context.Context, r *http.Request, values web.Values, page signUpPage) (store.User, error) {
 	by := h.web.FormActor(r, values)

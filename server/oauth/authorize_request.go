@@ -12,7 +12,7 @@ import (
 	"xenoauth/store"
 )
 
-// What is kept of a request is bounded, because any browser can be made to have one kept: all values of its row together,
+// The kept part of a request is bounded, because any browser can be made to have one kept: all values of its row together,
 // and the state, which goes back to the app with every answer, beside the redirect URI that it goes to. In bytes.
 const (
 	maxKept      = 4096
@@ -21,7 +21,7 @@ const (
 )
 
 // readRequest reads the parameters beside client and address. A fault does not end the reading: it is part of the
-// request, because it is told to the app only after a log-in. Nothing is kept of what is at fault.
+// request, because it is reported to the app only after a log-in. No faulty value is kept.
 func (h *Handler) readRequest(params web.Values, app store.App, redirect directory.ValidatedRedirect) store.Request {
 	request := store.Request{AppID: app.ID, RedirectURI: redirect.URI(), RedirectSent: redirect.Sent()}
 	// A state that was sent twice, or is too long to keep, is not sent back.

@@ -19,8 +19,8 @@ import (
 // methods in one request are refused: whichever is checked, the other one could belong to another client. A Bearer
 // header is no client authentication and is ignored: interceptors of browser apps add one to every request.
 //
-// The description of a refusal says what is wrong with the form of the request. Past that there is one answer, which
-// does not depend on what is stored. Failures are counted: a caller that fails too often gets 429 instead.
+// The description of a refusal explains a mistake in the form of the request. Past that there is one answer, which
+// does not depend on stored data. Failures are counted: a caller that fails too often gets 429 instead.
 func (h *Handler) authenticate(r *http.Request, params web.Values) (store.Client, error) {
 	presented, err := readClient(r, params)
 	var client store.Client

@@ -91,7 +91,7 @@ func (h *Handler) consentPage(visitor *web.Visitor, c directory.Consent, id stri
 	return page
 }
 
-// hostOf is what a person recognises of a web address, as browsers show it: a capital I looks like an l.
+// hostOf is the part of a web address that people recognise, as browsers show it: a capital I looks like an l.
 func hostOf(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {

@@ -18,8 +18,8 @@ import (
 	"xenoauth/store"
 )
 
-// Decide takes the person's answer (POST). What is granted is the stored request, checked anew; the form only names it,
-// says yes or no, and chooses among the person's accounts. The same answer sent twice is the same redirect. A page that is
+// Decide takes the person's answer (POST). The stored request is granted, checked again; the form only names it,
+// holds the decision, and chooses among the person's accounts. The same answer sent twice is the same redirect. A page that is
 // too old to be allowed, or was shown before another log-in, is shown again; a no is taken all the same.
 func (h *Handler) Decide(w http.ResponseWriter, r *http.Request) error {
 	params, err := web.ParseBody(w, r)
@@ -111,7 +111,7 @@ func (h *Handler) allow(w http.ResponseWriter, r *http.Request, visitor *web.Vis
 	return h.grantKept(w, r, visitor, page, c, installation)
 }
 
-// repeat answers a page that was answered before. An app that presents a code twice loses what the code brought, so a
+// repeat answers a page that was answered before. An app that presents a code twice loses the tokens of the code, so a
 // code that was redeemed is not sent again.
 func (h *Handler) repeat(w http.ResponseWriter, r *http.Request, visitor *web.Visitor, page directory.Page, c directory.Consent, accountID string) error {
 	page, err := h.directory.Reload(r.Context(), page)

@@ -32,7 +32,7 @@ func (h *Handler) inWords(c directory.Consent, approved scope.Set) (asked, held 
 	return fresh, describe(has)
 }
 
-// consentAccount is an account that the app may be installed on, with what the user's role there cuts off.
+// consentAccount is an account that the app may be installed on, with the rights that the user's role there cuts off.
 func (h *Handler) consentAccount(c directory.Consent, m store.Member) web.ConsentAccount {
 	a := web.ConsentAccount{
 		ID: m.AccountID, Name: m.AccountName, Selected: len(c.Accounts) == 1, Role: h.catalogue.RoleInSentence(m.Role),

@@ -56,7 +56,7 @@ func (h *Handler) Introspect(w http.ResponseWriter, r *http.Request) error {
 	}
 	answer := h.newIntrospection(id)
 	if client.App != nil && !id.Profile {
-		answer.Username = "" // the user was never told that the app would learn it
+		answer.Username = "" // no consent page named it
 	}
 	return web.WriteJSON(w, http.StatusOK, answer)
 }

@@ -10,8 +10,8 @@ import (
 	"xenoauth/server/web"
 )
 
-// withoutPermission is the 403 for a token that lacks a permission. Where the member's role is what is missing, the
-// answer says so and names no scope, since a step-up would lead back here.
+// withoutPermission is the 403 for a token that lacks a permission. Where the member's role is too low, the
+// answer reports that and names no scope, since a step-up would lead back here.
 func (h *Handler) withoutPermission(id verify.Identity, n needs) error {
 	description := "the token does not have the permission that is needed"
 	switch {

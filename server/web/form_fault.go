@@ -11,8 +11,8 @@ var named = []string{
 	"type", "version",
 }
 
-// parameterFault is BadRequest for a parameter whose name the sender chose. A link may be made by a stranger, and what a
-// stranger wrote is no part of a sentence on our pages: a name that is none of ours is not repeated.
+// parameterFault is BadRequest for a parameter whose name the sender chose. A link may be made by a stranger, and a
+// stranger's words are no part of a sentence on our pages: an unknown name is not repeated.
 func parameterFault(name, description string) *Error {
 	if slices.Contains(named, name) {
 		return BadRequest(name, description)

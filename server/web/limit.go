@@ -16,7 +16,7 @@ import (
 	"xenoauth/store"
 )
 
-// FailureLimits are how many failures are borne before a caller must wait, and how often what is costly may succeed. The
+// FailureLimits are how many failures are borne before a caller must wait, and how often costly requests may succeed. The
 // zero value of a field means its default.
 type FailureLimits struct {
 	LogIn   int // wrong passwords for one account from one client address, or from one browser that the account knows, in 15 minutes: 10
@@ -163,7 +163,7 @@ func (t *Toolkit) tryAccount(r *http.Request, email string, own store.Limit) (*T
 	return try, err
 }
 
-// TrySignUp counts a sign-up for the client's network: those that fail, since they tell whether an address is in use, and
+// TrySignUp counts a sign-up for the client's network: those that fail, since they reveal whether an address is in use, and
 // in a day all, since each makes rows that stay. *LimitError: wait.
 func (t *Toolkit) TrySignUp(r *http.Request) (*Try, error) {
 	all := t.limits.bound("signups", network(r), t.limits.SignUps)
@@ -349,8 +349,8 @@ func publicPart(credential string) string {
 // network is the part of the client's address that one customer of a provider has: all of IPv4, the /64 of IPv6.
 func network(r *http.Request) string { return NetworkOf(ClientIP(r)) }
 
-// NetworkOf is the part of an address, with or without a port, that one customer of a provider has; "" for what is no
-// address.
+// NetworkOf is the part of an address, with or without a port, that one customer of a provider has; "" for any other
+// text.
 func NetworkOf(address string) string {
 	ip, ok := parseIP(address)
 	if !ok {

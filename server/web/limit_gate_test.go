@@ -118,7 +118,7 @@ func TestGateAtOnce(t *testing.T) {
 }
 
 // TestHashingIsBusy: a full queue is the client network's doing, and 429; a wait that was too long is everyone's, and 503.
-// Both tell when to come back.
+// Both have Retry-After.
 func TestHashingIsBusy(t *testing.T) {
 	t.Parallel()
 	for err, status := range map[error]int{

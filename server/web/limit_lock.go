@@ -8,13 +8,13 @@ import (
 	"xenoauth/store"
 )
 
-// Locks are the accounts that nobody can log in to for a day because too many wrong passwords were tried, as the
-// operator's commands see them.
+// Locks are the accounts that are locked for a day because too many wrong passwords were tried, for the
+// operator's commands.
 type Locks struct {
 	limits *limits
 }
 
-// NewLocks reads what a server with this cookie key and limit counts; 0 means the limit's default.
+// NewLocks reads the counts of a server with this cookie key and limit; 0 means the limit's default.
 func NewLocks(rows store.Limits, cookieKey []byte, accountFailures int) *Locks {
 	return &Locks{newLimits(rows, cookieKey, FailureLimits{Account: accountFailures})}
 }
@@ -28,8 +28,8 @@ func (l *Locks) Locked(ctx context.Context, u store.User) (time.Duration, error)
 	return wait, nil
 }
 
-// Unlock forgets the wrong passwords that were counted of an account, from everywhere and from single networks. What a
-// browser of the owner's has failed at by itself stays counted, for 15 minutes at most.
+// Unlock forgets the wrong passwords that were counted of an account, from everywhere and from single networks. The failures
+// of the owner's own browsers stay counted, for 15 minutes at most.
 func (l *Locks) Unlock(ctx context.Context, by store.Actor, u store.User) error {
 	err := l.limits.rows.Unlock(ctx, by, u.ID, l.limits.account(u.Email).Key, l.limits.own("pair", u.Email).Key, l.limits.own("password", u.ID).Key)
 	if err != nil {

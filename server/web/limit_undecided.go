@@ -23,7 +23,7 @@ type tries struct {
 	n, watchers int
 	takenBack   int              // how many were, since somebody watches
 	moved       chan struct{}    // closed when one of them was taken back, or the last of them is decided
-	turns       [3]chan struct{} // each holds one while somebody has that turn
+	turns       [3]chan struct{} // each holds one while a request has that turn
 }
 
 // turn is what one at a time may do under a key. Who takes a try back makes room, and does not wait behind those who need it.

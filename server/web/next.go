@@ -46,7 +46,7 @@ func NextURL(next string) string {
 	return home
 }
 
-// LeadsToApp says whether next names an authorization request, so that a redirect to its app follows.
+// LeadsToApp reports whether next names an authorization request, so that a redirect to its app follows.
 func LeadsToApp(next string) bool { return strings.HasPrefix(NextURL(next), "/oauth/") }
 
 // isRequestID says whether s is well formed, whatever prefix it was minted with; whether it exists is for the consent page.

@@ -27,12 +27,12 @@ const (
 	shownUse   = "xenoauth shown once"
 )
 
-// Shown is what a page shows once.
+// Shown is the content of a page that is shown once.
 type Shown struct {
 	ID     string // of the app, key or bot
 	New    bool   // it was made just now
 	Secret string // "" for a public app
-	Others string // what becomes of the secrets before it
+	Others string // the fate of the earlier secrets
 }
 
 // once is the hidden field of a form that is good once: each rendered form has a value of its own.
@@ -111,7 +111,7 @@ func (t *Toolkit) FormActor(r *http.Request, values Values) store.Actor {
 	return actor(r, id)
 }
 
-// SentBefore says whether the same form was carried out before, and the id of what it made or changed.
+// SentBefore reports whether the same form was carried out before, and the id of the thing that it made or changed.
 func (t *Toolkit) SentBefore(r *http.Request, values Values) (subject string, sent bool, err error) {
 	id, known := formID(r, values)
 	if !known {
@@ -139,17 +139,17 @@ func (t *Toolkit) again(w http.ResponseWriter, r *http.Request, id, to string, e
 func (t *Toolkit) keepShown(r *http.Request, id string, s Shown) error {
 	plain, err := json.Marshal(s)
 	if err != nil {
-		return fmt.Errorf("encode what is shown once: %w", err)
+		return fmt.Errorf("encode the page that is shown once: %w", err)
 	}
 	sealed, err := secret.Seal([]byte(id), plain, shownUse)
 	if err != nil {
-		return fmt.Errorf("seal what is shown once: %w", err)
+		return fmt.Errorf("seal the page that is shown once: %w", err)
 	}
 	now := t.store.Now()
 	return t.store.KeepPageValue(r.Context(), store.PageValue{ID: pageKey(r, "shown", id), Sealed: sealed, CreatedAt: now, ExpiresAt: now.Add(shownFor)})
 }
 
-// ErrShownBefore: the page has shown what it had to show. The Shown beside it has an ID, if that is known, and no more.
+// ErrShownBefore: the page was shown already. The Shown beside it has an ID, if that is known, and no more.
 var ErrShownBefore = errors.New("it was shown before")
 
 // shownPatience is how long a page waits for what its form, sent twice, is still making.
@@ -179,16 +179,16 @@ func (t *Toolkit) TakeShown(r *http.Request, id string) (Shown, error) {
 	}
 	plain, err := secret.Open([]byte(id), v.Sealed, shownUse)
 	if err != nil {
-		return Shown{}, fmt.Errorf("open what is shown once: %w", err)
+		return Shown{}, fmt.Errorf("open the page that is shown once: %w", err)
 	}
 	var s Shown
 	if err := json.Unmarshal(plain, &s); err != nil {
-		return Shown{}, fmt.Errorf("decode what is shown once: %w", err)
+		return Shown{}, fmt.Errorf("decode the page that is shown once: %w", err)
 	}
 	return s, nil
 }
 
-// Ending is the visitor as the one who ends what the path of the request names, so that Ended knows of it afterwards.
+// Ending is the visitor as the actor who ends the thing that the path of the request names, so that Ended finds it afterwards.
 func (v *Visitor) Ending(r *http.Request) store.Actor {
 	by := v.Actor(r)
 	by.Form = string(endedKey(r))
@@ -201,7 +201,7 @@ func endedKey(r *http.Request) []byte {
 }
 
 // Ended answers for something that err says does not exist: if the visitor has ended it under this very path, by a first
-// click or in another tab, the browser goes to the page to and is told so; else err is returned.
+// click or in another tab, the browser goes to the page to, with a notice; else err is returned.
 func (t *Toolkit) Ended(w http.ResponseWriter, r *http.Request, err error, to string) error {
 	if status := classify(err).Status; status != http.StatusNotFound && status != http.StatusConflict {
 		return err

@@ -18,8 +18,8 @@ type ErrorPage struct {
 // ConsentPage is the data of consent.html.
 type ConsentPage struct {
 	App           ConsentApp
-	Scopes        []scope.Grant    // what the app asks for, and what comes with it; with one account, as its role leaves it
-	Held          []scope.Grant    // what it has already; then Scopes are new
+	Scopes        []scope.Grant    // the requested scopes, and those that they imply; with one account, as its role leaves them
+	Held          []scope.Grant    // the scopes that it has already; then Scopes are new
 	Known         bool             // beside Held: the app has the user's name and e-mail address already
 	Accounts      []ConsentAccount // of which one is chosen; empty if the user has none that is active
 	RequestID     string           // of the stored request that Allow and Deny decide

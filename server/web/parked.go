@@ -23,7 +23,7 @@ const (
 	parkedUse    = "xenoauth parked form"
 )
 
-// ParkedForm is a form that was sent after its session had ended: what was typed waits in a sealed cookie for the next
+// ParkedForm is a form that was sent after its session had ended: its values wait in a sealed cookie for the next
 // log-in in the same browser. It holds no password.
 type ParkedForm struct {
 	Path   string    `json:"p"`
@@ -57,7 +57,7 @@ func (t *Toolkit) parkedCookie(value string, age int) *http.Cookie {
 		Secure: t.cookies.options.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode}
 }
 
-// park keeps the form of a browser that was logged in before, and says whether it did. A form with a password goes without
+// park keeps the form of a browser that was logged in before, and reports whether it did. A form with a password goes without
 // it, and so not at all: it would be refused.
 func (t *Toolkit) park(w http.ResponseWriter, r *http.Request) bool {
 	if r.Method != http.MethodPost || r.ContentLength > maxParked || !t.returning(r) {
@@ -87,7 +87,7 @@ func (t *Toolkit) park(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// returning says whether the browser has a cookie of ours, as one that was logged in has.
+// returning reports whether the browser has a cookie of ours, as one that was logged in has.
 func (t *Toolkit) returning(r *http.Request) bool {
 	return len(r.CookiesNamed(t.cookies.name)) > 0 || len(r.CookiesNamed(t.devices.name)) > 0
 }
@@ -148,12 +148,12 @@ func (t *Toolkit) unpark(w http.ResponseWriter, r *http.Request) {
 }
 
 // ToLogIn sends a browser without a session to log in, and from there back to path. A browser that comes from a log-in
-// without a session cookie does not keep cookies: that is said instead, since every further log-in would end the same
+// without a session cookie does not keep cookies: it gets a page about that instead, since every further log-in would end the same
 // way.
 func (t *Toolkit) ToLogIn(w http.ResponseWriter, r *http.Request, path string) error {
 	if t.cookiesBlocked(r) {
 		return &Error{Status: http.StatusForbidden, Title: "Your browser keeps no cookies",
-			Description: "E-mail address and password were right, but the browser did not keep the cookie that says so. Allow cookies for this site, or leave the private mode that blocks them, and log in again"}
+			Description: "E-mail address and password were right, but the browser did not keep the session cookie. Allow cookies for this site, or leave the private mode that blocks them, and log in again"}
 	}
 	Redirect(w, r, path)
 	return nil

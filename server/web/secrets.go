@@ -8,7 +8,7 @@ import (
 	"xenoauth/store"
 )
 
-// ListedSecret is what a page may show of a secret.
+// ListedSecret is a secret as a page may show it.
 type ListedSecret struct {
 	ID         string
 	Hint       string // its last characters

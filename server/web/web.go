@@ -92,8 +92,8 @@ func New(c Config) (*Toolkit, error) {
 // say, the answer is 503 and never "logged out". Unsafe methods must come from our own pages. Errors become pages.
 func (t *Toolkit) Page(h Handler) http.Handler { return pageHandler{t: t, h: h} }
 
-// Private is Page for the logged-in: without a visitor the answer is 303 to /login, with a name to come back to. What was
-// typed into a form is kept meanwhile.
+// Private is Page for the logged-in: without a visitor the answer is 303 to /login, with a name to come back to. The values
+// of a form are kept meanwhile.
 func (t *Toolkit) Private(h Handler) http.Handler {
 	return t.Page(func(w http.ResponseWriter, r *http.Request) error {
 		if VisitorOf(r.Context()) == nil {

@@ -133,7 +133,7 @@ func (s *Store) AddMember(ctx context.Context, by store.Actor, accountID, userID
 	})
 }
 
-// whyNotJoined tells a user whose address is not verified from one, or an account, that is not there.
+// whyNotJoined distinguishes a user whose address is not verified from a user or an account that does not exist.
 func whyNotJoined(ctx context.Context, q querier, userID string) error {
 	var u store.User
 	if err := q.row(ctx, selectUser, []any{userID}, toUser(&u)...); err != nil {

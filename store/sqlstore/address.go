@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// CheckURL returns what is wrong with a postgres:// URL as far as it can be read without connecting, or nil. The error
+// CheckURL returns the first mistake in a postgres:// URL that can be found without connecting, or nil. The error
 // holds no part of the URL that could be its password.
 func CheckURL(databaseURL string) error {
 	_, err := parsePostgres(databaseURL)

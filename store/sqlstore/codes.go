@@ -120,7 +120,7 @@ func (r redemption) token() []any {
 	return []any{t.ID[:], t.Hash, t.Scope.String(), t.Resource, at(t.CreatedAt)}
 }
 
-// room is what makes room for a token.
+// room is the statement that makes room for a token.
 func (r redemption) room() []any {
 	eventID := secret.NewID()
 	return []any{r.keep, eventID[:], r.surplus().Detail}

@@ -32,7 +32,7 @@ type dialect struct {
 var postgres = dialect{
 	name:       "postgres",
 	goose:      goose.DialectPostgres,
-	ping:       `SELECT current_setting('transaction_read_only') = 'on'`, // on a standby, too
+	ping:       `SELECT current_setting('transaction_read_only') = 'on'`, // on a standby as well
 	clock:      `SELECT ` + postgresNow,
 	shareLock:  ` FOR SHARE OF a, c, u, m`,
 	updateLock: ` FOR UPDATE`,

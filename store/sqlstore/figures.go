@@ -8,7 +8,7 @@ import (
 	"xenoauth/store"
 )
 
-// What is live is counted among the first rows of a table: a bound on what is found would read the whole table where all
+// Live rows are counted among the first rows of a table: a bound on the rows found would read the whole table where all
 // rows but a few have ended. Each statement returns how many rows it looked at, and how many of those count; $1 is how many
 // it looks at, $2 the time.
 const (
@@ -39,7 +39,7 @@ func (s *Store) CountFigures(ctx context.Context, most int) (f store.Figures, er
 		count       **store.Count
 	}{{"apps", countApps, &f.Apps}, {"installations", countInstalledPairs, &f.Installed}, {"tokens", countLiveTokens, &f.Tokens}} {
 		var looked, n int
-		// One more than asked for tells whether there are more.
+		// One more than asked for shows whether there are more.
 		if err := s.read().row(ctx, figure.query, []any{most + 1, s.micros()}, &looked, &n); err != nil {
 			faults = append(faults, fmt.Errorf("%s: %w", figure.what, classify(err)))
 			continue

@@ -128,7 +128,7 @@ func widen(ctx context.Context, q querier, i *store.Installation, live store.Ins
 	return err
 }
 
-// maxRedirectsKept bounds what an installation remembers. An app has far fewer redirect URIs at a time; of one that fell
+// maxRedirectsKept bounds the hosts that an installation remembers. An app has far fewer redirect URIs at a time; of one that fell
 // out, the user is asked again.
 const maxRedirectsKept = 20
 
@@ -160,7 +160,7 @@ func (s *Store) LiveInstallations(ctx context.Context, userID, appID string) (li
 	}, selectLiveInstallations, userID, appID)
 }
 
-// installedApp counts live tokens by the rule for what is installed. Last used is told by installation_uses, and by the
+// installedApp counts live tokens by the rule in installed.go. Last use comes from installation_uses, and by the
 // tokens there are where a replica of an older version has noted a use.
 const installedColumns = installationColumns + `, a.name, a.homepage, a.verified_at, c.name, u.name, u.email,
 CASE WHEN m.user_id IS NULL OR u.deleted_at IS NOT NULL THEN 0

@@ -45,7 +45,7 @@ func (s *Store) InstalledApps(ctx context.Context, userID string, q store.Instal
 	if err != nil {
 		return nil, false, err
 	}
-	// The app after the part tells that there is one.
+	// The app after the part shows that there is one.
 	apps := 0
 	for n, i := range list {
 		if n == 0 || i.AppID != list[n-1].AppID || i.AccountID != list[n-1].AccountID {
@@ -70,7 +70,7 @@ const countInstalledApps = `SELECT COUNT(*) FROM (` + visibleApps + ` GROUP BY o
 // CountInstalledApps implements store.Installations.
 func (s *Store) CountInstalledApps(ctx context.Context, userID string, max int) (n store.Count, err error) {
 	defer tried(&err, "count installed apps of user %s", userID)
-	// One more than asked for tells whether there are more.
+	// One more than asked for shows whether there are more.
 	err = s.read().row(ctx, countInstalledApps, []any{userID, max + 1}, &n.N)
 	n.N, n.More = min(n.N, max), n.N > max
 	return n, err

@@ -69,7 +69,7 @@ func (s *Store) RemoveInstallations(ctx context.Context, by store.Actor, userID,
 	return n, err
 }
 
-// removeOne ends an installation and all that hangs on it.
+// removeOne ends an installation and everything that depends on it.
 func (s *Store) removeOne(ctx context.Context, q querier, by store.Actor, userID, id string) error {
 	e := store.Event{Kind: store.EventInstallationRemoved, InstallationID: id}
 	if err := q.row(ctx, removeInstallation, []any{id, userID, s.micros()}, &e.AccountID, &e.AppID); err != nil {

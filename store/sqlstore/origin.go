@@ -123,7 +123,7 @@ func (s *Store) NewestEvent(ctx context.Context) (at time.Time, err error) {
 // highWaterSuffix is added to the path of a SQLite file.
 const highWaterSuffix = ".highwater"
 
-// HighWaterFile is where a server on this database keeps the time of the newest event that it has seen, unless it was told
+// HighWaterFile is where a server on this database keeps the time of the newest event that it has seen, unless --high-water names
 // another file: beside a SQLite file, and nowhere for Postgres.
 func HighWaterFile(databaseURL string) string {
 	path, isSQLite := strings.CutPrefix(databaseURL, "sqlite:")

@@ -57,8 +57,8 @@ func TestMigrateThroughPgBouncer(t *testing.T) {
 	}
 }
 
-// TestPoolerIsNamed: without the setting, the error says which one helps: for a PgBouncer that refuses the timeouts, and for
-// one that was told to ignore them, where prepared statements meet those of other clients.
+// TestPoolerIsNamed: without the setting, the error names the one that helps: for a PgBouncer that refuses the timeouts, and for
+// one that is configured to ignore them, where prepared statements meet those of other clients.
 func TestPoolerIsNamed(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.Postgres(t)

@@ -58,7 +58,7 @@ func setReadOnly(t *testing.T, st *sqlstore.Store, databaseURL string, on bool) 
 	run(t, admin, `ALTER DATABASE `+name+` `+setting, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '`+name+`'`)
 }
 
-// TestReadOnly: a database that takes no writes any more is told apart from one that does not answer, by writes and by
+// TestReadOnly: a database that takes no writes any more is distinguished from one that does not answer, by writes and by
 // Ping. Reads go on, and each change is logged once.
 func TestReadOnly(t *testing.T) {
 	t.Parallel()

@@ -42,7 +42,7 @@ const rotateRefresh = `UPDATE refresh_tokens SET rotated_at = $2, sealed = $3, s
 WHERE id = $1 AND rotated_at IS NULL AND expires_at > $2
 AND ` + familyLive
 
-// familyLive is about the family of a row of refresh_tokens, and what it hangs on.
+// familyLive is about the family of a row of refresh_tokens, and the rows that it depends on.
 const familyLive = `family_id = (SELECT f.id FROM families f WHERE f.id = refresh_tokens.family_id AND f.ended_at IS NULL
 	AND f.installation_id = (SELECT i.id ` + liveRoots + ` AND i.id = f.installation_id))`
 
@@ -68,7 +68,7 @@ resealed AS (
 	UPDATE refresh_tokens p SET rotated_at = $2, sealed = $15, sealed_until = $4 FROM rotated WHERE p.id = $1
 ),` + addedAtOnce
 
-// addedAtOnce adds the successor and its access token to the family of what was rotated.
+// addedAtOnce adds the successor and its access token to the family of the rotated token.
 const addedAtOnce = `
 successor AS (
 	INSERT INTO refresh_tokens (id, hash, family_id, previous_id, created_at, expires_at)
@@ -149,7 +149,7 @@ func rotateGate(ctx context.Context, q querier, r store.Rotation, gate []any) (f
 
 const selectRotated = `SELECT CASE WHEN rotated_at IS NULL THEN 0 ELSE 1 END FROM refresh_tokens WHERE id = $1`
 
-// whyNotRotated tells a gate that another rotation passed first from one that a token could not pass.
+// whyNotRotated distinguishes a rotation that lost to another one from a token that cannot be rotated.
 func whyNotRotated(ctx context.Context, q querier, r store.Rotation) error {
 	return whyNotCurrent(ctx, q, selectRotated, r.Old, r.Unused)
 }

@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	// versionTable records which migrations were applied. The name is this program's own: others migrate with goose, too,
+	// versionTable records which migrations were applied. The name is this program's own: other programs also migrate with goose,
 	// and may share the database.
 	versionTable = "xenoauth_migrations"
 	// formerVersionTable is goose's default name, which releases before migration 12 used.
@@ -68,7 +68,7 @@ func migrationFiles() ([]migrationFile, error) {
 	return files, nil
 }
 
-// schema is what a database has of the migrations.
+// schema is the state of a database's migrations.
 type schema struct {
 	files     []migrationFile
 	relations map[string]bool     // tables, indexes and so on in the schema that new tables would be created in

@@ -227,7 +227,7 @@ func TestMigrateWithoutRights(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		path  string // search_path
-		grant string // what the error proposes, for the role %s
+		grant string // proposed by the error, for the role %s
 	}{
 		"no CREATE":  {"public", "GRANT CREATE, USAGE ON SCHEMA public TO %s"},
 		"no schema":  {"elsewhere", "CREATE SCHEMA IF NOT EXISTS elsewhere AUTHORIZATION %s"},

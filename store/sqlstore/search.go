@@ -2,7 +2,7 @@ package sqlstore
 
 import "strings"
 
-// searching is the condition that one of the columns holds what the parameter's pattern names; an empty pattern holds for
+// searching is the condition that one of the columns matches the parameter's pattern; an empty pattern holds for
 // every row.
 func searching(parameter string, columns ...string) string {
 	var b strings.Builder

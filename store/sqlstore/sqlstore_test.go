@@ -186,7 +186,7 @@ func TestDisabledAccount(t *testing.T) {
 	})
 }
 
-// scansOfOwnRows are scans of rows that the statement itself has found by an index before, and bounded where it says so.
+// scansOfOwnRows are scans of rows that the statement itself has found by an index before, and bounded where the reason states that.
 var scansOfOwnRows = map[string][]string{
 	"countInstalled":      {"SCAN CONSTANT ROW", "SCAN looked", "SCAN i"},
 	"selectInstalledApps": {"SCAN part", "SCAN shown", "SCAN (subquery-"},

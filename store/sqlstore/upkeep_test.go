@@ -248,7 +248,7 @@ func TestHealth(t *testing.T) {
 	})
 }
 
-// wantFigures counts what is live among the first most rows.
+// wantFigures counts live rows among the first most rows.
 func wantFigures(t *testing.T, st store.Store, most int, apps, installed, tokens store.Count) {
 	t.Helper()
 	f, err := st.CountFigures(t.Context(), most)
@@ -257,7 +257,7 @@ func wantFigures(t *testing.T, st store.Store, most int, apps, installed, tokens
 	}
 }
 
-// TestFiguresAreBounded: no more rows are looked at than asked for, ended ones included, and the answer says so. An
+// TestFiguresAreBounded: no more rows are looked at than asked for, ended ones included, and the answer reports that. An
 // installation counts once for an account, and only with a live token.
 func TestFiguresAreBounded(t *testing.T) {
 	t.Parallel()

@@ -141,8 +141,8 @@ func (s *Store) removeUnverified(ctx context.Context, q querier, by store.Actor,
 const ownAccounts = `SELECT m.account_id FROM members m WHERE m.user_id = $1 AND NOT EXISTS (
 	SELECT 1 FROM members o JOIN users p ON p.id = o.user_id AND p.bot = 0 WHERE o.account_id = m.account_id AND o.user_id <> $1)`
 
-// ownApps and ownBots are what the user made, and what belongs to accounts without another person. What a user has made is
-// looked for in whole tables: that is done by the operator only, and rarely.
+// ownApps and ownBots are those that the user made, and those of accounts without another person. They are
+// looked for in whole tables: only the operator does that, and rarely.
 const (
 	ownApps = `SELECT a.id FROM apps a WHERE a.deleted_at IS NULL AND (a.created_by = $1 OR a.account_id IN (` + ownAccounts + `))`
 	ownBots = `SELECT b.api_key FROM bots b WHERE b.created_by = $1 OR b.account_id IN (` + ownAccounts + `)`
@@ -157,7 +157,7 @@ WHERE client_id <> '' AND revoked_at IS NULL AND (expires_at IS NULL OR expires_
 WHERE app_id <> '' AND removed_at IS NULL AND app_id IN (` + ownApps + `)`
 )
 
-// endSessions ends what a log-in of the user gave, and counts it.
+// endSessions ends and counts everything that a log-in of the user gave.
 func (s *Store) endSessions(ctx context.Context, q querier, userID string, now int64, ended *store.EndedCredentials) (err error) {
 	if ended.Sessions, err = q.exec(ctx, deleteSessions, userID, []byte{}); err != nil {
 		return fmt.Errorf("end sessions: %w", err)
@@ -172,7 +172,7 @@ func (s *Store) endSessions(ctx context.Context, q querier, userID string, now i
 }
 
 // endCredentials ends all that someone can have got who knew the user's password. With others, apps of the user are also
-// removed where other people have installed them: who made the app under a false address holds tokens of theirs.
+// removed where other people have installed them: the app's maker, who signed up under a false address, holds tokens of theirs.
 func (s *Store) endCredentials(ctx context.Context, q querier, by store.Actor, userID string, others bool, ended *store.EndedCredentials) error {
 	now := s.micros()
 	if err := s.endSessions(ctx, q, userID, now, ended); err != nil {

@@ -119,7 +119,7 @@ var rotateUserRefresh = `UPDATE user_refresh_tokens SET rotated_at = $2, sealed 
 WHERE id = $1 AND rotated_at IS NULL AND expires_at > $2
 AND ` + userFamilyLive
 
-// userFamilyLive is about the family of a row of user_refresh_tokens at the time $2, and what it hangs on.
+// userFamilyLive is about the family of a row of user_refresh_tokens at the time $2, and the rows that it depends on.
 var userFamilyLive = `family_id = (SELECT f.id FROM user_families f ` + userTokenRoots + `
 	WHERE f.id = user_refresh_tokens.family_id AND f.ended_at IS NULL AND ` + endOfUserFamily + ` > $2 AND ` + botSecretLive + `)`
 
@@ -143,7 +143,7 @@ resealed AS (
 	UPDATE user_refresh_tokens p SET rotated_at = $2, sealed = $10, sealed_until = $4 FROM rotated WHERE p.id = $1
 ),` + userAddedAtOnce
 
-// userAddedAtOnce adds the successor to the family of what was rotated.
+// userAddedAtOnce adds the successor to the family of the rotated token.
 const userAddedAtOnce = `
 successor AS (
 	INSERT INTO user_refresh_tokens (id, hash, token_hash, family_id, previous_id, created_at, expires_at)

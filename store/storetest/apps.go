@@ -105,7 +105,7 @@ func testAppUpdated(t *testing.T, st store.Store) {
 	if diff := cmp.Diff(change, got); diff != "" {
 		t.Fatalf("app (-want +got):\n%s", diff)
 	}
-	wants(t, st.UpdateApp(ctx, as(u), app, ""), store.ErrConflict) // somebody else changed it meanwhile
+	wants(t, st.UpdateApp(ctx, as(u), app, ""), store.ErrConflict) // it was changed meanwhile
 	no(t, st.DeleteApp(ctx, as(u), app.ID))
 	wants(t, st.UpdateApp(ctx, as(u), got, ""), store.ErrNotFound)
 }

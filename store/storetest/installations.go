@@ -105,7 +105,7 @@ func testInstallations(t *testing.T, st store.Store) {
 	t.Run("an Allow that decides nothing", func(t *testing.T) { testRefusedInstall(t, st) })
 	t.Run("who may remove", func(t *testing.T) { testRemoveInstallation(t, st) })
 	t.Run("removed from everyone at once", func(t *testing.T) { testRemoveInstallations(t, st) })
-	t.Run("what its page told", func(t *testing.T) { testProfile(t, st) })
+	t.Run("the profile named on its page", func(t *testing.T) { testProfile(t, st) })
 	t.Run("live ones", func(t *testing.T) { testLiveInstallations(t, st) })
 	t.Run("installed apps", func(t *testing.T) { testInstalledApps(t, st) })
 }

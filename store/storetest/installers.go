@@ -10,7 +10,7 @@ import (
 )
 
 // testRemoveInstallations: an admin and the operator end all of an app on an account, and nothing else; others end none.
-// What was removed can still be found by those who saw it before.
+// A removed installation can still be found by the users who saw it before.
 func testRemoveInstallations(t *testing.T, st store.Store) {
 	ctx := t.Context()
 	w := newWorld(t, st) // whose user is the account's admin
@@ -71,7 +71,7 @@ func testRemoveInstallations(t *testing.T, st store.Store) {
 	wants(t, err, store.ErrNotFound)
 }
 
-// testProfile: an installation knows whether the user was told what the app learns of them, and a token of it does so too.
+// testProfile: an installation, and a token of it, records whether the consent page named the user's name and e-mail address.
 func testProfile(t *testing.T, st store.Store) {
 	ctx := t.Context()
 	w := newWorld(t, st)

@@ -51,7 +51,7 @@ func run(dir string, args []string, out io.Writer) error {
 type event struct {
 	Action     string
 	Package    string
-	ImportPath string // of what was built
+	ImportPath string // of the package that was built
 	Test       string
 	Elapsed    float64 // seconds
 	Output     string
@@ -75,7 +75,7 @@ func read(r io.Reader, events chan<- event) {
 	}
 }
 
-// report is what is known of the packages so far.
+// report holds the results of the packages so far.
 type report struct {
 	out     io.Writer
 	start   time.Time
