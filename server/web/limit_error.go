@@ -50,7 +50,7 @@ func (e *LimitError) Announce(w http.ResponseWriter) {
 
 func (e *LimitError) seconds() int { return max(1, int(math.Ceil(e.Wait.Seconds()))) }
 
-// queueWait is what a caller is told to wait when the queue for hashing is full: about the time in which it empties.
+// queueWait is the Retry-After when the queue for hashing is full: about the time in which it empties.
 const queueWait = 10 * time.Second
 
 // AsLimit returns the *LimitError that err is or stands for, or nil: so many passwords of the client's address wait to be
