@@ -45,7 +45,7 @@ func TestBattery_N3(t *testing.T) {
 		}
 		for _, name := range []string{
 			"Xenoauth, Inc.", "X e n o a u t h", "𝐗𝐞𝐧𝐨𝐚𝐮𝐭𝐡", "Хеnoauth", "Xеnоauth", "ＸＥＮＯＡＵＴＨ", "Xenoauth Support", "Zapier", "ZAPIER", "Zapier.", "Zapier, Inc.",
-			"Zapier™", "Zаpier", "Ζapier", "𝒁𝒂𝒑𝒊𝒆𝒓", "Ｚａｐｉｅｒ", "Zápier", "Z·a·p·i·e·r", "Zapier ✓", "Zapier ✓ Verified", "Zapier (official)", "Verified by Acme", "Acme ✅",
+			"Zapier™", "Zаpier", "Ζapier", "𝒁𝒂𝒑𝒊𝒆𝒓", "Ｚａｐｉｅｒ", "Zápier", "Z·a·p·i·e·r", "Zapier ✓", "Zapier ✓ Verified", "Zapier (official)", "Verified by Acme", "Acme ✅", "Acme (certified)", "Geprüft: Acme", "Acme 官方", "Официальный Магазин",
 			"Automation Works", "Αutomation Works LLC", "Gօօgle", "Ⓐcme",
 		} {
 			for how, a := range map[string]rig.Answer{"sign-up": signUp(name), "rename": b.Post("/account", url.Values{"name": {name}}), "register": register(name), "edit": rename(name)} {
@@ -54,7 +54,7 @@ func TestBattery_N3(t *testing.T) {
 				}
 			}
 		}
-		for _, name := range []string{"Яндекс Такси", "日本語アプリ", "Café Zoë", "Unofficial Forum client", "Zapiers of Old", "Happier", "Google LLC", "مرحبا", "Official"[:5] + " Space"} {
+		for _, name := range []string{"Яндекс Такси", "日本語アプリ", "Café Zoë", "Unofficial Forum client", "非公式クライアント", "Zapiers of Old", "Happier", "Google LLC", "مرحبا", "Official"[:5] + " Space"} {
 			for how, a := range map[string]rig.Answer{"sign-up": signUp(name), "rename": b.Post("/account", url.Values{"name": {name}}), "edit": rename(name)} {
 				if a.Status != http.StatusSeeOther {
 					t.Errorf("%s as %q: %d: %.1500s", how, name, a.Status, a.Body)

@@ -81,6 +81,9 @@ func TestBattery_N7(t *testing.T) {
 			if a := b.Post(revoke, question.Form(revoke)); a.Status != http.StatusSeeOther {
 				t.Fatalf("%s: revoking answers %d: %.200s", o.kind, a.Status, a.Body)
 			}
+			if again := b.Get(revoke); again.Status != http.StatusSeeOther || again.Header.Get("Location") != o.page {
+				t.Errorf("%s: the question about a revoked secret answers %d %s", o.kind, again.Status, again.Header.Get("Location"))
+			}
 			page = b.Get(o.page)
 			if shown := "…" + o.first[len(o.first)-4:]; strings.Contains(page.Body, shown) {
 				t.Errorf("%s: the revoked secret is still listed", o.kind)

@@ -17,8 +17,9 @@ import (
 
 // claims are words by which a name vouches for itself, in the form of wordsOf; an honest denial is none.
 var (
-	claims = []string{"verified", "official", "oficial", "offiziell", "officiel", "ufficiale", "verifiziert", "verifie", "verificado", "verificato"}
-	denied = strings.NewReplacer("unverified", "", "unofficial", "", "inoffiziell", "", "nonofficial", "", "notofficial", "")
+	claims = []string{"verified", "official", "oficial", "offiziell", "officiel", "ufficiale", "verifiziert", "verifie", "verificado", "verificato",
+		"certified", "zertifiziert", "geprüft", "certifie", "certificado", "certificato", "проверено", "официальн", "认证", "認証", "官方", "公式"}
+	denied = strings.NewReplacer("unverified", "", "unofficial", "", "inoffiziell", "", "nonofficial", "", "notofficial", "", "uncertified", "", "非公式", "")
 	badges = "✓✔☑✅🗸🗹🛡🔒🔏🔐"
 )
 

@@ -35,7 +35,7 @@ func (h *Handler) keyOwner(r *http.Request) (secretOwner, error) {
 		what: "key", name: k.Name, path: "/account/keys/" + k.ID, back: "/account/keys",
 		list: func(ctx context.Context) ([]store.Secret, error) { return h.directory.KeySecrets(ctx, v.User.ID, k.ID) },
 		revoke: func(ctx context.Context, id secret.ID) error {
-			return h.directory.RevokeKeySecret(ctx, v.Actor(r), v.User.ID, k.ID, id)
+			return h.directory.RevokeKeySecret(ctx, v.Ending(r), v.User.ID, k.ID, id)
 		},
 	}, err
 }
@@ -48,7 +48,7 @@ func (h *Handler) botOwner(r *http.Request) (secretOwner, error) {
 		what: "secret", name: b.Name, path: "/account/bots/" + b.ID, back: "/account/bots/" + b.ID,
 		list: func(ctx context.Context) ([]store.Secret, error) { return h.directory.BotSecrets(ctx, v.User.ID, b.ID) },
 		revoke: func(ctx context.Context, id secret.ID) error {
-			return h.directory.RevokeBotSecret(ctx, v.Actor(r), v.User.ID, b.ID, id)
+			return h.directory.RevokeBotSecret(ctx, v.Ending(r), v.User.ID, b.ID, id)
 		},
 	}, err
 }
@@ -74,7 +74,7 @@ func (h *Handler) showRevokeSecret(w http.ResponseWriter, r *http.Request, find 
 	}
 	listed, found := web.ListSecrets(secrets).Find(r.PathValue("secret"))
 	if !found {
-		return web.NotFound()
+		return h.web.Ended(w, r, web.NotFound(), owner.back)
 	}
 	return h.web.Render(w, r, http.StatusOK, "key_secret_revoke", revokeSecretPage{
 		ListedSecret: listed, What: owner.what, Name: owner.name, Back: owner.back,

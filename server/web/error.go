@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"xenoauth/internal/directory"
 	"xenoauth/internal/issuer"
@@ -216,6 +217,9 @@ func (t *Toolkit) pageError(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header()[name] = values
 	}
 	page := ErrorPage{Status: e.Status, Title: e.Title, Description: strings.TrimSuffix(e.Description, "."), Parameter: e.Parameter, Links: e.Links}
+	if first, size := utf8.DecodeRuneInString(page.Description); page.Parameter == "" && size > 0 {
+		page.Description = string(unicode.ToUpper(first)) + page.Description[size:]
+	}
 	if e.Status >= http.StatusInternalServerError {
 		page.RequestID = RequestID(r.Context())
 	}
