@@ -62,8 +62,8 @@ func TestConsentPageSays(t *testing.T) {
 		}
 		says("installed apps", b.Get("/account/apps").Body, "Notes", "Chats", "not Calls")
 		says("nothing new", page("scope", "notes", "prompt", "consent"), "Diary wants to reconnect", "You have already allowed this app on", "Read notes.", "Read and delete all chats.", "not asks for more")
-		says("more", page("scope", "notes calls"), "Diary asks for more", "It now asks for", "Hear all calls.", "not Read notes.", "It may already use Notes, Chats, and knows your name and e-mail address")
-		says("other", page("scope", "calls"), "Diary asks for more", "Hear all calls.", "It may already use Notes, Chats, and knows your name and e-mail address")
+		says("more", page("scope", "notes calls"), "Diary asks for more", "It now asks for", "Hear all calls.", "not Read notes.", "It may already use Notes, Chats, and learn your name and e-mail address")
+		says("other", page("scope", "calls"), "Diary asks for more", "Hear all calls.", "It may already use Notes, Chats, and learn your name and e-mail address")
 
 		second := r.AddUser("second@users.test")
 		if err := r.Store.AddMember(t.Context(), rig.Operator, second.Account.ID, u.ID, scope.RoleAgent); err != nil {
