@@ -21,14 +21,18 @@ func (s *Store) CreateRequest(ctx context.Context, r store.Request) (err error) 
 	return err
 }
 
-// trimRequests passes over the newest entries of the holder in the index. No row of them is locked.
-const trimRequests = `DELETE FROM requests WHERE id IN (SELECT x.id FROM requests x
-WHERE x.holder = $1 AND x.holder <> '' ORDER BY x.created_at DESC LIMIT 100 OFFSET $2)`
+// trimRequests passes over the newest entries of the holder in the index, and locks no row of them. Of several at once,
+// each deletes what no other is deleting: they would otherwise wait for one another, in a different order each, and hold all
+// connections to the database meanwhile.
+func (d dialect) trimRequests() string {
+	return `DELETE FROM requests WHERE id` + d.inBatch(`SELECT x.id FROM requests x WHERE x.id IN (SELECT o.id FROM requests o
+WHERE o.holder = $1 AND o.holder <> '' ORDER BY o.created_at DESC LIMIT 100 OFFSET $2)`)
+}
 
 // TrimRequests implements store.Requests.
 func (s *Store) TrimRequests(ctx context.Context, holder string, keep int) (err error) {
 	defer tried(&err, "delete old requests of a holder")
-	_, err = s.db.exec(ctx, trimRequests, holder, keep)
+	_, err = s.db.exec(ctx, s.dialect.trimRequests(), holder, keep)
 	return err
 }
 
