@@ -243,7 +243,8 @@ func (r *report) lookAtTables(ctx context.Context) error {
 		v := tableView{Table: t.Table, MoreRows: t.More, Bytes: t.Bytes, OldestExpired: moment(t.OldestExpired)}
 		v.Rows, v.Day, v.Week = known(t.Rows), known(t.Day), known(t.Week)
 		r.Tables = append(r.Tables, v)
-		late := !t.OldestExpired.IsZero() && (!revoked[t.Table] || now.Sub(t.OldestExpired) > store.KeepRevoked+overdue)
+		since := now.Sub(t.OldestExpired)
+		late := !t.OldestExpired.IsZero() && since > overdue && (!revoked[t.Table] || since > store.KeepRevoked+overdue)
 		if late {
 			r.attend("Rows of %s that ended %s (UTC) are still there: look at the log of a running server for why it does not remove them, or start one.",
 				t.Table, moment(t.OldestExpired))

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"xenoauth/internal/dbtest"
+	"xenoauth/store"
 	"xenoauth/store/storetest"
 )
 
@@ -124,6 +125,19 @@ func TestDoctorFindsBacklog(t *testing.T) {
 	}
 	if got := doctor(t, on(database), exitDone, "--retention-grace", "4h"); len(got.Attention) != 0 {
 		t.Errorf("within a longer grace: %q", got.Attention)
+	}
+	// What a page showed once is kept without any grace, and goes with the next sweep.
+	for i, c := range []struct {
+		ended time.Duration
+		code  int
+	}{{time.Minute, exitDone}, {20 * time.Minute, exitRefused}} {
+		v := store.PageValue{ID: []byte{byte(i)}, CreatedAt: st.Now().Add(-time.Hour), ExpiresAt: st.Now().Add(-c.ended)}
+		if err := st.KeepPageValue(t.Context(), v); err != nil {
+			t.Fatal(err)
+		}
+		if got := doctor(t, on(database), c.code, "--retention-grace", "4h"); got.has("Rows of page_values") != (c.code == exitRefused) {
+			t.Errorf("a page's value that ended %v ago: attention %q", c.ended, got.Attention)
+		}
 	}
 }
 

@@ -31,10 +31,11 @@ type highWater struct {
 
 // restored returns what shows that the database is older than one that was served, and the time of its newest event.
 func (h *highWater) restored(ctx context.Context) (why string, newest time.Time, err error) {
-	if newest, err = h.store.NewestEvent(ctx); err != nil {
+	// The mark first: a running server may move it on meanwhile, and never beyond what the database then has.
+	if h.mark, err = h.read(); err != nil {
 		return "", newest, err
 	}
-	if h.mark, err = h.read(); err != nil {
+	if newest, err = h.store.NewestEvent(ctx); err != nil {
 		return "", newest, err
 	}
 	if h.older(newest) {
