@@ -56,6 +56,11 @@ func TestBattery_N10(t *testing.T) {
 		again := b.Authorize("client_id", r.A.ID, "redirect_uri", rig.CB, "scope", "faqs", "state", "xyz")
 		again.WantPage(t, http.StatusOK) // although the scopes are approved
 		learns("asked again", "", "")
+		before := b.Authorize("client_id", r.A.ID, "redirect_uri", rig.CB, "scope", "faqs", "state", "xyz")
+		r.Exec(`UPDATE requests SET app_seen = ''`) // as the release before keeps what it shows
+		r.WantCode(b.Decide(before, "allow"), rig.CB, "xyz")
+		learns("allowed on a page of the release before", "", "")
+		again = b.Authorize("client_id", r.A.ID, "redirect_uri", rig.CB, "scope", "faqs", "state", "xyz")
 		r.WantCode(b.Decide(again, "allow"), rig.CB, "xyz")
 		learns("approved again", r.U.Name, r.U.Email)
 		r.WantCode(b.Authorize("client_id", r.A.ID, "redirect_uri", rig.CB, "scope", "faqs", "state", "xyz"), rig.CB, "xyz") // without a page

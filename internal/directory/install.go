@@ -200,7 +200,7 @@ func (d *Directory) Install(ctx context.Context, by store.Actor, user store.User
 		Session: session,
 		Installation: store.Installation{
 			ID: secret.NewPublicID("ins_"), UserID: user.ID, AccountID: accountID, AppID: c.App.ID, Scopes: c.Request.Scope,
-			Profile:   true, // the page always names it
+			Profile:   c.Request.AppSeen != "", // the page names it; that of the release before did not, and kept no AppSeen
 			Redirects: c.Redirect.Origin(),
 		},
 		RedirectURI: c.Redirect.Registered(),
