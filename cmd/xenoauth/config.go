@@ -52,7 +52,7 @@ func definitions() []definition {
 		{name: "ip-requests", value: "1000", usage: "authorization requests from one client address that may wait for a log-in; one more ends the oldest"},
 		{name: "max-apps", value: "100", usage: "apps of one account; the operator may add more"},
 		{name: "max-sessions", value: "50", usage: "sessions of one user; one more ends the one that was not used for longest"},
-		{name: "user-changes", value: "600", usage: "changes that one user may make on pages in an hour (log-ins, approvals, apps, secrets, keys, names)"},
+		{name: "user-changes", value: "600", usage: "changes that one user may make on pages in an hour (log-ins, approvals, apps, secrets, keys, names); as many codes without a page, and ten times as many log-ins of programs"},
 		{name: "max-connections", value: "4096", usage: "most connections that are open at a time; one more closes one that waits, of the client network that has most waiting"},
 		{name: "audit-retention", value: "400d", usage: "how long audit events are kept, such as 400d or 48h; 0 keeps them without end"},
 		{name: "retention-grace", value: "1h", usage: "how long what has expired is kept (codes, sessions, tokens), 10m or more"},

@@ -88,15 +88,17 @@ func floodOfConsents(t *testing.T, r *rig.Rig) {
 // without their end): the server holds 32 MB of them at most, closes the rest, those of the address that has most first, and
 // serves others all the while. Apps: an account has 100 at most, made one after the other or at once; one more is a fault of
 // the form, and the operator is not bound. Sessions: of 60 log-ins 50 are live, the one that was not used for longest ends,
-// with its audit event. Changes on pages: 600 in an hour, then every form that makes something, a log-in, an approval and
-// a code without a page are refused (429 with Retry-After, or temporarily_unavailable by redirect) and leave no audit event,
-// while what ends something (log-out, removal, revocation) works; other users are not concerned. Lists in pages are the
+// with its audit event. Changes on pages: 600 in an hour, then every form that makes something, a log-in and an approval
+// are refused (429 with Retry-After) and leave no audit event, while what ends something (log-out, removal, revocation) works;
+// other users are not concerned. Codes without a page: 600 in an hour, then temporarily_unavailable by redirect; they do not use
+// up the user's own changes. Log-ins of a bot's program: 6,000 in an hour, then 429 with Retry-After and no audit event. Lists in pages are the
 // portal's and the installed apps' own rows.
 func TestBattery_U4(t *testing.T) {
 	t.Run("half-sent requests", halfSentRequests) // before the others: it needs the process's files
 	t.Run("apps", func(t *testing.T) { rig.Each(t, manyApps, func(o *server.Options) { o.MaxApps = 7 }) })
 	t.Run("sessions", func(t *testing.T) { rig.Each(t, manySessions) })
 	t.Run("changes", func(t *testing.T) { rig.Each(t, manyChanges, func(o *server.Options) { o.UserChanges = 20 }) })
+	t.Run("log-ins of programs", func(t *testing.T) { rig.Each(t, manyPrograms, func(o *server.Options) { o.UserChanges = 2 }) })
 }
 
 // halfSentRequests is not parallel: it needs as many open files as a process commonly may have.
@@ -198,6 +200,23 @@ func manyChanges(t *testing.T, r *rig.Rig) {
 	b := r.LoggedIn(maker) // one
 	shown := b.Authorize("client_id", r.A.ID, "redirect_uri", r.A.URI, "state", "xyz")
 	b.Code(r.B) // two: installed, so that a code comes without a page
+	codes := 0
+	silent := func() url.Values {
+		a := b.Authorize("client_id", r.B.ID, "redirect_uri", r.B.URI, "state", "xyz", "scope", "contacts")
+		to := a.Location(t)
+		if to == nil {
+			t.Fatalf("a code without a page: %d: %.300s", a.Status, a.Body)
+		}
+		return to.Query()
+	}
+	for ; codes < most; codes++ {
+		if q := silent(); q.Get("code") == "" {
+			t.Fatalf("code %d without a page: %v", codes, q)
+		}
+	}
+	if q := silent(); q.Get("error") != "temporarily_unavailable" {
+		t.Errorf("one more code without a page: %v", q)
+	}
 	made := 2
 	for ; made < most; made++ {
 		if a := b.Post("/account", url.Values{"name": {fmt.Sprint("Name ", made)}}); a.Status != http.StatusSeeOther {
@@ -218,10 +237,6 @@ func manyChanges(t *testing.T, r *rig.Rig) {
 		}
 	}
 	wantLogInStatus(t, logIn(r.Browser(), maker.Email, rig.Password, ""), http.StatusTooManyRequests)
-	silent := b.Authorize("client_id", r.B.ID, "redirect_uri", r.B.URI, "state", "xyz", "scope", "contacts")
-	if to := silent.Location(t); to == nil || to.Query().Get("error") != "temporarily_unavailable" {
-		t.Errorf("a code without a page: %d %v", silent.Status, to)
-	}
 	if n := events(); n != before {
 		t.Errorf("refused changes left %d audit events", n-before)
 	}
@@ -236,5 +251,23 @@ func manyChanges(t *testing.T, r *rig.Rig) {
 	if a := b.Post("/logout", url.Values{}); a.Status != http.StatusSeeOther {
 		t.Errorf("log-out: %d", a.Status)
 	}
+	r.LoggedIn(r.U)
+}
+
+func manyPrograms(t *testing.T, r *rig.Rig) {
+	const most = 10 * 2
+	bot, other := r.AddBot(r.U.Account.ID, "Busy"), r.AddBot(r.U.Account.ID, "Other")
+	for range most {
+		logInProgramFrom(t, r, bot.Email, bot.Secret, "").WantUserPair(r)
+	}
+	a := logInProgramFrom(t, r, bot.Email, bot.Secret, "")
+	a.WantError(t, http.StatusTooManyRequests, "temporarily_unavailable")
+	if text := a.String(t, "error_description"); a.Header.Get("Retry-After") == "" || !strings.Contains(text, "renew it with its refresh token") {
+		t.Errorf("one more log-in: Retry-After %q: %s", a.Header.Get("Retry-After"), text)
+	}
+	if n := r.Count(`SELECT COUNT(*) FROM audit_events WHERE kind = 'user_token.issued'`); n != most {
+		t.Errorf("%d audit events of %d log-ins", n, most)
+	}
+	logInProgramFrom(t, r, other.Email, other.Secret, "").WantUserPair(r)
 	r.LoggedIn(r.U)
 }

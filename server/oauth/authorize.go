@@ -120,7 +120,7 @@ func (h *Handler) ask(w http.ResponseWriter, r *http.Request, visitor *web.Visit
 		return h.refuse(w, r, consent.Redirect, request.State, fault)
 	}
 	if installation, ok := consent.Covered(); ok && !request.Asks("consent") && !request.Asks("select_account") {
-		if limited := web.AsLimit(h.web.CountChange(visitor.User.ID)); limited != nil {
+		if limited := web.AsLimit(h.web.CountCode(visitor.User.ID)); limited != nil {
 			return h.refuse(w, r, consent.Redirect, request.State, issuer.Errorf(issuer.TemporarilyUnavailable, "%s", limited.Sentence()))
 		}
 		return h.grant(w, r, visitor, consent, installation)

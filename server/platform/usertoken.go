@@ -74,6 +74,9 @@ func (h *Handler) logInProgram(w http.ResponseWriter, r *http.Request, email, pa
 		prove = h.proveBot
 	}
 	user, opener, err := prove(r, email, password)
+	if err == nil {
+		err = h.web.CountProgram(user.ID)
+	}
 	if err != nil {
 		return err
 	}

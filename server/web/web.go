@@ -20,7 +20,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"time"
 
 	"xenoauth/store"
 )
@@ -53,7 +52,7 @@ type Toolkit struct {
 	devices   devices
 	formKey   []byte // seals parked forms
 	limits    *limits
-	changes   *tallies  // by user
+	changes   changes   // by user
 	proxyHint sync.Once // says that a proxy may be missing in TrustedProxies
 	templates templates
 	assets    assets
@@ -77,7 +76,7 @@ func New(c Config) (*Toolkit, error) {
 	t.devices = newDevices(c.CookieKey, c.Issuer.Scheme == "https")
 	t.formKey = seal(c.CookieKey, "parked forms")
 	t.limits = newLimits(c.Store, c.CookieKey, c.Failures)
-	t.changes = newTallies(cmp.Or(c.UserChanges, 600), time.Hour)
+	t.changes = newChanges(cmp.Or(c.UserChanges, 600))
 	var err error
 	if t.assets, err = loadAssets(c.Static); err != nil {
 		return nil, err
