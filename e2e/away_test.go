@@ -211,7 +211,7 @@ func TestCookiesBlocked(t *testing.T) {
 		if a := in.Send(http.MethodGet, "/account", nil, "Referer", r.URL+"/login"); a.Status != http.StatusOK {
 			t.Errorf("with the cookie, the page answers %d", a.Status)
 		}
-		// A reload after a log-out in another tab comes from the log-in page, too.
+		// A reload after a log-out in another tab also comes from the log-in page.
 		if a := in.Post("/logout", url.Values{}); a.Status != http.StatusSeeOther {
 			t.Fatalf("log-out answers %d", a.Status)
 		}

@@ -12,7 +12,7 @@ const FormKept = time.Hour
 type PageValue struct {
 	ID        []byte
 	Subject   string // such as the id of the thing that a form made
-	Sealed    []byte // readable only with what the browser knows; nil for a form that was carried out
+	Sealed    []byte // sealed under the browser's secret; nil for a form that was carried out
 	CreatedAt time.Time
 	ExpiresAt time.Time
 }

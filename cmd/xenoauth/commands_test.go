@@ -264,7 +264,7 @@ func TestAppCommands(t *testing.T) {
 		l.ok(t, nil, "app", "edit", id, "--name", "Widget Wizard 2")
 		l.fails(t, exitRefused, "the app was changed meanwhile, so it was not verified", "app", "verify", id, "--version", seen)
 		if r := l.ok(t, nil, "app", "verify", id); !strings.Contains(r.stdout, "name:      Widget Wizard 2\n") || !strings.Contains(r.stdout, "goes to:   https://w.example/cb\n") {
-			t.Errorf("the command does not print what it vouches for:\n%s", r.stdout)
+			t.Errorf("the command does not print the facts that it vouches for:\n%s", r.stdout)
 		}
 		var twin object
 		l.ok(t, &twin, "app", "add", "Widget Wizаrd 2", "--owner", stranger, "--redirect-uri", "https://w.example/cb") // with a Cyrillic letter

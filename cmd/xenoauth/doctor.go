@@ -135,7 +135,7 @@ func (p *program) examine(ctx context.Context, s *settings) (*report, error) {
 		look func(context.Context) error
 	}{
 		{"settings and clock of the database", r.lookAtDatabase}, {"whether the database takes writes", r.lookAtWrites},
-		{"pooler", r.lookAtPooler}, {"migrations", r.lookAtMigrations}, {"origin of the database", r.lookAtOrigin}, {"catalogue of scopes", r.lookAtCatalogue}, {"tables", r.lookAtTables}, {"figures of what is live", r.lookAtLife},
+		{"pooler", r.lookAtPooler}, {"migrations", r.lookAtMigrations}, {"origin of the database", r.lookAtOrigin}, {"catalogue of scopes", r.lookAtCatalogue}, {"tables", r.lookAtTables}, {"number of live rows", r.lookAtLife},
 	} {
 		if err := part.look(ctx); err != nil {
 			r.missed(part.name, err)

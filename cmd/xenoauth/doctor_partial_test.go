@@ -54,7 +54,7 @@ func TestDoctorInPart(t *testing.T) {
 			if slices.ContainsFunc(c.Attention, func(s string) bool { return !strings.Contains(s, "may lose what it acknowledged") }) {
 				t.Errorf("attention %q", c.Attention)
 			}
-			if r := on(database+"&"+test.parameter).run(t, "doctor"); !strings.Contains(r.stdout, "? Not looked at: figures of what is live: ") || !strings.Contains(r.stdout, "? non-expiring tokens") {
+			if r := on(database+"&"+test.parameter).run(t, "doctor"); !strings.Contains(r.stdout, "? Not looked at: number of live rows: ") || !strings.Contains(r.stdout, "? non-expiring tokens") {
 				t.Errorf("the report:\n%s", r.stdout)
 			}
 		})

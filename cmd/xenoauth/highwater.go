@@ -68,7 +68,7 @@ undone: such tokens, installations, secrets, users and passwords are valid again
 "app suspend", "user disable", ... work on it), and then start once with --accept-restored-database. A database that was moved as a
 whole while no server ran, by pg_upgrade, replication or a dump, has lost nothing`, why, moment(newest))
 	default:
-		h.log.WarnContext(ctx, "serving a restored database: what was revoked after its newest audit event is valid again", "reason", why, "newest_event", newest)
+		h.log.WarnContext(ctx, "serving a restored database: credentials revoked after its newest audit event are valid again", "reason", why, "newest_event", newest)
 		err = h.store.AcceptOrigin(ctx, operator(), why)
 		h.mark = time.Time{}
 	}
@@ -89,7 +89,7 @@ func (h *highWater) look(ctx context.Context) error {
 		return h.write()
 	case h.older(newest) && !h.warned:
 		h.warned = true
-		h.log.ErrorContext(ctx, "the database has lost changes that were acknowledged: was it restored, or did a failover lose them? What was revoked since is valid again", "newest_event", newest, "seen_event", h.mark)
+		h.log.ErrorContext(ctx, "the database has lost changes that were acknowledged: was it restored, or did a failover lose them? Credentials revoked since are valid again", "newest_event", newest, "seen_event", h.mark)
 	}
 	return nil
 }
@@ -173,7 +173,7 @@ func (r *report) lookAtOrigin(ctx context.Context) error {
 		return err
 	}
 	if why != "" {
-		r.attend("The database is not the one that was served: %s. What was revoked after %s (UTC) is valid again: end it again, and start serve once with --accept-restored-database.", why, moment(newest))
+		r.attend("The database is not the one that was served: %s. Credentials revoked after %s (UTC) are valid again: end them again, and start serve once with --accept-restored-database.", why, moment(newest))
 	}
 	if r.serve.acceptRestored {
 		r.attend("--accept-restored-database is set: serve would take any restored database; it is for one start, take it out.")

@@ -100,7 +100,7 @@ func (l line) onTerminal(t *testing.T, lines []string, args ...string) (code int
 	return code, shown
 }
 
-// echoes reports whether a terminal shows what is typed.
+// echoes reports whether a terminal shows typed characters.
 func echoes(terminal *os.File) bool {
 	state, err := unix.IoctlGetTermios(int(terminal.Fd()), unix.TCGETS)
 	return err == nil && state.Lflag&unix.ECHO != 0

@@ -106,10 +106,10 @@ func (p *program) tokenCommand() *cobra.Command {
 func (p *program) tokenInspect() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inspect -",
-		Short: "Show the kind, state and owner of the credential on standard input, and what it allows",
+		Short: "Show the kind, state, owner and rights of the credential on standard input",
 		Long: `Show the kind, state and owner of the credential on standard input: an access, refresh, user or
 integration token, an API key, a secret of an app, a bot or a resource server, an authorization
-code or the id of a consent request; of an access token also what it allows. Its last use is not
+code or the id of a consent request; of an access token also its rights. Its last use is not
 touched. Exit code 0 is for one that is live; 1 for one that is not, or is unknown.`,
 		Example: `  xenoauth token inspect - < token.txt
   printf %s "$TOKEN" | xenoauth token inspect - --json`,

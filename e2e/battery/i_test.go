@@ -170,7 +170,7 @@ func TestBattery_I3(t *testing.T) {
 // formValue is what each rendered form has of its own.
 var formValue = regexp.MustCompile(`name="form" value="[A-Z2-7]{26}"`)
 
-// wantSameAnswer asserts that nothing but time, request id and the form's own value tells two answers apart.
+// wantSameAnswer asserts that nothing but time, request id and the form's own value differs between two answers.
 func wantSameAnswer(t *testing.T, a, b rig.Answer) {
 	t.Helper()
 	if a.Status != b.Status || formValue.ReplaceAllString(a.Body, "") != formValue.ReplaceAllString(b.Body, "") {

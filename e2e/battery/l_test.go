@@ -105,7 +105,7 @@ func TestBattery_L1(t *testing.T) {
 
 // TestBattery_L3: Passwords of 72, 73 and 1,024 bytes open their user and no other one does that differs only in the 73rd
 // byte or the last one, for browsers and for programs; they are kept as argon2id. Composed and decomposed letters are one
-// password (RFC 8265), and a hash of the version before, which told them apart, still opens. One of 1,025 bytes, one of
+// password (RFC 8265), and a hash of the version before, which distinguished them, still opens. One of 1,025 bytes, one of
 // 60 kB, and one with NUL inside are 400 at log-in and a fault of the form at sign-up; 1 MB is 413. The first guesses
 // (12345678, spaces, one character, password1, the e-mail address) and a control character are refused at sign-up.
 func TestBattery_L3(t *testing.T) {

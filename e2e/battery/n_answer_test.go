@@ -12,12 +12,12 @@ import (
 	"xenoauth/store"
 )
 
-// TestBattery_N12: what a page does happens once, and only when its user means it. The same answer of a consent page again,
+// TestBattery_N12: the action of a page happens once, and only when its user means it. The same answer of a consent page again,
 // one after the other and 50 at once, is the same redirect with the same code, one installation and one code in the
 // database; a code that was redeemed is not sent again, and another second answer decides nothing. An app, a secret, a
 // key, a bot and a user are made once by a form that is sent twice or 20 times at once, and all its answers lead to the
 // same page, which shows the secret once, to that session alone; the answer to the form never does. Sent with other
-// values it is another form. What was removed, revoked or deleted is not "not found" when that is asked for again. Enter
+// values it is another form. A second request to remove, revoke or delete the same thing is not "not found". Enter
 // has no button to press on the consent page, and the page brings the guard that takes no Allow within 500 ms of getting
 // the focus (TestConsentGuard runs it in Chromium).
 func TestBattery_N12(t *testing.T) {

@@ -31,12 +31,12 @@ func edit(t *testing.T, b *rig.Browser, app rig.App, change url.Values) rig.Answ
 const evilHost = "https://evil.example/steal"
 
 // TestBattery_N1: the developer of a verified app changes its name, homepage, logo or a redirect host, or adds one. The form
-// says before that this ends the verification; the badge is gone on every page until an operator verifies the app again; the
-// app's page says what was changed and when, and so does the audit trail. A description, another path, fewer redirect URIs
-// and other settings leave it, and so does an operator's change. Whoever changes the app, a browser is sent to a host that
+// warns that this ends the verification; the badge is gone on every page until an operator verifies the app again; the
+// app's page and the audit trail name the change and its time. A description, another path, fewer redirect URIs
+// and other settings leave it, and so does an operator's change. After a change by anyone, a browser is sent to a host that
 // its person has not approved with the app only from a page that names the host: installed or not, with prompt=none, and for
 // installations of before; hosts that were approved ask nothing. An operator who verifies an app while it is edited vouches
-// for what was seen or for nothing. An Allow on a page that shows the app as it was is asked for again.
+// for the app that was shown or for nothing. An Allow on a page that shows the app as it was is asked for again.
 func TestBattery_N1(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		owner := r.LoggedIn(r.U)

@@ -97,7 +97,7 @@ func (s *squatter) want(t *testing.T, live bool) {
 }
 
 // TestBattery_N9: an address that its user only typed at sign-up gives no authority. It is email_verified false in /api/me
-// (true for a user whom the operator added), is said to be unverified on the profile page, and cannot be added to an account.
+// (true for a user that the operator added), is shown as unverified on the profile page, and cannot be added to an account.
 // Spelled in capitals, full width or punycode it is the same user. When its owner proves it, by user edit, by a reset of the
 // password or by taking it over, all that the squatter has ends in one step: sessions, user tokens, installed apps, keys of
 // both kinds, integration tokens, secrets of bots and apps, and the tokens of other people that the squatter's app holds.

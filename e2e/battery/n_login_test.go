@@ -66,9 +66,9 @@ func (l *logIns) want(t *testing.T, here, there bool, programs ...bool) {
 
 // TestBattery_N8: "You are logged out in all other browsers and programs", after the button and after a change of the
 // password: other sessions and every family of user tokens are dead, access and refresh tokens alike; apps, keys and bots
-// work, and the page says so with links to them. Sessions and programs are listed with their address, name, use and end, and
+// work, and the page names them with links. Sessions and programs are listed with their address, name, use and end, and
 // end one by one, another person's never. A family ends 90 days after its log-in however often it is refreshed, one of an
-// older version too, and its last tokens do not outlive it. Log-out says that it is about this browser alone.
+// older version too, and its last tokens do not outlive it. The log-out page states that it is about this browser alone.
 func TestBattery_N8(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		t.Run("the page lists and ends each", func(t *testing.T) { testEndOneByOne(t, r.With(t)) })

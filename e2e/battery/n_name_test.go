@@ -14,8 +14,8 @@ import (
 // TestBattery_N3: a person signs up, or is renamed, or an app is registered or renamed, under a name that holds this
 // service's own, calls itself verified or official or wears a check mark, has styled letters, mixes scripts in a word, or
 // can be taken for that of a verified app or its publisher (Unicode TS 39): refused with a sentence at the name. Names of
-// other languages, and names that are merely similar, are taken. Of an unverified app the consent page says that its account
-// calls itself so, and shows no homepage; neither does the list of installed apps. What was named before can still be read.
+// other languages, and names that are merely similar, are taken. Of an unverified app the consent page marks the publisher as
+// the name that the account calls itself, and shows no homepage; neither does the list of installed apps. Earlier names can still be read.
 func TestBattery_N3(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		publisher := r.AddUser("zapier@users.test")

@@ -9,7 +9,7 @@ import (
 )
 
 // TestBattery_N10: an app with one scope that has nothing to do with people. The consent page names the user's name and
-// e-mail address, with their values, first among what the app gets, and the installed-apps page lists them; /api/me and
+// e-mail address, with their values, first among the grants, and the installed-apps page lists them; /api/me and
 // the app's introspection of its own token then have them. An installation that was approved before the page named them
 // gives neither until the user approves again, of which the next authorization request is the occasion, even where the
 // scopes were approved; a resource server of the platform sees the user as ever. An app's own token has no user at all.

@@ -14,8 +14,8 @@ import (
 // with all installers, that of another member only their own. Before and after a removal the page names whose access ends
 // and whose goes on, and the tokens agree; an admin ends that of one other member, or all at once; another member cannot.
 // Of members whose name is another's, or reads as a part of the sentence ("you"), the page gives the address as well.
-// A second press, and going back to the page, is answered like the first one. Strangers, and members for what is another's,
-// get 404.
+// A second press, and going back to the page, is answered like the first one. Strangers get 404, and so do members for another member's
+// installation.
 func TestBattery_N5(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		anna, ben := r.AddAgent("anna@users.test"), r.AddAgent("ben@users.test")

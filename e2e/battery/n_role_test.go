@@ -12,8 +12,8 @@ import (
 	"xenoauth/internal/scope"
 )
 
-// TestBattery_N4: a member with each role approves all scopes. The consent page describes what the role leaves of each:
-// what is cut is struck and named with the role that it needs, a scope that gives nothing is named as such before Allow,
+// TestBattery_N4: a member with each role approves all scopes. The consent page describes the part of each that the role leaves:
+// the rest is struck and named with the role that it needs, a scope that gives nothing is named as such before Allow,
 // and so is an app that could do nothing; with several accounts this stands beside each. /api/me, introspection and the
 // installed-apps page come to the same permissions. Forward-auth for a permission that the role cuts is 403 and names no
 // scope, for one whose scope is missing it names that scope and no other; after a step-up to it the request passes. When

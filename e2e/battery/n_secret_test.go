@@ -129,7 +129,7 @@ func TestRotationIsSaid(t *testing.T) {
 			}
 			page, second := made("24h")
 			if !strings.Contains(page, "before it stops working in 24 hours.") {
-				t.Errorf("%s: the end of the secret before is not said: %.2000s", o.kind, page)
+				t.Errorf("%s: the end of the previous secret is not shown: %.2000s", o.kind, page)
 			}
 			revoke(second)
 			micros := r.Strings(`SELECT CAST(expires_at AS TEXT) FROM client_secrets WHERE id = $1`, idOf(r, o.first))

@@ -147,8 +147,8 @@ func TestBattery_P7(t *testing.T) {
 }
 
 // TestBattery_P8: a verifier of 42 or 129 characters, with a character that is not allowed, or of one character, each with
-// the challenge that matches it: invalid_grant, no token; the description says which of them is wrong, instead of that the two
-// do not match.
+// the challenge that matches it: invalid_grant, no token; the description names the faulty one, instead of "does
+// not match".
 func TestBattery_P8(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		in := r.LoggedIn(r.U)

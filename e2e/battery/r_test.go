@@ -272,8 +272,8 @@ func reuseWhileDisabled(t *testing.T, r *rig.Rig, b *rig.Browser, app rig.App) {
 // TestBattery_R3: 50 refreshes of one token at the same moment, on one server over each database and spread over two
 // servers: all that succeed got the same successor, the family never forks (one current refresh token, one access token
 // beside the first), and the successor works. So it is for 50 that present the token again after 10 seconds while its
-// successor is unused, and that successor has ended. 50 different requests (half want fewer scopes): each gets what it asked
-// for, and one of the answers holds the one current refresh token. 50 reuses once the successor was used: the family is dead
+// successor is unused, and that successor has ended. 50 different requests (half want fewer scopes): each is answered as
+// requested, and one of the answers holds the one current refresh token. 50 reuses once the successor was used: the family is dead
 // afterwards, which the audit trail records once. (A database too busy to say who lost may answer 503 with Retry-After.)
 func TestBattery_R3(t *testing.T) {
 	t.Run("one server", func(t *testing.T) {

@@ -117,9 +117,9 @@ func TestBattery_S3(t *testing.T) {
 }
 
 // TestBattery_S4: a scope that is unknown, not the app's, malformed, or endless: invalid_scope by redirect, and where commas
-// separate scopes, the description says that spaces do; scope written as an array or object: invalid_request. Standard scopes
-// that this server does not have (openid, offline_access, …) are left out of what was asked for, and the answer's scope says
-// so; alone they are invalid_scope, not the app's default. Never the app's other scopes instead, and the same at the token endpoint. A scope that
+// separate scopes, the description names the space as the separator; scope written as an array or object: invalid_request. Standard scopes
+// that this server does not have (openid, offline_access, …) are left out of the request, and the answer's scope shows
+// that; alone they are invalid_scope, not the app's default. Never the app's other scopes instead, and the same at the token endpoint. A scope that
 // the app gave up while the person logged in or looked at the consent page: invalid_scope as soon as it would be granted.
 func TestBattery_S4(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {

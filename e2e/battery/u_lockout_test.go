@@ -11,10 +11,10 @@ import (
 )
 
 // TestBattery_U3: Ten wrong passwords by a stranger, at the log-in page, at /v2/auth/token or in a stolen session's form for
-// a new password: the stranger's address is told to wait, and the owner logs in from elsewhere, with and without the cookie
+// a new password: the stranger's address has to wait, and the owner logs in from elsewhere, with and without the cookie
 // of a known browser, by page and by program. 100 wrong passwords in a day, from many addresses: the account is locked; page
-// and JSON say so and what to do, for an address that nobody has, too; a known browser is let in all the same, and can change
-// the password; the operator's unlock opens the account at once, for addresses that were told to wait as well, and is in the
+// and JSON name the lock and the way out, for an unknown address as well; a known browser is let in all the same, and can change
+// the password; the operator's unlock opens the account at once, for addresses that had to wait as well, and is in the
 // audit trail. A log-in of the owner does not give the guessers more tries. After a day the lock is over. Other accounts
 // are never concerned.
 func TestBattery_U3(t *testing.T) {

@@ -15,8 +15,8 @@ import (
 
 // TestBattery_U1: 100 sign-ups, or 200 right log-ins, or 100 right log-ins of one account by programs, at once from one
 // address, while one password is hashed at a time: log-ins from other addresses (by page, by program, and at the form for a
-// new password) pass them, and all three are answered before four fifths of the flood are. The flood is let in, or told to come back (503 or
-// 429 with Retry-After). A proxy that is trusted names the addresses; an X-Forwarded-For from elsewhere changes nothing.
+// new password) pass them, and all three are answered before four fifths of these are, which are let in or get 503 or
+// 429 with Retry-After. A proxy that is trusted names the addresses; an X-Forwarded-For from elsewhere changes nothing.
 // How long others wait is measured outside the fast suite (go test ./bench -run none -bench LogInBesideFlood).
 func TestBattery_U1(t *testing.T) {
 	rig.Each(t, othersPassTheFlood, behindProxy, func(o *server.Options) {
@@ -48,7 +48,7 @@ func othersPassTheFlood(t *testing.T, r *rig.Rig) {
 				a := c.ask(i)
 				busy := a.Status == http.StatusServiceUnavailable || a.Status == http.StatusTooManyRequests
 				if a.Status != http.StatusSeeOther && a.Status != http.StatusOK && (!busy || a.Header.Get("Retry-After") == "") {
-					t.Errorf("%s: one of the flood is answered %d: %.300s", c.name, a.Status, a.Body)
+					t.Errorf("%s: one of the attacker's requests is answered %d: %.300s", c.name, a.Status, a.Body)
 				}
 				if answered.Add(1) == 3 {
 					once.Do(func() { close(begun) })

@@ -48,7 +48,7 @@ func TestBattery_W1(t *testing.T) {
 // TestBattery_W2: a consent answer with our cookie but neither Origin nor Sec-Fetch-Site, and no id, one that is malformed,
 // unknown, of another kind, of another person's page, from an address bar, or answered otherwise before: refused, nothing
 // granted. Of another browser's page of the same person, of a page that has expired, and after a log-out: nothing granted,
-// and the person is asked again. The id of the page itself is what the answer needs; the same answer by the same session
+// and the person is asked again. An answer needs the id of the page itself; the same answer by the same session
 // again is the same redirect.
 func TestBattery_W2(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {

@@ -74,8 +74,8 @@ var words = []string{
 
 // TestBattery_W11: an app whose name, description, homepage and addresses, and people and accounts whose names, hold markup,
 // handlers, templates, script addresses and meta elements: they are plain text on the consent, installed-apps, removal,
-// portal, form, security and log-in pages, with and without faults, in error pages, and in what a
-// wrong form sends back; the text itself can still be read. Homepages and logos are https and on no page a link: every
+// portal, form, security and log-in pages, with and without faults, in error pages, and in a
+// faulty form that is shown again; the text itself can still be read. Homepages and logos are https and on no page a link: every
 // address on a page is a path of ours. Redirect URIs that are scripts are refused. In JSON errors the same parameter names
 // are printable ASCII without quotes.
 func TestBattery_W11(t *testing.T) {

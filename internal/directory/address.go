@@ -18,8 +18,8 @@ const (
 // Short, Literally", ACSAC 2023).
 var reservedParameters = []string{"code", "state", "error", "iss", "response", "error_description", "error_uri"}
 
-// checkRedirectURIs returns the rows that are not blank, and a sentence for each faulty row, or "". What is allowed to
-// a public app may be more than to a confidential one.
+// checkRedirectURIs returns the rows that are not blank, and a sentence for each faulty row, or "". A public app may
+// have more schemes than a confidential one.
 func (d *Directory) checkRedirectURIs(rows []string, confidential bool) ([]string, string) {
 	var uris, faults []string
 	for i, row := range rows {

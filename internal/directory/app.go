@@ -111,8 +111,8 @@ func (d *Directory) Apps(ctx context.Context, userID string) ([]store.App, error
 
 // UpdateApp replaces what a developer may edit. version is that of the app as it was shown: store.ErrConflict if
 // it was changed since. Of a verified app, a change of its name, homepage or logo, or a new host to be sent to, ends the
-// verification, unless an operator makes the change: the operator's word stands for what the operator did. f.Confidential is ignored: an app that could keep a secret yesterday and not today would
-// leave its old tokens non-expiring, so that is fixed at registration.
+// verification, unless an operator makes the change, and so vouches for it. f.Confidential is ignored: an app that
+// could keep a secret yesterday and not today would leave its old tokens non-expiring, so that is fixed at registration.
 func (d *Directory) UpdateApp(ctx context.Context, by store.Actor, userID, appID string, version int64, f AppForm) (store.App, error) {
 	a, err := d.App(ctx, userID, appID)
 	if err != nil {

@@ -67,7 +67,7 @@ func visible(r rune) bool {
 // sentenceWords are words of the sentences that name members.
 var sentenceWords = []string{"you", "and", "all", "members", "member", "everyone", "everybody", "others", "only", "it", "its", "no", "not", "access"}
 
-// ReadsAsSentence says whether a name, put into a sentence, can be taken for a part of it: "you", or "Ann and Ben".
+// ReadsAsSentence reports whether a name, put into a sentence, can be taken for a part of it: "you", or "Ann and Ben".
 func ReadsAsSentence(name string) bool {
 	return slices.ContainsFunc(confusable.Words(name), func(word string) bool {
 		return slices.ContainsFunc(sentenceWords, func(known string) bool {

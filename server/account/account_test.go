@@ -81,7 +81,7 @@ func (b *browser) post(path string, pairs ...string) answer {
 	}
 	r, err := b.http.PostForm(b.base+path, form)
 	a := b.read(r, err)
-	if strings.Contains(a.location, "/created/") { // the page that shows once what the form has made
+	if strings.Contains(a.location, "/created/") { // the page that is shown once
 		return b.get(a.location)
 	}
 	return a

@@ -51,7 +51,7 @@ func (h *Handler) showConsent(w http.ResponseWriter, r *http.Request, visitor *w
 	return h.web.Render(w, r, http.StatusOK, "consent", page)
 }
 
-// appChanged says whether a page has shown the app as it is no more: under another name, say, or as verified.
+// appChanged reports whether a page has shown the app as it is no more: under another name, say, or as verified.
 func appChanged(c directory.Consent) bool {
 	return c.Request.AppSeen != "" && c.Request.AppSeen != directory.AppSeen(c.App)
 }

@@ -83,7 +83,7 @@ func (d *developer) post(path string, pairs ...string) answer {
 	}
 	r, err := d.http.PostForm(d.base+path, form)
 	a := d.read(r, err)
-	if strings.Contains(a.location, "/created/") { // the page that shows once what the form has made
+	if strings.Contains(a.location, "/created/") { // the page that is shown once
 		return d.get(a.location)
 	}
 	return a

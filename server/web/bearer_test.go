@@ -22,7 +22,7 @@ func bearerRequest(header, query, contentType, body string) *http.Request {
 	return r
 }
 
-// FuzzBearerToken: what is accepted stands behind the scheme and one or more spaces, to the byte, has no white space, and no second
+// FuzzBearerToken: an accepted token stands behind the scheme and one or more spaces, to the byte, has no white space, and no second
 // token is anywhere beside it; what is refused is an *Error, 401 unless something else of the request is at fault, and
 // does not repeat what was sent.
 func FuzzBearerToken(f *testing.F) {

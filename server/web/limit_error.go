@@ -10,7 +10,7 @@ import (
 	"xenoauth/internal/secret"
 )
 
-// LimitError says that too much has failed, and when to come back. Its answer is 429 with Retry-After.
+// LimitError: too much has failed, and the caller has to wait. Its answer is 429 with Retry-After.
 type LimitError struct {
 	Wait   time.Duration
 	Reason string // a sentence for people; "": too many attempts failed
@@ -27,7 +27,7 @@ func (e *LimitError) Error() string {
 	return text
 }
 
-// Sentence says it to people.
+// Sentence is the error for people.
 func (e *LimitError) Sentence() string {
 	wait := plural(e.seconds(), "second")
 	switch {

@@ -107,7 +107,7 @@ func (u *undecided) takeTurn(ctx context.Context, to turn, limits []store.Limit)
 }
 
 // wait is takeTurn for as long as a try waits. Another request has the turn and is at the database, so the wait is a part of
-// what the request may spend on that.
+// the time that the request may spend on that.
 func (u *undecided) wait(ctx context.Context, to turn, limits []store.Limit) (release func(), err error) {
 	turn, waited := store.Spend(ctx, u.patience)
 	defer waited()

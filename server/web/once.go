@@ -155,7 +155,7 @@ var ErrShownBefore = errors.New("it was shown before")
 // shownPatience is how long a page waits for what its form, sent twice, is still making.
 const shownPatience = 2 * time.Second
 
-// TakeShown returns what the form of that id has made, this once.
+// TakeShown returns the content of the page with that id, this once.
 func (t *Toolkit) TakeShown(r *http.Request, id string) (Shown, error) {
 	v, err := t.store.TakePageValue(r.Context(), pageKey(r, "shown", id), t.store.Now().Add(shownAgain))
 	for end, pause := time.Now().Add(shownPatience), 20*time.Millisecond; errors.Is(err, store.ErrNotFound); pause = min(2*pause, 200*time.Millisecond) {
@@ -200,7 +200,7 @@ func endedKey(r *http.Request) []byte {
 	return sum[:]
 }
 
-// Ended answers for something that err says does not exist: if the visitor has ended it under this very path, by a first
+// Ended answers for something that does not exist by err: if the visitor has ended it under this very path, by a first
 // click or in another tab, the browser goes to the page to, with a notice; else err is returned.
 func (t *Toolkit) Ended(w http.ResponseWriter, r *http.Request, err error, to string) error {
 	if status := classify(err).Status; status != http.StatusNotFound && status != http.StatusConflict {

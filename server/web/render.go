@@ -216,7 +216,7 @@ func Initials(name string) string {
 	return string(letters)
 }
 
-// Host is the part of a web address by which people know a site, as browsers show it, or "" for what is not an https address.
+// Host is the part of a web address by which people know a site, as browsers show it, or "" for any other address.
 func Host(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "https" {

@@ -39,8 +39,8 @@ func (l SecretList) Find(id string) (ListedSecret, bool) {
 	return ListedSecret{}, false
 }
 
-// AfterRotation says what becomes of the secrets of the list when another one is made. They should end at until (zero: not at
-// all), as sentence says; one that was to end sooner still does.
+// AfterRotation describes the fate of the listed secrets when another one is made. They should end at until (zero: not at
+// all), as in sentence; one that was to end sooner still does.
 func (l SecretList) AfterRotation(what, sentence string, until time.Time) string {
 	if len(l) == 0 {
 		return ""

@@ -32,7 +32,7 @@ SELECT COUNT(*), COUNT(CASE WHEN t.revoked_at IS NULL AND t.installation_id = (
 
 // CountFigures implements store.Upkeep. What cannot be counted does not keep the others from being counted.
 func (s *Store) CountFigures(ctx context.Context, most int) (f store.Figures, err error) {
-	defer tried(&err, "count what is live")
+	defer tried(&err, "count live rows")
 	var faults []error
 	for _, figure := range []struct {
 		what, query string

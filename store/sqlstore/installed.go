@@ -6,7 +6,7 @@ import (
 	"xenoauth/store"
 )
 
-// What counts as installed is one rule: installation i was not removed, none of what it belongs to was deleted, its user is
+// Installed is one rule: installation i was not removed, its app, account and user were not deleted, its user is
 // still a member of its account, and it holds a live token. A live token is an access token that was not revoked, or a
 // refresh family that can still be refreshed. Suspending an app or disabling an account or a user ends none of this:
 // their tokens return. $2 is the time.
