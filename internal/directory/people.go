@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"xenoauth/internal/secret"
 	"xenoauth/store"
@@ -221,12 +222,31 @@ func (d *Directory) ChangePassword(ctx context.Context, by store.Actor, u store.
 		return fmt.Errorf("change password of user %s: %w", u.ID, err)
 	}
 	if !ok {
+		repeated, err := d.repeatsChange(ctx, stored, next)
+		if err != nil || repeated {
+			return err
+		}
 		faults.add("current_password", "This is not your current password.")
 	}
 	if err := faults.orNil(); err != nil {
 		return err
 	}
 	return d.setPassword(ctx, by, u.ID, next, keep)
+}
+
+// repeatTime is how long after a change of the password the same form is taken for a second click on its button.
+const repeatTime = time.Minute
+
+// repeatsChange reports whether the password was changed to next a moment ago, so that there is nothing left to do.
+func (d *Directory) repeatsChange(ctx context.Context, stored store.User, next string) (bool, error) {
+	if d.store.Now().Sub(stored.PasswordAt) > repeatTime {
+		return false, nil
+	}
+	same, err := d.proves(ctx, stored, next)
+	if err != nil {
+		return false, fmt.Errorf("change password of user %s: %w", stored.ID, err)
+	}
+	return same, nil
 }
 
 // proves says whether password opens u. What no password can be is simply wrong here.

@@ -216,6 +216,15 @@ func TestChangePassword(t *testing.T) {
 		if err := d.ChangePassword(ctx, by, u, password, "a new password", nil); err != nil {
 			t.Fatal(err)
 		}
+		if err := d.ChangePassword(ctx, by, u, password, "a new password", nil); err != nil {
+			t.Errorf("the same form again, a moment later: %v", err)
+		}
+		wantFaults(t, d.ChangePassword(ctx, by, u, password, "another password", nil), "current_password")
+		dbtest.Exec(t, st, `UPDATE users SET password_at = password_at - 61000000 WHERE id = $1`, u.ID)
+		wantFaults(t, d.ChangePassword(ctx, by, u, password, "a new password", nil), "current_password")
+		if err := d.ChangePassword(ctx, by, u, "a new password", "a new password", nil); err != nil {
+			t.Fatal(err)
+		}
 		if _, err := d.LogIn(ctx, u.Email, password); !errors.Is(err, directory.ErrCredentials) {
 			t.Errorf("the old password: %v, want ErrCredentials", err)
 		}
