@@ -271,7 +271,7 @@ func j7Made(t *testing.T, r *rig.Rig) {
 	deaf := r.With(t)
 	deaf.Store = unasked
 	front := deaf.Sibling()
-	for _, wrong := range []string{key[:75] + string(last^1), "xnoa" + key[4:], strings.ToUpper(key), key + "0", key[:40], " " + key, key + " x", "\t" + key, key + "\t,"} {
+	for _, wrong := range []string{key[:75] + string(last^1), "xnoa" + key[4:], strings.ToUpper(key), key + "0", key[:40], key + " x", "\t" + key, key + "\t,"} {
 		front.WantLive(wrong, false)
 	}
 	if n := unasked.questions.Load(); n != 0 {
