@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 
@@ -98,11 +99,20 @@ func TestPostgres(t *testing.T) {
 	try(t, c, faults.Short("Postgres"))
 	for _, p := range faults.AllPlanted {
 		t.Run("planted: "+p.Name, func(t *testing.T) {
-			r, err := c.RunPlanted(t.Context(), p)
-			if err != nil {
-				t.Fatal(err)
+			// Which requests meet the bug in a short run is a matter of chance: there may be a single revocation and no look at
+			// its token afterwards, or every commit that is lost may be a rotation.
+			const runs = 3
+			for run := 1; ; run++ {
+				r, err := c.RunPlanted(t.Context(), p)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if run < runs && p.Repeatable() && slices.ContainsFunc(p.Breaks, func(i string) bool { return !r.Broke(i) }) {
+					continue
+				}
+				wantFound(t, r, p.Breaks)
+				return
 			}
-			wantFound(t, r, p.Breaks)
 		})
 	}
 }

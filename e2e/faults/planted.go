@@ -43,6 +43,9 @@ var AllPlanted = []Planted{
 	{Name: "a token is logged, audit events are removed, and connections are left open", Breaks: []string{"I6", "I7", "I8"}, do: muddle},
 }
 
+// Repeatable reports whether the campaign can run the bug again.
+func (p Planted) Repeatable() bool { return p.do == nil }
+
 // RoomToLose is a setting of a Postgres for loseCommits: what it has not written down finds room in its memory.
 const RoomToLose = "wal_buffers=64MB"
 
