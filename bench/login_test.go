@@ -17,7 +17,7 @@ import (
 	"xenoauth/server"
 )
 
-// BenchmarkLogInTiming is the timing part of BATTERY.md L1: whether the time of a refused log-in tells a user's address
+// BenchmarkLogInTiming is the timing part of docs/battery.md L1: whether the time of a refused log-in tells a user's address
 // from one that nobody has, or from a disabled user's. It is measured as ClientTiming is. Hashing costs little, so that
 // it does not drown what differs.
 //
@@ -54,7 +54,7 @@ func BenchmarkLogInTiming(b *testing.B) {
 	}
 }
 
-// BenchmarkVerifyDuringLogIns is the timing part of BATTERY.md L4: how long a token's verification takes while 200 people
+// BenchmarkVerifyDuringLogIns is the timing part of docs/battery.md L4: how long a token's verification takes while 200 people
 // log in at the same moment, again and again, at the default cost of hashing; beside how long it takes when nobody does,
 // and when as many others verify.
 //
@@ -113,7 +113,7 @@ func BenchmarkVerifyDuringLogIns(b *testing.B) {
 
 func quantile(sorted []float64, at float64) float64 { return sorted[int(at*float64(len(sorted)-1))] }
 
-// BenchmarkIdleConnections opens 10,000 connections that say nothing, and asks beside them (BATTERY.md H2).
+// BenchmarkIdleConnections opens 10,000 connections that say nothing, and asks beside them (docs/battery.md H2).
 func BenchmarkIdleConnections(b *testing.B) {
 	r := rig.New(b, dbtest.Open(b, dbtest.SQLite(b)))
 	for range b.N {

@@ -22,7 +22,7 @@ const (
 	timingLimit   = 4.5  // of |t|; more happens by chance once in 100,000 runs
 )
 
-// BenchmarkClientTiming is the timing part of BATTERY.md K7: whether the time of a refusal by the token endpoint tells a
+// BenchmarkClientTiming is the timing part of docs/battery.md K7: whether the time of a refusal by the token endpoint tells a
 // known app from an unknown one. Of each pair 5,000 requests are sent over one connection, interleaved in random order,
 // and compared by Welch's t-test. It fails when |t| reaches 4.5. Reported beside it is t over the fastest nine tenths: what
 // is slower is the machine's doing, and hides differences of a few microseconds.

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the programs that the tests use beside Go, or names them: a C compiler (for the race detector), PostgreSQL's
-# server programs, Chromium, and the interpreters and gateways of docs/examples. Installs on Debian and its relatives when
-# run as root, and elsewhere names the packages.
+# server programs, PgBouncer, Chromium, and the interpreters and gateways of docs/examples. Installs on Debian and its
+# relatives when run as root, and elsewhere names the packages.
 set -eu
 
 has() {
