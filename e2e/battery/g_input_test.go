@@ -110,7 +110,7 @@ func (w *walker) send(b *rig.Browser, i input, want int) {
 	a := b.Do(request)
 	took := time.Since(start)
 	w.slowest = max(w.slowest, took)
-	if took > 5*time.Second {
+	if took > 15*time.Second { // far above what a busy machine needs for one of them
 		w.t.Errorf("%s: took %s", i.what, took)
 	}
 	if a.Status >= 500 || want != 0 && a.Status != want {

@@ -26,9 +26,10 @@ func DefaultParams() Params { return Params{Memory: 19 * 1024, Time: 2, Threads:
 // not memory; client addresses share them equally (WithAddress, WithAccount).
 // Safe for concurrent use.
 type Passwords struct {
-	params Params
-	queue  *queue
-	dummy  phc
+	params  Params
+	queue   *queue
+	dummy   phc
+	observe func(address string)
 }
 
 // PasswordsOption changes what NewPasswords makes.
@@ -41,6 +42,12 @@ func WithParams(p Params) PasswordsOption {
 	return func(pw *Passwords) { pw.params = p }
 }
 
+// WithObserver sets a function that is called at the start of each computation, while it holds its slot, with the address
+// that it counts for. The computation waits until the function returns. Tests use it to see and to fix the order.
+func WithObserver(f func(address string)) PasswordsOption {
+	return func(pw *Passwords) { pw.observe = f }
+}
+
 // NewPasswords returns a hasher that computes at most concurrency hashes at
 // once; 0 or less means one less than GOMAXPROCS, and one at least. Where
 // hashing takes all cores, the verification of tokens waits behind it (measured
@@ -49,7 +56,7 @@ func NewPasswords(concurrency int, options ...PasswordsOption) *Passwords {
 	if concurrency <= 0 {
 		concurrency = max(1, runtime.GOMAXPROCS(0)-1)
 	}
-	pw := &Passwords{params: DefaultParams(), queue: newQueue(concurrency)}
+	pw := &Passwords{params: DefaultParams(), queue: newQueue(concurrency), observe: func(string) {}}
 	for _, set := range options {
 		set(pw)
 	}
@@ -139,6 +146,9 @@ func (p *Passwords) VerifyDummy(ctx context.Context, password string) error {
 	return nil
 }
 
+// Waiting returns how many computations of an address wait for a slot.
+func (p *Passwords) Waiting(address string) int { return p.queue.waiting(address) }
+
 // derive waits for a slot and computes.
 func (p *Passwords) derive(ctx context.Context, h phc, password string, length uint32) ([]byte, error) {
 	release, err := p.queue.take(ctx)
@@ -146,5 +156,6 @@ func (p *Passwords) derive(ctx context.Context, h phc, password string, length u
 		return nil, err
 	}
 	defer release()
+	p.observe(requesterOf(ctx).address)
 	return argon2.IDKey([]byte(password), h.salt, h.params.Time, h.params.Memory, h.params.Threads, length), nil
 }

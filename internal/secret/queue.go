@@ -195,6 +195,16 @@ func (q *queue) leave(w *waiter) bool {
 	return false
 }
 
+// waiting returns how many computations of an address are in the queue without a slot.
+func (q *queue) waiting(address string) int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if s := q.addresses[address]; s != nil {
+		return s.waiting
+	}
+	return 0
+}
+
 // forget drops shares that neither compute nor wait. The lock is held.
 func (q *queue) forget(r requester) {
 	address := q.addresses[r.address]
