@@ -42,6 +42,7 @@ func listen(ctx context.Context, name, host, port string) ([]net.Listener, error
 
 func listenOn(ctx context.Context, name, host, port string) (net.Listener, error) {
 	var config net.ListenConfig
+	config.SetMultipathTCP(false) // whose sockets take no filter, which turnAway needs
 	l, err := config.Listen(ctx, "tcp", net.JoinHostPort(host, port))
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("%s is in use by another program: choose another address with --%s: %w", net.JoinHostPort(host, port), name, err)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -81,6 +82,11 @@ func TestProxyRollingRestart(t *testing.T) {
 			}
 			stop()
 			load.Wait()
+			for _, r := range replicas {
+				if runtime.GOOS == "linux" && strings.Contains(r.printed.String(), "are reset") {
+					t.Errorf("the replica at %s did not turn new connections away", r.address)
+				}
+			}
 			t.Logf("%d requests answered", answered.Load())
 		})
 	}
