@@ -15,6 +15,7 @@ import (
 
 	"xenoauth/e2e/rig"
 	"xenoauth/internal/dbtest"
+	"xenoauth/server"
 )
 
 // connections is how many the ill-treated Postgres has.
@@ -133,7 +134,7 @@ func lockTables(s *scene) (end func() error, err error) {
 // revoked all the same, at once, and the operator is told that the server is well; the others are told to come back.
 func TestBusyConnections(t *testing.T) {
 	t.Parallel()
-	r := rig.New(t, dbtest.Open(t, dbtest.Postgres(t)))
+	r := rig.New(t, dbtest.Open(t, dbtest.Postgres(t), dbtest.AsServed), func(o *server.Options) { o.Patience = 0 })
 	b := r.LoggedIn(r.U)
 	token := r.Grant(b, r.A).WantToken(t)
 	waiting := func() int { // for a lock, in this database

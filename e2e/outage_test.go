@@ -49,7 +49,9 @@ func newScene(t *testing.T, c *dbtest.Cluster) *scene {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := rig.New(t, dbtest.Open(t, databaseURL), func(o *server.Options) { o.CodeLifetime = server.MaxCodeLifetime })
+	r := rig.New(t, dbtest.Open(t, databaseURL, dbtest.AsServed), func(o *server.Options) {
+		o.CodeLifetime, o.Patience = server.MaxCodeLifetime, 0
+	})
 	s := &scene{t: t, r: r, b: r.LoggedIn(r.U), url: databaseURL}
 	expiring := r.AddExpiring("Echo")
 	s.token = r.Grant(s.b, r.A).WantToken(t)

@@ -50,6 +50,7 @@ type Options struct {
 	MaxApps        int                     // apps of one account, but for those that the operator adds: 100
 	MaxSessions    int                     // sessions of one user, of which the one not used for longest ends: 50
 	UserChanges    int                     // changes that one user makes on pages in an hour, counted by each replica: 600
+	Patience       time.Duration           // how long a request waits for the database altogether: 2.5 s
 	MaxConnections int                     // open at a time: 4096
 	Retention      store.Retention         // of what has ended; grace 1 h, at least 10 min; audit events for ever
 	SweepInterval  time.Duration           // between two looks for expired rows: 45 s; negative: nobody looks
@@ -128,7 +129,7 @@ func New(ctx context.Context, st store.Store, o Options) (*Server, error) {
 	toolkit, err := web.New(web.Config{
 		Issuer: issuerURL, Store: st, Templates: templates.Files, Static: static.Files,
 		Log: o.Log, TrustedProxies: o.TrustedProxies, CookieKey: cookieKey, Failures: o.Failures,
-		MaxSessions: o.MaxSessions, UserChanges: o.UserChanges,
+		MaxSessions: o.MaxSessions, UserChanges: o.UserChanges, Patience: o.Patience,
 	})
 	if err != nil {
 		return nil, err

@@ -96,6 +96,8 @@ func Bare(t testing.TB, st store.Store, options ...func(*server.Options)) *Rig {
 		Failures:   Patience,
 		// As with failures: a test's changes are one user's.
 		UserChanges: 1_000_000,
+		// Tests share the machine, where a database may seem slow: those about a database that is take 0, the default.
+		Patience: dbtest.Timeout,
 		// Tests shift times and then look at the rows: nobody but them sweeps.
 		SweepInterval: -1,
 	}

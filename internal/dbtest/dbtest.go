@@ -17,6 +17,14 @@ import (
 	"xenoauth/store/sqlstore"
 )
 
+// Timeout is how long a call to a test's database may take, far longer than in operation: tests share the machine, where
+// a process may stand still for seconds.
+const Timeout = 20 * time.Second
+
+// AsServed is an option of Open for tests about a database that is slow or gone: calls take no longer than in operation.
+// What waits for a connection may do so for longer: that is a matter of the machine.
+func AsServed(o *sqlstore.Options) { o.MaxQueue, o.Timeout = 2*time.Second, 0 }
+
 // Each runs test on SQLite and on Postgres, as parallel subtests of those names, each with a fresh migrated database.
 func Each(t *testing.T, test func(t *testing.T, st store.Store)) {
 	t.Helper()
@@ -37,10 +45,13 @@ func EachURL(t *testing.T, test func(t *testing.T, databaseURL string)) {
 }
 
 // Open opens a store until the test ends. Its rows can be reached by DB and Exec.
-func Open(t testing.TB, databaseURL string) *sqlstore.Store {
+func Open(t testing.TB, databaseURL string, options ...func(*sqlstore.Options)) *sqlstore.Store {
 	t.Helper()
-	// Tests share the machine, where a queue may stand still for longer than it does in operation.
-	st, err := sqlstore.Open(t.Context(), databaseURL, sqlstore.Options{MaxConns: 8, MaxQueue: 2 * time.Second})
+	o := sqlstore.Options{MaxConns: 8, MaxQueue: Timeout / 2, Timeout: Timeout}
+	for _, option := range options {
+		option(&o)
+	}
+	st, err := sqlstore.Open(t.Context(), databaseURL, o)
 	if err != nil {
 		t.Fatalf("open test database: %v", err)
 	}

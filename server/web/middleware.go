@@ -32,8 +32,8 @@ type arrival struct {
 
 type arrivalKey struct{}
 
-// databasePatience is how long one request waits for the database altogether, so that it is answered within three
-// seconds however often it has to ask.
+// databasePatience is how long one request waits for the database altogether by default, so that it is answered within
+// three seconds however often it has to ask.
 const databasePatience = 2500 * time.Millisecond
 
 // Identify gives the request an id (sent back as X-Request-Id; one sent by the client is not believed), finds out the
@@ -44,7 +44,7 @@ func (t *Toolkit) Identify(next http.Handler) http.Handler {
 		rand.Read(id) // never fails: the runtime ends the process instead
 		a := arrival{id: hex.EncodeToString(id), ip: t.clientIP(r)}
 		w.Header().Set("X-Request-Id", a.id)
-		ctx := store.WithPatience(context.WithValue(r.Context(), arrivalKey{}, a), databasePatience)
+		ctx := store.WithPatience(context.WithValue(r.Context(), arrivalKey{}, a), t.patience)
 		ctx = secret.WithAddress(ctx, NetworkOf(a.ip)) // whose share of the hashing the request uses
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})

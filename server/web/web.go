@@ -20,6 +20,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"xenoauth/store"
 )
@@ -40,6 +41,8 @@ type Config struct {
 	Failures       FailureLimits  // how many failures are borne
 	MaxSessions    int            // sessions of one user; 0 means 50
 	UserChanges    int            // changes that one user makes in an hour, counted by each replica; 0 means 600
+	// Patience is how long one request waits for the database altogether; 0 means 2.5 s.
+	Patience time.Duration
 }
 
 // Toolkit is safe for concurrent use.
@@ -48,6 +51,7 @@ type Toolkit struct {
 	store     store.Store
 	log       *slog.Logger
 	proxies   []netip.Prefix
+	patience  time.Duration // how long one request waits for the database
 	cookies   *cookieStore
 	devices   devices
 	formKey   []byte // seals parked forms
@@ -67,7 +71,7 @@ func New(c Config) (*Toolkit, error) {
 	if len(c.CookieKey) < 32 {
 		return nil, fmt.Errorf("web: CookieKey has %d bytes, 32 are required", len(c.CookieKey))
 	}
-	t := &Toolkit{issuer: c.Issuer, store: c.Store, log: c.Log, proxies: c.TrustedProxies, origins: http.NewCrossOriginProtection()}
+	t := &Toolkit{issuer: c.Issuer, store: c.Store, log: c.Log, proxies: c.TrustedProxies, patience: cmp.Or(c.Patience, databasePatience), origins: http.NewCrossOriginProtection()}
 	// A proxy that rewrites Host must not turn our own forms into foreign ones.
 	if err := t.origins.AddTrustedOrigin(t.origin()); err != nil {
 		return nil, fmt.Errorf("web: issuer %q: %w", c.Issuer, err)

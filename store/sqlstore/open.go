@@ -18,15 +18,16 @@ type Options struct {
 	MaxConns int          // connections to Postgres at most; 0 means 8 (more is slower, see PERFORMANCE.md)
 	// MaxQueue is how long an operation waits for one of these connections while others use all of them; 0 means 300 ms.
 	MaxQueue time.Duration
-	Lock     bool // SQLite: be the only one with a lock, as serve is; Open fails if another process holds it
+	// Timeout bounds every call to Postgres from waiting for a connection to the last row, so that a dead or stalled database
+	// is an answer; 0 means 2.5 s. Unless the URL says otherwise, the database gives a statement up after four fifths of it,
+	// and a lock after three.
+	Timeout time.Duration
+	Lock    bool // SQLite: be the only one with a lock, as serve is; Open fails if another process holds it
 }
 
 const (
-	// opTimeout bounds every call to Postgres from waiting for a connection to the last row, so that a dead or stalled
-	// database is an answer within three seconds.
-	opTimeout = 2500 * time.Millisecond
-	// acquireTimeout bounds the wait for a connection alone, once it is somebody's turn: it may have to be made.
-	acquireTimeout = 2 * time.Second
+	// defaultTimeout has a request that asks once answered within three seconds.
+	defaultTimeout = 2500 * time.Millisecond
 	// maxQueue is how long somebody waits for their turn. A healthy database is done with eight statements in a few
 	// milliseconds; whoever has waited longer than this would only be the last of a queue that nobody serves.
 	maxQueue = 300 * time.Millisecond
@@ -84,6 +85,9 @@ func Open(ctx context.Context, databaseURL string, o Options) (*Store, error) {
 	}
 	if o.MaxQueue == 0 {
 		o.MaxQueue = maxQueue
+	}
+	if o.Timeout == 0 {
+		o.Timeout = defaultTimeout
 	}
 	scheme, rest, found := strings.Cut(databaseURL, ":")
 	if !found {

@@ -75,11 +75,12 @@ func (s *Store) MissingTimeouts(ctx context.Context) (list []string, err error) 
 	if !isPostgres {
 		return nil, nil
 	}
+	settings := postgresSettings(d.timeout)
 	asked := d.pool.Config().ConnConfig.RuntimeParams
 	err = s.read().rows(ctx, `SELECT name, setting FROM pg_settings WHERE name LIKE '%\_timeout' AND setting = '0' ORDER BY name`, nil, func(scan scanner) error {
 		var name, value string
 		err := scan(&name, &value)
-		if _, ours := postgresTimeouts[name]; ours && asked[name] != "0" {
+		if _, ours := settings[name]; ours && asked[name] != "0" {
 			list = append(list, name)
 		}
 		return err

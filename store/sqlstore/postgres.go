@@ -20,13 +20,15 @@ import (
 // maxAttempts is how often a transaction runs that Postgres aborts for a deadlock or a serialization failure.
 const maxAttempts = 3
 
-// postgresTimeouts are set for each connection unless the URL says otherwise. They make the server give up before the
+// postgresSettings are set for each connection unless the URL says otherwise. They make the server give up before the
 // client does, so that no statement outlives its caller.
-var postgresTimeouts = map[string]string{
-	"application_name":                    "xenoauth",
-	"statement_timeout":                   "2000",
-	"lock_timeout":                        "1500",
-	"idle_in_transaction_session_timeout": "5000",
+func postgresSettings(timeout time.Duration) map[string]string {
+	return map[string]string{
+		"application_name":                    "xenoauth",
+		"statement_timeout":                   fmt.Sprint((timeout * 4 / 5).Milliseconds()),
+		"lock_timeout":                        fmt.Sprint((timeout * 3 / 5).Milliseconds()),
+		"idle_in_transaction_session_timeout": fmt.Sprint((timeout * 2).Milliseconds()),
+	}
 }
 
 // openPostgres makes a pool. It connects to nothing yet.
@@ -40,7 +42,7 @@ func openPostgres(databaseURL string, o Options) (*postgresDB, error) {
 	if err != nil {
 		return nil, err
 	}
-	for name, value := range postgresTimeouts {
+	for name, value := range postgresSettings(o.Timeout) {
 		if _, set := conn.RuntimeParams[name]; !set && (!pooler || name == "application_name") {
 			conn.RuntimeParams[name] = value
 		}
@@ -56,7 +58,7 @@ func openPostgres(databaseURL string, o Options) (*postgresDB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", classify(err))
 	}
-	return &postgresDB{pooler: pooler, postgresPool: postgresPool{pool: pool, slots: newSlots(int(config.MaxConns), o.MaxQueue)}}, nil
+	return &postgresDB{pooler: pooler, postgresPool: postgresPool{pool: pool, slots: newSlots(int(config.MaxConns), o.MaxQueue), timeout: o.Timeout}}, nil
 }
 
 // postgresDB is an open Postgres.
@@ -66,7 +68,7 @@ type postgresDB struct {
 }
 
 func (d *postgresDB) reader() querier {
-	return postgresPool{pool: d.pool, slots: d.slots, rereads: true}
+	return postgresPool{pool: d.pool, slots: d.slots, timeout: d.timeout, rereads: true}
 }
 
 func (d *postgresDB) readOnly(ctx context.Context) (readOnly bool, err error) {
@@ -150,13 +152,14 @@ func lockMigrations(ctx context.Context, db *sql.DB) (unlock func() error, err e
 type postgresPool struct {
 	pool    *pgxpool.Pool
 	slots   slots
+	timeout time.Duration
 	rereads bool // a statement whose connection was lost runs once more: for reads only
 }
 
 // with runs fn on a connection, and again where that cannot do harm: after an abort, which left nothing behind, and for
 // reads after a lost connection.
 func (p postgresPool) with(ctx context.Context, fn func(context.Context, *pgxpool.Conn) error) error {
-	ctx, done := store.Spend(ctx, opTimeout)
+	ctx, done := store.Spend(ctx, p.timeout)
 	defer done()
 	rereads := p.rereads
 	for attempt := 1; ; attempt++ {
@@ -179,7 +182,7 @@ func (p postgresPool) once(ctx context.Context, fn func(context.Context, *pgxpoo
 		return err
 	}
 	defer func() { <-from }()
-	acquire, cancel := context.WithTimeout(ctx, acquireTimeout)
+	acquire, cancel := context.WithTimeout(ctx, p.timeout*4/5) // a connection may have to be made
 	defer cancel()
 	conn, err := p.pool.Acquire(acquire)
 	if err != nil {
