@@ -62,7 +62,7 @@ func TestBattery_G5(t *testing.T) {
 	if err := st.Close(); err != nil {
 		t.Fatal(err)
 	}
-	own := dbtest.Open(t, limited)
+	own := dbtest.Open(t, limited, dbtest.AsServed)
 	database := &rig.Outage{Store: own}
 	r := rig.New(t, database)
 	r.Store = own
