@@ -11,7 +11,7 @@ import (
 	"xenoauth/server"
 )
 
-// TestIntegrationSeed replays the documentation of API-key integration tokens (SEEDS.md §2) line by line.
+// TestIntegrationSeed replays docs/dialects.md, Integration tokens, line by line.
 func TestIntegrationSeed(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		key := r.AddKey(r.U.Account.ID, "")

@@ -9,7 +9,7 @@ import (
 	"xenoauth/internal/scope"
 )
 
-// matrix is the table of SEEDS.md §3 as it is documented: guest, agent, bot, admin.
+// matrix is the table of docs/dialects.md, Permissions: guest, agent, bot, admin.
 const matrix = `
 | list organizations | - | - | + | + |
 | list organization groups | - | - | + | + |

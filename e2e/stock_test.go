@@ -99,7 +99,7 @@ func (s *stock) redeem(code string, parameters ...string) rig.Answer {
 	return s.token(stockAlpha.As(append([]string{"grant_type", "authorization_code", "code", code, "redirect_uri", rig.CB}, parameters...)...))
 }
 
-// shows fails the test when the library no longer has a fault: then DESIGN.md and docs/decisions need another look.
+// shows fails the test when the library no longer has a fault: then docs/decisions/go-oauth2.md needs another look.
 func (s *stock) shows(fault string, there bool) {
 	s.t.Helper()
 	if !there {

@@ -64,7 +64,7 @@ func TestUserTokensOfBots(t *testing.T) {
 	})
 }
 
-// TestUserTokenUnknownAddress is BATTERY.md L1 for /v2/auth/token: nothing in the answer tells whether an address exists,
+// TestUserTokenUnknownAddress is docs/battery.md, L1 for /v2/auth/token: nothing in the answer tells whether an address exists,
 // whatever is wrong, before the limit and over it. The same work is done for each (directory.LogIn).
 func TestUserTokenUnknownAddress(t *testing.T) {
 	const most = 4

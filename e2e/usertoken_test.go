@@ -15,7 +15,7 @@ import (
 	"xenoauth/internal/scope"
 )
 
-// The shapes that clients of Web1on1 check (SEEDS.md §3).
+// The shapes that existing clients check (docs/dialects.md, User tokens).
 var (
 	userIDShape  = regexp.MustCompile(`^[0-9a-f]{24}$`)
 	refreshShape = regexp.MustCompile(`^[0-9a-f]{24}\.[0-9a-f]{80}$`)
@@ -64,7 +64,7 @@ func wantUserAnswer(t *testing.T, r *rig.Rig, a rig.Answer, userID, role string)
 	return p
 }
 
-// TestSeedUserTokens replays SEEDS.md §3 line by line, but for the permissions.
+// TestSeedUserTokens replays docs/dialects.md, User tokens, line by line, but for the permissions.
 func TestSeedUserTokens(t *testing.T) {
 	rig.Each(t, func(t *testing.T, r *rig.Rig) {
 		t.Run("create", func(t *testing.T) {

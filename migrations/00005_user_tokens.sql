@@ -1,4 +1,4 @@
--- User tokens (SEEDS.md §3) and the keys that sign them.
+-- User tokens (docs/dialects.md, User tokens) and the keys that sign them.
 
 -- +goose Up
 

@@ -14,7 +14,7 @@ import (
 const DefaultMaxConnections = 4096
 
 // HTTPServer serves handler with the bounds without which slow, large or many requests would stand in the way of the
-// others (BATTERY.md H1 to H3). maxConnections bounds the connections that are open at the same time; 0 means the
+// others (docs/battery.md, H1 to H3). maxConnections bounds the connections that are open at the same time; 0 means the
 // default. Bodies are bounded where they are read. What unfinished requests hold together is bounded for listeners of
 // CountReads.
 func HTTPServer(handler http.Handler, log *slog.Logger, maxConnections int) *http.Server {

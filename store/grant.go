@@ -28,7 +28,7 @@ type Code struct {
 	Ended          bool      // read only: app, installation, user, account or membership is no longer live
 }
 
-// MaxCodeTries is how many failed attempts by the right app kill a code (BATTERY.md P9).
+// MaxCodeTries is how many failed attempts by the right app kill a code (docs/battery.md, P9).
 const MaxCodeTries = 5
 
 // Codes is what may happen to authorization codes.

@@ -10,7 +10,7 @@ import (
 )
 
 // Request is an authorization request that was validated and is waiting for a person: to log in, then to decide. What
-// the consent page shows and what Allow grants is this row, never the browser's word (BATTERY.md W3).
+// the consent page shows and what Allow grants is this row, never the browser's word (docs/battery.md, W3).
 type Request struct {
 	ID           LookupID
 	Hash         []byte // of the secret half of the request id

@@ -7,7 +7,7 @@ import (
 	"xenoauth/internal/scope"
 )
 
-// UserFamily is the chain of token pairs that starts with one log-in by a program (SEEDS.md §3).
+// UserFamily is the chain of token pairs that starts with one log-in by a program (docs/dialects.md, User tokens).
 type UserFamily struct {
 	ID         LookupID
 	UserID     string

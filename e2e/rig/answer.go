@@ -69,7 +69,7 @@ func (a Answer) String(t testing.TB, member string) string {
 	return s
 }
 
-// WantPage asserts BATTERY.md's PAGE: HTML with this status, no redirect of any kind, and the full header set (W5).
+// WantPage asserts an error page: HTML with this status, no redirect of any kind, and the full header set (W5).
 func (a Answer) WantPage(t testing.TB, status int) {
 	t.Helper()
 	if a.Status != status {
@@ -126,7 +126,7 @@ func (a Answer) openerPolicy() string {
 	return "same-origin"
 }
 
-// WantRedirectError asserts BATTERY.md's REDIR(code): 303 to the app's address with error, state to the byte ("" for none)
+// WantRedirectError asserts an error by redirect: 303 to the app's address with error, state to the byte ("" for none)
 // and iss, each once.
 func (r *Rig) WantRedirectError(a Answer, to, code, state string) {
 	r.t.Helper()
@@ -174,7 +174,7 @@ func (r *Rig) wantRedirect(a Answer, to, state string) url.Values {
 	return q
 }
 
-// WantError asserts BATTERY.md's TOK(code): a JSON error with this status, not to be cached.
+// WantError asserts an error of the token endpoint: a JSON error with this status, not to be cached.
 func (a Answer) WantError(t testing.TB, status int, code string) {
 	t.Helper()
 	if a.Status != status {

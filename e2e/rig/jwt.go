@@ -129,7 +129,7 @@ func (r *Rig) ExpiredUserTokens(u User) UserPair {
 	return r.Sibling(func(o *server.Options) { o.UserTokens.Lifetime = 1 }).UserTokens(u)
 }
 
-// WantExpired asserts the 403 of an expired user token (SEEDS.md §3).
+// WantExpired asserts the 403 of an expired user token (docs/dialects.md, User tokens).
 func (a Answer) WantExpired(t testing.TB) {
 	t.Helper()
 	a.WantError(t, 403, "invalid_token")

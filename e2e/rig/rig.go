@@ -22,7 +22,7 @@ import (
 	"xenoauth/store"
 )
 
-// The fixtures' values (BATTERY.md "Fixtures").
+// The values of the fixtures.
 const (
 	CB       = "https://app.test/cb"
 	Password = "correct horse battery"

@@ -96,7 +96,7 @@ func TestAppFormFaults(t *testing.T) {
 	}
 }
 
-// TestForeignApp: what belongs to others does not exist (BATTERY.md D8).
+// TestForeignApp: what belongs to others does not exist (docs/battery.md, D8).
 func TestForeignApp(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, st store.Store) {

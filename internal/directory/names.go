@@ -20,7 +20,7 @@ const (
 )
 
 // cleanName trims a one-line name and says what is wrong with it, in a sentence, or "". It refuses what can make a name
-// look like another or run backwards: controls, bidirectional marks, and characters of no width (BATTERY.md D4).
+// look like another or run backwards: controls, bidirectional marks, and characters of no width.
 func cleanName(s string, most int) (string, string) {
 	if !utf8.ValidString(s) {
 		return "", "This is not text in UTF-8."

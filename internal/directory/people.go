@@ -152,7 +152,7 @@ func (d *Directory) emailTaken(ctx context.Context, email string) error {
 }
 
 // LogIn returns the enabled user whom the e-mail address and password open, or ErrCredentials. Whatever is wrong, the
-// same work is done, so that neither answer nor time reveals which addresses exist (BATTERY.md L1). A password that no user
+// same work is done, so that neither answer nor time reveals which addresses exist (docs/battery.md, L1). A password that no user
 // can have is refused before any work, as FieldErrors (L3). A hash of an older cost, or of text that was not normalised,
 // is replaced.
 func (d *Directory) LogIn(ctx context.Context, email, password string) (store.User, error) {

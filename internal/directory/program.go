@@ -24,7 +24,7 @@ func (d *Directory) LogInProgram(ctx context.Context, email, password string) (s
 	return u, nil
 }
 
-// needsSecondFactor is the one place that keeps a password from being the way around a second factor (BATTERY.md J5,
+// needsSecondFactor is the one place that keeps a password from being the way around a second factor (docs/battery.md, J5,
 // L6). Nobody has one yet: a user is a password. Who turns one on must lose what the password alone has opened, families of
 // user tokens among it, as by a changed password.
 func needsSecondFactor(store.User) bool { return false }

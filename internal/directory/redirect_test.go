@@ -13,7 +13,7 @@ import (
 
 const registeredCB = "https://app.test/cb"
 
-// TestMatchRedirectRefused holds the shapes of BATTERY.md A3 to A12: each is near enough to a registered address to be
+// TestMatchRedirectRefused holds the shapes of docs/battery.md, A3 to A12: each is near enough to a registered address to be
 // taken for it by a matcher that parses, normalises or compares a part.
 func TestMatchRedirectRefused(t *testing.T) {
 	t.Parallel()
@@ -62,7 +62,7 @@ func TestMatchRedirectRefused(t *testing.T) {
 	}
 }
 
-// TestMatchRedirectAccepted: the registered address itself, and any port of a loopback one (RFC 8252 §7.3, BATTERY.md A10).
+// TestMatchRedirectAccepted: the registered address itself, and any port of a loopback one (RFC 8252 §7.3, docs/battery.md, A10).
 func TestMatchRedirectAccepted(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ registered, sent string }{
@@ -96,7 +96,7 @@ func TestMatchRedirectPrefersExact(t *testing.T) {
 	}
 }
 
-// TestMatchRedirectAbsent is BATTERY.md A13.
+// TestMatchRedirectAbsent is docs/battery.md, A13.
 func TestMatchRedirectAbsent(t *testing.T) {
 	t.Parallel()
 	v, err := MatchRedirect(store.App{RedirectURIs: []string{registeredCB}}, "")

@@ -118,7 +118,7 @@ func TestRedirectURIAccepted(t *testing.T) {
 	}
 }
 
-// TestRedirectURIRefused holds the shapes of BATTERY.md D2, A5, A6 and A12, and says which advice each gets.
+// TestRedirectURIRefused holds the shapes of docs/battery.md, A5, A6 and A12, and says which advice each gets.
 func TestRedirectURIRefused(t *testing.T) {
 	t.Parallel()
 	for uri, advice := range map[string]string{

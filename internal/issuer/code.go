@@ -144,7 +144,7 @@ func (i *Issuer) consume(ctx context.Context, by store.Actor, app *store.App, co
 	return info, nil
 }
 
-// newGrant decides what a code is worth: a token that never expires for a confidential app (SEEDS.md §1), an expiring
+// newGrant decides what a code is worth: a token that never expires for a confidential app (docs/dialects.md), an expiring
 // one with a refresh token for a public app and for one that chose so.
 func (i *Issuer) newGrant(app *store.App, code store.Code, resource string, now time.Time) (store.Grant, oauth2.TokenInfo) {
 	spelled := i.catalogue.Spell(code.ScopeAsked, code.Scope)

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// IntegrationLifetime is how long an integration token is promised to work (SEEDS.md §2).
+	// IntegrationLifetime is how long an integration token is promised to work (docs/dialects.md, Integration tokens).
 	IntegrationLifetime = time.Hour
 	// integrationGrace is for clients that ask for the next token a moment too late.
 	integrationGrace = time.Minute

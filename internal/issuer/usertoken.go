@@ -20,7 +20,7 @@ type UserTokenOptions struct {
 	Algorithm       string        // ES256, or HS256 for old verifiers, which then share Secret
 	Secret          secret.Text   // of HS256: 32 bytes at least
 	SealingKey      []byte        // under which private keys are kept
-	Lifetime        time.Duration // of access tokens: 24 h (SEEDS.md §3)
+	Lifetime        time.Duration // of access tokens: 24 h (docs/dialects.md, User tokens)
 	RefreshLifetime time.Duration // 30 days after the last rotation
 	MaxAge          time.Duration // from the log-in to the end, however often it is refreshed: 90 days
 	KeyInterval     time.Duration // how long a key signs: 30 days; more than KeyLead
@@ -70,7 +70,7 @@ type UserPair struct {
 	Scope        scope.Role
 }
 
-// userClaims are the claims of a user token (SEEDS.md §3; iss, sub and jti of RFC 7519 beside them). There is no aud: the
+// userClaims are the claims of a user token (docs/dialects.md, User tokens; iss, sub and jti of RFC 7519 beside them). There is no aud: the
 // token is for every API of the platform.
 type userClaims struct {
 	UserID    string     `json:"_id"`

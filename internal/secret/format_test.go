@@ -20,7 +20,7 @@ func mint(prefix, kind, id, random string) string {
 	return text + toBase62(sum, 6)
 }
 
-// toBase62 writes n in the alphabet of DESIGN.md; big.Int orders lower case
+// toBase62 writes n in the alphabet of docs/credentials.md; big.Int puts lower case
 // before upper case, so the letters are swapped.
 func toBase62(n *big.Int, width int) string {
 	swapped := strings.Map(func(r rune) rune {
@@ -264,7 +264,7 @@ func TestParseAllocatesTheSecretOnly(t *testing.T) {
 	}
 }
 
-// credentialText is the text of a credential as DESIGN.md has it, without the bound of the id and the checksum.
+// credentialText is the text of a credential as docs/credentials.md has it, without the bound of the id and the checksum.
 var credentialText = regexp.MustCompile(`^([a-z]{1,8})([aercskbigq])_([0-9A-Za-z]{22})([0-9A-Za-z]{43})([0-9A-Za-z]{6})$`)
 
 // mostID is 2^128-1; texts of one length sort as numbers do.

@@ -20,7 +20,7 @@ import (
 )
 
 // ErrExpired: this was a user token of ours, and its time is over. It is ErrInvalid, too; apart from that its holder is
-// told, with 403, to use the refresh token (SEEDS.md §3).
+// told, with 403, to use the refresh token (docs/dialects.md, User tokens).
 var ErrExpired = fmt.Errorf("expired user token: %w", ErrInvalid)
 
 // sharedKeyID is the kid of tokens under the shared secret.

@@ -166,7 +166,7 @@ func TestClosedSignUp(t *testing.T) {
 	}
 }
 
-// A wrong password and an unknown address get the same bytes (BATTERY.md L1).
+// A wrong password and an unknown address get the same bytes (docs/battery.md, L1).
 func TestWrongLogInTellsNothing(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, dbtest.Open(t, dbtest.SQLite(t)), true)

@@ -96,7 +96,7 @@ func (h *Handler) CreateBot(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// endpoint is the bot's service endpoint: the address below which it gets its tokens (SEEDS.md §2).
+// endpoint is the bot's service endpoint: the address below which it gets its tokens (docs/dialects.md, Integration tokens).
 func (h *Handler) endpoint(b store.Bot) string { return h.issuer + "/bots/" + b.ID }
 
 // bot finds the bot that the path names among the visitor's: everybody else's does not exist.

@@ -13,7 +13,7 @@ import (
 	"xenoauth/store"
 )
 
-// Authorize is the authorization endpoint (RFC 6749 §3.1; SEEDS.md §1), GET.
+// Authorize is the authorization endpoint (RFC 6749 §3.1; docs/dialects.md, OAuth apps), GET.
 //
 // The order is the protection. The client and the redirect URI come first, and a fault of theirs is a page: nobody is
 // sent to an address that is not proven. Only then do the other parameters count, and their faults go to the app by

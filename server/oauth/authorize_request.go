@@ -67,7 +67,7 @@ func (h *Handler) readParameters(params web.Values, app store.App, stateLimit in
 	if len(params.Get("state")) > stateLimit {
 		return issuer.Errorf(issuer.InvalidRequest, "state is longer than %d bytes", stateLimit)
 	}
-	// A Xeno client never sends response_type (SEEDS.md §1).
+	// Without response_type the request is for a code (docs/dialects.md, OAuth apps).
 	if t := params.Get("response_type"); t != "" && t != "code" {
 		return issuer.Errorf(issuer.UnsupportedResponseType, "response_type must be code")
 	}

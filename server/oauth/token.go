@@ -14,7 +14,7 @@ import (
 )
 
 // Token is the token endpoint (RFC 6749 §3.2), POST, form or JSON. A request without grant_type redeems a code, as
-// Xeno's clients do (SEEDS.md §1).
+// apps do that were written for the first dialect (docs/dialects.md, OAuth apps).
 func (h *Handler) Token(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Pragma", "no-cache")
 	params, err := web.ParseFormOrJSON(w, r)

@@ -13,7 +13,7 @@ import (
 	"xenoauth/store"
 )
 
-// integration is the answer of the integration endpoint; Expires is in minutes (SEEDS.md §2).
+// integration is the answer of the integration endpoint; Expires is in minutes (docs/dialects.md, Integration tokens).
 type integration struct {
 	Token   string `json:"token"`
 	Expires int    `json:"expires"`

@@ -18,7 +18,7 @@ import (
 // hashPatience is how long a password waits to be hashed and compared.
 const hashPatience = 7 * time.Second
 
-// userToken is the answer with a pair of user tokens (SEEDS.md §3).
+// userToken is the answer with a pair of user tokens (docs/dialects.md, User tokens).
 type userToken struct {
 	TokenType    string     `json:"tokenType"`
 	Token        string     `json:"token"`

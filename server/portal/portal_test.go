@@ -311,7 +311,7 @@ func TestDeleteNeedsTheName(t *testing.T) {
 	})
 }
 
-// Other people's apps look exactly like unknown ones on every route (BATTERY.md D8).
+// Other people's apps look exactly like unknown ones on every route (docs/battery.md, D8).
 func TestOtherPeoplesAppsDoNotExist(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, st store.Store) {

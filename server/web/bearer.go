@@ -66,12 +66,12 @@ func onlyInHeader(r *http.Request) error {
 }
 
 // ExpiredToken is the 403 for a user token whose time is over: its holder asks for the next one with the refresh token
-// (SEEDS.md §3).
+// (docs/dialects.md, User tokens).
 func ExpiredToken() *Error {
 	return PermissionDenied("the user token has expired; get a new one with its refresh token")
 }
 
-// PermissionDenied is the 403 of SEEDS.md §3 for a user token that does not do.
+// PermissionDenied is the 403 for an expired user token (docs/errors.md).
 func PermissionDenied(why string) *Error {
 	return &Error{Status: http.StatusForbidden, Code: "invalid_token", Description: "Permission Denied: " + why,
 		Header: http.Header{"Www-Authenticate": {`Bearer realm="xenoauth", error="invalid_token"`}}}

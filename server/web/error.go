@@ -245,7 +245,7 @@ func (t *Toolkit) noteError(r *http.Request, e Error, err error) {
 }
 
 // oneLine escapes what the handlers of package slog leave as it is, and what could end a line, start an escape sequence or
-// turn the direction of text on the operator's screen all the same (BATTERY.md G2).
+// turn the direction of text on the operator's screen all the same (docs/battery.md, G2).
 func oneLine(s string) string {
 	var b strings.Builder
 	for _, c := range strings.ToValidUTF8(s, "?") {

@@ -16,7 +16,7 @@ const (
 	oneYear    = "max-age=31536000"
 )
 
-// pageHeaders sets what every page carries (BATTERY.md W5). Render relaxes the referrer policy on pages with a form.
+// pageHeaders sets what every page carries (docs/battery.md, W5). Render relaxes the referrer policy on pages with a form.
 func (t *Toolkit) pageHeaders(h http.Header, r *http.Request) {
 	h.Set("Content-Security-Policy", policyBase)
 	h.Set("Referrer-Policy", "no-referrer")

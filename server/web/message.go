@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// Messages is API for endpoints that answer errors in the dialect of SEEDS.md §2: {"message": "…"}.
+// Messages is API for endpoints that answer errors as docs/errors.md has them for integration tokens: {"message": "…"}.
 func (t *Toolkit) Messages(h Handler) http.Handler { return messageHandler{t, h} }
 
 type messageHandler struct {

@@ -17,7 +17,7 @@ const requestIDLen = 2 + 22 + 43 + 6
 
 // NextURL turns the parameter next, which anybody may have written, into a path of ours. It is never a path itself: it
 // is the id of a stored authorization request, a name from a fixed list, or an app's id; all else leads to the list of
-// installed apps. So there is no open redirect to find (BATTERY.md W12).
+// installed apps. So there is no open redirect to find (docs/battery.md, W12).
 func NextURL(next string) string {
 	switch next {
 	case "apps":

@@ -15,7 +15,7 @@ import (
 // Options are settings of Open. The zero value is good.
 type Options struct {
 	Log      *slog.Logger // nil: nothing is logged
-	MaxConns int          // connections to Postgres at most; 0 means 8 (more is slower, see PERFORMANCE.md)
+	MaxConns int          // connections to Postgres at most; 0 means 8 (more was slower when measured)
 	// MaxQueue is how long an operation waits for one of these connections while others use all of them; 0 means 300 ms.
 	MaxQueue time.Duration
 	// Timeout bounds every call to Postgres from waiting for a connection to the last row, so that a dead or stalled database

@@ -222,7 +222,7 @@ func TestEveryConditionHasAnIndex(t *testing.T) {
 	}
 }
 
-// TestPanicInATransaction: what the transaction did is rolled back, and the database goes on (BATTERY.md H8).
+// TestPanicInATransaction: what the transaction did is rolled back, and the database goes on (docs/battery.md, H8).
 func TestPanicInATransaction(t *testing.T) {
 	t.Parallel()
 	for name, url := range map[string]func(testing.TB) string{"sqlite": dbtest.SQLite, "postgres": dbtest.Postgres} {
