@@ -13,7 +13,7 @@ import (
 const keyColumns = `k.id, k.account_id, k.user_id, k.roles, k.name, k.created_by, k.created_at`
 
 func toKey(k *store.APIKey) []any {
-	return []any{toText(&k.ID), toText(&k.AccountID), toText(&k.UserID), toRoles(&k.Roles), toText(&k.Name), toText(&k.CreatedBy), toTime(&k.CreatedAt)}
+	return []any{toText(&k.ID), toText(&k.AccountID), toText(&k.UserID), scanRoles(&k.Roles), toText(&k.Name), toText(&k.CreatedBy), toTime(&k.CreatedAt)}
 }
 
 // ofSecrets reads, of the live secrets of a client, the hint of the newest and the last use of any. A client has two at
@@ -195,18 +195,4 @@ func fromRoles(roles []scope.Role) (string, error) {
 		}
 	}
 	return strings.Join(words, " "), nil
-}
-
-func toRoles(roles *[]scope.Role) destination {
-	return func(src any) error {
-		var s string
-		if err := toText(&s)(src); err != nil {
-			return err
-		}
-		*roles = nil
-		for word := range strings.FieldsSeq(s) {
-			*roles = append(*roles, scope.Role(word))
-		}
-		return nil
-	}
 }

@@ -2,16 +2,18 @@ package sqlstore
 
 import (
 	"fmt"
+	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"xenoauth/internal/scope"
 	"xenoauth/store"
 )
 
-// Values travel as int64, string, []byte and NULL, which both drivers treat alike. A destination below takes NULL as
-// the zero value.
+// Values travel as int64, string, []byte and NULL, which both drivers treat alike.
 
-// at writes a time as a column has it: microseconds, NULL for never.
+// at writes a time as a column holds it: microseconds, NULL for never.
 func at(t time.Time) any {
 	if t.IsZero() {
 		return nil
@@ -35,94 +37,174 @@ func optional(id store.LookupID) any {
 	return id[:]
 }
 
-// destination reads one column.
-type destination func(src any) error
+// The scan functions return the destination of one column. Each destination is the field itself under a type that pgx
+// fills from the binary value (ScanInt64, ScanText, ScanBytes) and database/sql from the driver's value (Scan), so that a
+// row costs no allocation but those of its strings. All of them read NULL as the zero value.
 
-func (d destination) Scan(src any) error { return d(src) }
+type timeColumn time.Time
 
-func toTime(t *time.Time) destination {
-	return func(src any) error {
-		switch v := src.(type) {
-		case nil:
-			*t = time.Time{}
-		case int64:
-			*t = time.UnixMicro(v).UTC()
-		default:
-			return fmt.Errorf("a time is %T", src)
-		}
+func scanTime(t *time.Time) *timeColumn { return (*timeColumn)(t) }
+
+// ScanInt64 implements pgtype.Int64Scanner.
+func (t *timeColumn) ScanInt64(v pgtype.Int8) error {
+	if !v.Valid {
+		*t = timeColumn{}
 		return nil
 	}
+	*t = timeColumn(time.UnixMicro(v.Int64).UTC())
+	return nil
 }
 
-func toBool(b *bool) destination {
-	return func(src any) error {
-		switch v := src.(type) {
-		case nil:
-			*b = false
-		case int64:
-			*b = v != 0
-		default:
-			return fmt.Errorf("a truth value is %T", src)
-		}
-		return nil
+// Scan implements sql.Scanner.
+func (t *timeColumn) Scan(src any) error {
+	v, err := int8Of(src)
+	if err != nil {
+		return err
 	}
+	return t.ScanInt64(v)
 }
 
-func toText(s *string) destination {
-	return func(src any) error {
-		switch v := src.(type) {
-		case nil:
-			*s = ""
-		case string:
-			*s = v
-		case []byte:
-			*s = string(v)
-		default:
-			return fmt.Errorf("a text is %T", src)
-		}
-		return nil
-	}
+type boolColumn bool
+
+func scanBool(b *bool) *boolColumn { return (*boolColumn)(b) }
+
+// ScanInt64 implements pgtype.Int64Scanner.
+func (b *boolColumn) ScanInt64(v pgtype.Int8) error {
+	*b = v.Int64 != 0
+	return nil
 }
 
-func toID(id *store.LookupID) destination {
-	return func(src any) error {
-		switch v := src.(type) {
-		case nil:
-			*id = store.LookupID{}
-		case []byte:
-			if len(v) != len(id) {
-				return fmt.Errorf("a lookup id has %d bytes", len(v))
-			}
-			copy(id[:], v)
-		default:
-			return fmt.Errorf("a lookup id is %T", src)
-		}
-		return nil
+// Scan implements sql.Scanner.
+func (b *boolColumn) Scan(src any) error {
+	v, err := int8Of(src)
+	if err != nil {
+		return err
 	}
+	return b.ScanInt64(v)
 }
 
-func toScopes(set *scope.Set) destination {
-	return func(src any) error {
-		var s string
-		if err := toText(&s)(src); err != nil {
-			return err
-		}
-		parsed, err := scope.ParseSet(s)
-		if err != nil {
-			return fmt.Errorf("stored scopes: %w", err)
-		}
-		*set = parsed
-		return nil
-	}
+type textColumn string
+
+func scanText(s *string) *textColumn { return (*textColumn)(s) }
+
+func scanRole(r *scope.Role) *textColumn { return (*textColumn)(r) }
+
+// ScanText implements pgtype.TextScanner.
+func (s *textColumn) ScanText(v pgtype.Text) error {
+	*s = textColumn(v.String)
+	return nil
 }
 
-func toRole(r *scope.Role) destination {
-	return func(src any) error {
-		var s string
-		if err := toText(&s)(src); err != nil {
-			return err
-		}
-		*r = scope.Role(s)
+// Scan implements sql.Scanner.
+func (s *textColumn) Scan(src any) error {
+	v, err := textOf(src)
+	*s = textColumn(v)
+	return err
+}
+
+type idColumn store.LookupID
+
+func scanID(id *store.LookupID) *idColumn { return (*idColumn)(id) }
+
+// ScanBytes implements pgtype.BytesScanner.
+func (id *idColumn) ScanBytes(v []byte) error {
+	if v == nil {
+		*id = idColumn{}
 		return nil
 	}
+	if len(v) != len(id) {
+		return fmt.Errorf("a lookup id has %d bytes", len(v))
+	}
+	copy(id[:], v)
+	return nil
 }
+
+// Scan implements sql.Scanner.
+func (id *idColumn) Scan(src any) error {
+	switch v := src.(type) {
+	case nil:
+		return id.ScanBytes(nil)
+	case []byte:
+		return id.ScanBytes(v)
+	}
+	return fmt.Errorf("a lookup id is %T", src)
+}
+
+type scopesColumn scope.Set
+
+func scanScopes(set *scope.Set) *scopesColumn { return (*scopesColumn)(set) }
+
+// ScanText implements pgtype.TextScanner.
+func (c *scopesColumn) ScanText(v pgtype.Text) error {
+	set, err := scope.ParseSet(v.String)
+	if err != nil {
+		return fmt.Errorf("stored scopes: %w", err)
+	}
+	*c = scopesColumn(set)
+	return nil
+}
+
+// Scan implements sql.Scanner.
+func (c *scopesColumn) Scan(src any) error {
+	v, err := textOf(src)
+	if err != nil {
+		return err
+	}
+	return c.ScanText(pgtype.Text{String: v, Valid: src != nil})
+}
+
+type rolesColumn []scope.Role
+
+func scanRoles(roles *[]scope.Role) *rolesColumn { return (*rolesColumn)(roles) }
+
+// ScanText implements pgtype.TextScanner.
+func (c *rolesColumn) ScanText(v pgtype.Text) error {
+	*c = nil
+	for word := range strings.FieldsSeq(v.String) {
+		*c = append(*c, scope.Role(word))
+	}
+	return nil
+}
+
+// Scan implements sql.Scanner.
+func (c *rolesColumn) Scan(src any) error {
+	v, err := textOf(src)
+	if err != nil {
+		return err
+	}
+	return c.ScanText(pgtype.Text{String: v, Valid: src != nil})
+}
+
+// int8Of reads an integer of SQLite's driver.
+func int8Of(src any) (pgtype.Int8, error) {
+	switch v := src.(type) {
+	case nil:
+		return pgtype.Int8{}, nil
+	case int64:
+		return pgtype.Int8{Int64: v, Valid: true}, nil
+	}
+	return pgtype.Int8{}, fmt.Errorf("an integer is %T", src)
+}
+
+// textOf reads a text of SQLite's driver.
+func textOf(src any) (string, error) {
+	switch v := src.(type) {
+	case nil:
+		return "", nil
+	case string:
+		return v, nil
+	case []byte:
+		return string(v), nil
+	}
+	return "", fmt.Errorf("a text is %T", src)
+}
+
+// The names that the functions above had.
+var (
+	toTime   = scanTime
+	toBool   = scanBool
+	toText   = scanText
+	toID     = scanID
+	toScopes = scanScopes
+	toRole   = scanRole
+)
