@@ -31,6 +31,31 @@ func (s *Store) PanicAfter(ctx context.Context, statement string) error {
 	})
 }
 
+// Batch is batch for tests.
+type Batch batch
+
+// Exec adds a statement; the function it returns is the number of rows that it changed.
+func (b *Batch) Exec(sql string, args ...any) func() int64 {
+	q := (*batch)(b).exec(sql, args...)
+	return func() int64 { return q.changed }
+}
+
+// ExecOrElse adds a statement that must change a row.
+func (b *Batch) ExecOrElse(err error, sql string, args ...any) {
+	(*batch)(b).exec(sql, args...).orElse(err)
+}
+
+// Row adds a statement that returns a row.
+func (b *Batch) Row(sql string, args []any, dest ...any) { (*batch)(b).row(sql, args, dest...) }
+
+// Send runs a batch outside a transaction.
+func (s *Store) Send(ctx context.Context, b Batch) error { return s.db.send(ctx, batch(b)) }
+
+// SendInTransaction runs a batch inside one.
+func (s *Store) SendInTransaction(ctx context.Context, b Batch) error {
+	return s.db.transact(ctx, func(ctx context.Context, q querier) error { return q.send(ctx, batch(b)) })
+}
+
 // Statements are all statements by their names, for a look at their plans.
 var Statements = map[string]string{
 	"insertUser": insertUser, "selectUser": selectUser, "selectUserByEmail": selectUserByEmail, "selectUsers": selectUsers,

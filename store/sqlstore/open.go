@@ -68,6 +68,8 @@ type querier interface {
 	row(ctx context.Context, sql string, args []any, dest ...any) error
 	// rows calls each for every row.
 	rows(ctx context.Context, sql string, args []any, each func(scan scanner) error) error
+	// send runs a batch. Outside a transaction it is one.
+	send(ctx context.Context, b batch) error
 }
 
 // scanner copies the columns of a row, as sql.Rows.Scan does.

@@ -232,6 +232,7 @@ type pgRunner interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
 }
 
 func pgExec(ctx context.Context, r pgRunner, sql string, args []any) (int64, error) {
@@ -258,8 +259,9 @@ func pgRows(ctx context.Context, r pgRunner, sql string, args []any, each func(s
 		return err
 	}
 	defer rows.Close()
+	scan := scanner(rows.Scan)
 	for rows.Next() {
-		if err := each(rows.Scan); err != nil {
+		if err := each(scan); err != nil {
 			return err
 		}
 	}

@@ -221,8 +221,9 @@ func (c sqliteConn) rows(ctx context.Context, sql string, args []any, each func(
 		return err
 	}
 	defer rows.Close()
+	scan := scanner(rows.Scan)
 	for rows.Next() {
-		if err := each(rows.Scan); err != nil {
+		if err := each(scan); err != nil {
 			return err
 		}
 	}
