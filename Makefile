@@ -15,7 +15,7 @@ RACE = -race -gcflags=modernc.org/sqlite/lib=-race=false -gcflags=modernc.org/li
 # How the program is delivered. Looked at in the same way it is compiled once: the tests of the delivered program need it.
 DELIVERED = CGO_ENABLED=0 GOFLAGS=-trimpath
 # The longest package comes first, so that the others fill the second core.
-PACKAGES = ./e2e/battery ./...
+PACKAGES = ./e2e ./...
 # make check has all of go vet, and what only debuggers read need not be linked.
 QUICK = -vet=off -ldflags=-w
 
@@ -45,7 +45,7 @@ faults: deps
 	$(GO) run ./e2e/faults/run $(FAULTS)
 
 docs:
-	$(GO) test ./e2e/battery -run TestBatteryDocument -update
+	$(GO) test ./e2e -run TestBatteryDocument -update
 
 # Each target that FUZZ picks, such as 'FuzzParse|FuzzParseSet', for FUZZTIME: a time, or a number of inputs such as 10000000x.
 # Instrumented are the package itself and the parsers that it builds on. go test -fuzz would instrument all there is, and look

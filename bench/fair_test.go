@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"xenoauth/e2e/rig"
+	"xenoauth/e2e/harness"
 	"xenoauth/internal/dbtest"
 	"xenoauth/internal/secret"
 	"xenoauth/server"
@@ -24,7 +24,7 @@ import (
 //	go test ./bench -run '^$' -bench LogInBesideFlood -benchtime 1x
 func BenchmarkLogInBesideFlood(b *testing.B) {
 	for name, open := range map[string]func(testing.TB) string{"sqlite": dbtest.SQLite, "postgres": dbtest.Postgres} {
-		r := rig.New(b, dbtest.Open(b, open(b)), func(o *server.Options) {
+		r := harness.New(b, dbtest.Open(b, open(b)), func(o *server.Options) {
 			o.Passwords = secret.NewPasswords(0)
 			o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 			o.Failures.IP = 100
@@ -33,14 +33,14 @@ func BenchmarkLogInBesideFlood(b *testing.B) {
 		var newcomers atomic.Int64
 		for flood, ask := range map[string]struct {
 			n   int
-			ask func(b *rig.Browser, i int) rig.Answer
+			ask func(b *harness.Browser, i int) harness.Answer
 		}{
-			"100 sign-ups": {100, func(b *rig.Browser, _ int) rig.Answer {
+			"100 sign-ups": {100, func(b *harness.Browser, _ int) harness.Answer {
 				email := fmt.Sprintf("new%d@users.test", newcomers.Add(1))
-				return from(b, "/signup", url.Values{"email": {email}, "password": {rig.Password}}, "192.0.2.1")
+				return from(b, "/signup", url.Values{"email": {email}, "password": {harness.Password}}, "192.0.2.1")
 			}},
-			"200 log-ins": {200, func(b *rig.Browser, i int) rig.Answer {
-				return from(b, "/login", url.Values{"email": {emails[i]}, "password": {rig.Password}}, "192.0.2.1")
+			"200 log-ins": {200, func(b *harness.Browser, i int) harness.Answer {
+				return from(b, "/login", url.Values{"email": {emails[i]}, "password": {harness.Password}}, "192.0.2.1")
 			}},
 		} {
 			b.Run(name+"/"+flood, func(b *testing.B) {
@@ -64,16 +64,16 @@ func BenchmarkLogInBesideFlood(b *testing.B) {
 }
 
 // from posts a form from a client address.
-func from(b *rig.Browser, path string, form url.Values, ip string) rig.Answer {
+func from(b *harness.Browser, path string, form url.Values, ip string) harness.Answer {
 	return b.Send(http.MethodPost, path, form, "X-Forwarded-For", ip)
 }
 
 // othersLogIn times log-ins one after the other, each from another address, in milliseconds.
-func othersLogIn(b *testing.B, r *rig.Rig, emails []string) (times []float64) {
+func othersLogIn(b *testing.B, r *harness.Env, emails []string) (times []float64) {
 	b.Helper()
 	for i := range 60 {
 		start := time.Now()
-		a := from(r.Browser(), "/login", url.Values{"email": {emails[i]}, "password": {rig.Password}}, fmt.Sprintf("198.51.100.%d", i))
+		a := from(r.Browser(), "/login", url.Values{"email": {emails[i]}, "password": {harness.Password}}, fmt.Sprintf("198.51.100.%d", i))
 		times = append(times, float64(time.Since(start))/1e6)
 		if a.Status != http.StatusSeeOther {
 			b.Fatalf("log-in from another address: %d", a.Status)
@@ -84,7 +84,7 @@ func othersLogIn(b *testing.B, r *rig.Rig, emails []string) (times []float64) {
 }
 
 // besideFlood measures while n requests are in flight all the time, and returns how many of them were served in a second.
-func besideFlood(b *testing.B, r *rig.Rig, n int, ask func(*rig.Browser, int) rig.Answer, measure func() []float64) (times []float64, served float64) {
+func besideFlood(b *testing.B, r *harness.Env, n int, ask func(*harness.Browser, int) harness.Answer, measure func() []float64) (times []float64, served float64) {
 	b.Helper()
 	var stop atomic.Bool
 	var done atomic.Int64

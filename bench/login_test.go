@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"xenoauth/e2e/rig"
+	"xenoauth/e2e/harness"
 	"xenoauth/internal/dbtest"
 	"xenoauth/internal/secret"
 	"xenoauth/server"
@@ -25,16 +25,16 @@ import (
 func BenchmarkLogInTiming(b *testing.B) {
 	for name, open := range map[string]func(testing.TB) string{"sqlite": dbtest.SQLite, "postgres": dbtest.Postgres} {
 		b.Run(name, func(b *testing.B) {
-			r := rig.New(b, dbtest.Open(b, open(b)))
+			r := harness.New(b, dbtest.Open(b, open(b)))
 			known, disabled := r.AddUser("known@users.test"), r.AddUser("disab@users.test")
-			if err := r.Store.SetUserDisabled(b.Context(), rig.Operator, disabled.ID, true); err != nil {
+			if err := r.Store.SetUserDisabled(b.Context(), harness.Operator, disabled.ID, true); err != nil {
 				b.Fatal(err)
 			}
 			form := func(email, password string) url.Values { return url.Values{"email": {email}, "password": {password}} }
 			wrong, unknown := "wrong horse battery", form("nobod@users.test", "wrong horse battery")
 			for pair, known := range map[string]url.Values{
 				"wrong password": form(known.Email, wrong),
-				"disabled":       form(disabled.Email, rig.Password),
+				"disabled":       form(disabled.Email, harness.Password),
 				"unknown":        form("other@users.test", wrong), // both sides alike: what the method itself sees
 			} {
 				b.Run(pair, func(b *testing.B) {
@@ -63,7 +63,7 @@ func BenchmarkVerifyDuringLogIns(b *testing.B) {
 	const verifications = 2000
 	for name, open := range map[string]func(testing.TB) string{"sqlite": dbtest.SQLite, "postgres": dbtest.Postgres} {
 		b.Run(name, func(b *testing.B) {
-			r := rig.New(b, dbtest.Open(b, open(b)), func(o *server.Options) { o.Passwords = secret.NewPasswords(0) })
+			r := harness.New(b, dbtest.Open(b, open(b)), func(o *server.Options) { o.Passwords = secret.NewPasswords(0) })
 			token := r.Grant(r.LoggedIn(r.U), r.A).WantToken(b)
 			emails := r.AddCrowd(200)
 			verify := func() (times []float64) {
@@ -83,7 +83,7 @@ func BenchmarkVerifyDuringLogIns(b *testing.B) {
 				for _, email := range emails {
 					people.Go(func() {
 						for !stop.Load() {
-							switch a := r.Browser().Post("/login", url.Values{"email": {email}, "password": {rig.Password}}); a.Status {
+							switch a := r.Browser().Post("/login", url.Values{"email": {email}, "password": {harness.Password}}); a.Status {
 							case http.StatusSeeOther:
 								done.Add(1)
 							case http.StatusServiceUnavailable:
@@ -115,7 +115,7 @@ func quantile(sorted []float64, at float64) float64 { return sorted[int(at*float
 
 // BenchmarkIdleConnections opens 10,000 connections that say nothing, and asks beside them (docs/battery.md H2).
 func BenchmarkIdleConnections(b *testing.B) {
-	r := rig.New(b, dbtest.Open(b, dbtest.SQLite(b)))
+	r := harness.New(b, dbtest.Open(b, dbtest.SQLite(b)))
 	for range b.N {
 		for range 10_000 {
 			r.Dial()

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"xenoauth/e2e/rig"
+	"xenoauth/e2e/harness"
 	"xenoauth/internal/dbtest"
 	"xenoauth/internal/secret"
 )
@@ -31,14 +31,14 @@ const (
 func BenchmarkClientTiming(b *testing.B) {
 	for name, open := range map[string]func(testing.TB) string{"sqlite": dbtest.SQLite, "postgres": dbtest.Postgres} {
 		b.Run(name, func(b *testing.B) {
-			r := rig.New(b, dbtest.Open(b, open(b)))
-			suspended := r.AddApp("Suspended", true, rig.CB)
-			if err := r.Store.SetAppSuspended(context.Background(), rig.Operator, suspended.ID, true); err != nil {
+			r := harness.New(b, dbtest.Open(b, open(b)))
+			suspended := r.AddApp("Suspended", true, harness.CB)
+			if err := r.Store.SetAppSuspended(context.Background(), harness.Operator, suspended.ID, true); err != nil {
 				b.Fatal(err)
 			}
 			wrong := secret.Format{}.New(secret.Client).Reveal()
-			unknown := rig.App{ID: secret.NewPublicID("app_"), Secret: wrong}
-			for pair, app := range map[string]rig.App{
+			unknown := harness.App{ID: secret.NewPublicID("app_"), Secret: wrong}
+			for pair, app := range map[string]harness.App{
 				"wrong secret":   {ID: r.A.ID, Secret: wrong},
 				"another secret": {ID: r.A.ID, Secret: r.B.Secret},
 				"suspended":      suspended,
@@ -63,13 +63,13 @@ func BenchmarkClientTiming(b *testing.B) {
 }
 
 // refusals asks the token endpoint for the refusals of two clients, by turns.
-func refusals(b *testing.B, r *rig.Rig, first, second rig.App) (x, y []float64) {
+func refusals(b *testing.B, r *harness.Env, first, second harness.App) (x, y []float64) {
 	b.Helper()
 	return interleave(b, r, "/oauth/token", http.StatusUnauthorized, first.As("grant_type", "client_credentials"), second.As("grant_type", "client_credentials"))
 }
 
 // interleave times two requests that are refused with a status, in nanoseconds.
-func interleave(b *testing.B, r *rig.Rig, path string, status int, first, second url.Values) (x, y []float64) {
+func interleave(b *testing.B, r *harness.Env, path string, status int, first, second url.Values) (x, y []float64) {
 	b.Helper()
 	forms, swapped := []url.Values{first, second}, false
 	samples := make([][]float64, 2)

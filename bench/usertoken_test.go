@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"xenoauth/e2e/rig"
+	"xenoauth/e2e/harness"
 	"xenoauth/internal/dbtest"
 )
 
@@ -43,7 +43,7 @@ func BenchmarkUserTokens(b *testing.B) {
 	})
 	for name, open := range map[string]func(testing.TB) string{"sqlite": dbtest.SQLite, "postgres": dbtest.Postgres} {
 		b.Run(name, func(b *testing.B) {
-			r := rig.New(b, dbtest.Open(b, open(b)))
+			r := harness.New(b, dbtest.Open(b, open(b)))
 			handler := r.Server.Handler()
 			ask := func(method, target, token, body string) *httptest.ResponseRecorder {
 				request, answer := httptest.NewRequest(method, target, strings.NewReader(body)), httptest.NewRecorder()

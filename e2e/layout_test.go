@@ -35,8 +35,8 @@ var neighbours = map[string]string{"store/sqlstore": "migrations"}
 // alone are packages that others take out of this repository: they may import the standard library only.
 var alone = []string{"bearer"}
 
-// owners are the only packages that may import a library, beside test helpers.
-var owners = map[string][]string{
+// importers are the only packages that may import a library, beside test helpers.
+var importers = map[string][]string{
 	"github.com/jackc/pgx":        {"store/sqlstore"},
 	"modernc.org/sqlite":          {"store/sqlstore"},
 	"github.com/pressly/goose":    {"store/sqlstore", "migrations"},
@@ -113,7 +113,7 @@ func importsOf(t *testing.T, file string) []string {
 
 func checkImport(t *testing.T, file, pkg, imported string) {
 	t.Helper()
-	for library, allowed := range owners {
+	for library, allowed := range importers {
 		if (imported == library || strings.HasPrefix(imported, library+"/")) && !slices.Contains(allowed, pkg) {
 			t.Errorf("%s imports %s, which only %v may", file, imported, allowed)
 		}

@@ -11,7 +11,7 @@ import (
 
 	oautherrors "github.com/go-oauth2/oauth2/v4/errors"
 
-	"xenoauth/e2e/rig"
+	"xenoauth/e2e/harness"
 	"xenoauth/internal/dbtest"
 	"xenoauth/store"
 )
@@ -29,8 +29,8 @@ func TestLibraryRedirectsToAnybody(t *testing.T) {
 		to := s.authorize("response_type", "code", "client_id", client, "redirect_uri", evil).Header.Get("Location")
 		s.shows("a fault goes to an unvalidated redirect_uri", strings.HasPrefix(to, evil))
 	}
-	rig.Each(t, func(t *testing.T, r *rig.Rig) {
-		for _, b := range []*rig.Browser{r.Browser(), r.LoggedIn(r.U)} {
+	harness.Each(t, func(t *testing.T, r *harness.Env) {
+		for _, b := range []*harness.Browser{r.Browser(), r.LoggedIn(r.U)} {
 			for _, client := range []string{r.A.ID, "nobody"} {
 				b.Authorize("response_type", "code", "client_id", client, "redirect_uri", evil, "state", "x").WantPage(t, http.StatusBadRequest)
 			}
@@ -47,7 +47,7 @@ func TestLibraryMatchesHostSuffix(t *testing.T) {
 		location := s.authorize("response_type", "code", "client_id", "alpha", "redirect_uri", uri).Location(t)
 		s.shows("a code is sent to "+uri, location != nil && location.Query().Get("code") != "")
 	}
-	rig.Each(t, func(t *testing.T, r *rig.Rig) {
+	harness.Each(t, func(t *testing.T, r *harness.Env) {
 		b := r.LoggedIn(r.U)
 		r.Grant(b, r.A) // so that nothing but the address stands between the request and a code
 		for _, uri := range addresses {
@@ -66,16 +66,16 @@ func TestLibraryRedeemsTwice(t *testing.T) {
 	s.tokens.read = func() { all.Done(); all.Wait() }
 	code := s.code()
 	winners := 0
-	for _, a := range rig.Race(t, n, func(int) rig.Answer { return s.redeem(code) }) {
+	for _, a := range harness.Race(t, n, func(int) harness.Answer { return s.redeem(code) }) {
 		if granted(a) {
 			winners++
 		}
 	}
 	s.shows(fmt.Sprintf("%d of %d concurrent redemptions win", winners, n), winners == n)
-	rig.Each(t, func(t *testing.T, r *rig.Rig) {
+	harness.Each(t, func(t *testing.T, r *harness.Env) {
 		code := r.LoggedIn(r.U).Code(r.A)
 		var tokens []string
-		for _, a := range rig.Race(t, n, func(int) rig.Answer { return r.Exchange(r.A, code) }) {
+		for _, a := range harness.Race(t, n, func(int) harness.Answer { return r.Exchange(r.A, code) }) {
 			if granted(a) {
 				tokens = append(tokens, a.WantToken(t))
 			}
@@ -92,10 +92,10 @@ func TestLibraryRedeemsTwice(t *testing.T) {
 func TestLibraryBurnsCode(t *testing.T) {
 	wrong := strings.Repeat("w", 43)
 	s := newStock(t)
-	code := s.code("code_challenge", rig.Challenge, "code_challenge_method", "S256")
+	code := s.code("code_challenge", harness.Challenge, "code_challenge_method", "S256")
 	s.redeem(code, "code_verifier", wrong)
-	s.shows("a wrong verifier burns the code", !granted(s.redeem(code, "code_verifier", rig.Verifier)))
-	rig.Each(t, func(t *testing.T, r *rig.Rig) {
+	s.shows("a wrong verifier burns the code", !granted(s.redeem(code, "code_verifier", harness.Verifier)))
+	harness.Each(t, func(t *testing.T, r *harness.Env) {
 		code := r.LoggedIn(r.U).Code(r.P)
 		r.Exchange(r.P, code, "code_verifier", wrong).WantGrantRefused(t)
 		r.WantLive(r.Exchange(r.P, code).WantToken(t), true)
@@ -107,18 +107,18 @@ func TestLibraryBurnsCode(t *testing.T) {
 func TestLibraryRefreshesForAnybody(t *testing.T) {
 	s := newStock(t)
 	refresh := s.redeem(s.code()).String(t, "refresh_token")
-	for _, app := range []rig.App{{ID: "alpha", Secret: "wrong"}, stockBeta, {ID: "nobody"}} {
+	for _, app := range []harness.App{{ID: "alpha", Secret: "wrong"}, stockBeta, {ID: "nobody"}} {
 		a := s.token(app.As("grant_type", "refresh_token", "refresh_token", refresh, "scope", "admin"))
 		s.shows("a refresh token is used by "+app.ID+" with secret "+app.Secret, granted(a) && a.String(t, "scope") == "admin")
 		refresh = a.String(t, "refresh_token")
 	}
-	rig.Each(t, func(t *testing.T, r *rig.Rig) {
+	harness.Each(t, func(t *testing.T, r *harness.Env) {
 		echo := r.AddExpiring("Echo")
 		a := r.Grant(r.LoggedIn(r.U), echo)
 		token, refresh := a.WantToken(t), a.String(t, "refresh_token")
 		parameters := []string{"grant_type", "refresh_token", "refresh_token", refresh}
-		r.Token(rig.App{ID: echo.ID, Secret: "wrong"}, parameters...).WantRefused(t, http.StatusUnauthorized, "invalid_client")
-		r.Token(rig.App{ID: echo.ID}, parameters...).WantRefused(t, http.StatusUnauthorized, "invalid_client")
+		r.Token(harness.App{ID: echo.ID, Secret: "wrong"}, parameters...).WantRefused(t, http.StatusUnauthorized, "invalid_client")
+		r.Token(harness.App{ID: echo.ID}, parameters...).WantRefused(t, http.StatusUnauthorized, "invalid_client")
 		r.Token(r.B, parameters...).WantGrantRefused(t)
 		r.Token(r.P, parameters...).WantGrantRefused(t)
 		r.Token(echo, append(parameters, "scope", "contacts widgets")...).WantRefused(t, http.StatusBadRequest, "invalid_scope")
@@ -133,14 +133,14 @@ func TestLibraryDefaultsToPlain(t *testing.T) {
 	plain := strings.Repeat("p", 43)
 	s := newStock(t)
 	s.shows("PKCE is plain by default", granted(s.redeem(s.code("code_challenge", plain), "code_verifier", plain)))
-	rig.Each(t, func(t *testing.T, r *rig.Rig) {
+	harness.Each(t, func(t *testing.T, r *harness.Env) {
 		b := r.LoggedIn(r.U)
 		for _, method := range []string{"", "plain"} {
-			a := b.Authorize("client_id", r.P.ID, "redirect_uri", rig.CB, "state", "x", "code_challenge", plain, "code_challenge_method", method)
-			r.WantRedirectError(a, rig.CB, "invalid_request", "x")
+			a := b.Authorize("client_id", r.P.ID, "redirect_uri", harness.CB, "state", "x", "code_challenge", plain, "code_challenge_method", method)
+			r.WantRedirectError(a, harness.CB, "invalid_request", "x")
 		}
 		code := b.Code(r.P) // S256, and the challenge is not its own verifier
-		r.Exchange(r.P, code, "code_verifier", rig.Challenge).WantGrantRefused(t)
+		r.Exchange(r.P, code, "code_verifier", harness.Challenge).WantGrantRefused(t)
 	})
 }
 
@@ -148,13 +148,13 @@ func TestLibraryDefaultsToPlain(t *testing.T) {
 // invalid_grant.
 func TestLibraryFailsWithoutVerifier(t *testing.T) {
 	s := newStock(t)
-	challenged := s.code("code_challenge", rig.Challenge, "code_challenge_method", "S256")
+	challenged := s.code("code_challenge", harness.Challenge, "code_challenge_method", "S256")
 	s.shows("a missing verifier is a 500", s.redeem(challenged).Status == http.StatusInternalServerError)
-	s.shows("a verifier too many is a 500", s.redeem(s.code(), "code_verifier", rig.Verifier).Status == http.StatusInternalServerError)
-	rig.Each(t, func(t *testing.T, r *rig.Rig) {
+	s.shows("a verifier too many is a 500", s.redeem(s.code(), "code_verifier", harness.Verifier).Status == http.StatusInternalServerError)
+	harness.Each(t, func(t *testing.T, r *harness.Env) {
 		b := r.LoggedIn(r.U)
-		r.Post("/oauth/token", r.P.As("code", b.Code(r.P), "redirect_uri", rig.CB)).WantGrantRefused(t)
-		r.Exchange(r.A, b.Code(r.A), "code_verifier", rig.Verifier).WantGrantRefused(t)
+		r.Post("/oauth/token", r.P.As("code", b.Code(r.P), "redirect_uri", harness.CB)).WantGrantRefused(t)
+		r.Exchange(r.A, b.Code(r.A), "code_verifier", harness.Verifier).WantGrantRefused(t)
 	})
 }
 
@@ -164,7 +164,7 @@ func TestLibrarySaysExpiresIn0(t *testing.T) {
 	s := newStock(t)
 	in, there := s.redeem(s.code()).JSON(t)["expires_in"]
 	s.shows("expires_in is 0 for ever", there && in == 0.0)
-	rig.Each(t, func(t *testing.T, r *rig.Rig) {
+	harness.Each(t, func(t *testing.T, r *harness.Env) {
 		a := r.Grant(r.LoggedIn(r.U), r.A)
 		if in, there := a.JSON(t)["expires_in"]; there {
 			t.Errorf("expires_in = %v, want none", in)
@@ -182,7 +182,7 @@ func TestLibraryTakesAnySecretForNone(t *testing.T) {
 		a := s.token(url.Values{"grant_type": {"client_credentials"}, "client_id": {"empty"}, "client_secret": {secret}})
 		s.shows("an empty stored secret is opened by "+secret, granted(a))
 	}
-	rig.Each(t, func(t *testing.T, r *rig.Rig) {
+	harness.Each(t, func(t *testing.T, r *harness.Env) {
 		r.Exec(`UPDATE client_secrets SET hash = $1 WHERE client_id = $2`, []byte{}, r.A.ID)
 		for _, secret := range []string{"", "anything", r.A.Secret} {
 			form := url.Values{"grant_type": {"client_credentials"}, "client_id": {r.A.ID}, "client_secret": {secret}}
@@ -196,14 +196,14 @@ func TestLibraryTakesAnySecretForNone(t *testing.T) {
 func TestLibraryReadsQuery(t *testing.T) {
 	s := newStock(t)
 	sound := stockAlpha.As("grant_type", "client_credentials")
-	s.shows("a POST is read from its URL", granted(rig.Fetch(t, http.MethodPost, s.url+"/token?"+sound.Encode(), url.Values{})))
-	s.shows("a GET gets a token", granted(rig.Fetch(t, http.MethodGet, s.url+"/token?"+sound.Encode(), nil)))
+	s.shows("a POST is read from its URL", granted(harness.Fetch(t, http.MethodPost, s.url+"/token?"+sound.Encode(), url.Values{})))
+	s.shows("a GET gets a token", granted(harness.Fetch(t, http.MethodGet, s.url+"/token?"+sound.Encode(), nil)))
 	sound["client_secret"] = append(sound["client_secret"], "another")
 	s.shows("the second of two secrets is dropped", granted(s.token(sound)))
-	rig.Each(t, func(t *testing.T, r *rig.Rig) {
+	harness.Each(t, func(t *testing.T, r *harness.Env) {
 		sound := r.A.As("grant_type", "client_credentials")
 		r.Post("/oauth/token?"+sound.Encode(), url.Values{}).WantRefused(t, http.StatusUnauthorized, "invalid_client")
-		get := rig.Fetch(t, http.MethodGet, r.URL+"/oauth/token?"+sound.Encode(), nil)
+		get := harness.Fetch(t, http.MethodGet, r.URL+"/oauth/token?"+sound.Encode(), nil)
 		get.WantRefused(t, http.StatusMethodNotAllowed, "invalid_request")
 		for name := range sound {
 			twice := r.A.As("grant_type", "client_credentials")
@@ -222,13 +222,13 @@ func TestLibraryAnswers401(t *testing.T) {
 	s := newStock(t)
 	s.shows("invalid_grant is a 401", s.redeem("unknown").Status == http.StatusUnauthorized)
 	s.shows("unsupported_grant_type is a 401", s.token(stockAlpha.As()).Status == http.StatusUnauthorized)
-	wrong := s.token(rig.App{ID: "alpha", Secret: "wrong"}.As("grant_type", "client_credentials"))
+	wrong := s.token(harness.App{ID: "alpha", Secret: "wrong"}.As("grant_type", "client_credentials"))
 	s.shows("a 401 has no challenge", wrong.Status == http.StatusUnauthorized && wrong.Header.Get("WWW-Authenticate") == "")
-	rig.Each(t, func(t *testing.T, r *rig.Rig) {
+	harness.Each(t, func(t *testing.T, r *harness.Env) {
 		r.Exchange(r.A, "unknown").WantGrantRefused(t)
 		r.Token(r.A, "grant_type", "unknown").WantRefused(t, http.StatusBadRequest, "unsupported_grant_type")
 		r.Token(r.P, "grant_type", "client_credentials").WantRefused(t, http.StatusBadRequest, "unauthorized_client")
-		r.Token(rig.App{ID: r.A.ID, Secret: "wrong"}, "grant_type", "client_credentials").WantRefused(t, http.StatusUnauthorized, "invalid_client")
+		r.Token(harness.App{ID: r.A.ID, Secret: "wrong"}, "grant_type", "client_credentials").WantRefused(t, http.StatusUnauthorized, "invalid_client")
 	})
 }
 
@@ -255,12 +255,12 @@ func TestLibraryKnowsErrorsByIdentity(t *testing.T) {
 
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, st store.Store) {
-		faulty := &rig.Faulty{Store: st}
-		r := rig.New(t, faulty)
+		faulty := &harness.Faulty{Store: st}
+		r := harness.New(t, faulty)
 		b := r.LoggedIn(r.U)
 		code, refresh := b.Code(r.A), r.Grant(b, r.P).String(t, "refresh_token")
 		requests := map[string]url.Values{
-			"code":               r.A.As("code", code, "redirect_uri", rig.CB),
+			"code":               r.A.As("code", code, "redirect_uri", harness.CB),
 			"refresh":            r.P.As("grant_type", "refresh_token", "refresh_token", refresh),
 			"client credentials": r.A.As("grant_type", "client_credentials"),
 		}
@@ -281,7 +281,7 @@ func TestLibraryKnowsErrorsByIdentity(t *testing.T) {
 }
 
 // wantFault says what becomes of a sentinel at the token endpoint.
-func wantFault(t *testing.T, request string, sentinel error, a rig.Answer) {
+func wantFault(t *testing.T, request string, sentinel error, a harness.Answer) {
 	t.Helper()
 	switch {
 	case sentinel == store.ErrUnavailable:

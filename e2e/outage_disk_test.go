@@ -15,7 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"modernc.org/sqlite"
 
-	"xenoauth/e2e/rig"
+	"xenoauth/e2e/harness"
 	"xenoauth/internal/dbtest"
 	"xenoauth/server"
 )
@@ -145,7 +145,7 @@ func TestFullLogDisk(t *testing.T) {
 	}
 	t.Cleanup(func() { full.Close() })
 	url := dbtest.SQLite(t)
-	r := rig.New(t, dbtest.Open(t, url), func(o *server.Options) {
+	r := harness.New(t, dbtest.Open(t, url), func(o *server.Options) {
 		o.Log = slog.New(slog.NewTextHandler(full, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	})
 	s := &scene{t: t, r: r, b: r.LoggedIn(r.U), url: url}
@@ -180,7 +180,7 @@ func init() {
 func TestFullSQLite(t *testing.T) {
 	t.Parallel()
 	url := dbtest.SQLite(t)
-	first := rig.New(t, dbtest.Open(t, url))
+	first := harness.New(t, dbtest.Open(t, url))
 	db := dbtest.DB(t, first.Store)
 	run := func(statement string) {
 		t.Helper()
@@ -190,7 +190,7 @@ func TestFullSQLite(t *testing.T) {
 	}
 	run(`CREATE TABLE ballast (b BLOB)`)
 	cramped.Store(strings.TrimPrefix(url, "sqlite:"), first.Count(`SELECT page_count FROM pragma_page_count`)+100)
-	r := rig.Bare(t, dbtest.Open(t, url))
+	r := harness.Bare(t, dbtest.Open(t, url))
 	r.A, r.B, r.P, r.N, r.U = first.A, first.B, first.P, first.N, first.U
 	s := &scene{t: t, r: r, b: r.LoggedIn(r.U), url: url}
 	s.token = r.Grant(s.b, r.A).WantToken(t)

@@ -13,7 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"xenoauth/e2e/rig"
+	"xenoauth/e2e/harness"
 	"xenoauth/internal/dbtest"
 	"xenoauth/server"
 )
@@ -134,7 +134,7 @@ func lockTables(s *scene) (end func() error, err error) {
 // revoked all the same, at once, and the operator is told that the server is well; the others are told to come back.
 func TestBusyConnections(t *testing.T) {
 	t.Parallel()
-	r := rig.New(t, dbtest.Open(t, dbtest.Postgres(t), dbtest.AsServed), func(o *server.Options) { o.Patience = 0 })
+	r := harness.New(t, dbtest.Open(t, dbtest.Postgres(t), dbtest.AsServed), func(o *server.Options) { o.Patience = 0 })
 	b := r.LoggedIn(r.U)
 	token := r.Grant(b, r.A).WantToken(t)
 	waiting := func() int { // for a lock, in this database
@@ -153,7 +153,7 @@ func TestBusyConnections(t *testing.T) {
 	for range 40 {
 		crowd.Go(func() {
 			for ctx.Err() == nil {
-				a := b.Authorize("client_id", r.B.ID, "state", "xyz", "scope", "widgets", "redirect_uri", rig.CB)
+				a := b.Authorize("client_id", r.B.ID, "state", "xyz", "scope", "widgets", "redirect_uri", harness.CB)
 				if a.Status != http.StatusOK && (a.Status != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "") {
 					t.Errorf("authorize: %d %v", a.Status, a.Header)
 				}

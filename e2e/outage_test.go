@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"xenoauth/e2e/rig"
+	"xenoauth/e2e/harness"
 	"xenoauth/internal/dbtest"
 	"xenoauth/server"
 )
@@ -27,14 +27,14 @@ type ask struct {
 	name string
 	page bool
 	want int
-	do   func() rig.Answer
+	do   func() harness.Answer
 }
 
 // scene is a server over a Postgres that somebody ill-treats, with people and apps in the midst of everything.
 type scene struct {
 	t        *testing.T
-	r        *rig.Rig
-	b        *rig.Browser
+	r        *harness.Env
+	b        *harness.Browser
 	url      string
 	token    string // never expires
 	expiring string
@@ -49,7 +49,7 @@ func newScene(t *testing.T, c *dbtest.Cluster) *scene {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := rig.New(t, dbtest.Open(t, databaseURL, dbtest.AsServed), func(o *server.Options) {
+	r := harness.New(t, dbtest.Open(t, databaseURL, dbtest.AsServed), func(o *server.Options) {
 		o.CodeLifetime, o.Patience = server.MaxCodeLifetime, 0
 	})
 	s := &scene{t: t, r: r, b: r.LoggedIn(r.U), url: databaseURL}
@@ -63,21 +63,21 @@ func newScene(t *testing.T, c *dbtest.Cluster) *scene {
 }
 
 // asksOnce are those that use something up.
-func (s *scene) asksOnce(expiring rig.App, refresh string) []ask {
+func (s *scene) asksOnce(expiring harness.App, refresh string) []ask {
 	r, code := s.r, s.b.Code(s.r.A)
 	leaving, approving := r.LoggedIn(r.U), r.LoggedIn(r.AddUser("vera@users.test"))
-	consent := approving.Authorize("client_id", r.A.ID, "state", "xyz", "scope", "contacts", "redirect_uri", rig.CB)
+	consent := approving.Authorize("client_id", r.A.ID, "state", "xyz", "scope", "contacts", "redirect_uri", harness.CB)
 	other := r.Grant(s.b, r.B).WantToken(s.t)
 	return []ask{
-		{"redeem a code", false, http.StatusOK, func() rig.Answer { return r.Exchange(r.A, code) }},
-		{"refresh", false, http.StatusOK, func() rig.Answer {
+		{"redeem a code", false, http.StatusOK, func() harness.Answer { return r.Exchange(r.A, code) }},
+		{"refresh", false, http.StatusOK, func() harness.Answer {
 			return r.Token(expiring, "grant_type", "refresh_token", "refresh_token", refresh)
 		}},
-		{"revoke", false, http.StatusOK, func() rig.Answer { return r.Post("/oauth/revoke", r.B.As("token", other)) }},
-		{"allow", true, http.StatusSeeOther, func() rig.Answer { return approving.Decide(consent, "allow") }},
-		{"log out", true, http.StatusSeeOther, func() rig.Answer { return leaving.Post("/logout", url.Values{}) }},
-		{"sign up", true, http.StatusSeeOther, func() rig.Answer {
-			return r.Browser().Post("/signup", url.Values{"email": {"new@users.test"}, "name": {"New"}, "password": {rig.Password}})
+		{"revoke", false, http.StatusOK, func() harness.Answer { return r.Post("/oauth/revoke", r.B.As("token", other)) }},
+		{"allow", true, http.StatusSeeOther, func() harness.Answer { return approving.Decide(consent, "allow") }},
+		{"log out", true, http.StatusSeeOther, func() harness.Answer { return leaving.Post("/logout", url.Values{}) }},
+		{"sign up", true, http.StatusSeeOther, func() harness.Answer {
+			return r.Browser().Post("/signup", url.Values{"email": {"new@users.test"}, "name": {"New"}, "password": {harness.Password}})
 		}},
 	}
 }
@@ -86,37 +86,37 @@ func (s *scene) asksOnce(expiring rig.App, refresh string) []ask {
 func (s *scene) asksAlways() []ask {
 	r, b := s.r, s.b
 	get := func(path string) ask {
-		return ask{"GET " + path, true, http.StatusOK, func() rig.Answer { return b.Get(path) }}
+		return ask{"GET " + path, true, http.StatusOK, func() harness.Answer { return b.Get(path) }}
 	}
 	app := "/developer/apps/" + r.A.ID
-	newApp := url.Values{"name": {"New"}, "redirect_uris": {rig.CB}, "scopes": {"widgets"}, "type": {"confidential"}}
+	newApp := url.Values{"name": {"New"}, "redirect_uris": {harness.CB}, "scopes": {"widgets"}, "type": {"confidential"}}
 	return []ask{
-		{"client credentials", false, http.StatusOK, func() rig.Answer {
+		{"client credentials", false, http.StatusOK, func() harness.Answer {
 			return r.Token(r.A, "grant_type", "client_credentials", "scope", "widgets")
 		}},
-		{"introspect", false, http.StatusOK, func() rig.Answer { return r.Introspect(r.A, s.token) }},
-		{"me", false, http.StatusOK, func() rig.Answer { return r.Me(s.token) }},
-		{"me, expiring", false, http.StatusOK, func() rig.Answer { return r.Me(s.expiring) }},
-		{"metadata", false, http.StatusOK, func() rig.Answer {
+		{"introspect", false, http.StatusOK, func() harness.Answer { return r.Introspect(r.A, s.token) }},
+		{"me", false, http.StatusOK, func() harness.Answer { return r.Me(s.token) }},
+		{"me, expiring", false, http.StatusOK, func() harness.Answer { return r.Me(s.expiring) }},
+		{"metadata", false, http.StatusOK, func() harness.Answer {
 			request, _ := http.NewRequest(http.MethodGet, r.URL+"/.well-known/oauth-authorization-server", nil)
 			return r.Do(request)
 		}},
-		{"authorize", true, http.StatusOK, func() rig.Answer {
-			return b.Authorize("client_id", r.B.ID, "state", "xyz", "scope", "widgets", "redirect_uri", rig.CB)
+		{"authorize", true, http.StatusOK, func() harness.Answer {
+			return b.Authorize("client_id", r.B.ID, "state", "xyz", "scope", "widgets", "redirect_uri", harness.CB)
 		}},
-		{"authorize, covered", true, http.StatusSeeOther, func() rig.Answer {
-			return b.Authorize("client_id", r.A.ID, "state", "xyz", "scope", "contacts", "redirect_uri", rig.CB)
+		{"authorize, covered", true, http.StatusSeeOther, func() harness.Answer {
+			return b.Authorize("client_id", r.A.ID, "state", "xyz", "scope", "contacts", "redirect_uri", harness.CB)
 		}},
-		{"authorize, logged out", true, http.StatusSeeOther, func() rig.Answer {
-			return r.Browser().Authorize("client_id", r.A.ID, "state", "xyz", "scope", "contacts", "redirect_uri", rig.CB)
+		{"authorize, logged out", true, http.StatusSeeOther, func() harness.Answer {
+			return r.Browser().Authorize("client_id", r.A.ID, "state", "xyz", "scope", "contacts", "redirect_uri", harness.CB)
 		}},
-		{"log in", true, http.StatusSeeOther, func() rig.Answer {
-			return r.Browser().Post("/login", url.Values{"email": {r.U.Email}, "password": {rig.Password}})
+		{"log in", true, http.StatusSeeOther, func() harness.Answer {
+			return r.Browser().Post("/login", url.Values{"email": {r.U.Email}, "password": {harness.Password}})
 		}},
-		{"log-in page", true, http.StatusOK, func() rig.Answer { return r.Browser().Get("/login") }},
-		{"sign-up page", true, http.StatusOK, func() rig.Answer { return r.Browser().Get("/signup") }},
-		{"rename", true, http.StatusSeeOther, func() rig.Answer { return b.Post("/account", url.Values{"name": {"Ursula"}}) }},
-		{"create an app", true, http.StatusSeeOther, func() rig.Answer { return b.Post("/developer/apps", newApp) }},
+		{"log-in page", true, http.StatusOK, func() harness.Answer { return r.Browser().Get("/login") }},
+		{"sign-up page", true, http.StatusOK, func() harness.Answer { return r.Browser().Get("/signup") }},
+		{"rename", true, http.StatusSeeOther, func() harness.Answer { return b.Post("/account", url.Values{"name": {"Ursula"}}) }},
+		{"create an app", true, http.StatusSeeOther, func() harness.Answer { return b.Post("/developer/apps", newApp) }},
 		get("/account"), get("/account/apps"), get("/account/security"), get("/logout"),
 		get("/account/keys"), get("/account/keys/new"), get("/account/bots"), get("/account/bots/new"),
 		get("/developer/apps"), get("/developer/apps/new"), get(app), get(app + "/edit"), get(app + "/delete"),
@@ -128,12 +128,12 @@ func (s *scene) programsOnce() []ask {
 	r, b := s.r, s.b
 	first, second := r.UserTokens(r.U), r.UserTokens(r.U)
 	return []ask{
-		{"refresh a user token by GET", false, http.StatusOK, func() rig.Answer { return r.RefreshByGet(first.Token, first.Refresh) }},
-		{"refresh a user token by POST", false, http.StatusOK, func() rig.Answer { return r.RefreshByPost(second.Refresh, r.U.Email) }},
-		{"create a key", true, http.StatusSeeOther, func() rig.Answer {
+		{"refresh a user token by GET", false, http.StatusOK, func() harness.Answer { return r.RefreshByGet(first.Token, first.Refresh) }},
+		{"refresh a user token by POST", false, http.StatusOK, func() harness.Answer { return r.RefreshByPost(second.Refresh, r.U.Email) }},
+		{"create a key", true, http.StatusSeeOther, func() harness.Answer {
 			return b.Post("/account/keys", url.Values{"name": {"New"}, "kind": {"token"}, "scopes": {"agent"}})
 		}},
-		{"create a bot", true, http.StatusSeeOther, func() rig.Answer { return b.Post("/account/bots", url.Values{"name": {"New"}}) }},
+		{"create a bot", true, http.StatusSeeOther, func() harness.Answer { return b.Post("/account/bots", url.Values{"name": {"New"}}) }},
 	}
 }
 
@@ -141,22 +141,22 @@ func (s *scene) programsOnce() []ask {
 func (s *scene) programsAlways() []ask {
 	r := s.r
 	key, bot, scoped := r.AddKey(r.U.Account.ID, ""), r.AddBot(r.U.Account.ID, "Robbie"), r.AddKey(r.U.Account.ID, "", "agent")
-	user, integration := r.UserTokens(r.U).Token, r.Integrate(rig.Keys(key, bot)).WantIntegration(s.t)
+	user, integration := r.UserTokens(r.U).Token, r.Integrate(harness.Keys(key, bot)).WantIntegration(s.t)
 	live := func(name, token string) ask {
-		return ask{"me, " + name, false, http.StatusOK, func() rig.Answer { return r.Me(token) }}
+		return ask{"me, " + name, false, http.StatusOK, func() harness.Answer { return r.Me(token) }}
 	}
 	return []ask{
-		{"user token", false, http.StatusOK, func() rig.Answer { return r.LogInProgram(r.U.Email, rig.Password) }},
-		{"user token of a bot", false, http.StatusOK, func() rig.Answer { return r.LogInProgram(bot.Email, bot.Secret) }},
-		{integrating, false, http.StatusOK, func() rig.Answer { return r.Integrate(rig.Keys(key)) }},
-		{integrating + " for a bot", false, http.StatusOK, func() rig.Answer { return r.Integrate(rig.Keys(key, bot)) }},
-		{integrating + " at a bot's address", false, http.StatusOK, func() rig.Answer {
-			return r.IntegrateAt("/bots/"+bot.ID+"/authorization/integration", rig.Keys(key, bot))
+		{"user token", false, http.StatusOK, func() harness.Answer { return r.LogInProgram(r.U.Email, harness.Password) }},
+		{"user token of a bot", false, http.StatusOK, func() harness.Answer { return r.LogInProgram(bot.Email, bot.Secret) }},
+		{integrating, false, http.StatusOK, func() harness.Answer { return r.Integrate(harness.Keys(key)) }},
+		{integrating + " for a bot", false, http.StatusOK, func() harness.Answer { return r.Integrate(harness.Keys(key, bot)) }},
+		{integrating + " at a bot's address", false, http.StatusOK, func() harness.Answer {
+			return r.IntegrateAt("/bots/"+bot.ID+"/authorization/integration", harness.Keys(key, bot))
 		}},
-		{"forward-auth", false, http.StatusOK, func() rig.Answer { return r.Verify(s.token, "scope=contacts") }},
-		{"key set", false, http.StatusOK, func() rig.Answer { return rig.Fetch(s.t, http.MethodGet, r.URL+"/.well-known/jwks.json", nil) }},
+		{"forward-auth", false, http.StatusOK, func() harness.Answer { return r.Verify(s.token, "scope=contacts") }},
+		{"key set", false, http.StatusOK, func() harness.Answer { return harness.Fetch(s.t, http.MethodGet, r.URL+"/.well-known/jwks.json", nil) }},
 		live("user token", user), live("API key", scoped.Text), live("integration token", integration),
-		{"GET the bot", true, http.StatusOK, func() rig.Answer { return s.b.Get("/account/bots/" + bot.ID) }},
+		{"GET the bot", true, http.StatusOK, func() harness.Answer { return s.b.Get("/account/bots/" + bot.ID) }},
 	}
 }
 
@@ -165,7 +165,7 @@ const integrating = "integration token"
 
 // judge says what is wrong with an answer, "" for nothing, and whether it was a success. Nobody is told that they are
 // unknown, logged out or refused, only because the database cannot say.
-func (s *scene) judge(a ask, answer rig.Answer, took time.Duration) (fault string, worked bool) {
+func (s *scene) judge(a ask, answer harness.Answer, took time.Duration) (fault string, worked bool) {
 	retry := answer.Header.Get("Retry-After")
 	location := answer.Header.Get("Location")
 	switch {

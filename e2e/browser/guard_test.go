@@ -13,7 +13,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
-	"xenoauth/e2e/rig"
+	"xenoauth/e2e/harness"
 	"xenoauth/internal/dbtest"
 )
 
@@ -22,9 +22,9 @@ import (
 // and the button shows that.
 func TestConsentGuard(t *testing.T) {
 	t.Parallel()
-	r := rig.New(t, dbtest.Open(t, dbtest.SQLite(t)))
+	r := harness.New(t, dbtest.Open(t, dbtest.SQLite(t)))
 	other := r.AddUser("olga@users.test")
-	if err := r.Store.AddMember(t.Context(), rig.Operator, other.Account.ID, r.U.ID, "agent"); err != nil {
+	if err := r.Store.AddMember(t.Context(), harness.Operator, other.Account.ID, r.U.ID, "agent"); err != nil {
 		t.Fatal(err)
 	}
 	app := startApp(t, r.URL, "127.0.0.1:0", false)
@@ -80,7 +80,7 @@ func TestConsentGuard(t *testing.T) {
 // callback page reports to the page that opened the window.
 func TestConnectInAWindow(t *testing.T) {
 	t.Parallel()
-	r := rig.New(t, dbtest.Open(t, dbtest.SQLite(t)))
+	r := harness.New(t, dbtest.Open(t, dbtest.SQLite(t)))
 	var connect string
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/cb" {
@@ -92,7 +92,7 @@ func TestConnectInAWindow(t *testing.T) {
 	}))
 	t.Cleanup(s.Close)
 	a := r.AddApp("Popup", true, s.URL+"/cb")
-	connect = r.URL + "/oauth/authorize?" + rig.Pairs("client_id", a.ID, "redirect_uri", s.URL+"/cb", "scope", "contacts", "state", "xyz").Encode()
+	connect = r.URL + "/oauth/authorize?" + harness.Pairs("client_id", a.ID, "redirect_uri", s.URL+"/cb", "scope", "contacts", "state", "xyz").Encode()
 
 	b := openTab(t)
 	b.open(s.URL)

@@ -8,7 +8,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
-	"xenoauth/e2e/rig"
+	"xenoauth/e2e/harness"
 	"xenoauth/internal/dbtest"
 	"xenoauth/internal/scope"
 )
@@ -17,9 +17,9 @@ import (
 // where they are.
 func TestKeyboardOnly(t *testing.T) {
 	t.Parallel()
-	r := rig.New(t, dbtest.Open(t, dbtest.SQLite(t)))
+	r := harness.New(t, dbtest.Open(t, dbtest.SQLite(t)))
 	olga := r.AddUser("olga@users.test")
-	if err := r.Store.AddMember(t.Context(), rig.Operator, olga.Account.ID, r.U.ID, scope.RoleAgent); err != nil {
+	if err := r.Store.AddMember(t.Context(), harness.Operator, olga.Account.ID, r.U.ID, scope.RoleAgent); err != nil {
 		t.Fatal(err)
 	}
 	app := startApp(t, r.URL, "127.0.0.1:0", false)
@@ -30,7 +30,7 @@ func TestKeyboardOnly(t *testing.T) {
 	b.tabTo("#email")
 	b.keys(r.U.Email)
 	b.tabTo("#password")
-	b.keys(rig.Password)
+	b.keys(harness.Password)
 	b.follow("send the log-in", chromedp.KeyEvent(kb.Enter))
 
 	b.wantHeading("Brightdesk Reports wants to connect to your account")

@@ -7,21 +7,21 @@ import (
 	"strings"
 	"testing"
 
-	"xenoauth/e2e/rig"
+	"xenoauth/e2e/harness"
 	"xenoauth/internal/dbtest"
 	"xenoauth/internal/directory"
 )
 
 const nativeScheme = "com.example.app"
 
-// TestBattery_W6: real Chromium, which applies the policy form-action of a page to every redirect that follows its form.
+// TestRedirectChain_W6: real Chromium, which applies the policy form-action of a page to every redirect that follows its form.
 // Log-in and consent, Allow and Deny, lead by 303 alone (never 307 or 308) to an app on another origin, on https, on an
 // IPv6 loopback address, at a native app's own scheme, and beyond, where the app itself sends the browser on to a further
 // origin; so does a log-in that needs no consent any more, and one after which the request turns out to be wrong. No page
 // on the way violates its policy.
-func TestBattery_W6(t *testing.T) {
+func TestRedirectChain_W6(t *testing.T) {
 	t.Parallel()
-	r := rig.New(t, dbtest.Open(t, dbtest.SQLite(t)))
+	r := harness.New(t, dbtest.Open(t, dbtest.SQLite(t)))
 
 	for name, at := range map[string]struct {
 		listen string
@@ -71,7 +71,7 @@ func TestBattery_W6(t *testing.T) {
 		b.fill("#email", r.U.Email, "#password", "not it")
 		b.press("main button[type=submit]")
 		b.wantText("main", "wrong")
-		b.fill("#password", rig.Password)
+		b.fill("#password", harness.Password)
 		b.press("main button[type=submit]")
 		b.wantHeading("Not connected")
 		if c := app.comeback(); c.err == nil || c.err.Error() != "invalid_scope" {
@@ -86,10 +86,10 @@ func TestBattery_W6(t *testing.T) {
 	})
 }
 
-func credentials(a rig.App) (id, secret, scope string) { return a.ID, a.Secret, "contacts" }
+func credentials(a harness.App) (id, secret, scope string) { return a.ID, a.Secret, "contacts" }
 
 // walk denies, allows, and logs in anew with the consent given.
-func walk(t *testing.T, r *rig.Rig, app *thirdParty) {
+func walk(t *testing.T, r *harness.Env, app *thirdParty) {
 	b := openTab(t)
 	b.open(app.connect())
 	b.logIn(r.U.Email, deny)
@@ -107,7 +107,7 @@ func walk(t *testing.T, r *rig.Rig, app *thirdParty) {
 
 	again := openTab(t)
 	again.open(app.connect())
-	again.fill("#email", r.U.Email, "#password", rig.Password)
+	again.fill("#email", r.U.Email, "#password", harness.Password)
 	again.press("main button[type=submit]")
 	// Who can prove that an https address is theirs is not asked about again; everybody else is.
 	if strings.HasPrefix(app.url, "http:") {
@@ -120,11 +120,11 @@ func walk(t *testing.T, r *rig.Rig, app *thirdParty) {
 }
 
 // walkNative is walk for an app without a server: that the browser is about to leave is all there is to see.
-func walkNative(t *testing.T, r *rig.Rig) {
+func walkNative(t *testing.T, r *harness.Env) {
 	uri := nativeScheme + ":/cb"
 	native := r.AddApp("Pocketdesk", false, uri)
-	connect := r.URL + "/oauth/authorize?" + rig.Pairs("client_id", native.ID, "redirect_uri", uri, "scope", "contacts", "state", "xyz",
-		"code_challenge", rig.Challenge, "code_challenge_method", "S256").Encode()
+	connect := r.URL + "/oauth/authorize?" + harness.Pairs("client_id", native.ID, "redirect_uri", uri, "scope", "contacts", "state", "xyz",
+		"code_challenge", harness.Challenge, "code_challenge_method", "S256").Encode()
 	b := openTab(t)
 	b.open(connect)
 	b.logIn(r.U.Email, deny)
@@ -146,7 +146,7 @@ func walkNative(t *testing.T, r *rig.Rig) {
 	// A fault of the request is told after the log-in, whose form so leads out of the browser, too.
 	wrong := openTab(t)
 	wrong.open(strings.Replace(connect, "scope=contacts", "scope=nonsense", 1))
-	wrong.fill("#email", r.U.Email, "#password", rig.Password)
+	wrong.fill("#email", r.U.Email, "#password", harness.Password)
 	if q := wrong.leave("main button[type=submit]", nativeScheme).Query(); q.Get("error") != "invalid_scope" {
 		t.Errorf("the app is called with %v, want invalid_scope", q)
 	}
@@ -157,7 +157,7 @@ func walkNative(t *testing.T, r *rig.Rig) {
 // logIn logs in on the way to a page that has what the selector finds.
 func (b *tab) logIn(email, then string) {
 	b.t.Helper()
-	b.fill("#email", email, "#password", rig.Password)
+	b.fill("#email", email, "#password", harness.Password)
 	b.press("main button[type=submit]")
 	b.text(then)
 }

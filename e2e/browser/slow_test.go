@@ -7,7 +7,7 @@ import (
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 
-	"xenoauth/e2e/rig"
+	"xenoauth/e2e/harness"
 	"xenoauth/internal/dbtest"
 )
 
@@ -16,7 +16,7 @@ import (
 // and reload after that make nothing, and show the secret no more.
 func TestDoubleClicksOnASlowLine(t *testing.T) {
 	t.Parallel()
-	r := rig.New(t, dbtest.Open(t, dbtest.SQLite(t)))
+	r := harness.New(t, dbtest.Open(t, dbtest.SQLite(t)))
 	app := startApp(t, r.URL, "127.0.0.1:0", false)
 	b := openTab(t)
 	b.withoutScripts()

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"xenoauth/e2e/rig"
+	"xenoauth/e2e/harness"
 	"xenoauth/internal/dbtest"
 	"xenoauth/store"
 )
@@ -20,7 +20,7 @@ const (
 func TestWholeStory(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, st store.Store) {
-		r := rig.Bare(t, st)
+		r := harness.Bare(t, st)
 		b := openTab(t)
 		b.withoutScripts()
 		app := startApp(t, r.URL, "127.0.0.1:0", false)
@@ -69,7 +69,7 @@ func (b *tab) signUp(server string) {
 	b.t.Helper()
 	b.open(server)
 	b.press("main a[href='/signup']")
-	b.fill("#name", "Grace Hopper", "#email", "grace@example.org", "#password", rig.Password)
+	b.fill("#name", "Grace Hopper", "#email", "grace@example.org", "#password", harness.Password)
 	b.press("main button[type=submit]")
 	b.wantHeading("Installed apps")
 	b.wantText("main", "No apps yet")

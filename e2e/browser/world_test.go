@@ -9,7 +9,7 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
-	"xenoauth/e2e/rig"
+	"xenoauth/e2e/harness"
 	"xenoauth/internal/dbtest"
 	"xenoauth/internal/directory"
 	"xenoauth/internal/scope"
@@ -19,16 +19,16 @@ import (
 
 // world is a server with the people and apps of an ordinary day.
 type world struct {
-	*rig.Rig
+	*harness.Env
 	t       *testing.T
 	closed  string // another server of the same kind, where nobody may sign up
-	reports rig.App
-	long    rig.App
-	archive rig.App
-	own     rig.App // Grace's, with two secrets
-	halted  rig.App // Grace's, suspended
-	native  rig.App // Grace's, a public app with a scheme of its own
-	moved   rig.App // Brightdesk's, verified until it got another host
+	reports harness.App
+	long    harness.App
+	archive harness.App
+	own     harness.App // Grace's, with two secrets
+	halted  harness.App // Grace's, suspended
+	native  harness.App // Grace's, a public app with a scheme of its own
+	moved   harness.App // Brightdesk's, verified until it got another host
 }
 
 const (
@@ -55,8 +55,8 @@ type scene struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, Rig: rig.Bare(t, dbtest.Open(t, dbtest.SQLite(t)))}
-	w.closed = rig.Bare(t, dbtest.Open(t, dbtest.SQLite(t)), func(o *server.Options) { o.SignUpOpen = false }).URL
+	w := &world{t: t, Env: harness.Bare(t, dbtest.Open(t, dbtest.SQLite(t)))}
+	w.closed = harness.Bare(t, dbtest.Open(t, dbtest.SQLite(t)), func(o *server.Options) { o.SignUpOpen = false }).URL
 
 	me, lagoon := w.person(grace, "Grace Hopper")
 	other, _ := w.person(iris, "Iris")
@@ -64,7 +64,7 @@ func newWorld(t *testing.T) *world {
 	ada, brightdesk := w.person("ada@brightdesk.example", "Brightdesk GmbH")
 	_, partner := w.person("olga@users.example", "Wolfeschlegelsteinhausenbergerdorff & Partner Beteiligungsgesellschaft")
 
-	operator := rig.Operator
+	operator := harness.Operator
 	w.reports = w.app(operator, brightdesk.ID, "Brightdesk Reports", "https://brightdesk.example", "https://reports.brightdesk.example/connected",
 		"Weekly reports on how quickly your team answers, by e-mail.")
 	w.long = w.app(operator, brightdesk.ID, name, "https://sheets.averyveryverylongsubdomainname.brightdesk.example",
@@ -77,13 +77,13 @@ func newWorld(t *testing.T) *world {
 	w.native = w.nativeApp(store.Actor{Kind: store.ActorUser, ID: me.ID}, lagoon.ID)
 	w.moved = w.app(operator, brightdesk.ID, "Brightdesk Calendar", "https://brightdesk.example", "https://calendar.brightdesk.example/cb", "Puts appointments into chats.")
 
-	browser := w.LoggedIn(rig.User{User: me})
-	for _, a := range []rig.App{w.reports, w.long, w.archive, w.moved} {
+	browser := w.LoggedIn(harness.User{User: me})
+	for _, a := range []harness.App{w.reports, w.long, w.archive, w.moved} {
 		token := w.Grant(browser, a, "scope", "contacts").String(t, "access_token")
 		w.WantLive(token, true)
 	}
 	browser.Code(w.own, "scope", "faqs") // allowed, but never connected
-	w.Grant(w.LoggedIn(rig.User{User: other}), w.reports)
+	w.Grant(w.LoggedIn(harness.User{User: other}), w.reports)
 	_, err := w.Rules.RotateSecret(t.Context(), operator, "", w.own.ID, w.Store.Now().Add(24*time.Hour))
 	w.do(err)
 	w.do(w.Store.SetAppSuspended(t.Context(), operator, w.halted.ID, true))
@@ -91,7 +91,7 @@ func newWorld(t *testing.T) *world {
 	agent, spare := w.person(desk, "Amir Desk")
 	w.do(w.Store.AddMember(t.Context(), operator, lagoon.ID, agent.ID, scope.RoleAgent))
 	w.do(w.Store.SetAccountDisabled(t.Context(), operator, spare.ID, true))
-	w.Grant(w.LoggedIn(rig.User{User: agent}), w.reports, "scope", "widgets contacts")
+	w.Grant(w.LoggedIn(harness.User{User: agent}), w.reports, "scope", "widgets contacts")
 	w.move(ada)
 	_, closed := w.person(lost, "Lena Lost")
 	w.do(w.Store.SetAccountDisabled(t.Context(), operator, closed.ID, true))
@@ -100,25 +100,25 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) person(email, name string) (store.User, store.Account) {
 	w.t.Helper()
-	u, a, err := w.Rules.AddUser(context.Background(), rig.Operator, directory.NewUser{Email: email, Name: name, Password: rig.Password})
+	u, a, err := w.Rules.AddUser(context.Background(), harness.Operator, directory.NewUser{Email: email, Name: name, Password: harness.Password})
 	w.do(err)
 	return u, a
 }
 
-func (w *world) app(by store.Actor, account, name, homepage, uri, description string) rig.App {
+func (w *world) app(by store.Actor, account, name, homepage, uri, description string) harness.App {
 	w.t.Helper()
 	a, c, err := w.Rules.CreateApp(context.Background(), by, account, directory.AppForm{Name: name, Description: description, Homepage: homepage,
 		RedirectURIs: []string{uri}, Scopes: []string{"widgets", "faqs", "contacts", "conversations"}, Confidential: true})
 	w.do(err)
-	return rig.App{ID: a.ID, Secret: c.Reveal(), URI: uri}
+	return harness.App{ID: a.ID, Secret: c.Reveal(), URI: uri}
 }
 
-func (w *world) nativeApp(by store.Actor, account string) rig.App {
+func (w *world) nativeApp(by store.Actor, account string) harness.App {
 	w.t.Helper()
 	const uri = "com.bluelagoon.companion://www.bluelagoon.example/connected"
 	a, _, err := w.Rules.CreateApp(context.Background(), by, account, directory.AppForm{Name: "Lagoon Companion", RedirectURIs: []string{uri}, Scopes: []string{"contacts"}})
 	w.do(err)
-	return rig.App{ID: a.ID, URI: uri}
+	return harness.App{ID: a.ID, URI: uri}
 }
 
 // move gives the verified app another host, as its developer does, which ends the verification.
@@ -133,11 +133,11 @@ func (w *world) move(developer store.User) {
 }
 
 // touch saves an app as somebody else would.
-func (w *world) touch(a rig.App) {
+func (w *world) touch(a harness.App) {
 	w.t.Helper()
 	stored, err := w.Store.AppByID(context.Background(), a.ID)
 	w.do(err)
-	w.do(w.Store.UpdateApp(context.Background(), rig.Operator, stored, ""))
+	w.do(w.Store.UpdateApp(context.Background(), harness.Operator, stored, ""))
 }
 
 func (w *world) do(err error) {
@@ -153,8 +153,8 @@ func (w *world) at(name, path string) scene {
 }
 
 // asks is the consent page of an app.
-func (w *world) asks(name string, a rig.App, scopes string) scene {
-	return w.at(name, "/oauth/authorize?"+rig.Pairs("client_id", a.ID, "redirect_uri", a.URI, "scope", scopes, "state", "xyz").Encode())
+func (w *world) asks(name string, a harness.App, scopes string) scene {
+	return w.at(name, "/oauth/authorize?"+harness.Pairs("client_id", a.ID, "redirect_uri", a.URI, "scope", scopes, "state", "xyz").Encode())
 }
 
 func (w *world) visits() []visit {
@@ -176,7 +176,7 @@ func (w *world) visits() []visit {
 			}},
 			{"signup-closed", func(b *tab) { b.open(w.closed + "/signup") }},
 			w.at("error-not-found", "/nothing/here"),
-			w.at("error-redirect-uri", "/oauth/authorize?"+rig.Pairs("client_id", w.reports.ID, "redirect_uri", "https://evil.example/cb").Encode()),
+			w.at("error-redirect-uri", "/oauth/authorize?"+harness.Pairs("client_id", w.reports.ID, "redirect_uri", "https://evil.example/cb").Encode()),
 			w.at("error-client-id", "/oauth/authorize?client_id=app_0000000000000000000000"),
 		}},
 		{"newcomer", newly, []scene{
@@ -190,14 +190,14 @@ func (w *world) visits() []visit {
 			w.at("installed", "/account/apps"),
 			{"remove", func(b *tab) { b.open(w.URL + "/account/apps"); b.press("article a[href$='/remove']") }},
 			w.at("profile", "/account"), w.at("security", "/account/security"), w.at("logout", "/logout"),
-			w.at("login-again", "/oauth/authorize?"+rig.Pairs("client_id", w.reports.ID, "redirect_uri", w.reports.URI, "scope", "contacts", "prompt", "login").Encode()),
+			w.at("login-again", "/oauth/authorize?"+harness.Pairs("client_id", w.reports.ID, "redirect_uri", w.reports.URI, "scope", "contacts", "prompt", "login").Encode()),
 			w.asks("consent-more", w.reports, "contacts conversations"), w.asks("consent-unverified", w.own, "contacts conversations"),
 			w.asks("consent-loopback", w.archive, "widgets faqs contacts conversations"),
 			w.asks("consent-long", w.long, "widgets"),
 			w.asks("consent-new-host", w.moved, "contacts"),
-			w.at("consent-reconnect", "/oauth/authorize?"+rig.Pairs("client_id", w.reports.ID, "redirect_uri", w.reports.URI, "scope", "contacts", "prompt", "consent").Encode()),
-			w.at("consent-native", "/oauth/authorize?"+rig.Pairs("client_id", w.native.ID, "redirect_uri", w.native.URI, "scope", "contacts",
-				"code_challenge", rig.Challenge, "code_challenge_method", "S256").Encode()),
+			w.at("consent-reconnect", "/oauth/authorize?"+harness.Pairs("client_id", w.reports.ID, "redirect_uri", w.reports.URI, "scope", "contacts", "prompt", "consent").Encode()),
+			w.at("consent-native", "/oauth/authorize?"+harness.Pairs("client_id", w.native.ID, "redirect_uri", w.native.URI, "scope", "contacts",
+				"code_challenge", harness.Challenge, "code_challenge_method", "S256").Encode()),
 			{"profile-fault", func(b *tab) {
 				b.open(w.URL + "/account")
 				b.fill("#name", strings.Repeat("and so on ", 30))
@@ -222,7 +222,7 @@ func (w *world) visits() []visit {
 		{"changing", iris, []scene{
 			{"security-changed", func(b *tab) {
 				b.open(w.URL + "/account/security")
-				b.fill("#current_password", rig.Password, "#password", rig.Password+" staple")
+				b.fill("#current_password", harness.Password, "#password", harness.Password+" staple")
 				b.press("main form button")
 			}},
 		}},

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"xenoauth/e2e/rig"
+	"xenoauth/e2e/harness"
 )
 
 // TestGatewayPreflight: a browser's CORS preflight reaches the API without a token and without an identity, and its answer
@@ -20,13 +20,13 @@ func TestGatewayPreflight(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		origin := []string{"Origin", "https://spa.test"}
 		asks := append(origin[:2:2], "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization")
-		invented := append(asks[:len(asks):len(asks)], "X-Xenoauth-User", w.rig.U.ID, "X-Xenoauth-Scope", "admin", "X_Xenoauth_User", w.rig.U.ID)
-		good := w.rig.Bearers()[0].Token
-		for _, path := range []string{"/contacts", "/list", "/manage", "/users/" + w.rig.U.ID} {
+		invented := append(asks[:len(asks):len(asks)], "X-Xenoauth-User", w.env.U.ID, "X-Xenoauth-Scope", "admin", "X_Xenoauth_User", w.env.U.ID)
+		good := w.env.Bearers()[0].Token
+		for _, path := range []string{"/contacts", "/list", "/manage", "/users/" + w.env.U.ID} {
 			for _, token := range []string{"", "garbage", good} {
 				a := w.ask(t, http.MethodOptions, path, token, "", invented...)
 				seen := w.passes(t, "preflight of "+path, a)
-				if seen.Method != http.MethodOptions || seen.Authorization != "" || len(seen.Others) > 0 || !maps.Equal(seen.Identity, rig.Identity{}.Filled()) {
+				if seen.Method != http.MethodOptions || seen.Authorization != "" || len(seen.Others) > 0 || !maps.Equal(seen.Identity, harness.Identity{}.Filled()) {
 					t.Errorf("preflight of %s: the API saw %+v", path, seen)
 				}
 				if got := a.Header.Get("Access-Control-Allow-Origin"); got != "https://spa.test" {
@@ -34,23 +34,23 @@ func TestGatewayPreflight(t *testing.T) {
 				}
 			}
 		}
-		for what, ask := range map[string]func() rig.Answer{
-			"OPTIONS without Origin": func() rig.Answer {
+		for what, ask := range map[string]func() harness.Answer{
+			"OPTIONS without Origin": func() harness.Answer {
 				return w.ask(t, http.MethodOptions, "/contacts", "", "", "Access-Control-Request-Method", "POST")
 			},
-			"OPTIONS without Access-Control-Request-Method": func() rig.Answer { return w.ask(t, http.MethodOptions, "/contacts", "", "", origin...) },
-			"OPTIONS with empty headers": func() rig.Answer {
+			"OPTIONS without Access-Control-Request-Method": func() harness.Answer { return w.ask(t, http.MethodOptions, "/contacts", "", "", origin...) },
+			"OPTIONS with empty headers": func() harness.Answer {
 				return w.ask(t, http.MethodOptions, "/contacts", "", "", "Origin", "", "Access-Control-Request-Method", "")
 			},
-			"GET":  func() rig.Answer { return w.ask(t, http.MethodGet, "/contacts", "", "", asks...) },
-			"POST": func() rig.Answer { return w.ask(t, http.MethodPost, "/contacts", "", "x", asks...) },
-			"GET with an override": func() rig.Answer {
+			"GET":  func() harness.Answer { return w.ask(t, http.MethodGet, "/contacts", "", "", asks...) },
+			"POST": func() harness.Answer { return w.ask(t, http.MethodPost, "/contacts", "", "x", asks...) },
+			"GET with an override": func() harness.Answer {
 				return w.ask(t, http.MethodGet, "/contacts", "", "", append(asks[:len(asks):len(asks)], "X-HTTP-Method-Override", "OPTIONS")...)
 			},
 		} {
 			if strings.HasPrefix(what, "OPTIONS with empty") {
 				// Whether an empty header is present is read differently; the API must not get an identity from it.
-				if a := ask(); a.Status == http.StatusOK && !maps.Equal(w.passes(t, what, a).Identity, rig.Identity{}.Filled()) {
+				if a := ask(); a.Status == http.StatusOK && !maps.Equal(w.passes(t, what, a).Identity, harness.Identity{}.Filled()) {
 					t.Errorf("%s: an identity reached the API", what)
 				}
 				continue
@@ -64,7 +64,7 @@ func TestGatewayPreflight(t *testing.T) {
 // request; without one it is refused before the API sees it. No other protocol is upgraded to.
 func TestGatewayWebsocket(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		token := w.rig.Bearers()[0].Token
+		token := w.env.Bearers()[0].Token
 		upgrade := func(protocol, token string) (*http.Response, net.Conn, *bufio.Reader) {
 			t.Helper()
 			conn, err := net.Dial("tcp", strings.TrimPrefix(w.url, "http://"))
@@ -88,7 +88,7 @@ func TestGatewayWebsocket(t *testing.T) {
 			return response, conn, read
 		}
 		response, conn, read := upgrade("websocket", token)
-		if response.StatusCode != http.StatusSwitchingProtocols || response.Header.Get("X-Seen-User") != w.rig.U.ID {
+		if response.StatusCode != http.StatusSwitchingProtocols || response.Header.Get("X-Seen-User") != w.env.U.ID {
 			t.Fatalf("with a token: %d, the API saw user %q", response.StatusCode, response.Header.Get("X-Seen-User"))
 		}
 		fmt.Fprint(conn, "ping\n")
@@ -108,7 +108,7 @@ func TestGatewayWebsocket(t *testing.T) {
 // TestGatewayBodyLimit: a body of several megabytes passes. One over the limit that nginx.conf sets is 413; Caddy has none.
 func TestGatewayBodyLimit(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		token := w.rig.Bearers()[0].Token
+		token := w.env.Bearers()[0].Token
 		if seen := w.passes(t, "5 MB", w.ask(t, http.MethodPost, "/contacts", token, strings.Repeat("x", 5_000_000))); len(seen.Body) != 5_000_000 {
 			t.Errorf("of 5 MB the API saw %d bytes", len(seen.Body))
 		}

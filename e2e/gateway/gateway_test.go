@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"xenoauth/e2e/rig"
+	"xenoauth/e2e/harness"
 	"xenoauth/internal/scope"
 	"xenoauth/store"
 )
@@ -33,7 +33,7 @@ func TestGateways(t *testing.T) {
 			"app": "contacts list", "expiring": "contacts list", "client credentials": "contacts", "user token": "list self", "API key": "list self",
 			"integration, account": "list manage other", "integration, bot": "list self other",
 		}
-		for _, b := range w.rig.Bearers() {
+		for _, b := range w.env.Bearers() {
 			t.Run(b.Kind, func(t *testing.T) {
 				paths := map[string]string{"contacts": "/contacts", "list": "/list", "manage": "/manage", "other": "/users/" + strings.Repeat("0", 24)}
 				if b.Subject != "" {
@@ -57,27 +57,27 @@ func TestGateways(t *testing.T) {
 					}
 				}
 				open := paths[strings.Fields(opens[b.Kind])[0]]
-				w.rig.With(t).Revoke(b.Token)
-				w.refused(t, "revoked", http.StatusUnauthorized, invalid, func() rig.Answer { return w.ask(t, http.MethodGet, open, b.Token, "") })
+				w.env.With(t).Revoke(b.Token)
+				w.refused(t, "revoked", http.StatusUnauthorized, invalid, func() harness.Answer { return w.ask(t, http.MethodGet, open, b.Token, "") })
 			})
 		}
-		w.refused(t, "no token", http.StatusUnauthorized, bare, func() rig.Answer { return w.ask(t, http.MethodGet, "/contacts", "", "") })
-		w.refused(t, "garbage", http.StatusUnauthorized, invalid, func() rig.Answer { return w.ask(t, http.MethodGet, "/contacts", "x", "") })
-		expired := w.rig.ExpiredUserTokens(w.rig.U).Token
-		w.refused(t, "an expired user token", http.StatusForbidden, invalid, func() rig.Answer { return w.ask(t, http.MethodGet, "/list", expired, "") })
+		w.refused(t, "no token", http.StatusUnauthorized, bare, func() harness.Answer { return w.ask(t, http.MethodGet, "/contacts", "", "") })
+		w.refused(t, "garbage", http.StatusUnauthorized, invalid, func() harness.Answer { return w.ask(t, http.MethodGet, "/contacts", "x", "") })
+		expired := w.env.ExpiredUserTokens(w.env.U).Token
+		w.refused(t, "an expired user token", http.StatusForbidden, invalid, func() harness.Answer { return w.ask(t, http.MethodGet, "/list", expired, "") })
 	})
 }
 
 // TestGatewayRoleToday: the next request after a change of role is judged by it.
 func TestGatewayRoleToday(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		agent := w.rig.AddAgent("anna@users.test")
-		token := w.rig.UserTokens(agent).Token
+		agent := w.env.AddAgent("anna@users.test")
+		token := w.env.UserTokens(agent).Token
 		for _, step := range []struct {
 			role         scope.Role
 			list, manage int
 		}{{scope.RoleAgent, 200, 403}, {scope.RoleAdmin, 200, 200}, {scope.RoleGuest, 403, 403}} {
-			w.rig.SetRole(agent, step.role)
+			w.env.SetRole(agent, step.role)
 			if a := w.ask(t, http.MethodGet, "/list", token, ""); a.Status != step.list {
 				t.Errorf("%s, /list: %d, want %d", step.role, a.Status, step.list)
 			}
@@ -92,7 +92,7 @@ func TestGatewayRoleToday(t *testing.T) {
 // comes back, its own faults among them.
 func TestGatewayPassesRequests(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		token := w.rig.Bearers()[0].Token
+		token := w.env.Bearers()[0].Token
 		big := strings.Repeat("0123456789", 50_000)
 		for _, body := range []string{"", "name=Ursula&access_token=x", big} {
 			for _, method := range strings.Fields("GET POST PUT PATCH DELETE OPTIONS") {
@@ -106,7 +106,7 @@ func TestGatewayPassesRequests(t *testing.T) {
 		if a := w.ask(t, http.MethodHead, "/contacts", token, ""); a.Status != http.StatusOK {
 			t.Errorf("HEAD: %d", a.Status)
 		}
-		w.refused(t, "a large body without a token", http.StatusUnauthorized, bare, func() rig.Answer { return w.ask(t, http.MethodPost, "/contacts", "", big) })
+		w.refused(t, "a large body without a token", http.StatusUnauthorized, bare, func() harness.Answer { return w.ask(t, http.MethodPost, "/contacts", "", big) })
 		if a := w.ask(t, http.MethodGet, "/contacts/broken", token, ""); a.Status != http.StatusInternalServerError || a.String(t, "URI") != "/contacts/broken" {
 			t.Errorf("the API's own fault comes back as %d: %.300s", a.Status, a.Body)
 		}
@@ -118,7 +118,7 @@ func TestGatewayPassesRequests(t *testing.T) {
 // is asked.
 func TestGatewayIsNotFooled(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		for _, b := range w.rig.Bearers() {
+		for _, b := range w.env.Bearers() {
 			path := "/list"
 			if b.Kind == "client credentials" {
 				path = "/contacts"
@@ -139,18 +139,18 @@ func TestGatewayIsNotFooled(t *testing.T) {
 			if !maps.Equal(seen.Identity, b.Identity) {
 				t.Errorf("%s, named as hop by hop: the API sees %v, want %v", b.Kind, seen.Identity, b.Identity)
 			}
-			w.refused(t, b.Kind+", asked to be an admin's", http.StatusForbidden, lacks+`, scope="admin"`, func() rig.Answer {
+			w.refused(t, b.Kind+", asked to be an admin's", http.StatusForbidden, lacks+`, scope="admin"`, func() harness.Answer {
 				if b.Kind == "integration, account" { // which is one
-					b.Token = w.rig.UserTokens(w.rig.AddAgent("anna@users.test")).Token
+					b.Token = w.env.UserTokens(w.env.AddAgent("anna@users.test")).Token
 				}
 				return w.ask(t, http.MethodGet, "/manage?scope=guest&owner="+b.Subject, b.Token, "", spoofed...)
 			})
 		}
-		w.refused(t, "nobody", http.StatusUnauthorized, bare, func() rig.Answer {
-			return w.ask(t, http.MethodGet, "/contacts", "", "", "X-Xenoauth-User", w.rig.U.ID, "X-Xenoauth-Scope", "contacts")
+		w.refused(t, "nobody", http.StatusUnauthorized, bare, func() harness.Answer {
+			return w.ask(t, http.MethodGet, "/contacts", "", "", "X-Xenoauth-User", w.env.U.ID, "X-Xenoauth-Scope", "contacts")
 		})
 		before := w.reached.Load()
-		token := w.rig.UserTokens(w.rig.U).Token
+		token := w.env.UserTokens(w.env.U).Token
 		if a := w.ask(t, http.MethodGet, "/list", token, "", "Authorization", "Bearer "+token); a.Status < 400 || a.Status >= 500 || w.reached.Load() != before {
 			t.Errorf("two Authorization headers: %d", a.Status)
 		}
@@ -161,7 +161,7 @@ func TestGatewayIsNotFooled(t *testing.T) {
 // or the other way round, does not reach the API: neither may open what the other guards.
 func TestGatewayReadsPathsOneWay(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		token := w.rig.Bearers()[0].Token // opens /contacts and /list, and not /manage
+		token := w.env.Bearers()[0].Token // opens /contacts and /list, and not /manage
 		for _, path := range []string{
 			"/manage/../contacts", "/manage/./../contacts", "//manage/../contacts", "/manage//../contacts", "/manage/%2e%2e/contacts", "/manage/.%2E/contacts", "/manage/..%2fcontacts", "/manage/..%3b/contacts", "/contacts/..%3B/manage",
 			"/manage%2f..%2Fcontacts", "/contacts/../manage", "/contacts/..;/manage", "/contacts/..;x=y/manage", "/contacts/..%5cmanage", `/contacts/..\manage`, "/contacts/..%2fmanage",
@@ -195,14 +195,14 @@ func TestGatewayReadsPathsOneWay(t *testing.T) {
 // come again, and none reaches the API.
 func TestGatewayWithoutXenoauth(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		token := w.rig.Bearers()[0].Token
-		unavailable := func(what string, ask func() rig.Answer) {
+		token := w.env.Bearers()[0].Token
+		unavailable := func(what string, ask func() harness.Answer) {
 			t.Helper()
 			if a := w.refused(t, what, http.StatusServiceUnavailable, "", ask); a.Header.Get("Retry-After") == "" || a.String(t, "error") != "temporarily_unavailable" {
 				t.Errorf("%s: Retry-After %q: %s", what, a.Header.Get("Retry-After"), a.Body)
 			}
 		}
-		good := func() rig.Answer { return w.ask(t, http.MethodGet, "/contacts", token, "") }
+		good := func() harness.Answer { return w.ask(t, http.MethodGet, "/contacts", token, "") }
 		w.passes(t, "before", good())
 		w.lookups.Break(store.ErrUnavailable, "AccessByID")
 		unavailable("without the database", good)
@@ -210,8 +210,8 @@ func TestGatewayWithoutXenoauth(t *testing.T) {
 		w.passes(t, "between", good())
 		w.front.Close()
 		unavailable("a good token", good)
-		unavailable("a body", func() rig.Answer { return w.ask(t, http.MethodPost, "/contacts", token, "body") })
-		unavailable("no token", func() rig.Answer { return w.ask(t, http.MethodGet, "/list", "", "") })
+		unavailable("a body", func() harness.Answer { return w.ask(t, http.MethodPost, "/contacts", token, "body") })
+		unavailable("no token", func() harness.Answer { return w.ask(t, http.MethodGet, "/list", "", "") })
 	})
 }
 

@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"xenoauth/e2e/harness"
 	"xenoauth/e2e/port"
-	"xenoauth/e2e/rig"
 	"xenoauth/internal/dbtest"
 )
 
@@ -94,7 +94,7 @@ func (p product) start(t *testing.T, xenoauth, api string) string {
 		}
 	}
 	args := p.command(program, dir)
-	told := &rig.Log{}
+	told := &harness.Log{}
 	c := exec.Command(args[0], args[1:]...)
 	c.Dir, c.Stderr, c.SysProcAttr = dir, told, attributes
 	c.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "XDG_DATA_HOME=" + dir, "XDG_CONFIG_HOME=" + dir}
@@ -103,12 +103,12 @@ func (p product) start(t *testing.T, xenoauth, api string) string {
 			t.Logf("%s said: %.3000s", p.name, told)
 		}
 	})
-	await(t, address, rig.Leash(t, c), told)
+	await(t, address, harness.Leash(t, c), told)
 	return "http://" + address
 }
 
 // await returns when somebody listens.
-func await(t *testing.T, address string, ended <-chan struct{}, told *rig.Log) {
+func await(t *testing.T, address string, ended <-chan struct{}, told *harness.Log) {
 	t.Helper()
 	tick, patience := time.NewTicker(20*time.Millisecond), time.After(30*time.Second)
 	defer tick.Stop()

@@ -17,8 +17,8 @@ import (
 	"time"
 
 	"xenoauth/e2e/faults"
+	"xenoauth/e2e/harness"
 	"xenoauth/e2e/port"
-	"xenoauth/e2e/rig"
 	"xenoauth/internal/dbtest"
 )
 
@@ -100,7 +100,7 @@ type replica struct {
 	address  string
 	ops      string // address of the operations listener
 	running  *exec.Cmd
-	printed  *rig.Log
+	printed  *harness.Log
 }
 
 // withOps puts the port of the operations listeners into a proxy's configuration.
@@ -121,7 +121,7 @@ func freePort(t *testing.T) string {
 
 func newReplica(t *testing.T, binary, database, host, public, ops string) *replica {
 	t.Helper()
-	r := &replica{t: t, binary: binary, database: database, address: host + ":" + public, ops: host + ":" + ops, printed: &rig.Log{}}
+	r := &replica{t: t, binary: binary, database: database, address: host + ":" + public, ops: host + ":" + ops, printed: &harness.Log{}}
 	t.Cleanup(func() {
 		if r.running != nil {
 			_ = r.running.Process.Kill()

@@ -9,15 +9,15 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"xenoauth/e2e/rig"
+	"xenoauth/e2e/harness"
 	"xenoauth/internal/dbtest"
 	"xenoauth/store"
 )
 
 // world is a server, an API that tells what reaches it, and a gateway between the two and the client.
 type world struct {
-	rig     *rig.Rig
-	lookups *rig.Outage      // what the Xenoauth that the gateway asks has for a database
+	env     *harness.Env
+	lookups *harness.Outage  // what the Xenoauth that the gateway asks has for a database
 	front   *httptest.Server // the way that the gateway takes to it
 	api     *httptest.Server
 	url     string
@@ -27,7 +27,7 @@ type world struct {
 // echo is what the API saw.
 type echo struct {
 	Method, URI, Body, Authorization string
-	Identity                         rig.Identity
+	Identity                         harness.Identity
 	Others                           []string // header names that look like an identity and are none
 }
 
@@ -39,8 +39,8 @@ func each(t *testing.T, test func(t *testing.T, w *world)) {
 		t.Run(p.name, func(t *testing.T) {
 			need(t, p.name)
 			dbtest.Each(t, func(t *testing.T, st store.Store) {
-				w := &world{rig: rig.New(t, st), lookups: &rig.Outage{Store: st}}
-				replica := w.rig.With(t)
+				w := &world{env: harness.New(t, st), lookups: &harness.Outage{Store: st}}
+				replica := w.env.With(t)
 				replica.Store = w.lookups
 				w.front = httptest.NewServer(replica.Sibling().Server.Handler())
 				t.Cleanup(w.front.Close)
@@ -68,7 +68,7 @@ func (w *world) tell(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	seen := echo{Method: r.Method, URI: r.RequestURI, Body: string(body), Authorization: strings.Join(r.Header.Values("Authorization"), ", ")}
-	seen.Identity = rig.IdentityOf(r.Header).Filled()
+	seen.Identity = harness.IdentityOf(r.Header).Filled()
 	for name := range r.Header {
 		plain := strings.ToLower(strings.ReplaceAll(name, "_", "-"))
 		if strings.Contains(plain, "xenoauth") && name != http.CanonicalHeaderKey(plain) {
@@ -84,7 +84,7 @@ func (w *world) tell(rw http.ResponseWriter, r *http.Request) {
 }
 
 // ask sends a request through the gateway, with further headers given as name, value, …; a name is sent as it is written.
-func (w *world) ask(t *testing.T, method, path, token, body string, headers ...string) rig.Answer {
+func (w *world) ask(t *testing.T, method, path, token, body string, headers ...string) harness.Answer {
 	t.Helper()
 	var reader io.Reader
 	if body != "" {
@@ -100,11 +100,11 @@ func (w *world) ask(t *testing.T, method, path, token, body string, headers ...s
 	for i := 0; i+1 < len(headers); i += 2 {
 		request.Header[headers[i]] = append(request.Header[headers[i]], headers[i+1])
 	}
-	return w.rig.With(t).Do(request)
+	return w.env.With(t).Do(request)
 }
 
 // passes asserts that a request reaches the API, and returns what reached it.
-func (w *world) passes(t *testing.T, what string, a rig.Answer) echo {
+func (w *world) passes(t *testing.T, what string, a harness.Answer) echo {
 	t.Helper()
 	var seen echo
 	if err := json.Unmarshal([]byte(a.Body), &seen); err != nil || a.Status != http.StatusOK {
@@ -114,7 +114,7 @@ func (w *world) passes(t *testing.T, what string, a rig.Answer) echo {
 }
 
 // refused asserts an answer that is not the API's.
-func (w *world) refused(t *testing.T, what string, status int, challenge string, ask func() rig.Answer) rig.Answer {
+func (w *world) refused(t *testing.T, what string, status int, challenge string, ask func() harness.Answer) harness.Answer {
 	t.Helper()
 	before := w.reached.Load()
 	a := ask()

@@ -17,8 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"xenoauth/e2e/harness"
 	"xenoauth/e2e/port"
-	"xenoauth/e2e/rig"
 )
 
 const root = "../.."
@@ -197,9 +197,9 @@ func (i image) run(t *testing.T, command []string) (code int, output string) {
 }
 
 // start starts a command, which is killed at the end of the test.
-func (i image) start(t *testing.T, command []string) (*exec.Cmd, *rig.Log) {
+func (i image) start(t *testing.T, command []string) (*exec.Cmd, *harness.Log) {
 	t.Helper()
-	printed := &rig.Log{}
+	printed := &harness.Log{}
 	c := i.process(context.WithoutCancel(t.Context()), command)
 	c.Stdout, c.Stderr = printed, printed
 	if err := c.Start(); err != nil {
@@ -215,7 +215,7 @@ func (i image) start(t *testing.T, command []string) (*exec.Cmd, *rig.Log) {
 }
 
 // await returns when the address answers 200.
-func await(t *testing.T, address string, printed *rig.Log) {
+func await(t *testing.T, address string, printed *harness.Log) {
 	t.Helper()
 	deadline := time.After(time.Minute)
 	tick := time.NewTicker(20 * time.Millisecond)

@@ -11,8 +11,8 @@ import (
 	"testing"
 
 	"xenoauth/e2e/faults"
+	"xenoauth/e2e/harness"
 	"xenoauth/e2e/port"
-	"xenoauth/e2e/rig"
 )
 
 // TestReadmeScript: the README's first app, run as a script, ends with a server that knows the user and the app.
@@ -32,7 +32,7 @@ func TestReadmeScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := "127.0.0.1:" + free
-	printed := &rig.Log{}
+	printed := &harness.Log{}
 	script := exec.Command("sh", "-e", "-c", strings.TrimPrefix(found[1], compile))
 	script.Dir, script.Stdout, script.Stderr = dir, printed, printed
 	script.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "XENOAUTH_LISTEN=" + address, "XENOAUTH_OPS_LISTEN=off"}

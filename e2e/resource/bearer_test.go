@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"xenoauth/bearer"
-	"xenoauth/e2e/rig"
+	"xenoauth/e2e/harness"
 	"xenoauth/internal/dbtest"
 	"xenoauth/internal/scope"
 	"xenoauth/store"
@@ -23,19 +23,19 @@ import (
 func (w *world) protect(t *testing.T, needs ...bearer.Requirement) program {
 	t.Helper()
 	v, err := bearer.New(bearer.Config{
-		Issuer: w.rig.URL, ClientID: w.id, ClientSecret: w.secret, OnTrouble: func(context.Context, error) {},
+		Issuer: w.env.URL, ClientID: w.id, ClientSecret: w.secret, OnTrouble: func(context.Context, error) {},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	api := httptest.NewServer(v.Require(needs...)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
 	t.Cleanup(api.Close)
-	return program{rig: w.rig.With(t), url: api.URL}
+	return program{env: w.env.With(t), url: api.URL}
 }
 
 // TestIdentityOfRealTokens: what the server tells is what the handler sees, for a user's token and for an app's own.
 func TestIdentityOfRealTokens(t *testing.T) {
-	rig.Each(t, func(t *testing.T, r *rig.Rig) {
+	harness.Each(t, func(t *testing.T, r *harness.Env) {
 		w := newWorld(t, r)
 		v, err := bearer.New(bearer.Config{Issuer: r.URL, ClientID: w.id, ClientSecret: w.secret})
 		if err != nil {
@@ -58,7 +58,7 @@ func TestIdentityOfRealTokens(t *testing.T) {
 // TestEveryKindOfToken: for each kind of token that there is, bearer tells the identity that forward-auth tells, and asks for
 // scopes, roles and permissions with the same result; once it is revoked, by the operator, it is invalid.
 func TestEveryKindOfToken(t *testing.T) {
-	rig.Each(t, func(t *testing.T, r *rig.Rig) {
+	harness.Each(t, func(t *testing.T, r *harness.Env) {
 		w := newWorld(t, r)
 		v, err := bearer.New(bearer.Config{Issuer: r.URL, ClientID: w.id, ClientSecret: w.secret})
 		if err != nil {
@@ -77,7 +77,7 @@ func TestEveryKindOfToken(t *testing.T) {
 			if subject == "" {
 				subject = id.ClientID
 			}
-			told := rig.Identity{"User": b.Subject, "Account": id.Account, "App": app, "Bot": id.Bot, "Installation": id.Installation, "Scope": strings.Join(id.Scopes, " ")}
+			told := harness.Identity{"User": b.Subject, "Account": id.Account, "App": app, "Bot": id.Bot, "Installation": id.Installation, "Scope": strings.Join(id.Scopes, " ")}
 			if !maps.Equal(told, b.Identity) || id.Subject != subject || (id.Username == "") != (b.Subject == "") {
 				t.Errorf("%s: %+v, want %v", b.Kind, id, b.Identity)
 			}
@@ -103,7 +103,7 @@ func TestEveryKindOfToken(t *testing.T) {
 
 // TestImpliedScopes: a token has the scopes that its own imply, whoever asks: introspection, forward-auth and /api/me agree.
 func TestImpliedScopes(t *testing.T) {
-	rig.Each(t, func(t *testing.T, r *rig.Rig) {
+	harness.Each(t, func(t *testing.T, r *harness.Env) {
 		w := newWorld(t, r)
 		token := w.token(t, "crm")
 		if a := w.protect(t, bearer.Scope("crm"), bearer.Scope("contacts"), bearer.Permission("contact:list")).get("/", "Bearer "+token); a.Status != http.StatusOK {
@@ -127,22 +127,22 @@ func TestEndsAtOnce(t *testing.T) {
 	}{
 		"the app revokes its token": {func(t *testing.T, w *world, token string) error { w.revoke(t, token); return nil }, 401},
 		"the user removes the app": {func(t *testing.T, w *world, token string) error {
-			installation := w.rig.Introspect(rig.App{ID: w.id, Secret: w.secret}, token).String(t, "installation")
-			return w.rig.Store.RemoveInstallation(t.Context(), rig.Operator, w.rig.U.ID, installation)
+			installation := w.env.Introspect(harness.App{ID: w.id, Secret: w.secret}, token).String(t, "installation")
+			return w.env.Store.RemoveInstallation(t.Context(), harness.Operator, w.env.U.ID, installation)
 		}, 401},
 		"the user is disabled": {func(t *testing.T, w *world, _ string) error {
-			return w.rig.Store.SetUserDisabled(t.Context(), rig.Operator, w.rig.U.ID, true)
+			return w.env.Store.SetUserDisabled(t.Context(), harness.Operator, w.env.U.ID, true)
 		}, 401},
 		"the user's role falls": {func(t *testing.T, w *world, _ string) error {
-			other := w.rig.AddUser("olga@users.test")
-			if err := w.rig.Store.AddMember(t.Context(), rig.Operator, w.rig.U.Account.ID, other.ID, scope.RoleAdmin); err != nil {
+			other := w.env.AddUser("olga@users.test")
+			if err := w.env.Store.AddMember(t.Context(), harness.Operator, w.env.U.Account.ID, other.ID, scope.RoleAdmin); err != nil {
 				return err
 			}
-			return w.rig.Store.SetMemberRole(t.Context(), rig.Operator, w.rig.U.Account.ID, w.rig.U.ID, scope.RoleGuest)
+			return w.env.Store.SetMemberRole(t.Context(), harness.Operator, w.env.U.Account.ID, w.env.U.ID, scope.RoleGuest)
 		}, 403},
 	} {
 		t.Run(name, func(t *testing.T) {
-			rig.Each(t, func(t *testing.T, r *rig.Rig) {
+			harness.Each(t, func(t *testing.T, r *harness.Env) {
 				w := newWorld(t, r)
 				api, token := w.protect(t, contacts...), w.token(t, "contacts")
 				if a := api.get("/", "Bearer "+token); a.Status != http.StatusOK {
@@ -162,7 +162,7 @@ func TestEndsAtOnce(t *testing.T) {
 // TestRevocationUnderLoad: 20 clients use one token without pause while it is revoked, so that calls are always in flight
 // and shared. No request that starts after the acknowledgement passes, and none from before is refused.
 func TestRevocationUnderLoad(t *testing.T) {
-	rig.Each(t, func(t *testing.T, r *rig.Rig) {
+	harness.Each(t, func(t *testing.T, r *harness.Env) {
 		w := newWorld(t, r)
 		api, token := w.protect(t, bearer.Scope("contacts")), w.token(t, "contacts")
 		var begun, acknowledged atomic.Bool
@@ -209,7 +209,7 @@ func TestDatabaseTrouble(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, st store.Store) {
 		blind := &blindStore{Store: st}
-		w := newWorld(t, rig.New(t, blind, withCatalogue(t)))
+		w := newWorld(t, harness.New(t, blind, withCatalogue(t)))
 		api, token := w.protect(t), w.token(t, "contacts")
 		for _, step := range []struct {
 			blind  bool

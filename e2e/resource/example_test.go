@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"xenoauth/e2e/rig"
+	"xenoauth/e2e/harness"
 )
 
 const (
@@ -27,7 +27,7 @@ func TestExamples(t *testing.T) {
 	t.Parallel()
 	for language, command := range examples {
 		t.Run(language, func(t *testing.T) {
-			rig.Each(t, func(t *testing.T, r *rig.Rig) {
+			harness.Each(t, func(t *testing.T, r *harness.Env) {
 				w := newWorld(t, r)
 				testExample(t, w, w.start(t, command(t)))
 				w = newWorld(t, r)
@@ -120,8 +120,8 @@ func testExample(t *testing.T, w *world, api program) {
 	all := w.token(t, "contacts conversations me")
 	faqs := w.token(t, "faqs")
 	narrowed := w.narrowed(t, "https://api.test")
-	refresh := w.rig.Grant(w.user, w.rig.AddExpiring("Expiring")).String(t, "refresh_token")
-	oneself, another := "/users/"+w.rig.U.ID, "/users/000000000000000000000000"
+	refresh := w.env.Grant(w.user, w.env.AddExpiring("Expiring")).String(t, "refresh_token")
+	oneself, another := "/users/"+w.env.U.ID, "/users/000000000000000000000000"
 	for name, c := range map[string]struct {
 		path          string
 		authorization []string
@@ -146,7 +146,7 @@ func testExample(t *testing.T, w *world, api program) {
 		"for another API":        {"/contacts", []string{"Bearer " + narrowed}, 403, noScope},
 		"a tab":                  {"/contacts", []string{"Bearer\t" + all}, 401, invalid},
 		"more than a token":      {"/contacts", []string{"Bearer " + all + " x"}, 401, invalid},
-		"another scheme":         {"/contacts", []string{rig.Basic(all, "")}, 401, invalid},
+		"another scheme":         {"/contacts", []string{harness.Basic(all, "")}, 401, invalid},
 		"dots":                   {"/contacts", []string{"Bearer " + strings.Repeat(".", 9000)}, 401, invalid},
 		"an unknown token":       {"/contacts", []string{"Bearer " + all[:len(all)-1] + "_"}, 401, invalid},
 		"a refresh token":        {"/contacts", []string{"Bearer " + refresh}, 401, invalid},
@@ -163,7 +163,7 @@ func testExample(t *testing.T, w *world, api program) {
 			t.Errorf("%s: %d %q, want %d %q: %s", name, a.Status, a.Header.Get("WWW-Authenticate"), c.status, c.challenge, a.Body)
 			continue
 		}
-		if c.status == http.StatusOK && (a.String(t, "sub") != w.rig.U.ID || a.String(t, "account") != w.rig.U.Account.ID) {
+		if c.status == http.StatusOK && (a.String(t, "sub") != w.env.U.ID || a.String(t, "account") != w.env.U.Account.ID) {
 			t.Errorf("%s: the API sees %s, want the user and the account", name, a.Body)
 		}
 		if c.status != http.StatusOK {
@@ -199,7 +199,7 @@ func testExampleAudience(t *testing.T, w *world, command []string) {
 		w.narrowed(t, "https://api.test/x"): 401, w.narrowed(t, "https://other.test", "https://api.test"): 200, w.token(t, "contacts"): 401,
 	} {
 		if a := api.get("/contacts", "Bearer "+token); a.Status != status {
-			t.Errorf("an API for https://api.test answers %d to aud %v, want %d: %s", a.Status, w.rig.Introspect(w.app, token).JSON(t)["aud"], status, a.Body)
+			t.Errorf("an API for https://api.test answers %d to aud %v, want %d: %s", a.Status, w.env.Introspect(w.app, token).JSON(t)["aud"], status, a.Body)
 		}
 	}
 }
@@ -210,7 +210,7 @@ func testExampleKinds(t *testing.T, w *world, api program) {
 		"app": "/contacts /conversations", "expiring": "/contacts /conversations", "client credentials": "/contacts", "user token": "/conversations /desk self",
 		"API key": "/conversations /desk self", "integration, account": "/conversations /desk", "integration, bot": "/conversations /desk self",
 	}
-	for _, b := range w.rig.Bearers() {
+	for _, b := range w.env.Bearers() {
 		for _, name := range []string{"/contacts", "/conversations", "/desk", "self"} {
 			path, want := name, http.StatusForbidden
 			if name == "self" {
@@ -227,7 +227,7 @@ func testExampleKinds(t *testing.T, w *world, api program) {
 				t.Errorf("%s: %s answers %d, want %d: %s", b.Kind, path, a.Status, want, a.Body)
 			}
 		}
-		w.rig.Revoke(b.Token)
+		w.env.Revoke(b.Token)
 		if a := api.get("/conversations", "Bearer "+b.Token); a.Status != http.StatusUnauthorized || a.Header.Get("WWW-Authenticate") != invalid {
 			t.Errorf("%s, revoked: %d %q", b.Kind, a.Status, a.Header.Get("WWW-Authenticate"))
 		}
@@ -239,7 +239,7 @@ func jwt(claims string) string { return encoded(`{"alg":"ES256"}`) + "." + encod
 
 func encoded(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 
-func wantRefusal(t *testing.T, a rig.Answer) {
+func wantRefusal(t *testing.T, a harness.Answer) {
 	t.Helper()
 	if a.String(t, "error") == "" || a.String(t, "error_description") == "" || a.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("%d is answered with %s, Cache-Control %q", a.Status, a.Body, a.Header.Get("Cache-Control"))

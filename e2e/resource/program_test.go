@@ -15,7 +15,7 @@ import (
 	"sync"
 	"testing"
 
-	"xenoauth/e2e/rig"
+	"xenoauth/e2e/harness"
 	"xenoauth/internal/dbtest"
 )
 
@@ -77,19 +77,19 @@ func build(t *testing.T) string {
 
 // program is a running example.
 type program struct {
-	rig  *rig.Rig
+	env  *harness.Env
 	url  string
-	told *rig.Log // what it wrote to its standard error
+	told *harness.Log // what it wrote to its standard error
 }
 
 // start runs an example until the test ends.
 func (w *world) start(t *testing.T, command []string, environment ...string) program {
 	t.Helper()
-	p := program{rig: w.rig.With(t), told: &rig.Log{}}
+	p := program{env: w.env.With(t), told: &harness.Log{}}
 	c := exec.Command(command[0], command[1:]...)
 	// Nothing of the machine's settings but what interpreters need to start: no proxy stands between here and there.
 	c.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "PORT=0", "XENOAUTH_ISSUER=" + w.rig.URL,
+		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "PORT=0", "XENOAUTH_ISSUER=" + w.env.URL,
 		"ENDPOINT=" + w.front.URL + "/oauth/introspect", "CLIENT_ID=" + w.id, "CLIENT_SECRET=" + w.secret,
 	}
 	c.Env = append(c.Env, environment...)
@@ -98,7 +98,7 @@ func (w *world) start(t *testing.T, command []string, environment ...string) pro
 	if err != nil {
 		t.Fatal(err)
 	}
-	rig.Leash(t, c)
+	harness.Leash(t, c)
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatalf("%s said %q, %v: %s", command[0], line, err, p.told)
@@ -112,9 +112,9 @@ func (w *world) start(t *testing.T, command []string, environment ...string) pro
 }
 
 // get asks the API with Authorization headers as given.
-func (p program) get(path string, authorization ...string) rig.Answer {
+func (p program) get(path string, authorization ...string) harness.Answer {
 	request := httptest.NewRequest(http.MethodGet, p.url+path, nil)
 	request.RequestURI = "" // it is a client's request
 	request.Header["Authorization"] = authorization
-	return p.rig.Do(request)
+	return p.env.Do(request)
 }

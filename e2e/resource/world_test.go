@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"xenoauth/e2e/rig"
+	"xenoauth/e2e/harness"
 	"xenoauth/internal/directory"
 	"xenoauth/internal/scope"
 	"xenoauth/server"
@@ -34,22 +34,22 @@ func withCatalogue(t *testing.T) func(*server.Options) {
 
 // world is a server with a front that can be stopped, an API's credentials, and an app with all scopes.
 type world struct {
-	rig        *rig.Rig
+	env        *harness.Env
 	front      *httptest.Server // the way that the API takes to Xenoauth
 	id, secret string
-	app        rig.App
-	user       *rig.Browser
+	app        harness.App
+	user       *harness.Browser
 }
 
-func newWorld(t *testing.T, r *rig.Rig) *world {
+func newWorld(t *testing.T, r *harness.Env) *world {
 	t.Helper()
-	resource, secret, err := r.Rules.CreateResource(context.Background(), rig.Operator, "Contacts API")
+	resource, secret, err := r.Rules.CreateResource(context.Background(), harness.Operator, "Contacts API")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{rig: r, front: httptest.NewServer(r.Server.Handler()), id: resource.ID, secret: secret.Reveal()}
+	w := &world{env: r, front: httptest.NewServer(r.Server.Handler()), id: resource.ID, secret: secret.Reveal()}
 	t.Cleanup(w.front.Close)
-	w.app = r.AddApp("Visitor", true, rig.CB, func(f *directory.AppForm) {
+	w.app = r.AddApp("Visitor", true, harness.CB, func(f *directory.AppForm) {
 		f.Scopes = []string{"widgets", "faqs", "contacts", "conversations", "crm", "me"}
 	})
 	w.user = r.LoggedIn(r.U)
@@ -59,7 +59,7 @@ func newWorld(t *testing.T, r *rig.Rig) *world {
 // token is a live one with these scopes.
 func (w *world) token(t *testing.T, scopes string) string {
 	t.Helper()
-	return w.rig.With(t).Grant(w.user.With(t), w.app, "scope", scopes).WantToken(t)
+	return w.env.With(t).Grant(w.user.With(t), w.app, "scope", scopes).WantToken(t)
 }
 
 // narrowed is a live token with the scope contacts for these resources.
@@ -69,13 +69,13 @@ func (w *world) narrowed(t *testing.T, resources ...string) string {
 	for _, resource := range resources {
 		parameters = append(parameters, "resource", resource)
 	}
-	return w.rig.With(t).Grant(w.user.With(t), w.app, parameters...).WantToken(t)
+	return w.env.With(t).Grant(w.user.With(t), w.app, parameters...).WantToken(t)
 }
 
 // revoke returns when the revocation is acknowledged.
 func (w *world) revoke(t *testing.T, token string) {
 	t.Helper()
-	if a := w.rig.Post("/oauth/revoke", w.app.As("token", token)); a.Status != http.StatusOK {
+	if a := w.env.Post("/oauth/revoke", w.app.As("token", token)); a.Status != http.StatusOK {
 		t.Fatalf("revoke: %d: %s", a.Status, a.Body)
 	}
 }

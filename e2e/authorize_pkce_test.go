@@ -1,0 +1,224 @@
+package e2e
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"strings"
+	"testing"
+
+	"xenoauth/e2e/harness"
+	"xenoauth/internal/directory"
+	"xenoauth/internal/secret"
+)
+
+// challengeOf is the S256 challenge of any text, whether or not it may be a verifier.
+func challengeOf(verifier string) string {
+	sum := sha256.Sum256([]byte(verifier))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// withChallenge are the parameters of an authorization request with PKCE.
+func withChallenge(challenge string) []string {
+	return []string{"code_challenge", challenge, "code_challenge_method", "S256"}
+}
+
+// pkceRequired registers a confidential app that must use PKCE.
+func pkceRequired(f *directory.AppForm) { f.PKCERequired = true }
+
+// TestPKCEPublicApp_P1: a public app without code_challenge, with an empty one, or with a method alone: invalid_request by redirect.
+func TestPKCEPublicApp_P1(t *testing.T) {
+	harness.Each(t, func(t *testing.T, r *harness.Env) {
+		in := r.LoggedIn(r.U)
+		for _, app := range []harness.App{r.P, r.N} {
+			for _, challenge := range []string{"-", ""} {
+				for _, method := range []string{"-", "", "S256", "plain"} {
+					a := in.Get(address(request(app, "code_challenge", challenge, "code_challenge_method", method)))
+					r.WantRedirectError(a, app.URI, "invalid_request", "xyz")
+				}
+			}
+		}
+		wantNoTrace(t, r)
+	})
+}
+
+// TestPKCEMethod_P2: a challenge whose method is absent, empty, plain, s256 or S512, and a method without a challenge, from a
+// public and from a confidential app: invalid_request by redirect; plain is never assumed.
+func TestPKCEMethod_P2(t *testing.T) {
+	harness.Each(t, func(t *testing.T, r *harness.Env) {
+		in := r.LoggedIn(r.U)
+		for _, app := range []harness.App{r.A, r.P} {
+			for _, method := range []string{"-", "", "plain", "PLAIN", "s256", "S512", "S256 ", "S256 plain", "none"} {
+				for _, challenge := range []string{harness.Challenge, harness.Verifier} {
+					a := in.Get(address(request(app, "code_challenge", challenge, "code_challenge_method", method)))
+					r.WantRedirectError(a, app.URI, "invalid_request", "xyz")
+				}
+			}
+			for _, method := range []string{"S256", "plain"} {
+				a := in.Get(address(request(app, "code_challenge", "-", "code_challenge_method", method)))
+				r.WantRedirectError(a, app.URI, "invalid_request", "xyz")
+			}
+		}
+		wantNoTrace(t, r)
+	})
+}
+
+// TestPKCEChallengeForm_P4: a challenge of 42, 44, 128 or 129 characters, padded, or of the other base64 alphabet: invalid_request by
+// redirect. An S256 challenge has 43 characters of base64url.
+func TestPKCEChallengeForm_P4(t *testing.T) {
+	harness.Each(t, func(t *testing.T, r *harness.Env) {
+		in := r.LoggedIn(r.U)
+		c := harness.Challenge
+		for _, app := range []harness.App{r.A, r.P} {
+			for _, bad := range []string{
+				c[:42], c + "x", strings.Repeat("x", 128), strings.Repeat("x", 129), c + "=", c[:42] + "=", c[:42] + "+", c[:42] + "/", c[:42] + "~", c[:42] + ".",
+				c[:42] + " ", " " + c, c[:42] + "\n", c[:41] + "é", "x", strings.Repeat("x", 10<<10),
+			} {
+				r.WantRedirectError(in.Get(address(request(app, withChallenge(bad)...))), app.URI, "invalid_request", "xyz")
+			}
+		}
+		wantNoTrace(t, r)
+	})
+}
+
+// TestPKCEVerifierMissing_P5: a code that was asked for with a challenge, redeemed without verifier or with an empty one: invalid_grant,
+// and the code stays good for its verifier.
+func TestPKCEVerifierMissing_P5(t *testing.T) {
+	harness.Each(t, func(t *testing.T, r *harness.Env) {
+		in := r.LoggedIn(r.U)
+		for _, app := range []harness.App{r.A, r.P} {
+			code := in.Code(app, withChallenge(harness.Challenge)...)
+			before := countGrants(r)
+			r.Token(app, "code", code, "redirect_uri", app.URI).WantGrantRefused(t)
+			r.Token(app, "code", code, "redirect_uri", app.URI, "code_verifier", "").WantGrantRefused(t)
+			r.WantUnspent(code, 2)
+			if n := countGrants(r); n != before {
+				t.Errorf("%d rows of grants, want %d", n, before)
+			}
+			token := r.Exchange(app, code, "code_verifier", harness.Verifier).WantToken(t)
+			r.WantLive(token, true)
+		}
+	})
+}
+
+// TestPKCEVerifierUnexpected_P6: a code that was asked for without a challenge, redeemed with a verifier: invalid_grant, because somebody
+// took the challenge out on the way; without one it stays good.
+func TestPKCEVerifierUnexpected_P6(t *testing.T) {
+	harness.Each(t, func(t *testing.T, r *harness.Env) {
+		code := r.LoggedIn(r.U).Code(r.A)
+		before := countGrants(r)
+		for _, verifier := range []string{harness.Verifier, "x", strings.Repeat("v", 128)} {
+			r.Exchange(r.A, code, "code_verifier", verifier).WantGrantRefused(t)
+		}
+		r.WantUnspent(code, 3)
+		if n := countGrants(r); n != before {
+			t.Errorf("%d rows of grants, want %d", n, before)
+		}
+		r.WantLive(r.Exchange(r.A, code, "code_verifier", "").WantToken(t), true)
+	})
+}
+
+// TestPKCEDowngrade_P7: somebody takes the challenge out of the link of an app that uses PKCE: invalid_request by redirect if the
+// app is marked as requiring it, even if it was marked only while the person logged in or looked at the consent page;
+// otherwise the code is worth nothing to the app, which sends its verifier.
+func TestPKCEDowngrade_P7(t *testing.T) {
+	harness.Each(t, func(t *testing.T, r *harness.Env) {
+		in := r.LoggedIn(r.U)
+		marked := r.AddApp("Marked", true, harness.CB, pkceRequired)
+		r.WantRedirectError(in.Get(address(request(marked))), harness.CB, "invalid_request", "xyz")
+		wantNoTrace(t, r)
+		code := in.Code(marked, withChallenge(harness.Challenge)...)
+		r.WantLive(r.Exchange(marked, code, "code_verifier", harness.Verifier).WantToken(t), true)
+		// An approval of before does not let a request without challenge through.
+		r.WantRedirectError(in.Get(address(request(marked))), harness.CB, "invalid_request", "xyz")
+		r.WantRedirectError(in.Get(address(request(marked, "prompt", "none"))), harness.CB, "invalid_request", "xyz")
+
+		stripped := in.Code(r.A)
+		r.Exchange(r.A, stripped, "code_verifier", harness.Verifier).WantGrantRefused(t)
+		r.WantUnspent(stripped, 1)
+
+		late := r.AddApp("Late", true, harness.CB)
+		shown, parked := in.Get(address(request(late))), wantLogIn(t, r.Browser().Get(address(request(late))))
+		r.Exec(`UPDATE apps SET pkce_required = 1 WHERE id = $1`, late.ID)
+		r.WantRedirectError(in.Decide(shown, "allow"), harness.CB, "invalid_request", "xyz")
+		r.WantRedirectError(in.Get("/oauth/consent?request_id="+parked), harness.CB, "invalid_request", "xyz")
+		r.WantEvents(late, "installation.created", 0)
+	})
+}
+
+// TestPKCEVerifierForm_P8: a verifier of 42 or 129 characters, with a character that is not allowed, or of one character, each with
+// the challenge that matches it: invalid_grant, no token; the description names the faulty one, instead of "does
+// not match".
+func TestPKCEVerifierForm_P8(t *testing.T) {
+	harness.Each(t, func(t *testing.T, r *harness.Env) {
+		in := r.LoggedIn(r.U)
+		v := harness.Verifier
+		for _, bad := range []string{
+			v[:42], strings.Repeat("v", 129), v[:42] + "+", v[:42] + "/", v[:42] + "=", v[:42] + " ", v[:42] + "%", v[:41] + "é", v[:42] + "\n",
+			v[:42] + "!", "x", strings.Repeat("v", 10<<10),
+		} {
+			code := in.Code(r.P, withChallenge(challengeOf(bad))...)
+			a := r.Exchange(r.P, code, "code_verifier", bad)
+			a.WantGrantRefused(t)
+			want := "43 to 128 are allowed"
+			if strings.Trim(bad, "v"+v) != "" {
+				want = "characters outside the alphabet"
+			}
+			if got := a.String(t, "error_description"); bad != "x" && !strings.Contains(got, want) || strings.Contains(got, "match") {
+				t.Errorf("error_description = %q for %.50q, want %q in it", got, bad, want)
+			}
+			r.WantUnspent(code, 1)
+		}
+		if n := r.LiveGrants(r.U, r.P); n != 0 {
+			t.Errorf("%d live grants, want none", n)
+		}
+		for _, good := range []string{strings.Repeat("v", 43), strings.Repeat("v", 128), "-._~" + v} {
+			code := in.Code(r.P, withChallenge(challengeOf(good))...)
+			r.WantLive(r.Exchange(r.P, code, "code_verifier", good).WantToken(t), true)
+		}
+	})
+}
+
+// TestPKCEAttempts_P9: four wrong verifiers, then the right one: a token. Five, then the right one: invalid_grant, the code is
+// dead. Only attempts by the right app with the right code count; others cannot use up a code.
+func TestPKCEAttempts_P9(t *testing.T) {
+	harness.Each(t, func(t *testing.T, r *harness.Env) {
+		in := r.LoggedIn(r.U)
+		wrong := strings.Repeat("w", 43)
+		for _, app := range []harness.App{r.P, r.A} {
+			for tries, live := range map[int]bool{4: true, 5: false} {
+				code := in.Code(app, withChallenge(harness.Challenge)...)
+				for range tries {
+					r.Exchange(app, code, "code_verifier", wrong).WantGrantRefused(t)
+				}
+				r.WantUnspent(code, tries)
+				before := r.LiveGrants(r.U, app)
+				last := r.Exchange(app, code, "code_verifier", harness.Verifier)
+				if live {
+					r.WantLive(last.WantToken(t), true)
+					continue
+				}
+				last.WantGrantRefused(t)
+				if row := r.CodeRow(code); !row.ConsumedAt.IsZero() || r.LiveGrants(r.U, app) != before {
+					t.Errorf("a code that is dead was consumed, or a token ended: %+v", row)
+				}
+			}
+		}
+
+		code := in.Code(r.A, withChallenge(harness.Challenge)...)
+		forged := secret.Format{}.New(secret.Code).Reveal()
+		for range 10 {
+			r.Exchange(r.B, code, "code_verifier", wrong).WantGrantRefused(t)
+			r.Exchange(r.P, code, "code_verifier", wrong).WantGrantRefused(t)
+			r.Exchange(harness.App{ID: r.A.ID, Secret: r.B.Secret, URI: r.A.URI}, code, "code_verifier", wrong).WantRefused(t, http.StatusUnauthorized, "invalid_client")
+			r.Exchange(r.A, forged, "code_verifier", wrong).WantGrantRefused(t)
+		}
+		// A code with the right lookup id and another secret half is not the right code.
+		row := r.CodeRow(code)
+		r.Exec(`UPDATE codes SET hash = $1 WHERE id = $2`, make([]byte, len(row.Hash)), row.ID[:])
+		r.Exchange(r.A, code, "code_verifier", wrong).WantGrantRefused(t)
+		r.Exec(`UPDATE codes SET hash = $1 WHERE id = $2`, row.Hash, row.ID[:])
+		r.WantUnspent(code, 0)
+		r.WantLive(r.Exchange(r.A, code, "code_verifier", harness.Verifier).WantToken(t), true)
+	})
+}

@@ -1,0 +1,189 @@
+package e2e
+
+import (
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"xenoauth/e2e/faults"
+)
+
+var update = flag.Bool("update", false, "write docs/battery.md")
+
+const document = "../docs/battery.md"
+
+// required are the rows that must have a test: what the battery has of these groups.
+var required = strings.Fields(`
+A1 A3 A4 A5 A6 A7 A8 A10 A11 A12 A13 A14 A16 A17 A18 A19 A20 A22 A23 A24
+S1 S2 S3 S4 S5 S6 S7
+P1 P2 P4 P5 P6 P7 P8 P9
+C1 C2 C3 C4 C5 C6 C7 C8 C9 C10
+K1 K3 K4 K5 K6 K7 K8 K9 K10
+T1 T2 T3 T5
+R1 R2 R3 R4 R5 R6
+V1 V2 V4 V6 V7
+I1 I2 I3 I4 I6
+B1 B2 B3 B4 B5
+D8 D9 D10
+W1 W2 W3 W4 W5 W6 W8 W9 W10 W11 W12 W14
+L1 L2 L3 L4 L8
+H1 H2 H3 H4 H5 H8
+G1 G2 G3 G4 G5
+J1 J2 J3 J4 J5 J6 J7
+N1 N2 N3 N4 N5 N6 N7 N8 N9 N10 N11 N12
+U1 U2 U3 U4
+F1 F2 F3 F5 F6 F7 F9 F16 F18 F21 F22
+`)
+
+var groups = []struct{ letter, title string }{
+	{"A", "Authorize: error page or redirect"},
+	{"S", "State, issuer, scope"},
+	{"P", "PKCE"},
+	{"C", "Authorization code"},
+	{"K", "Client authentication"},
+	{"T", "Token endpoint"},
+	{"R", "Refresh"},
+	{"V", "Revocation"},
+	{"I", "Introspection"},
+	{"B", "Bearer use"},
+	{"D", "Registration and portal"},
+	{"W", "Browser"},
+	{"L", "Log-in"},
+	{"H", "HTTP"},
+	{"G", "Logs and data"},
+	{"J", "Keys and integration"},
+	{"N", "What people are told is true"},
+	{"U", "Cheap for one, dear for others"},
+	{"F", "Faults"},
+}
+
+// row is a test of the battery.
+type row struct {
+	id   string
+	says string // the doc comment: what is asked and what must be answered
+	file string
+}
+
+// TestBatteryDocument keeps docs/battery.md equal to the tests, and every required row present.
+func TestBatteryDocument(t *testing.T) {
+	rows := readRows(t)
+	addFaults(rows)
+	for _, id := range required {
+		if _, ok := rows[id]; !ok {
+			t.Errorf("row %s of the battery has no test: its name ends with _%s", id, id)
+		}
+	}
+	want := render(rows)
+	if *update {
+		if err := os.WriteFile(document, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Errorf("docs/battery.md is not what the tests say; run make docs")
+	}
+}
+
+var name = regexp.MustCompile(`^Test[A-Za-z0-9]+_([A-Z][0-9]+)$`)
+
+func readRows(t *testing.T) map[string]row {
+	t.Helper()
+	var files []string
+	for _, pattern := range []string{"*_test.go", "*/*_test.go"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, found...)
+	}
+	rows := map[string]row{}
+	for _, file := range files {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range parsed.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			m := name.FindStringSubmatch(f.Name.Name)
+			if m == nil {
+				continue
+			}
+			says := strings.Join(strings.Fields(strings.TrimPrefix(f.Doc.Text(), f.Name.Name+":")), " ")
+			if says == "" {
+				t.Errorf("%s has no doc comment that says what is asked and what must be answered", f.Name.Name)
+			}
+			if other, twice := rows[m[1]]; twice {
+				t.Errorf("row %s is tested in %s and in %s; make them one", m[1], other.file, file)
+			}
+			rows[m[1]] = row{id: m[1], says: says, file: "e2e/" + filepath.ToSlash(file)}
+		}
+	}
+	return rows
+}
+
+// addFaults adds the rows that the fault oracle runs, on the databases that it runs them on, and F9, which TestOutage does:
+// a full disk needs one of its own.
+func addFaults(rows map[string]row) {
+	for _, database := range []string{"Postgres", "SQLite"} {
+		short := map[string]bool{}
+		for _, f := range faults.Short(database) {
+			short[f.Name] = true
+		}
+		for _, f := range faults.Long(database) {
+			run := "make faults"
+			if short[f.Name] {
+				run = "make test, longer in make faults"
+			}
+			r := rows[f.Name]
+			if r.says != "" {
+				r.says += "; "
+			}
+			rows[f.Name] = row{id: f.Name, says: r.says + f.Title + " (" + database + ": " + run + ")", file: "docs/faults.md"}
+		}
+	}
+	rows["F9"] = row{id: "F9", says: "disk full for data and journal of Postgres, for SQLite, and for the log: 503, nothing acknowledged is lost, all works when " +
+		"there is room again (TestOutage)", file: "e2e/outage_disk_test.go"}
+}
+
+func render(rows map[string]row) string {
+	var b strings.Builder
+	b.WriteString("# The battery\n\nGenerated from the tests by `make docs`; do not edit. Each row is a test through the real routes, on both\ndatabases where state matters. What the product answers otherwise than the battery asks stands in\n[decisions/battery.md](decisions/battery.md).\n")
+	for _, g := range groups {
+		var of []row
+		for _, r := range rows {
+			if strings.HasPrefix(r.id, g.letter) {
+				of = append(of, r)
+			}
+		}
+		if len(of) == 0 {
+			continue
+		}
+		slices.SortFunc(of, func(x, y row) int { return number(x.id) - number(y.id) })
+		fmt.Fprintf(&b, "\n## %s. %s\n\n| row | what is asked, and what must be answered | test |\n| --- | --- | --- |\n", g.letter, g.title)
+		for _, r := range of {
+			fmt.Fprintf(&b, "| %s | %s | [%s](../%s) |\n", r.id, strings.ReplaceAll(r.says, "|", "\\|"), filepath.Base(r.file), r.file)
+		}
+	}
+	return b.String()
+}
+
+func number(id string) int {
+	n, _ := strconv.Atoi(id[1:])
+	return n
+}

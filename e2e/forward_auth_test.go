@@ -1,0 +1,356 @@
+package e2e
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"xenoauth/e2e/harness"
+	"xenoauth/internal/dbtest"
+	"xenoauth/internal/scope"
+	"xenoauth/internal/secret"
+	"xenoauth/store"
+)
+
+const lacksChallenge = `Bearer realm="xenoauth", error="insufficient_scope"`
+
+// wantForward asserts an answer of forward-auth: 200 with the identity and no body, or a refusal with its challenge and
+// no identity.
+func wantForward(t *testing.T, what string, a harness.Answer, status int, challenge string, want harness.Identity) {
+	t.Helper()
+	got := harness.IdentityOf(a.Header)
+	if status != http.StatusOK {
+		want = harness.Identity{}
+		if a.String(t, "error") == "" || a.String(t, "error_description") == "" {
+			t.Errorf("%s: the refusal does not say why: %s", what, a.Body)
+		}
+	} else if a.Body != "" {
+		t.Errorf("%s: 200 with a body: %s", what, a.Body)
+	}
+	if a.Status != status || a.Header.Get("WWW-Authenticate") != challenge || !maps.Equal(got, want) {
+		t.Errorf("%s: %d %q %v, want %d %q %v: %s", what, a.Status, a.Header.Get("WWW-Authenticate"), got, status, challenge, want, a.Body)
+	}
+	if a.Header.Get("Cache-Control") != "no-store" || a.Header.Get("Set-Cookie") != "" || a.Header.Get("Access-Control-Allow-Origin") != "" {
+		t.Errorf("%s: headers %v", what, a.Header)
+	}
+}
+
+// TestForwardAuth asks with each kind of token for everything that a gateway can ask for.
+func TestForwardAuth(t *testing.T) {
+	harness.Each(t, func(t *testing.T, r *harness.Env) {
+		for _, b := range r.Bearers() {
+			t.Run(b.Kind, func(t *testing.T) {
+				r := r.With(t)
+				self, roles := b.Identity["User"], strings.Fields(b.Identity["Scope"])
+				anyone := cmp.Or(self, strings.Repeat("f", 24)) // a user who is not the subject of some tokens
+				role := scope.RoleGuest                         // the highest that the token has
+				for _, name := range roles {
+					if parsed, err := scope.ParseRole(name); err == nil && parsed.Covers(role) {
+						role = parsed
+					}
+				}
+				person := b.OfApp && self != "" // an app for an admin
+				has := func(p string, appHas bool) bool {
+					return b.OfApp && person && appHas || !b.OfApp && scope.Default().RoleAllows(role, scope.Permission(p))
+				}
+				for _, c := range []struct {
+					query string
+					ok    bool
+					app   string // scope= of the challenge, for an app's token
+					other string // and for a role's
+				}{
+					{"", true, "", ""},
+					{"scope=contacts", b.OfApp, "", "contacts"},
+					{"scope=contacts+conversations", b.OfApp, "", "contacts conversations"},
+					{"scope=contacts&scope=conversations", b.OfApp, "", "contacts conversations"},
+					{"scope=contacts+faqs", false, "faqs", "contacts faqs"},
+					{"scope=contacts&scope=faqs", false, "faqs", "contacts faqs"},
+					{"scope=widget", false, "widget", "widget"},
+					{"scope=bogus", false, "bogus", "bogus"},
+					{"scope=%22%5C%0d%0a", false, "", ""},
+					{"scope=guest", !b.OfApp, "guest", ""},
+					{"scope=agent", !b.OfApp, "agent", ""},
+					{"scope=bot", !b.OfApp && role.Covers(scope.RoleBot), "bot", "bot"},
+					{"scope=admin", !b.OfApp && role == scope.RoleAdmin, "admin", "admin"},
+					{"permission=contact:list", has("contact:list", true), "", ""},
+					{"permission=contact:fetch", has("contact:fetch", true), "", ""},
+					{"permission=contact:fetch&permission=message:list", has("contact:fetch", true), "", ""},
+					{"permission=contact:delete", has("contact:delete", false), "", ""},
+					{"permission=user:fetch", has("user:fetch", false), "", ""},
+					{"permission=user:fetch:self", has("user:fetch", false), "", ""},
+					{"permission=user:fetch:self&owner=" + anyone, self != "" && !b.OfApp || has("user:fetch", false), "", ""},
+					{"permission=user:fetch:self&owner=" + strings.Repeat("0", 24), has("user:fetch", false), "", ""},
+					{"permission=user:fetch&owner=" + anyone, has("user:fetch", false), "", ""},
+					{"permission=user:update:self&owner=" + anyone, self != "" && !b.OfApp || has("user:update", false), "", ""},
+					{"scope=contacts&permission=contact:list", person, "", "contacts"},
+					{"scope=faqs&permission=contact:list", false, map[bool]string{true: "faqs"}[person], "faqs"},
+					{"permission=knowledge_item:list", has("knowledge_item:list", false), map[bool]string{true: "faqs"}[person], ""},
+					{"bot=" + cmp.Or(b.Identity["Bot"], strings.Repeat("0", 24)), b.Identity["Bot"] != "", "", ""},
+					{"bot=" + anyone, self != "" && b.Identity["Bot"] == self, "", ""},
+					{"aud=https://api.test", false, "", ""},
+				} {
+					a := r.Verify(b.Token, c.query)
+					if c.ok {
+						wantForward(t, c.query, a, http.StatusOK, "", b.Identity)
+						continue
+					}
+					names := c.other
+					if b.OfApp {
+						names = c.app
+					}
+					challenge := lacksChallenge
+					if names != "" {
+						challenge += `, scope="` + names + `"`
+					}
+					wantForward(t, c.query, a, http.StatusForbidden, challenge, nil)
+				}
+				for _, query := range []string{
+					"permission=contact:read", "permission=contacts", "permission=contact:list&permission=x", "permission=Contact:list", "permission=contact:list,contact:fetch", "permission=contact:list:self",
+					"scope=%zz", "scope=a;scope=b", "x=%00", "permission=user:fetch&owner=a&owner=b", "permission=user:fetch:self&owner=" + anyone + "&owner=" + anyone,
+					// A name that is not known, and one that means nothing where it stands.
+					"permissions=contact:list", "scop=admin", "SCOPE=admin", "Scope=contacts", "scope[]=contacts", "unknown", "=", "=x", "scope=contacts&x=", "owner=" + anyone, "scope=contacts&owner=" + anyone,
+					"audience=https://api.test", "resource=https://api.test", "bots=" + anyone,
+					// A value that is missing, as from a variable that is not set.
+					"scope=", "scope", "scope=+", "scope=contacts&scope=", "permission=", "permission=contact:list&permission", "permission=%09", "permission=user:fetch:self&owner=", "permission=user:fetch&owner=+",
+					"bot=", "bot", "bot=+", "aud=", "aud", "aud=%20",
+					// A value that no token can have, and two where one is meant.
+					"bot=bot_0123456789", "bot=" + strings.ToUpper(strings.Repeat("f", 24)), "bot=" + anyone + "&bot=" + anyone, "aud=api.test", "aud=/x", "aud=https://a.test&aud=https://a.test",
+				} {
+					a := r.Verify(b.Token, query)
+					wantForward(t, query, a, http.StatusForbidden, lacksChallenge, nil)
+					if d := a.String(t, "error_description"); !strings.HasPrefix(d, "invalid forward-auth query: ") {
+						t.Errorf("%s: error_description = %q", query, d)
+					}
+				}
+				r.Revoke(b.Token)
+				wantForward(t, "revoked", r.Verify(b.Token, ""), http.StatusUnauthorized, invalidChallenge, nil)
+				wantForward(t, "revoked, asked wrongly", r.Verify(b.Token, "scope=%zz"), http.StatusUnauthorized, invalidChallenge, nil)
+			})
+		}
+	})
+}
+
+// TestForwardAuthAliases: a scope is known by each of its names, and what was granted by an alias, too.
+func TestForwardAuthAliases(t *testing.T) {
+	harness.Each(t, func(t *testing.T, r *harness.Env) {
+		token := r.Grant(r.LoggedIn(r.U), r.A, "scope", "brands").WantToken(t)
+		for _, name := range []string{"widgets", "widget", "brands"} {
+			if a := r.Verify(token, "scope="+name); a.Status != http.StatusOK || a.Header.Get("X-Xenoauth-Scope") != "widgets" {
+				t.Errorf("scope=%s: %d, X-Xenoauth-Scope %q: %s", name, a.Status, a.Header.Get("X-Xenoauth-Scope"), a.Body)
+			}
+		}
+	})
+}
+
+// TestForwardAuthRoleToday: permissions and roles are those that the user has at this moment.
+func TestForwardAuthRoleToday(t *testing.T) {
+	harness.Each(t, func(t *testing.T, r *harness.Env) {
+		agent := r.AddAgent("anna@users.test")
+		app := r.Grant(r.LoggedIn(agent), r.A, "scope", "contacts", "account", r.U.Account.ID).WantToken(t)
+		user, key := r.UserTokens(agent).Token, r.AddKey(r.U.Account.ID, agent.ID, "admin").Text
+		for _, step := range []struct {
+			role                 scope.Role
+			list, fetch, isAdmin bool
+		}{
+			{scope.RoleAgent, true, false, false}, {scope.RoleAdmin, true, true, true}, {scope.RoleGuest, false, false, false},
+		} {
+			r.SetRole(agent, step.role)
+			for kind, token := range map[string]string{"app": app, "user token": user, "API key": key} {
+				for query, want := range map[string]bool{"permission=contact:list": step.list, "permission=contact:fetch": step.fetch, "scope=admin": step.isAdmin && kind != "app"} {
+					if a := r.Verify(token, query); (a.Status == http.StatusOK) != want || !want && a.Status != http.StatusForbidden {
+						t.Errorf("%s of a member who is %s now, %s: %d, want passage: %v", kind, step.role, query, a.Status, want)
+					}
+				}
+			}
+		}
+		r.Exec(`UPDATE users SET disabled_at = 1 WHERE id = $1`, agent.ID)
+		for _, token := range []string{app, user, key} {
+			wantForward(t, "disabled", r.Verify(token, ""), http.StatusUnauthorized, invalidChallenge, nil)
+		}
+	})
+}
+
+// TestForwardAuthDead: no token, malformed ones, and those that are over. Nothing is ever a 400.
+func TestForwardAuthDead(t *testing.T) {
+	harness.Each(t, func(t *testing.T, r *harness.Env) {
+		b := r.LoggedIn(r.U)
+		token := r.Grant(b, r.A).WantToken(t)
+		mint := secret.Format{}
+		live := "access_token=" + token
+		wantForward(t, "no token", r.Verify("", ""), 401, bareChallenge, nil)
+		wantForward(t, "no token, asked wrongly", r.Verify("", "scope=%zz&permission=x"), 401, bareChallenge, nil)
+		wantForward(t, "a token in the query", r.Verify("", live), 401, bareChallenge, nil)
+		for name, header := range map[string]string{
+			"empty": "", "scheme alone": "Bearer", "no scheme": token, "Basic": harness.Basic(r.A.ID, r.A.Secret), "a tab": "Bearer \t" + token, "two tokens": "Bearer " + token + " " + token,
+			"list": "Bearer " + token + ", Bearer " + token, "garbage": "Bearer x", "dots": "Bearer " + strings.Repeat(".", 40<<10), "unknown": "Bearer " + mint.New(secret.Access).Reveal(),
+			"code": "Bearer " + b.Code(r.A), "client secret": "Bearer " + r.A.Secret, "bot secret": "Bearer " + r.AddBot(r.U.Account.ID, "One").Secret,
+			"account API key": "Bearer " + r.AddKey(r.U.Account.ID, "").Text, "refresh token of a user": "Bearer " + r.UserTokens(r.U).Refresh,
+			"refresh token of an app": "Bearer " + r.Grant(b, r.AddExpiring("Expiring")).String(t, "refresh_token"),
+		} {
+			wantForward(t, name, r.Verify("", "", "Authorization", header), 401, invalidChallenge, nil)
+			wantForward(t, name+", asked wrongly", r.Verify("", "permission=x&%zz", "Authorization", header), 401, invalidChallenge, nil)
+		}
+		wantForward(t, "two headers", r.Verify(token, "", "Authorization", "Bearer "+token), 401, invalidChallenge, nil)
+		expired := r.ExpiredUserTokens(r.U).Token
+		for _, query := range []string{"", "scope=admin", "permission=x"} {
+			a := r.Verify(expired, query)
+			a.WantExpired(t)
+			wantForward(t, "an expired user token", a, 403, invalidChallenge, nil)
+		}
+		wantForward(t, "beside access_token in the query", r.Verify(token, live), 403, lacksChallenge, nil)
+		r.WantLive(token, true)
+	})
+}
+
+// TestForwardAuthMethodsAndHeaders: every method is answered alike, and nothing that the client sent beside the token
+// changes the answer.
+func TestForwardAuthMethodsAndHeaders(t *testing.T) {
+	harness.Each(t, func(t *testing.T, r *harness.Env) {
+		browser := r.LoggedIn(r.U)
+		bearer := r.Bearers()[0]
+		for _, method := range strings.Fields("GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT PROPFIND QUERY get X-Y") {
+			for _, query := range []string{"scope=contacts", "scope=faqs"} {
+				a := browser.With(t).Visit(method, "/oauth/verify?"+query, "Authorization: Bearer "+bearer.Token)
+				want, identity := http.StatusOK, bearer.Identity
+				if query == "scope=faqs" {
+					want, identity = http.StatusForbidden, harness.Identity{}
+				}
+				if got := harness.IdentityOf(a.Header); a.Status != want || !maps.Equal(got, identity) {
+					t.Errorf("%s ?%s: %d %v, want %d: %.200s", method, query, a.Status, got, want, a.Body)
+				}
+			}
+			if a := browser.With(t).Visit(method, "/oauth/verify"); a.Status != http.StatusUnauthorized {
+				t.Errorf("%s with a session and no token: %d, want 401", method, a.Status)
+			}
+		}
+		spoofed := []string{"X-Forwarded-Method", "DELETE", "X-HTTP-Method-Override", "DELETE", "Content-Type", "application/x-www-form-urlencoded", "Expect", "100-continue", "Accept", "text/html"}
+		for name := range bearer.Identity {
+			spoofed = append(spoofed, "X-Xenoauth-"+name, strings.Repeat("0", 24), "X-Forwarded-"+name, "admin", "X_Xenoauth_"+name, "admin")
+		}
+		for _, name := range []string{"X-Original-URI", "X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Uri", "X-Envoy-Original-Path"} {
+			spoofed = append(spoofed, name, "/oauth/verify?scope=admin&owner="+r.U.ID)
+		}
+		for _, name := range []string{"X-Forwarded-Host", "X-Forwarded-For", "X-Forwarded-Proto", "Forwarded", "X-Forwarded-Prefix", "X-Forwarded-Authorization", "X-Original-Authorization", "Proxy-Authorization"} {
+			spoofed = append(spoofed, name, "Bearer evil.test")
+		}
+		wantForward(t, "spoofed, good", r.Verify(bearer.Token, "scope=contacts", spoofed...), 200, "", bearer.Identity)
+		wantForward(t, "spoofed, lacking", r.Verify(bearer.Token, "scope=faqs", spoofed...), 403, lacksChallenge+`, scope="faqs"`, nil)
+		wantForward(t, "spoofed, self", r.Verify(bearer.Token, "permission=user:fetch:self", spoofed...), 403, lacksChallenge, nil)
+		wantForward(t, "spoofed, no token", r.Verify("", "", spoofed...), 401, bareChallenge, nil)
+		for _, path := range []string{"/oauth/verify/", "//oauth/verify", "/oauth/./verify", "/oauth/%76erify", "/oauth/verify/x", "/oauth/Verify"} {
+			if a := browser.With(t).Visit("GET", path, "Authorization: Bearer "+bearer.Token); a.Status != http.StatusNotFound || len(harness.IdentityOf(a.Header)) > 0 {
+				t.Errorf("%s: %d, want 404", path, a.Status)
+			}
+		}
+	})
+}
+
+// TestForwardAuthWithoutTheBody: a gateway may send on what the client declared about a body and never send the body.
+// The answer does not wait for it, and bytes of it that do come are not the next request.
+func TestForwardAuthWithoutTheBody(t *testing.T) {
+	harness.Each(t, func(t *testing.T, r *harness.Env) {
+		token := r.Grant(r.LoggedIn(r.U), r.A).WantToken(t)
+		for name, declared := range map[string]string{
+			"a length":     "Content-Length: 1000\r\n\r\n",
+			"a long one":   "Content-Length: 10000000000\r\n\r\n",
+			"some of it":   "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\naccess_token=x",
+			"chunked":      "Transfer-Encoding: chunked\r\n\r\n",
+			"half a chunk": "Transfer-Encoding: chunked\r\n\r\n100\r\nabc",
+			"all of it":    "Content-Length: 8\r\n\r\nGET / HT",
+		} {
+			for authorization, want := range map[string]int{"Bearer " + token: http.StatusOK, "Bearer x": http.StatusUnauthorized} {
+				c := r.With(t).Dial()
+				if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil { // before the server's own limit
+					t.Fatal(err)
+				}
+				c.Say(fmt.Sprintf("POST /oauth/verify HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\n%s", authorization, declared))
+				a, ok := c.Next()
+				if !ok || a.Status != want {
+					t.Errorf("%s declared: %d (%v), want %d", name, a.Status, ok, want)
+				}
+				c.Close()
+			}
+		}
+		if a := r.Post("/oauth/verify?scope=contacts", url.Values{"scope": {"admin"}, "access_token": {"x"}}, "Authorization", "Bearer "+token); a.Status != http.StatusOK {
+			t.Errorf("with a body: %d: %s", a.Status, a.Body)
+		}
+	})
+}
+
+// TestForwardAuthOutage: when the database cannot say, nobody passes and nobody is called unknown.
+func TestForwardAuthOutage(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, st store.Store) {
+		blind := &blindStore{Store: st}
+		r := harness.New(t, st)
+		bearers := r.Bearers()
+		r.Store = blind
+		r = r.Sibling()
+		for _, away := range []bool{true, false} {
+			blind.on.Store(away)
+			for _, b := range bearers {
+				a := r.Verify(b.Token, "permission=x")
+				if away && (a.Header.Get("Retry-After") == "" || a.String(t, "error") != "temporarily_unavailable") {
+					t.Errorf("%s: Retry-After %q: %s", b.Kind, a.Header.Get("Retry-After"), a.Body)
+				}
+				if away {
+					wantForward(t, b.Kind, a, http.StatusServiceUnavailable, "", nil)
+				} else {
+					wantForward(t, b.Kind, r.Verify(b.Token, ""), http.StatusOK, "", b.Identity)
+				}
+			}
+		}
+	})
+}
+
+// blindStore cannot look up tokens of any kind while it is on.
+type blindStore struct {
+	store.Store
+	on atomic.Bool
+}
+
+func (b *blindStore) fault() error {
+	if b.on.Load() {
+		return store.ErrUnavailable
+	}
+	return nil
+}
+
+// AccessByID fails on demand.
+func (b *blindStore) AccessByID(ctx context.Context, kind store.TokenKind, id store.LookupID) (store.Access, error) {
+	if err := b.fault(); err != nil {
+		return store.Access{}, err
+	}
+	return b.Store.AccessByID(ctx, kind, id)
+}
+
+// KeyBySecret fails on demand.
+func (b *blindStore) KeyBySecret(ctx context.Context, id store.LookupID) (store.KeyAccess, error) {
+	if err := b.fault(); err != nil {
+		return store.KeyAccess{}, err
+	}
+	return b.Store.KeyBySecret(ctx, id)
+}
+
+// IntegrationByID fails on demand.
+func (b *blindStore) IntegrationByID(ctx context.Context, id store.LookupID) (store.IntegrationAccess, error) {
+	if err := b.fault(); err != nil {
+		return store.IntegrationAccess{}, err
+	}
+	return b.Store.IntegrationByID(ctx, id)
+}
+
+// UserRefreshByID fails on demand.
+func (b *blindStore) UserRefreshByID(ctx context.Context, id store.LookupID) (store.UserAccess, error) {
+	if err := b.fault(); err != nil {
+		return store.UserAccess{}, err
+	}
+	return b.Store.UserRefreshByID(ctx, id)
+}

@@ -1,0 +1,166 @@
+package harness
+
+import (
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"html"
+)
+
+// Browser keeps cookies and sends what browsers send. It does not follow redirects by itself.
+type Browser struct {
+	r      *Env
+	t      testing.TB
+	client *http.Client
+}
+
+// Browser is a new one, logged out.
+func (r *Env) Browser() *Browser {
+	r.t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return &Browser{r: r, t: r.t, client: &http.Client{
+		Jar: jar, Transport: transport, Timeout: 30 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// LoggedIn is a new browser in which the user is logged in.
+func (r *Env) LoggedIn(u User) *Browser {
+	r.t.Helper()
+	b := r.Browser()
+	b.LogIn(u.Email)
+	return b
+}
+
+// Client is the browser's HTTP client, cookies included.
+func (b *Browser) Client() *http.Client { return b.client }
+
+// Get asks for a path of the server's, or for an absolute URL.
+func (b *Browser) Get(path string) Answer {
+	b.t.Helper()
+	return b.Send(http.MethodGet, path, nil)
+}
+
+// Post submits a form as a page of the server's own does.
+func (b *Browser) Post(path string, form url.Values) Answer {
+	b.t.Helper()
+	return b.Send(http.MethodPost, path, form, "Origin", b.r.URL, "Sec-Fetch-Site", "same-origin")
+}
+
+// Send sends a request with further headers given as name, value, …
+func (b *Browser) Send(method, path string, form url.Values, headers ...string) Answer {
+	b.t.Helper()
+	if strings.HasPrefix(path, "/") {
+		path = b.r.URL + path
+	}
+	var body *strings.Reader
+	request, err := http.NewRequest(method, path, nil)
+	if form != nil {
+		body = strings.NewReader(form.Encode())
+		request, err = http.NewRequest(method, path, body)
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	request.Header.Set("Accept", "text/html,application/xhtml+xml")
+	if form != nil {
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
+	return read(b.t, b.client, request)
+}
+
+// Do sends a request as it is, with the browser's cookies.
+func (b *Browser) Do(request *http.Request) Answer {
+	b.t.Helper()
+	return read(b.t, b.client, request)
+}
+
+// LogIn logs in with Password.
+func (b *Browser) LogIn(email string) {
+	b.t.Helper()
+	a := b.Post("/login", url.Values{"email": {email}, "password": {Password}})
+	if a.Status != http.StatusSeeOther {
+		b.t.Fatalf("log in %s: status %d: %.300s", email, a.Status, a.Body)
+	}
+}
+
+// Authorize asks the authorization endpoint, parameters given as name, value, …
+func (b *Browser) Authorize(parameters ...string) Answer {
+	b.t.Helper()
+	return b.Get("/oauth/authorize?" + Pairs(parameters...).Encode())
+}
+
+// Pairs are parameters given as name, value, …
+func Pairs(parameters ...string) url.Values {
+	v := url.Values{}
+	for i := 0; i+1 < len(parameters); i += 2 {
+		v.Add(parameters[i], parameters[i+1])
+	}
+	return v
+}
+
+var hidden = regexp.MustCompile(`<input[^>]*name="([^"]+)"[^>]*value="([^"]*)"`)
+
+// Hidden is the value of a hidden input of a page, "" if it has none.
+func (a Answer) Hidden(name string) string {
+	for _, m := range hidden.FindAllStringSubmatch(a.Body, -1) {
+		if m[1] == name {
+			return html.UnescapeString(m[2])
+		}
+	}
+	return ""
+}
+
+// Decide presses a button of a consent page: allow or deny.
+func (b *Browser) Decide(page Answer, decision string) Answer {
+	b.t.Helper()
+	id := page.Hidden("request_id")
+	if id == "" {
+		b.t.Fatalf("not a consent page: %d %s: %.400s", page.Status, page.Header.Get("Location"), page.Body)
+	}
+	form := url.Values{"request_id": {id}, "decision": {decision}}
+	if account := page.Hidden("account"); account != "" {
+		form.Set("account", account)
+	}
+	return b.Post("/oauth/consent", form)
+}
+
+// Code goes through authorization and consent and returns the code.
+func (b *Browser) Code(app App, parameters ...string) string {
+	b.t.Helper()
+	all := append([]string{"client_id", app.ID, "state", "xyz"}, parameters...)
+	v := Pairs(all...)
+	if !v.Has("scope") {
+		v.Set("scope", "contacts")
+	}
+	if !v.Has("redirect_uri") {
+		v.Set("redirect_uri", app.URI)
+	}
+	if v.Get("redirect_uri") == "-" {
+		v.Del("redirect_uri")
+	}
+	if app.Secret == "" && !v.Has("code_challenge") {
+		v.Set("code_challenge", Challenge)
+		v.Set("code_challenge_method", "S256")
+	}
+	page := b.Get("/oauth/authorize?" + v.Encode())
+	if page.Status == http.StatusOK {
+		page = b.Decide(page, "allow")
+	}
+	to := app.URI
+	if u := v.Get("redirect_uri"); u != "" {
+		to = u
+	}
+	return b.r.With(b.t).WantCode(page, to, "xyz")
+}

@@ -1,0 +1,197 @@
+package harness
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+
+	"xenoauth/internal/dbtest"
+	"xenoauth/internal/directory"
+	"xenoauth/internal/secret"
+	"xenoauth/store"
+)
+
+// With is the same browser reporting to a subtest.
+func (b *Browser) With(t testing.TB) *Browser {
+	c := *b
+	c.t = t
+	return &c
+}
+
+// AddExpiring registers a confidential app that chose expiring tokens with a refresh token.
+func (r *Env) AddExpiring(name string) App {
+	r.t.Helper()
+	return r.AddApp(name, true, CB, func(f *directory.AppForm) { f.Expiring = true })
+}
+
+// Register changes the scopes that an app may ask for.
+func (r *Env) Register(app App, scopes ...string) {
+	r.t.Helper()
+	a, err := r.Rules.App(context.Background(), "", app.ID)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	form := directory.AppForm{Name: a.Name, RedirectURIs: a.RedirectURIs, Scopes: scopes, Expiring: a.Expiring, PKCERequired: a.PKCERequired}
+	if _, err := r.Rules.UpdateApp(context.Background(), Operator, "", app.ID, a.Version, form); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// WantToken asserts a token answer (RFC 6749 §5.1) and returns the access token.
+func (a Answer) WantToken(t testing.TB) string {
+	t.Helper()
+	if a.Status != http.StatusOK {
+		t.Fatalf("status = %d, want 200: %.300s", a.Status, a.Body)
+	}
+	a.wantTokenHeaders(t)
+	if got := a.String(t, "token_type"); got != "Bearer" {
+		t.Errorf("token_type = %q, want Bearer", got)
+	}
+	if a.String(t, "access_token") == "" || a.String(t, "scope") == "" {
+		t.Fatalf("access_token or scope is missing: %.300s", a.Body)
+	}
+	return a.String(t, "access_token")
+}
+
+// WantRefused asserts a refusal by the token endpoint or its neighbours: TOK(code), in which nothing is granted, nobody
+// is sent anywhere, and a challenge stands exactly where RFC 6749 §5.2 wants one.
+func (a Answer) WantRefused(t testing.TB, status int, code string) {
+	t.Helper()
+	a.WantError(t, status, code)
+	a.wantAPIHeaders(t)
+	challenge := ""
+	if status == http.StatusUnauthorized {
+		challenge = `Basic realm="xenoauth"`
+	}
+	if got := a.Header.Get("WWW-Authenticate"); got != challenge {
+		t.Errorf("WWW-Authenticate = %q, want %q", got, challenge)
+	}
+	for _, member := range []string{"access_token", "refresh_token", "active"} {
+		if _, there := a.JSON(t)[member]; there {
+			t.Errorf("a refusal has %s: %.300s", member, a.Body)
+		}
+	}
+}
+
+// WantGrantRefused is WantRefused with 400 invalid_grant, from the token endpoint.
+func (a Answer) WantGrantRefused(t testing.TB) {
+	t.Helper()
+	a.WantRefused(t, http.StatusBadRequest, "invalid_grant")
+	a.wantTokenHeaders(t)
+}
+
+func (a Answer) wantTokenHeaders(t testing.TB) {
+	t.Helper()
+	a.wantAPIHeaders(t)
+	if got := a.Header.Get("Pragma"); got != "no-cache" {
+		t.Errorf("Pragma = %q, want no-cache", got)
+	}
+}
+
+func (a Answer) wantAPIHeaders(t testing.TB) {
+	t.Helper()
+	if ct := a.Header.Get("Content-Type"); ct != "application/json" {
+		t.Errorf("Content-Type = %q, want application/json", ct)
+	}
+	if got := a.Header.Get("Cache-Control"); got != "no-store" {
+		t.Errorf("Cache-Control = %q, want no-store", got)
+	}
+	for _, name := range []string{"Location", "Set-Cookie", "Access-Control-Allow-Credentials"} {
+		if got := a.Header.Get(name); got != "" {
+			t.Errorf("%s = %q, want none", name, got)
+		}
+	}
+}
+
+// Parse reads a credential that the server minted.
+func (r *Env) Parse(text string) secret.Credential {
+	r.t.Helper()
+	c, ok := secret.Format{}.Parse(text)
+	if !ok {
+		r.t.Fatalf("%.8s… is not a credential", text)
+	}
+	return c
+}
+
+// CodeRow is what the database knows of a code.
+func (r *Env) CodeRow(code string) store.Code {
+	r.t.Helper()
+	row, err := r.Store.CodeByID(context.Background(), r.Parse(code).ID)
+	if err != nil {
+		r.t.Fatalf("look up code: %v", err)
+	}
+	return row
+}
+
+// WantUnspent asserts that a code is not consumed and has seen that many failed attempts.
+func (r *Env) WantUnspent(code string, tries int) {
+	r.t.Helper()
+	row := r.CodeRow(code)
+	if !row.ConsumedAt.IsZero() {
+		r.t.Errorf("the code is consumed")
+	}
+	if row.Tries != tries {
+		r.t.Errorf("the code has seen %d failed attempts, want %d", row.Tries, tries)
+	}
+}
+
+// LiveGrants is how many valid access tokens and refresh families the user's installation of the app has.
+func (r *Env) LiveGrants(u User, app App) int {
+	r.t.Helper()
+	installed, _, err := r.Store.InstalledApps(context.Background(), u.ID, store.InstalledQuery{})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, i := range installed {
+		if i.AppID == app.ID {
+			return i.Tokens
+		}
+	}
+	return 0
+}
+
+// WantEvents asserts how often the audit trail tells of something that happened to the app.
+func (r *Env) WantEvents(app App, kind string, want int) {
+	r.t.Helper()
+	events, err := r.Store.Events(context.Background(), store.EventFilter{AppID: app.ID, Kind: kind})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if len(events) != want {
+		r.t.Errorf("the audit trail has %s %d times for the app, want %d", kind, len(events), want)
+	}
+}
+
+// Introspect asks about a token as an app or resource server.
+func (r *Env) Introspect(app App, token string) Answer {
+	r.t.Helper()
+	return r.Post("/oauth/introspect", app.As("token", token))
+}
+
+// WantActive asserts what introspection says to the app about its token: active, or exactly that it is not.
+func (r *Env) WantActive(app App, token string, active bool) {
+	r.t.Helper()
+	a := r.Introspect(app, token)
+	if a.Status != http.StatusOK {
+		r.t.Fatalf("introspection answers %d: %s", a.Status, a.Body)
+	}
+	if !active && strings.TrimSpace(a.Body) != `{"active":false}` {
+		r.t.Errorf("introspection says %s, want exactly inactive", a.Body)
+	}
+	if active && a.JSON(r.t)["active"] != true {
+		r.t.Errorf("introspection says %s, want active", a.Body)
+	}
+}
+
+// Count runs a SELECT COUNT on the rig's database, in the text that both databases accept.
+func (r *Env) Count(sql string, args ...any) int {
+	r.t.Helper()
+	db := dbtest.DB(r.t, r.Store)
+	defer db.Close()
+	var n int
+	if err := db.QueryRowContext(context.Background(), sql, args...).Scan(&n); err != nil {
+		r.t.Fatalf("%s: %v", sql, err)
+	}
+	return n
+}

@@ -1,0 +1,36 @@
+package harness
+
+import (
+	"bufio"
+	"os/exec"
+	"testing"
+	"time"
+)
+
+// TestLeash: when the process that started a program is gone, in whatever way, the program ends.
+func TestLeash(t *testing.T) {
+	t.Parallel()
+	c := exec.Command("sh", "-c", "echo up; exec sleep 600")
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lifeline, ended := unroll(t, c)
+	t.Cleanup(func() { _ = c.Process.Kill() })
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "up\n" {
+		t.Fatalf("the program says %q, %v", line, err)
+	}
+	select {
+	case <-ended:
+		t.Fatal("the program ended by itself")
+	default:
+	}
+	if err := lifeline.Close(); err != nil { // as the kernel does when this process is killed
+		t.Fatal(err)
+	}
+	select {
+	case <-ended:
+	case <-time.After(time.Minute):
+		t.Fatal("the program lives on")
+	}
+}

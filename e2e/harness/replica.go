@@ -1,0 +1,50 @@
+package harness
+
+import (
+	"sync"
+	"testing"
+
+	"xenoauth/internal/dbtest"
+	"xenoauth/server"
+)
+
+// Replica starts another server over the same database with a pool of its own, under the same issuer and with the same
+// fixtures. url is the database's.
+func (r *Env) Replica(url string) *Env {
+	r.t.Helper()
+	var address string
+	other := Bare(r.t, dbtest.Open(r.t, url), func(o *server.Options) {
+		address, o.Issuer, o.UserTokens = o.Issuer, r.URL, r.Options.UserTokens
+	})
+	other.URL = address
+	other.A, other.B, other.P, other.N, other.U = r.A, r.B, r.P, r.N, r.U
+	return other
+}
+
+// Pair starts two servers over one Postgres database.
+func Pair(t testing.TB) (*Env, *Env) {
+	t.Helper()
+	url := dbtest.Postgres(t)
+	first := New(t, dbtest.Open(t, url))
+	return first, first.Replica(url)
+}
+
+// Race lets n callers start at the same moment and returns their answers.
+func Race(t testing.TB, n int, ask func(i int) Answer) []Answer {
+	t.Helper()
+	answers := make([]Answer, n)
+	start := make(chan struct{})
+	var callers sync.WaitGroup
+	for i := range n {
+		callers.Go(func() {
+			<-start
+			answers[i] = ask(i)
+		})
+	}
+	close(start)
+	callers.Wait()
+	if t.Failed() {
+		t.FailNow()
+	}
+	return answers
+}

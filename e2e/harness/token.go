@@ -1,0 +1,86 @@
+package harness
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Post sends a form to an endpoint, with further headers given as name, value, …
+func (r *Env) Post(path string, form url.Values, headers ...string) Answer {
+	r.t.Helper()
+	request, err := http.NewRequest(http.MethodPost, r.URL+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	for i := 0; i+1 < len(headers); i += 2 {
+		request.Header.Add(headers[i], headers[i+1])
+	}
+	return r.Do(request)
+}
+
+// As adds an app's credentials to parameters given as name, value, …, in the body.
+func (a App) As(parameters ...string) url.Values {
+	v := Pairs(parameters...)
+	v.Set("client_id", a.ID)
+	if a.Secret != "" {
+		v.Set("client_secret", a.Secret)
+	}
+	return v
+}
+
+// Token asks the token endpoint as an app, parameters given as name, value, …
+func (r *Env) Token(app App, parameters ...string) Answer {
+	r.t.Helper()
+	return r.Post("/oauth/token", app.As(parameters...))
+}
+
+// Exchange redeems a code as it should be redeemed after Browser.Code.
+func (r *Env) Exchange(app App, code string, parameters ...string) Answer {
+	r.t.Helper()
+	v := app.As(append([]string{"code", code}, parameters...)...)
+	if !v.Has("redirect_uri") {
+		v.Set("redirect_uri", app.URI)
+	}
+	if app.Secret == "" && !v.Has("code_verifier") {
+		v.Set("code_verifier", Verifier)
+	}
+	return r.Post("/oauth/token", v)
+}
+
+// Grant goes all the way and returns the token answer of an approved app.
+func (r *Env) Grant(b *Browser, app App, parameters ...string) Answer {
+	r.t.Helper()
+	a := r.Exchange(app, b.Code(app, parameters...))
+	if a.Status != http.StatusOK {
+		r.t.Fatalf("exchange: %d: %s", a.Status, a.Body)
+	}
+	return a
+}
+
+// Me asks GET /api/me with a token.
+func (r *Env) Me(token string, headers ...string) Answer {
+	r.t.Helper()
+	request, err := http.NewRequest(http.MethodGet, r.URL+"/api/me", nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	for i := 0; i+1 < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
+	return r.Do(request)
+}
+
+// WantLive asserts that a token is good, or that it is dead.
+func (r *Env) WantLive(token string, live bool) {
+	r.t.Helper()
+	a := r.Me(token)
+	if live && a.Status != http.StatusOK {
+		r.t.Errorf("token is dead (%d), want live: %s", a.Status, a.Body)
+	}
+	if !live && a.Status != http.StatusUnauthorized {
+		r.t.Errorf("token answers %d, want 401: %s", a.Status, a.Body)
+	}
+}

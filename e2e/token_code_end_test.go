@@ -1,0 +1,173 @@
+package e2e
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"xenoauth/e2e/harness"
+	"xenoauth/internal/secret"
+	"xenoauth/store"
+)
+
+// TestCodeAfterWithdrawal_C9: Between consent and redemption the user changes the password or the operator sets it, the user is
+// disabled or deleted or leaves the account, the account is disabled, or the user removes the app: invalid_grant. The app
+// itself is suspended or deleted: it cannot authenticate any more, so invalid_client (as K7 wants it). The app has given
+// up one of the scopes or all: invalid_grant, since a token would not have what its answer says. No token comes of it in
+// any case, and none when a suspended app is let in again after the code's user removed it.
+func TestCodeAfterWithdrawal_C9(t *testing.T) {
+	harness.Each(t, func(t *testing.T, r *harness.Env) {
+		for name, c := range endings {
+			t.Run(name, func(t *testing.T) {
+				r := r.With(t)
+				slug := strings.ReplaceAll(name, " ", "-")
+				person := situation{t: t, r: r, u: r.AddUser(slug + "@users.test"), app: r.AddApp("App "+name, true, harness.CB)}
+				person.b = r.LoggedIn(person.u)
+				code := person.b.Code(person.app)
+				c.end(person)
+				a := r.Exchange(person.app, code)
+				if c.invalidClient {
+					a.WantRefused(t, http.StatusUnauthorized, "invalid_client")
+				} else {
+					a.WantGrantRefused(t)
+				}
+				r.WantUnspent(code, 0)
+				if n := r.Count(`SELECT COUNT(*) FROM tokens WHERE app_id = $1`, person.app.ID); n != 0 {
+					t.Errorf("%d tokens were made of a dead code", n)
+				}
+			})
+		}
+		t.Run("scope given up", func(t *testing.T) { redeemGivenUp(t, r.With(t)) })
+	})
+}
+
+func redeemGivenUp(t *testing.T, r *harness.Env) {
+	b := r.LoggedIn(r.U)
+	for name, app := range codeApps(r) {
+		code := b.Code(app, "scope", "faqs contacts")
+		for _, left := range []string{"faqs", "widgets"} {
+			r.Register(app, left)
+			r.Exchange(app, code).WantGrantRefused(t)
+		}
+		r.WantUnspent(code, 0)
+		if n := r.LiveGrants(r.U, app); n != 0 {
+			t.Errorf("%s: %d grants of scopes that were given up", name, n)
+		}
+		r.Register(app, "contacts", "faqs")
+		wantScopes(t, r, app, r.Exchange(app, code), "faqs contacts")
+	}
+}
+
+// situation is a person with a browser who has just approved an app.
+type situation struct {
+	t   *testing.T
+	r   *harness.Env
+	u   harness.User
+	app harness.App
+	b   *harness.Browser
+}
+
+func (s situation) must(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// endings are the ways in which a code loses what it hangs on.
+var endings = map[string]struct {
+	end           func(s situation)
+	invalidClient bool
+}{
+	"password changed": {end: func(s situation) {
+		a := s.b.Post("/account/security", url.Values{"current_password": {harness.Password}, "password": {"another horse battery"}})
+		if a.Status != http.StatusSeeOther {
+			s.t.Fatalf("change password: %d: %.300s", a.Status, a.Body)
+		}
+	}},
+	"password set": {end: func(s situation) {
+		s.must(setPassword(s.r, s.u.ID))
+	}},
+	"user disabled": {end: func(s situation) {
+		s.must(s.r.Store.SetUserDisabled(context.Background(), harness.Operator, s.u.ID, true))
+	}},
+	"user deleted": {end: func(s situation) {
+		s.must(s.r.Store.DeleteUser(context.Background(), harness.Operator, s.u.ID))
+	}},
+	"user left": {end: func(s situation) {
+		s.must(s.r.Store.RemoveMember(context.Background(), harness.Operator, s.u.Account.ID, s.u.ID))
+	}},
+	"account disabled": {end: func(s situation) {
+		s.r.Exec(`UPDATE accounts SET disabled_at = created_at WHERE id = $1`, s.u.Account.ID)
+	}},
+	"app removed": {end: func(s situation) { s.uninstall() }},
+	"app suspended": {invalidClient: true, end: func(s situation) {
+		s.must(s.r.Store.SetAppSuspended(context.Background(), harness.Operator, s.app.ID, true))
+	}},
+	"app deleted": {invalidClient: true, end: func(s situation) {
+		s.must(s.r.Rules.DeleteApp(context.Background(), harness.Operator, "", s.app.ID))
+	}},
+	"app suspended and removed and resumed": {end: func(s situation) {
+		s.must(s.r.Store.SetAppSuspended(context.Background(), harness.Operator, s.app.ID, true))
+		s.uninstall()
+		s.must(s.r.Store.SetAppSuspended(context.Background(), harness.Operator, s.app.ID, false))
+	}},
+}
+
+// uninstall presses Remove on the installed-apps page.
+func (s situation) uninstall() {
+	s.t.Helper()
+	installed, _, err := s.r.Store.InstalledApps(context.Background(), s.u.ID, store.InstalledQuery{})
+	s.must(err)
+	if len(installed) != 1 {
+		s.t.Fatalf("%d apps are installed, want 1", len(installed))
+	}
+	if a := s.b.Post("/account/apps/"+installed[0].ID+"/remove", url.Values{}); a.Status != http.StatusSeeOther {
+		s.t.Fatalf("remove app: %d: %.300s", a.Status, a.Body)
+	}
+}
+
+// TestCodeOtherCredential_C10: Something else is presented as a code: a non-expiring or expiring access token, a refresh token, the
+// client secret, the id of a consent request, a code with another letter or a character changed, with space around it,
+// garbage of any length. Each is invalid_grant and does nothing to the real thing; and a code is good for nothing but
+// redemption: as a bearer token, as a refresh token and at introspection it is unknown, and stays redeemable.
+func TestCodeOtherCredential_C10(t *testing.T) {
+	harness.Each(t, func(t *testing.T, r *harness.Env) {
+		b := r.LoggedIn(r.U)
+		echo := r.AddExpiring("Echo")
+		token := r.Grant(b, r.A).WantToken(t)
+		family := r.Grant(b, echo)
+		expiring, refresh := family.WantToken(t), family.String(t, "refresh_token")
+		page := b.Authorize("client_id", r.B.ID, "scope", "contacts")
+		request := page.Hidden("request_id")
+		if request == "" {
+			t.Fatalf("no consent page: %d", page.Status)
+		}
+		code := b.Code(r.A)
+		flipped := code[:len(code)-1] + string(code[len(code)-1]^1)
+		for name, text := range map[string]string{
+			"non-expiring token": token, "expiring token": expiring, "refresh token": refresh, "consent request": request,
+			"client secret": r.A.Secret, "another letter": "xnoa" + code[4:], "a character changed": flipped, "cut": code[:40],
+			"space before": " " + code, "newline after": code + "\n", "doubled": code + code, "garbage": "x", "long": strings.Repeat("x", 10_000),
+			"not ASCII": "cödé", "quotes": `'"--`, "well-formed, unknown": secret.Format{}.New(secret.Code).Reveal(),
+		} {
+			t.Run(name, func(t *testing.T) {
+				for _, app := range []harness.App{r.A, echo} {
+					r.With(t).Exchange(app, text).WantGrantRefused(t)
+				}
+			})
+		}
+		r.WantLive(token, true)
+		r.WantLive(expiring, true)
+		r.WantActive(echo, refresh, true)
+
+		r.WantLive(code, false)
+		r.WantActive(r.A, code, false)
+		r.Token(r.A, "grant_type", "refresh_token", "refresh_token", code).WantGrantRefused(t)
+		r.WantUnspent(code, 0)
+		r.WantLive(r.Exchange(r.A, code).WantToken(t), true)
+		r.WantCode(b.Decide(page, "allow"), harness.CB, "")
+	})
+}
