@@ -24,12 +24,12 @@ import (
 //	go test ./bench -run '^$' -bench LogInBesideFlood -benchtime 1x
 func BenchmarkLogInBesideFlood(b *testing.B) {
 	for name, open := range map[string]func(testing.TB) string{"sqlite": dbtest.SQLite, "postgres": dbtest.Postgres} {
-		r := harness.New(b, dbtest.Open(b, open(b)), func(o *server.Options) {
+		e := harness.New(b, dbtest.Open(b, open(b)), func(o *server.Options) {
 			o.Passwords = secret.NewPasswords(0)
 			o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 			o.Failures.IP = 100
 		})
-		emails := r.AddCrowd(200)
+		emails := e.AddCrowd(200)
 		var newcomers atomic.Int64
 		for flood, ask := range map[string]struct {
 			n   int
@@ -45,9 +45,9 @@ func BenchmarkLogInBesideFlood(b *testing.B) {
 		} {
 			b.Run(name+"/"+flood, func(b *testing.B) {
 				for range b.N {
-					alone := othersLogIn(b, r, emails)
-					beside, served := besideFlood(b, r, ask.n, ask.ask, func() []float64 { return othersLogIn(b, r, emails) })
-					alone = append(alone, othersLogIn(b, r, emails)...)
+					alone := othersLogIn(b, e, emails)
+					beside, served := besideFlood(b, e, ask.n, ask.ask, func() []float64 { return othersLogIn(b, e, emails) })
+					alone = append(alone, othersLogIn(b, e, emails)...)
 					slices.Sort(alone)
 					ratio := quantile(beside, .95) / quantile(alone, .95)
 					b.ReportMetric(quantile(alone, .95), "ms/p95-alone")
@@ -69,11 +69,11 @@ func from(b *harness.Browser, path string, form url.Values, ip string) harness.A
 }
 
 // othersLogIn times log-ins one after the other, each from another address, in milliseconds.
-func othersLogIn(b *testing.B, r *harness.Env, emails []string) (times []float64) {
+func othersLogIn(b *testing.B, e *harness.Env, emails []string) (times []float64) {
 	b.Helper()
 	for i := range 60 {
 		start := time.Now()
-		a := from(r.Browser(), "/login", url.Values{"email": {emails[i]}, "password": {harness.Password}}, fmt.Sprintf("198.51.100.%d", i))
+		a := from(e.Browser(), "/login", url.Values{"email": {emails[i]}, "password": {harness.Password}}, fmt.Sprintf("198.51.100.%d", i))
 		times = append(times, float64(time.Since(start))/1e6)
 		if a.Status != http.StatusSeeOther {
 			b.Fatalf("log-in from another address: %d", a.Status)
@@ -84,7 +84,7 @@ func othersLogIn(b *testing.B, r *harness.Env, emails []string) (times []float64
 }
 
 // besideFlood measures while n requests are in flight all the time, and returns how many of them were served in a second.
-func besideFlood(b *testing.B, r *harness.Env, n int, ask func(*harness.Browser, int) harness.Answer, measure func() []float64) (times []float64, served float64) {
+func besideFlood(b *testing.B, e *harness.Env, n int, ask func(*harness.Browser, int) harness.Answer, measure func() []float64) (times []float64, served float64) {
 	b.Helper()
 	var stop atomic.Bool
 	var done atomic.Int64
@@ -92,7 +92,7 @@ func besideFlood(b *testing.B, r *harness.Env, n int, ask func(*harness.Browser,
 	for i := range n {
 		flood.Go(func() {
 			for !stop.Load() {
-				switch a := ask(r.Browser(), i); a.Status {
+				switch a := ask(e.Browser(), i); a.Status {
 				case http.StatusSeeOther:
 					done.Add(1)
 				case http.StatusTooManyRequests, http.StatusServiceUnavailable:

@@ -25,9 +25,9 @@ import (
 func BenchmarkLogInTiming(b *testing.B) {
 	for name, open := range map[string]func(testing.TB) string{"sqlite": dbtest.SQLite, "postgres": dbtest.Postgres} {
 		b.Run(name, func(b *testing.B) {
-			r := harness.New(b, dbtest.Open(b, open(b)))
-			known, disabled := r.AddUser("known@users.test"), r.AddUser("disab@users.test")
-			if err := r.Store.SetUserDisabled(b.Context(), harness.Operator, disabled.ID, true); err != nil {
+			e := harness.New(b, dbtest.Open(b, open(b)))
+			known, disabled := e.AddUser("known@users.test"), e.AddUser("disab@users.test")
+			if err := e.Store.SetUserDisabled(b.Context(), harness.Operator, disabled.ID, true); err != nil {
 				b.Fatal(err)
 			}
 			form := func(email, password string) url.Values { return url.Values{"email": {email}, "password": {password}} }
@@ -39,7 +39,7 @@ func BenchmarkLogInTiming(b *testing.B) {
 			} {
 				b.Run(pair, func(b *testing.B) {
 					for range b.N {
-						first, second := interleave(b, r, "/login", http.StatusUnprocessableEntity, known, unknown)
+						first, second := interleave(b, e, "/login", http.StatusUnprocessableEntity, known, unknown)
 						t, fast := welch(first, second), welch(fastest(first, second))
 						b.Logf("%s or unknown: t = %.2f (%.2f over the fastest), medians %.1f and %.1f µs", pair, t, fast, median(first)/1e3, median(second)/1e3)
 						b.ReportMetric(t, "t")
@@ -63,13 +63,13 @@ func BenchmarkVerifyDuringLogIns(b *testing.B) {
 	const verifications = 2000
 	for name, open := range map[string]func(testing.TB) string{"sqlite": dbtest.SQLite, "postgres": dbtest.Postgres} {
 		b.Run(name, func(b *testing.B) {
-			r := harness.New(b, dbtest.Open(b, open(b)), func(o *server.Options) { o.Passwords = secret.NewPasswords(0) })
-			token := r.Grant(r.LoggedIn(r.U), r.A).WantToken(b)
-			emails := r.AddCrowd(200)
+			e := harness.New(b, dbtest.Open(b, open(b)), func(o *server.Options) { o.Passwords = secret.NewPasswords(0) })
+			token := e.Grant(e.LoggedIn(e.U), e.A).WantToken(b)
+			emails := e.AddCrowd(200)
 			verify := func() (times []float64) {
 				for range verifications {
 					start := time.Now()
-					r.WantLive(token, true)
+					e.WantLive(token, true)
 					times = append(times, float64(time.Since(start))/1e3)
 				}
 				slices.Sort(times)
@@ -83,7 +83,7 @@ func BenchmarkVerifyDuringLogIns(b *testing.B) {
 				for _, email := range emails {
 					people.Go(func() {
 						for !stop.Load() {
-							switch a := r.Browser().Post("/login", url.Values{"email": {email}, "password": {harness.Password}}); a.Status {
+							switch a := e.Browser().Post("/login", url.Values{"email": {email}, "password": {harness.Password}}); a.Status {
 							case http.StatusSeeOther:
 								done.Add(1)
 							case http.StatusServiceUnavailable:
@@ -115,14 +115,14 @@ func quantile(sorted []float64, at float64) float64 { return sorted[int(at*float
 
 // BenchmarkIdleConnections opens 10,000 connections that say nothing, and asks beside them (docs/battery.md H2).
 func BenchmarkIdleConnections(b *testing.B) {
-	r := harness.New(b, dbtest.Open(b, dbtest.SQLite(b)))
+	e := harness.New(b, dbtest.Open(b, dbtest.SQLite(b)))
 	for range b.N {
 		for range 10_000 {
-			r.Dial()
+			e.Dial()
 		}
 		start := time.Now()
 		for range 100 {
-			if a := r.Browser().Get("/login"); a.Status != http.StatusOK {
+			if a := e.Browser().Get("/login"); a.Status != http.StatusOK {
 				b.Fatal(fmt.Sprint(a.Status))
 			}
 		}

@@ -31,23 +31,23 @@ const (
 func BenchmarkClientTiming(b *testing.B) {
 	for name, open := range map[string]func(testing.TB) string{"sqlite": dbtest.SQLite, "postgres": dbtest.Postgres} {
 		b.Run(name, func(b *testing.B) {
-			r := harness.New(b, dbtest.Open(b, open(b)))
-			suspended := r.AddApp("Suspended", true, harness.CB)
-			if err := r.Store.SetAppSuspended(context.Background(), harness.Operator, suspended.ID, true); err != nil {
+			e := harness.New(b, dbtest.Open(b, open(b)))
+			suspended := e.AddApp("Suspended", true, harness.CB)
+			if err := e.Store.SetAppSuspended(context.Background(), harness.Operator, suspended.ID, true); err != nil {
 				b.Fatal(err)
 			}
 			wrong := secret.Format{}.New(secret.Client).Reveal()
 			unknown := harness.App{ID: secret.NewPublicID("app_"), Secret: wrong}
 			for pair, app := range map[string]harness.App{
-				"wrong secret":   {ID: r.A.ID, Secret: wrong},
-				"another secret": {ID: r.A.ID, Secret: r.B.Secret},
+				"wrong secret":   {ID: e.A.ID, Secret: wrong},
+				"another secret": {ID: e.A.ID, Secret: e.B.Secret},
 				"suspended":      suspended,
-				"public":         {ID: r.P.ID, Secret: wrong},
+				"public":         {ID: e.P.ID, Secret: wrong},
 				"unknown":        {ID: secret.NewPublicID("app_"), Secret: wrong}, // both sides alike: what the method itself sees
 			} {
 				b.Run(pair, func(b *testing.B) {
 					for range b.N {
-						first, second := refusals(b, r, app, unknown)
+						first, second := refusals(b, e, app, unknown)
 						t, fast := welch(first, second), welch(fastest(first, second))
 						b.Logf("%s or unknown: t = %.2f (%.2f over the fastest), medians %.1f and %.1f µs", pair, t, fast, median(first)/1e3, median(second)/1e3)
 						b.ReportMetric(t, "t")
@@ -63,13 +63,13 @@ func BenchmarkClientTiming(b *testing.B) {
 }
 
 // refusals asks the token endpoint for the refusals of two clients, by turns.
-func refusals(b *testing.B, r *harness.Env, first, second harness.App) (x, y []float64) {
+func refusals(b *testing.B, e *harness.Env, first, second harness.App) (x, y []float64) {
 	b.Helper()
-	return interleave(b, r, "/oauth/token", http.StatusUnauthorized, first.As("grant_type", "client_credentials"), second.As("grant_type", "client_credentials"))
+	return interleave(b, e, "/oauth/token", http.StatusUnauthorized, first.As("grant_type", "client_credentials"), second.As("grant_type", "client_credentials"))
 }
 
 // interleave times two requests that are refused with a status, in nanoseconds.
-func interleave(b *testing.B, r *harness.Env, path string, status int, first, second url.Values) (x, y []float64) {
+func interleave(b *testing.B, e *harness.Env, path string, status int, first, second url.Values) (x, y []float64) {
 	b.Helper()
 	forms, swapped := []url.Values{first, second}, false
 	samples := make([][]float64, 2)
@@ -81,7 +81,7 @@ func interleave(b *testing.B, r *harness.Env, path string, status int, first, se
 			swapped = !swapped
 		}
 		start := time.Now()
-		a := r.Post(path, forms[side])
+		a := e.Post(path, forms[side])
 		took := time.Since(start)
 		if a.Status != status {
 			b.Fatalf("status = %d, want %d: %s", a.Status, status, a.Body)

@@ -43,8 +43,8 @@ func BenchmarkUserTokens(b *testing.B) {
 	})
 	for name, open := range map[string]func(testing.TB) string{"sqlite": dbtest.SQLite, "postgres": dbtest.Postgres} {
 		b.Run(name, func(b *testing.B) {
-			r := harness.New(b, dbtest.Open(b, open(b)))
-			handler := r.Server.Handler()
+			e := harness.New(b, dbtest.Open(b, open(b)))
+			handler := e.Server.Handler()
 			ask := func(method, target, token, body string) *httptest.ResponseRecorder {
 				request, answer := httptest.NewRequest(method, target, strings.NewReader(body)), httptest.NewRecorder()
 				request.Header.Set("Content-Type", "application/json")
@@ -54,7 +54,7 @@ func BenchmarkUserTokens(b *testing.B) {
 				handler.ServeHTTP(answer, request)
 				return answer
 			}
-			opaque, pair := r.Grant(r.LoggedIn(r.U), r.A).WantToken(b), r.UserTokens(r.U)
+			opaque, pair := e.Grant(e.LoggedIn(e.U), e.A).WantToken(b), e.UserTokens(e.U)
 			rate(b, "opaque/me", func() bool { return ask(http.MethodGet, "/api/me", opaque, "").Code == http.StatusOK })
 			rate(b, "user/me", func() bool { return ask(http.MethodGet, "/api/me", pair.Token, "").Code == http.StatusOK })
 			rate(b, "user/forward-auth", func() bool {
@@ -62,11 +62,11 @@ func BenchmarkUserTokens(b *testing.B) {
 			})
 			families := make(chan string, 100) // current refresh tokens
 			for range cap(families) {
-				families <- r.UserTokens(r.U).Refresh
+				families <- e.UserTokens(e.U).Refresh
 			}
 			rate(b, "user/refresh", func() bool {
 				var next struct{ RefreshToken string }
-				a := ask(http.MethodPost, "/v2/auth/token", "", `{"refreshToken":"`+<-families+`","clientId":"`+r.U.Email+`"}`)
+				a := ask(http.MethodPost, "/v2/auth/token", "", `{"refreshToken":"`+<-families+`","clientId":"`+e.U.Email+`"}`)
 				err := json.Unmarshal(a.Body.Bytes(), &next)
 				families <- next.RefreshToken
 				return err == nil && a.Code == http.StatusOK

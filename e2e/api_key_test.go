@@ -16,8 +16,8 @@ import (
 )
 
 // shiftIntegrations lets integration tokens be older by d.
-func shiftIntegrations(r *harness.Env, d time.Duration) {
-	r.Exec(`UPDATE integration_tokens SET created_at = created_at - $1, expires_at = expires_at - $1`, d.Microseconds())
+func shiftIntegrations(e *harness.Env, d time.Duration) {
+	e.Exec(`UPDATE integration_tokens SET created_at = created_at - $1, expires_at = expires_at - $1`, d.Microseconds())
 }
 
 // TestIntegrationToken_J6: Exchanges at /authorization/integration. An account key that is unknown, or was revoked or rotated away:
@@ -26,38 +26,38 @@ func shiftIntegrations(r *harness.Env, d time.Duration) {
 // it ends at once when its key is revoked or rotated, its bot removed, disabled or rotated, or its account disabled or
 // without a plan for the API, and returns only with what is reversible of these.
 func TestIntegrationToken_J6(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		t.Run("keys", func(t *testing.T) { j6Keys(t, r.With(t)) })
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		t.Run("keys", func(t *testing.T) { j6Keys(t, e.With(t)) })
 		t.Run("at once", func(t *testing.T) {
-			key, bot := r.AddKey(r.U.Account.ID, ""), r.AddBot(r.U.Account.ID, "Bot")
+			key, bot := e.AddKey(e.U.Account.ID, ""), e.AddBot(e.U.Account.ID, "Bot")
 			seen := map[string]bool{}
 			for _, a := range harness.Race(t, 50, func(int) harness.Answer {
-				return patiently(func() harness.Answer { return r.Integrate(harness.Keys(key, bot)) })
+				return patiently(func() harness.Answer { return e.Integrate(harness.Keys(key, bot)) })
 			}) {
 				token := a.WantIntegration(t)
 				seen[token] = true
-				r.With(t).WantLive(token, true)
+				e.With(t).WantLive(token, true)
 			}
 			if len(seen) != 50 {
 				t.Errorf("50 exchanges gave %d tokens", len(seen))
 			}
 		})
 		t.Run("time", func(t *testing.T) {
-			r := r.With(t)
-			token := r.Integrate(harness.Keys(r.AddKey(r.U.Account.ID, ""))).WantIntegration(t)
-			shiftIntegrations(r, 3630*time.Second)
-			r.WantLive(token, true)
-			shiftIntegrations(r, 30*time.Second)
-			r.WantLive(token, false)
+			e := e.With(t)
+			token := e.Integrate(harness.Keys(e.AddKey(e.U.Account.ID, ""))).WantIntegration(t)
+			shiftIntegrations(e, 3630*time.Second)
+			e.WantLive(token, true)
+			shiftIntegrations(e, 30*time.Second)
+			e.WantLive(token, false)
 
-			fresh := r.Integrate(harness.Keys(r.AddKey(r.U.Account.ID, ""))).WantIntegration(t)
+			fresh := e.Integrate(harness.Keys(e.AddKey(e.U.Account.ID, ""))).WantIntegration(t)
 			for ahead, live := range map[time.Duration]bool{3630 * time.Second: true, 3660 * time.Second: false} {
-				later := r.With(t)
-				later.Store = fast{r.Store, ahead}
+				later := e.With(t)
+				later.Store = fast{e.Store, ahead}
 				later.Sibling().WantLive(fresh, live)
 			}
 		})
-		t.Run("ends", func(t *testing.T) { j6Ends(t, r.With(t)) })
+		t.Run("ends", func(t *testing.T) { j6Ends(t, e.With(t)) })
 	})
 }
 
@@ -70,34 +70,34 @@ type fast struct {
 // Now is the database's time.
 func (a fast) Now() time.Time { return a.Store.Now().Add(a.by) }
 
-func j6Keys(t *testing.T, r *harness.Env) {
-	key, revoked, rotated := r.AddKey(r.U.Account.ID, ""), r.AddKey(r.U.Account.ID, ""), r.AddKey(r.U.Account.ID, "")
-	bot, other := r.AddBot(r.U.Account.ID, "One"), r.AddBot(r.U.Account.ID, "Two")
-	stranger := r.AddUser("stranger@users.test")
-	theirs := r.AddBot(stranger.Account.ID, "Theirs")
-	must(t, r.Rules.RevokeKey(t.Context(), harness.Operator, "", revoked.ID))
-	_, err := r.Rules.RotateKey(t.Context(), harness.Operator, "", rotated.ID, r.Store.Now())
+func j6Keys(t *testing.T, e *harness.Env) {
+	key, revoked, rotated := e.AddKey(e.U.Account.ID, ""), e.AddKey(e.U.Account.ID, ""), e.AddKey(e.U.Account.ID, "")
+	bot, other := e.AddBot(e.U.Account.ID, "One"), e.AddBot(e.U.Account.ID, "Two")
+	stranger := e.AddUser("stranger@users.test")
+	theirs := e.AddBot(stranger.Account.ID, "Theirs")
+	must(t, e.Rules.RevokeKey(t.Context(), harness.Operator, "", revoked.ID))
+	_, err := e.Rules.RotateKey(t.Context(), harness.Operator, "", rotated.ID, e.Store.Now())
 	must(t, err)
-	unknown := r.Integrate(harness.Keys(harness.Key{Text: secret.Format{}.New(secret.APIKey).Reveal()}))
+	unknown := e.Integrate(harness.Keys(harness.Key{Text: secret.Format{}.New(secret.APIKey).Reveal()}))
 	unknown.WantMessage(t, http.StatusNotFound)
 	for says, gone := range map[string]harness.Key{"revoked": revoked, "rotated": rotated, "guessed": {Text: harness.Graft(key.Text, revoked.Text)}} {
-		if a := r.Integrate(harness.Keys(gone)); a.Status != unknown.Status || a.Body != unknown.Body {
+		if a := e.Integrate(harness.Keys(gone)); a.Status != unknown.Status || a.Body != unknown.Body {
 			t.Errorf("%s: %d %s, want what an unknown one gets", says, a.Status, a.Body)
 		}
 	}
-	wrong := r.Integrate(harness.Keys(key, harness.Bot{Bot: bot.Bot, Secret: other.Secret}))
+	wrong := e.Integrate(harness.Keys(key, harness.Bot{Bot: bot.Bot, Secret: other.Secret}))
 	wrong.WantMessage(t, http.StatusForbidden)
 	for says, body := range map[string]string{
 		"wrong key": harness.Keys(key, harness.Bot{Bot: other.Bot, Secret: bot.Secret}), "another account's": harness.Keys(key, theirs),
 		"guessed": harness.Keys(key, harness.Bot{Bot: bot.Bot, Secret: harness.Graft(bot.Secret, other.Secret)}),
 	} {
-		if a := r.Integrate(body); a.Status != http.StatusForbidden || a.Body != wrong.Body {
+		if a := e.Integrate(body); a.Status != http.StatusForbidden || a.Body != wrong.Body {
 			t.Errorf("%s: %d %s, want what a wrong secret gets", says, a.Status, a.Body)
 		}
 	}
-	r.IntegrateAt("/authorization/integration?AccountAPIKey="+key.Text, `{}`).WantMessage(t, http.StatusBadRequest)
-	r.IntegrateAt("/authorization/integration?AccountAPIKey="+key.Text, ``, "Content-Type", "").WantMessage(t, http.StatusBadRequest)
-	r.Integrate(harness.Keys(key, bot)).WantIntegration(t)
+	e.IntegrateAt("/authorization/integration?AccountAPIKey="+key.Text, `{}`).WantMessage(t, http.StatusBadRequest)
+	e.IntegrateAt("/authorization/integration?AccountAPIKey="+key.Text, ``, "Content-Type", "").WantMessage(t, http.StatusBadRequest)
+	e.Integrate(harness.Keys(key, bot)).WantIntegration(t)
 }
 
 func must(t *testing.T, err error) {
@@ -108,7 +108,7 @@ func must(t *testing.T, err error) {
 }
 
 // j6Ends ends one root after the other, each on an account of its own.
-func j6Ends(t *testing.T, r *harness.Env) {
+func j6Ends(t *testing.T, e *harness.Env) {
 	ctx := t.Context()
 	type world struct {
 		user harness.User
@@ -116,66 +116,66 @@ func j6Ends(t *testing.T, r *harness.Env) {
 		bot  harness.Bot
 	}
 	for says, c := range map[string]struct {
-		end     func(r *harness.Env, w world) error
-		undo    func(r *harness.Env, w world) error
+		end     func(e *harness.Env, w world) error
+		undo    func(e *harness.Env, w world) error
 		wideToo bool
 	}{
-		"key revoked": {func(r *harness.Env, w world) error { return r.Rules.RevokeKey(ctx, harness.Operator, "", w.key.ID) }, nil, true},
-		"key rotated": {func(r *harness.Env, w world) error {
-			_, err := r.Rules.RotateKey(ctx, harness.Operator, "", w.key.ID, r.Store.Now())
+		"key revoked": {func(e *harness.Env, w world) error { return e.Rules.RevokeKey(ctx, harness.Operator, "", w.key.ID) }, nil, true},
+		"key rotated": {func(e *harness.Env, w world) error {
+			_, err := e.Rules.RotateKey(ctx, harness.Operator, "", w.key.ID, e.Store.Now())
 			return err
 		}, nil, true},
-		"bot removed": {func(r *harness.Env, w world) error { return r.Rules.RemoveBot(ctx, harness.Operator, "", w.bot.ID) }, nil, false},
-		"bot rotated": {func(r *harness.Env, w world) error {
-			_, err := r.Rules.RotateBot(ctx, harness.Operator, "", w.bot.ID, r.Store.Now())
+		"bot removed": {func(e *harness.Env, w world) error { return e.Rules.RemoveBot(ctx, harness.Operator, "", w.bot.ID) }, nil, false},
+		"bot rotated": {func(e *harness.Env, w world) error {
+			_, err := e.Rules.RotateBot(ctx, harness.Operator, "", w.bot.ID, e.Store.Now())
 			return err
 		}, nil, false},
 		"bot disabled": {
-			func(r *harness.Env, w world) error {
-				return r.Store.SetUserDisabled(ctx, harness.Operator, w.bot.ID, true)
+			func(e *harness.Env, w world) error {
+				return e.Store.SetUserDisabled(ctx, harness.Operator, w.bot.ID, true)
 			},
-			func(r *harness.Env, w world) error {
-				return r.Store.SetUserDisabled(ctx, harness.Operator, w.bot.ID, false)
+			func(e *harness.Env, w world) error {
+				return e.Store.SetUserDisabled(ctx, harness.Operator, w.bot.ID, false)
 			}, false,
 		},
 		"account on the free plan": {
-			func(r *harness.Env, w world) error {
-				return r.Store.SetAccountPlan(ctx, harness.Operator, w.user.Account.ID, "free")
+			func(e *harness.Env, w world) error {
+				return e.Store.SetAccountPlan(ctx, harness.Operator, w.user.Account.ID, "free")
 			},
-			func(r *harness.Env, w world) error {
-				return r.Store.SetAccountPlan(ctx, harness.Operator, w.user.Account.ID, "standard")
+			func(e *harness.Env, w world) error {
+				return e.Store.SetAccountPlan(ctx, harness.Operator, w.user.Account.ID, "standard")
 			}, true,
 		},
 		"account disabled": {
-			func(r *harness.Env, w world) error {
-				return r.Store.SetAccountDisabled(ctx, harness.Operator, w.user.Account.ID, true)
+			func(e *harness.Env, w world) error {
+				return e.Store.SetAccountDisabled(ctx, harness.Operator, w.user.Account.ID, true)
 			},
-			func(r *harness.Env, w world) error {
-				return r.Store.SetAccountDisabled(ctx, harness.Operator, w.user.Account.ID, false)
+			func(e *harness.Env, w world) error {
+				return e.Store.SetAccountDisabled(ctx, harness.Operator, w.user.Account.ID, false)
 			}, true,
 		},
-		"account deleted": {func(r *harness.Env, w world) error {
-			r.Exec(`UPDATE accounts SET deleted_at = 1 WHERE id = $1`, w.user.Account.ID)
+		"account deleted": {func(e *harness.Env, w world) error {
+			e.Exec(`UPDATE accounts SET deleted_at = 1 WHERE id = $1`, w.user.Account.ID)
 			return nil
 		}, nil, true},
 		"token revoked by the operator": {nil, nil, false},
 	} {
 		t.Run(says, func(t *testing.T) {
-			r := r.With(t)
-			w := world{user: r.AddUser(strings.ReplaceAll(says, " ", "-") + "@users.test")}
-			w.key, w.bot = r.AddKey(w.user.Account.ID, ""), r.AddBot(w.user.Account.ID, "Bot")
-			wide, own := r.Integrate(harness.Keys(w.key)).WantIntegration(t), r.Integrate(harness.Keys(w.key, w.bot)).WantIntegration(t)
+			e := e.With(t)
+			w := world{user: e.AddUser(strings.ReplaceAll(says, " ", "-") + "@users.test")}
+			w.key, w.bot = e.AddKey(w.user.Account.ID, ""), e.AddBot(w.user.Account.ID, "Bot")
+			wide, own := e.Integrate(harness.Keys(w.key)).WantIntegration(t), e.Integrate(harness.Keys(w.key, w.bot)).WantIntegration(t)
 			if c.end == nil {
-				must(t, r.Rules.RevokeToken(ctx, harness.Operator, own))
+				must(t, e.Rules.RevokeToken(ctx, harness.Operator, own))
 			} else {
-				must(t, c.end(r, w))
+				must(t, c.end(e, w))
 			}
-			r.WantLive(wide, !c.wideToo)
-			r.WantLive(own, false)
+			e.WantLive(wide, !c.wideToo)
+			e.WantLive(own, false)
 			if c.undo != nil {
-				must(t, c.undo(r, w))
-				r.WantLive(wide, true)
-				r.WantLive(own, true)
+				must(t, c.undo(e, w))
+				e.WantLive(wide, true)
+				e.WantLive(own, true)
 			}
 		})
 	}
@@ -189,31 +189,31 @@ var keyShape = regexp.MustCompile(`^xnok_[0-9A-Za-z]{71}$`)
 // account, its bot or its member; one without scopes is no token. An admin may revoke a key that acts for another person, and
 // is never shown one. One changed character, another kind's letter, or surrounding space: 401 without a look-up.
 func TestAPIKey_J7(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		t.Run("made and shown once", func(t *testing.T) { j7Made(t, r.With(t)) })
-		t.Run("scoped", func(t *testing.T) { j7Scoped(t, r.With(t)) })
-		t.Run("another person's", func(t *testing.T) { j7Others(t, r.With(t)) })
-		t.Run("ends", func(t *testing.T) { j7Ends(t, r.With(t)) })
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		t.Run("made and shown once", func(t *testing.T) { j7Made(t, e.With(t)) })
+		t.Run("scoped", func(t *testing.T) { j7Scoped(t, e.With(t)) })
+		t.Run("another person's", func(t *testing.T) { j7Others(t, e.With(t)) })
+		t.Run("ends", func(t *testing.T) { j7Ends(t, e.With(t)) })
 	})
 }
 
 // j7Others: an admin gets no key that acts for another person, neither a new one nor an old one's successor.
-func j7Others(t *testing.T, r *harness.Env) {
-	admin, bot := r.AddUser("admin@users.test"), r.AddBot(r.U.Account.ID, "Others' bot")
-	must(t, r.Store.AddMember(t.Context(), harness.Operator, r.U.Account.ID, admin.ID, "admin"))
-	b := r.LoggedIn(admin)
-	key, bots, account := r.AddKey(r.U.Account.ID, r.U.ID, "agent"), r.AddKey(r.U.Account.ID, bot.ID, "bot"), r.AddKey(r.U.Account.ID, "")
-	made := b.Make("/account/keys", harness.Pairs("name", "Name", "kind", "token", "scopes", "agent", "account", r.U.Account.ID, "user", r.U.ID))
+func j7Others(t *testing.T, e *harness.Env) {
+	admin, bot := e.AddUser("admin@users.test"), e.AddBot(e.U.Account.ID, "Others' bot")
+	must(t, e.Store.AddMember(t.Context(), harness.Operator, e.U.Account.ID, admin.ID, "admin"))
+	b := e.LoggedIn(admin)
+	key, bots, account := e.AddKey(e.U.Account.ID, e.U.ID, "agent"), e.AddKey(e.U.Account.ID, bot.ID, "bot"), e.AddKey(e.U.Account.ID, "")
+	made := b.Make("/account/keys", harness.Pairs("name", "Name", "kind", "token", "scopes", "agent", "account", e.U.Account.ID, "user", e.U.ID))
 	if made.Status != http.StatusUnprocessableEntity || len(credentials(made.Body, secret.APIKey)) > 0 {
 		t.Errorf("a key for another person: %d", made.Status)
 	}
 	path := "/account/keys/" + key.ID
 	for says, a := range map[string]harness.Answer{"asked": b.Get(path + "/rotate"), "rotated": b.Make(path+"/rotate", harness.Pairs("keep", "24h"))} {
-		if a.Status != http.StatusForbidden || len(credentials(a.Body, secret.APIKey)) > 0 || !strings.Contains(a.Body, r.U.Email) {
+		if a.Status != http.StatusForbidden || len(credentials(a.Body, secret.APIKey)) > 0 || !strings.Contains(a.Body, e.U.Email) {
 			t.Errorf("another person's key, %s: %d: %.1500s", says, a.Status, a.Body)
 		}
 	}
-	r.WantLive(key.Text, true)
+	e.WantLive(key.Text, true)
 	if list := b.Get("/account/keys").Body; strings.Contains(list, path+"/rotate") || !strings.Contains(list, path+"/revoke") || !strings.Contains(list, bots.ID+"/rotate") {
 		t.Error("the list offers to rotate another person's key, or not to rotate a bot's, or not to revoke")
 	}
@@ -225,11 +225,11 @@ func j7Others(t *testing.T, r *harness.Env) {
 	if a := b.Post(path+"/revoke", harness.Pairs()); a.Status != http.StatusSeeOther {
 		t.Errorf("revoke: %d", a.Status)
 	}
-	r.WantLive(key.Text, false)
+	e.WantLive(key.Text, false)
 }
 
-func j7Made(t *testing.T, r *harness.Env) {
-	b := r.LoggedIn(r.U)
+func j7Made(t *testing.T, e *harness.Env) {
+	b := e.LoggedIn(e.U)
 	b.Get("/account/keys").WantPage(t, http.StatusOK)
 	made := b.Make("/account/keys", harness.Pairs("name", "Export", "kind", "token", "scopes", "agent", "scopes", "admin"))
 	made.WantPage(t, http.StatusOK)
@@ -238,18 +238,18 @@ func j7Made(t *testing.T, r *harness.Env) {
 		t.Fatalf("the page shows no key: %.500s", made.Body)
 	}
 	key := text[1]
-	r.WantLive(key, true)
-	id := r.Me(key).String(t, "client_id")
+	e.WantLive(key, true)
+	id := e.Me(key).String(t, "client_id")
 	for _, path := range []string{"/account/keys", "/account/keys/" + id + "/rotate", "/account/keys/" + id + "/revoke", "/account"} {
 		if page := b.Get(path); page.Status != http.StatusOK || strings.Contains(page.Body, key[27:]) {
 			t.Errorf("%s: %d, or it shows the key again", path, page.Status)
 		}
 	}
-	if secretPart := key[27:70]; strings.Contains(r.Dump(), secretPart) || strings.Contains(r.Log.String(), secretPart) {
+	if secretPart := key[27:70]; strings.Contains(e.Dump(), secretPart) || strings.Contains(e.Log.String(), secretPart) {
 		t.Error("the key is in the database or in the log")
 	}
-	hash := r.Parse(key).Hash()
-	row, err := r.Store.KeyBySecret(t.Context(), store.LookupID(r.Parse(key).ID))
+	hash := e.Parse(key).Hash()
+	row, err := e.Store.KeyBySecret(t.Context(), store.LookupID(e.Parse(key).ID))
 	must(t, err)
 	if string(row.Secret.Hash) != string(hash[:]) {
 		t.Error("what is kept of the key is not its SHA-256")
@@ -262,7 +262,7 @@ func j7Made(t *testing.T, r *harness.Env) {
 		status int
 	}{
 		"scopes for an account API key":   {harness.Pairs("name", "Mixed", "kind", "account", "scopes", "guest"), http.StatusUnprocessableEntity},
-		"somebody for an account API key": {harness.Pairs("name", "Mixed", "kind", "account", "user", r.U.ID), http.StatusUnprocessableEntity},
+		"somebody for an account API key": {harness.Pairs("name", "Mixed", "kind", "account", "user", e.U.ID), http.StatusUnprocessableEntity},
 		"no kind":                         {harness.Pairs("name", "Mixed", "scopes", "guest"), http.StatusBadRequest},
 		"an unknown kind":                 {harness.Pairs("name", "Mixed", "kind", "Token"), http.StatusBadRequest},
 	} {
@@ -271,8 +271,8 @@ func j7Made(t *testing.T, r *harness.Env) {
 		}
 	}
 	last := key[len(key)-1]
-	unasked := &unasked{Store: r.Store}
-	deaf := r.With(t)
+	unasked := &unasked{Store: e.Store}
+	deaf := e.With(t)
 	deaf.Store = unasked
 	front := deaf.Sibling()
 	for _, wrong := range []string{key[:75] + string(last^1), "xnoa" + key[4:], strings.ToUpper(key), key + "0", key[:40], key + " x", "\t" + key, key + "\t,"} {
@@ -287,13 +287,13 @@ func j7Made(t *testing.T, r *harness.Env) {
 	}
 	rotated := b.Make("/account/keys/"+id+"/rotate", harness.Pairs("keep", "now"))
 	rotated.WantPage(t, http.StatusOK)
-	r.WantLive(key, false)
+	e.WantLive(key, false)
 	next := regexp.MustCompile(`value="(xnok_[^"]+)"`).FindStringSubmatch(rotated.Body)[1]
-	r.WantLive(next, true)
+	e.WantLive(next, true)
 	if a := b.Post("/account/keys/"+id+"/revoke", harness.Pairs()); a.Status != http.StatusSeeOther {
 		t.Errorf("revoke: %d", a.Status)
 	}
-	r.WantLive(next, false)
+	e.WantLive(next, false)
 }
 
 // unasked counts the look-ups of keys and app tokens in front of a real store.
@@ -314,24 +314,24 @@ func (u *unasked) AccessByID(ctx context.Context, kind store.TokenKind, id store
 	return u.Store.AccessByID(ctx, kind, id)
 }
 
-func j7Scoped(t *testing.T, r *harness.Env) {
-	agent := r.AddUser("agent@users.test")
-	must(t, r.Store.AddMember(t.Context(), harness.Operator, r.U.Account.ID, agent.ID, "agent"))
-	bot := r.AddBot(r.U.Account.ID, "Bot")
+func j7Scoped(t *testing.T, e *harness.Env) {
+	agent := e.AddUser("agent@users.test")
+	must(t, e.Store.AddMember(t.Context(), harness.Operator, e.U.Account.ID, agent.ID, "agent"))
+	bot := e.AddBot(e.U.Account.ID, "Bot")
 	for says, c := range map[string]struct {
 		key    harness.Key
 		scopes string
 		may    string
 		mayNot string
 	}{
-		"admin's, for everything":    {r.AddKey(r.U.Account.ID, "", "guest", "admin"), "admin guest", "service:list", ""},
-		"admin's, for agents":        {r.AddKey(r.U.Account.ID, "", "agent"), "agent", "conversation:list", "message:list"},
-		"agent's, for everything":    {r.AddKey(r.U.Account.ID, agent.ID, "admin", "guest"), "agent guest", "conversation:list", "message:list"},
-		"a bot's, for everything":    {r.AddKey(r.U.Account.ID, bot.ID, "admin"), "bot", "message:list", "form:fetch"},
-		"a bot's, for what bots may": {r.AddKey(r.U.Account.ID, bot.ID, "bot"), "bot", "message:list", "form:fetch"},
+		"admin's, for everything":    {e.AddKey(e.U.Account.ID, "", "guest", "admin"), "admin guest", "service:list", ""},
+		"admin's, for agents":        {e.AddKey(e.U.Account.ID, "", "agent"), "agent", "conversation:list", "message:list"},
+		"agent's, for everything":    {e.AddKey(e.U.Account.ID, agent.ID, "admin", "guest"), "agent guest", "conversation:list", "message:list"},
+		"a bot's, for everything":    {e.AddKey(e.U.Account.ID, bot.ID, "admin"), "bot", "message:list", "form:fetch"},
+		"a bot's, for what bots may": {e.AddKey(e.U.Account.ID, bot.ID, "bot"), "bot", "message:list", "form:fetch"},
 	} {
 		t.Run(says, func(t *testing.T) {
-			me := r.With(t).Me(c.key.Text)
+			me := e.With(t).Me(c.key.Text)
 			body := me.JSON(t)
 			got := map[string]bool{}
 			for _, p := range body["permissions"].([]any) {
@@ -349,13 +349,13 @@ func j7Scoped(t *testing.T, r *harness.Env) {
 			}
 		})
 	}
-	account := r.AddKey(r.U.Account.ID, "")
-	r.WantLive(account.Text, false)
-	used := r.AddKey(r.U.Account.ID, "", "agent")
-	r.WantLive(used.Text, true)
+	account := e.AddKey(e.U.Account.ID, "")
+	e.WantLive(account.Text, false)
+	used := e.AddKey(e.U.Account.ID, "", "agent")
+	e.WantLive(used.Text, true)
 	deadline := time.Now().Add(10 * time.Second)
 	for {
-		k, err := r.Rules.Key(t.Context(), "", used.ID)
+		k, err := e.Rules.Key(t.Context(), "", used.ID)
 		must(t, err)
 		if !k.LastUsedAt.IsZero() {
 			return
@@ -366,26 +366,26 @@ func j7Scoped(t *testing.T, r *harness.Env) {
 	}
 }
 
-func j7Ends(t *testing.T, r *harness.Env) {
+func j7Ends(t *testing.T, e *harness.Env) {
 	ctx := t.Context()
-	member, bot := r.AddUser("member@users.test"), r.AddBot(r.U.Account.ID, "Bot")
-	must(t, r.Store.AddMember(ctx, harness.Operator, r.U.Account.ID, member.ID, "agent"))
-	theirs, bots, own := r.AddKey(r.U.Account.ID, member.ID, "agent"), r.AddKey(r.U.Account.ID, bot.ID, "bot"), r.AddKey(r.U.Account.ID, "", "admin")
+	member, bot := e.AddUser("member@users.test"), e.AddBot(e.U.Account.ID, "Bot")
+	must(t, e.Store.AddMember(ctx, harness.Operator, e.U.Account.ID, member.ID, "agent"))
+	theirs, bots, own := e.AddKey(e.U.Account.ID, member.ID, "agent"), e.AddKey(e.U.Account.ID, bot.ID, "bot"), e.AddKey(e.U.Account.ID, "", "admin")
 	for _, k := range []harness.Key{theirs, bots, own} {
-		r.WantLive(k.Text, true)
+		e.WantLive(k.Text, true)
 	}
-	must(t, r.Store.RemoveMember(ctx, harness.Operator, r.U.Account.ID, member.ID))
-	r.WantLive(theirs.Text, false)
-	must(t, r.Rules.RemoveBot(ctx, harness.Operator, "", bot.ID))
-	r.WantLive(bots.Text, false)
-	must(t, r.Store.SetUserDisabled(ctx, harness.Operator, r.U.ID, true))
-	r.WantLive(own.Text, false)
-	must(t, r.Store.SetUserDisabled(ctx, harness.Operator, r.U.ID, false))
-	r.WantLive(own.Text, true)
-	must(t, r.Store.SetAccountDisabled(ctx, harness.Operator, r.U.Account.ID, true))
-	r.WantLive(own.Text, false)
-	must(t, r.Store.SetAccountDisabled(ctx, harness.Operator, r.U.Account.ID, false))
-	r.WantLive(own.Text, true)
-	must(t, r.Rules.RevokeToken(ctx, harness.Operator, own.Text))
-	r.WantLive(own.Text, false)
+	must(t, e.Store.RemoveMember(ctx, harness.Operator, e.U.Account.ID, member.ID))
+	e.WantLive(theirs.Text, false)
+	must(t, e.Rules.RemoveBot(ctx, harness.Operator, "", bot.ID))
+	e.WantLive(bots.Text, false)
+	must(t, e.Store.SetUserDisabled(ctx, harness.Operator, e.U.ID, true))
+	e.WantLive(own.Text, false)
+	must(t, e.Store.SetUserDisabled(ctx, harness.Operator, e.U.ID, false))
+	e.WantLive(own.Text, true)
+	must(t, e.Store.SetAccountDisabled(ctx, harness.Operator, e.U.Account.ID, true))
+	e.WantLive(own.Text, false)
+	must(t, e.Store.SetAccountDisabled(ctx, harness.Operator, e.U.Account.ID, false))
+	e.WantLive(own.Text, true)
+	must(t, e.Rules.RevokeToken(ctx, harness.Operator, own.Text))
+	e.WantLive(own.Text, false)
 }

@@ -38,8 +38,8 @@ const evilHost = "https://evil.example/steal"
 // installations of before; hosts that were approved ask nothing. An operator who verifies an app while it is edited vouches
 // for the app that was shown or for nothing. An Allow on a page that shows the app as it was is asked for again.
 func TestAppEditEndsVerification_N1(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		owner := r.LoggedIn(r.U)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		owner := e.LoggedIn(e.U)
 		for name, c := range map[string]struct {
 			change url.Values
 			reason string // "" if the badge stays
@@ -60,8 +60,8 @@ func TestAppEditEndsVerification_N1(t *testing.T) {
 			"nothing":                {nil, ""},
 		} {
 			t.Run(name, func(t *testing.T) {
-				r, owner := r.With(t), owner.With(t)
-				app := r.AddApp("Honest "+name, true, harness.CB, func(f *directory.AppForm) { f.RedirectURIs = append(f.RedirectURIs, "https://two.test/cb") })
+				e, owner := e.With(t), owner.With(t)
+				app := e.AddApp("Honest "+name, true, harness.CB, func(f *directory.AppForm) { f.RedirectURIs = append(f.RedirectURIs, "https://two.test/cb") })
 				if form := owner.Get("/developer/apps/" + app.ID + "/edit").Body; !strings.Contains(form, "This app is verified.") {
 					t.Error("the form does not name the consequence of a change")
 				}
@@ -83,25 +83,25 @@ func TestAppEditEndsVerification_N1(t *testing.T) {
 				if uris := c.change["redirect_uris"]; uris != nil {
 					to = uris[0]
 				}
-				asked := r.LoggedIn(r.AddUser(strings.ReplaceAll("n1-"+name, " ", "-") + "@users.test")).Get(address(request(app, "redirect_uri", to))).Body
+				asked := e.LoggedIn(e.AddUser(strings.ReplaceAll("n1-"+name, " ", "-") + "@users.test")).Get(address(request(app, "redirect_uri", to))).Body
 				if strings.Contains(asked, `class="badge good"`) == ended || strings.Contains(asked, "This app is not verified.") != ended {
 					t.Errorf("the consent page: %.2500s", asked)
 				}
-				events, err := r.Store.Events(t.Context(), store.EventFilter{AppID: app.ID, Kind: store.EventAppUnverified})
-				if err != nil || len(events) != map[bool]int{true: 1}[ended] || ended && (events[0].Detail != c.reason || events[0].By.ID != r.U.ID) {
+				events, err := e.Store.Events(t.Context(), store.EventFilter{AppID: app.ID, Kind: store.EventAppUnverified})
+				if err != nil || len(events) != map[bool]int{true: 1}[ended] || ended && (events[0].Detail != c.reason || events[0].By.ID != e.U.ID) {
 					t.Errorf("audit trail: %+v, %v", events, err)
 				}
 				if !ended {
 					return
 				}
-				now, err := r.Rules.App(t.Context(), "", app.ID)
+				now, err := e.Rules.App(t.Context(), "", app.ID)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := r.Rules.VerifyApp(t.Context(), harness.Operator, app.ID, now.Version-1); !errors.Is(err, directory.ErrAppChanged) {
+				if err := e.Rules.VerifyApp(t.Context(), harness.Operator, app.ID, now.Version-1); !errors.Is(err, directory.ErrAppChanged) {
 					t.Errorf("verified as it was before the change: %v", err)
 				}
-				if err := r.Rules.VerifyApp(t.Context(), harness.Operator, app.ID, now.Version); err != nil {
+				if err := e.Rules.VerifyApp(t.Context(), harness.Operator, app.ID, now.Version); err != nil {
 					t.Fatal(err)
 				}
 				if page := owner.Get("/developer/apps/" + app.ID).Body; !strings.Contains(page, `class="badge good"`) || strings.Contains(page, "Verification was removed") {
@@ -109,73 +109,73 @@ func TestAppEditEndsVerification_N1(t *testing.T) {
 				}
 			})
 		}
-		t.Run("a new host asks", func(t *testing.T) { newHostAsks(t, r.With(t)) })
-		t.Run("verified while it is edited", func(t *testing.T) { verifiedWhileEdited(t, r.With(t)) })
-		t.Run("changed while the page is open", func(t *testing.T) { changedWhileOpen(t, r.With(t)) })
+		t.Run("a new host asks", func(t *testing.T) { newHostAsks(t, e.With(t)) })
+		t.Run("verified while it is edited", func(t *testing.T) { verifiedWhileEdited(t, e.With(t)) })
+		t.Run("changed while the page is open", func(t *testing.T) { changedWhileOpen(t, e.With(t)) })
 	})
 }
 
-func newHostAsks(t *testing.T, r *harness.Env) {
-	app := r.AddApp("Hosts", true, harness.CB)
-	b := r.LoggedIn(r.AddUser("installed@users.test"))
-	r.Grant(b, app)
-	edit(t, r.LoggedIn(r.U), app, url.Values{"redirect_uris": {harness.CB, evilHost}})
+func newHostAsks(t *testing.T, e *harness.Env) {
+	app := e.AddApp("Hosts", true, harness.CB)
+	b := e.LoggedIn(e.AddUser("installed@users.test"))
+	e.Grant(b, app)
+	edit(t, e.LoggedIn(e.U), app, url.Values{"redirect_uris": {harness.CB, evilHost}})
 	evil := request(app, "redirect_uri", evilHost)
-	r.WantCode(b.Get(address(request(app))), harness.CB, "xyz") // the approved host asks nothing
-	r.WantRedirectError(b.Get(address(request(app, "redirect_uri", evilHost, "prompt", "none"))), evilHost, "consent_required", "xyz")
+	e.WantCode(b.Get(address(request(app))), harness.CB, "xyz") // the approved host asks nothing
+	e.WantRedirectError(b.Get(address(request(app, "redirect_uri", evilHost, "prompt", "none"))), evilHost, "consent_required", "xyz")
 	page := b.Get(address(evil))
 	wantConsentOf(t, page)
 	if !strings.Contains(page.Body, "now it sends you to <strong>evil.example</strong>") {
 		t.Errorf("the page does not name the new host: %.2500s", page.Body)
 	}
-	r.WantCode(b.Decide(page, "allow"), evilHost, "xyz")
-	r.WantCode(b.Get(address(evil)), evilHost, "xyz")
-	r.WantCode(b.Get(address(request(app))), harness.CB, "xyz")
-	wantConsentOf(t, r.LoggedIn(r.AddUser("stranger@users.test")).Get(address(evil)))
+	e.WantCode(b.Decide(page, "allow"), evilHost, "xyz")
+	e.WantCode(b.Get(address(evil)), evilHost, "xyz")
+	e.WantCode(b.Get(address(request(app))), harness.CB, "xyz")
+	wantConsentOf(t, e.LoggedIn(e.AddUser("stranger@users.test")).Get(address(evil)))
 
 	// An operator adds a host: the badge stays, and its users are asked all the same.
-	stored, err := r.Rules.App(t.Context(), "", app.ID)
+	stored, err := e.Rules.App(t.Context(), "", app.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Rules.VerifyApp(t.Context(), harness.Operator, app.ID, stored.Version); err != nil {
+	if err := e.Rules.VerifyApp(t.Context(), harness.Operator, app.ID, stored.Version); err != nil {
 		t.Fatal(err)
 	}
 	form := directory.AppForm{Name: "Hosts, moved", RedirectURIs: append(stored.RedirectURIs, "https://third.test/cb"), Scopes: stored.Scopes.Slice()}
-	changed, err := r.Rules.UpdateApp(t.Context(), harness.Operator, "", app.ID, stored.Version, form)
+	changed, err := e.Rules.UpdateApp(t.Context(), harness.Operator, "", app.ID, stored.Version, form)
 	if err != nil || changed.VerifiedAt.IsZero() {
 		t.Errorf("after an operator's change: %+v, %v", changed, err)
 	}
 	wantConsentOf(t, b.Get(address(request(app, "redirect_uri", "https://third.test/cb"))))
 
 	// An approval from before hosts were recorded is asked for once more.
-	r.Exec(`UPDATE installations SET redirects = '' WHERE app_id = $1`, app.ID)
+	e.Exec(`UPDATE installations SET redirects = '' WHERE app_id = $1`, app.ID)
 	page = b.Get(address(request(app)))
 	wantConsentOf(t, page)
-	r.WantCode(b.Decide(page, "allow"), harness.CB, "xyz")
-	r.WantCode(b.Get(address(request(app))), harness.CB, "xyz")
+	e.WantCode(b.Decide(page, "allow"), harness.CB, "xyz")
+	e.WantCode(b.Get(address(request(app))), harness.CB, "xyz")
 }
 
 // verifiedWhileEdited: whichever of the two comes first, the new name is never the verified one.
-func verifiedWhileEdited(t *testing.T, r *harness.Env) {
+func verifiedWhileEdited(t *testing.T, e *harness.Env) {
 	for range 20 {
-		app := r.AddApp("Race", true, harness.CB)
-		if err := r.Store.UnverifyApp(t.Context(), harness.Operator, app.ID); err != nil {
+		app := e.AddApp("Race", true, harness.CB)
+		if err := e.Store.UnverifyApp(t.Context(), harness.Operator, app.ID); err != nil {
 			t.Fatal(err)
 		}
-		before, err := r.Rules.App(t.Context(), "", app.ID)
+		before, err := e.Rules.App(t.Context(), "", app.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var errVerify, errEdit error
 		var both sync.WaitGroup
-		both.Go(func() { errVerify = r.Rules.VerifyApp(t.Context(), harness.Operator, app.ID, before.Version) })
+		both.Go(func() { errVerify = e.Rules.VerifyApp(t.Context(), harness.Operator, app.ID, before.Version) })
 		both.Go(func() {
 			form := directory.AppForm{Name: "Other", RedirectURIs: before.RedirectURIs, Scopes: before.Scopes.Slice()}
-			_, errEdit = r.Rules.UpdateApp(t.Context(), store.Actor{Kind: store.ActorUser, ID: r.U.ID}, r.U.ID, app.ID, before.Version, form)
+			_, errEdit = e.Rules.UpdateApp(t.Context(), store.Actor{Kind: store.ActorUser, ID: e.U.ID}, e.U.ID, app.ID, before.Version, form)
 		})
 		both.Wait()
-		after, err := r.Rules.App(t.Context(), "", app.ID)
+		after, err := e.Rules.App(t.Context(), "", app.ID)
 		if err != nil || errEdit != nil || errVerify != nil && !errors.Is(errVerify, directory.ErrAppChanged) {
 			t.Fatal(err, errEdit, errVerify)
 		}
@@ -185,18 +185,18 @@ func verifiedWhileEdited(t *testing.T, r *harness.Env) {
 	}
 }
 
-func changedWhileOpen(t *testing.T, r *harness.Env) {
-	app := r.AddApp("Open", true, harness.CB)
-	b := r.LoggedIn(r.AddUser("open@users.test"))
+func changedWhileOpen(t *testing.T, e *harness.Env) {
+	app := e.AddApp("Open", true, harness.CB)
+	b := e.LoggedIn(e.AddUser("open@users.test"))
 	for what, change := range map[string]func(){
-		"edited":     func() { edit(t, r.LoggedIn(r.U), app, url.Values{"name": {"Opened"}}) },
-		"unverified": func() { _ = r.Store.UnverifyApp(t.Context(), harness.Operator, app.ID) },
+		"edited":     func() { edit(t, e.LoggedIn(e.U), app, url.Values{"name": {"Opened"}}) },
+		"unverified": func() { _ = e.Store.UnverifyApp(t.Context(), harness.Operator, app.ID) },
 	} {
-		stored, err := r.Rules.App(t.Context(), "", app.ID)
+		stored, err := e.Rules.App(t.Context(), "", app.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := r.Rules.VerifyApp(t.Context(), harness.Operator, app.ID, stored.Version); err != nil {
+		if err := e.Rules.VerifyApp(t.Context(), harness.Operator, app.ID, stored.Version); err != nil {
 			t.Fatal(err)
 		}
 		page := b.Get(address(request(app, "prompt", "consent")))
@@ -206,8 +206,8 @@ func changedWhileOpen(t *testing.T, r *harness.Env) {
 		if !strings.Contains(again.Body, "The app was changed while this page was open.") || strings.Contains(again.Body, `class="badge good"`) {
 			t.Errorf("%s: %.2500s", what, again.Body)
 		}
-		r.WantRedirectError(b.Decide(page, "deny"), harness.CB, "access_denied", "xyz")
-		r.WantCode(b.Decide(again, "allow"), harness.CB, "xyz")
+		e.WantRedirectError(b.Decide(page, "deny"), harness.CB, "access_denied", "xyz")
+		e.WantCode(b.Decide(again, "allow"), harness.CB, "xyz")
 	}
 }
 
@@ -218,8 +218,8 @@ func changedWhileOpen(t *testing.T, r *harness.Env) {
 // either. Each request of a native app is asked about; one that was allowed before is named as that, and so is every other
 // repetition.
 func TestNativeRedirectURI_N2(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		owner := r.LoggedIn(r.U)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		owner := e.LoggedIn(e.U)
 		register := func(uri, kind string) harness.Answer {
 			return owner.Post("/developer/apps", url.Values{"name": {"Native"}, "redirect_uris": {uri}, "scopes": {"contacts"}, "type": {kind}})
 		}
@@ -230,13 +230,13 @@ func TestNativeRedirectURI_N2(t *testing.T) {
 				}
 				form := directory.AppForm{Name: "Native", RedirectURIs: []string{uri}, Scopes: []string{"contacts"}, Confidential: kind == "confidential"}
 				var faults directory.FieldErrors
-				if _, _, err := r.Rules.CreateApp(t.Context(), harness.Operator, r.U.Account.ID, form); !errors.As(err, &faults) || faults["redirect_uris"] == "" {
+				if _, _, err := e.Rules.CreateApp(t.Context(), harness.Operator, e.U.Account.ID, form); !errors.As(err, &faults) || faults["redirect_uris"] == "" {
 					t.Errorf("%s of a %s app, by an operator: %v", uri, kind, err)
 				}
 			}
 		}
 		// In https://www.paypaI.com the l is a capital I.
-		capital := r.AddApp("Capital", true, "https://www.paypaI.com/Callback")
+		capital := e.AddApp("Capital", true, "https://www.paypaI.com/Callback")
 		page := owner.Get(address(request(capital, "prompt", "consent")))
 		if wantConsentOf(t, page); strings.Contains(page.Body, "paypaI") || !strings.Contains(page.Body, "<strong>www.paypai.com</strong>") || !strings.Contains(page.Body, "https://www.paypai.com/Callback") {
 			t.Errorf("a host is shown in capital letters: %.3000s", page.Body)
@@ -249,35 +249,35 @@ func TestNativeRedirectURI_N2(t *testing.T) {
 			"vscode://www.paypal.com": "vscode", "chrome-extension://www.paypal.com/cb": "chrome-extension", "obsidian://www.paypal.com": "obsidian",
 		} {
 			t.Run(uri, func(t *testing.T) {
-				r := r.With(t)
-				app := r.AddApp("Native", false, uri)
-				if err := r.Store.UnverifyApp(t.Context(), harness.Operator, app.ID); err != nil {
+				e := e.With(t)
+				app := e.AddApp("Native", false, uri)
+				if err := e.Store.UnverifyApp(t.Context(), harness.Operator, app.ID); err != nil {
 					t.Fatal(err)
 				}
-				b := r.LoggedIn(r.U).With(t)
+				b := e.LoggedIn(e.U).With(t)
 				page := b.Get(address(request(app, "prompt", "consent")))
 				wantConsent(t, page, "Native")
 				if n := strings.Count(page.Body, "the app registered for <code>"+scheme+"</code>"); n != 2 || strings.Contains(page.Body, "paypal") {
 					t.Errorf("the page names the scheme %d times, want in the caution and at the foot: %.3000s", n, page.Body)
 				}
-				r.Exchange(app, r.WantCode(b.Decide(page, "allow"), uri, "xyz"), "redirect_uri", uri).WantToken(t)
+				e.Exchange(app, e.WantCode(b.Decide(page, "allow"), uri, "xyz"), "redirect_uri", uri).WantToken(t)
 				again := b.Get(address(request(app)))
 				if wantConsentOf(t, again); !strings.Contains(again.Body, "Native wants to reconnect") || !strings.Contains(again.Body, "You have already allowed this app on") {
 					t.Errorf("asked again: %.2500s", again.Body)
 				}
 			})
 		}
-		old := r.AddApp("Old", true, "com.old.app:/cb")
-		for _, uri := range []string{"www.paypal.com:/cb", r.URL + "/account/apps", strings.Replace(r.URL, "127.0.0.1", "localhost", 1) + "/cb"} {
-			r.Exec(`UPDATE app_redirect_uris SET uri = $1 WHERE app_id = $2`, uri, old.ID)
-			newVisitors(r).wantDeadEnd(t, address(request(old, "redirect_uri", uri)), "redirect_uri")
+		old := e.AddApp("Old", true, "com.old.app:/cb")
+		for _, uri := range []string{"www.paypal.com:/cb", e.URL + "/account/apps", strings.Replace(e.URL, "127.0.0.1", "localhost", 1) + "/cb"} {
+			e.Exec(`UPDATE app_redirect_uris SET uri = $1 WHERE app_id = $2`, uri, old.ID)
+			newVisitors(e).wantDeadEnd(t, address(request(old, "redirect_uri", uri)), "redirect_uri")
 			if a := register(uri, "public"); a.Status != http.StatusUnprocessableEntity {
 				t.Errorf("%s is registered: %d", uri, a.Status)
 			}
 		}
-		b := r.LoggedIn(r.AddUser("again@users.test"))
-		for _, app := range []harness.App{r.A, r.P, r.N} {
-			r.Grant(b, app)
+		b := e.LoggedIn(e.AddUser("again@users.test"))
+		for _, app := range []harness.App{e.A, e.P, e.N} {
+			e.Grant(b, app)
 			if again := b.Get(address(request(app, "prompt", "consent"))).Body; !strings.Contains(again, "wants to reconnect") {
 				t.Errorf("%s: asked again: %.2500s", app.URI, again)
 			}

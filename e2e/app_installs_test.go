@@ -19,16 +19,16 @@ var installedOn = regexp.MustCompile(`<dt>Installed on</dt><dd>([^<]*)</dd>`)
 // developer's list, the app's page, the question before it is deleted and the store, which the command line asks, give one
 // number; the user's page shows an app without a live token as allowed and not connected, and can remove it.
 func TestInstallationCount_N6(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		owner := r.LoggedIn(r.U)
-		app := r.AddExpiring("Counted")
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		owner := e.LoggedIn(e.U)
+		app := e.AddExpiring("Counted")
 		count := func(what string, want int) {
 			t.Helper()
 			words := fmt.Sprintf("%d accounts", want)
 			if want == 1 {
 				words = "1 account"
 			}
-			n, err := r.Store.CountInstalled(t.Context(), app.ID, store.MostInstalls)
+			n, err := e.Store.CountInstalled(t.Context(), app.ID, store.MostInstalls)
 			if err != nil || n != (store.Count{N: want}) {
 				t.Errorf("%s: the store counts %+v, %v; want %d", what, n, err, want)
 			}
@@ -46,14 +46,14 @@ func TestInstallationCount_N6(t *testing.T) {
 				t.Errorf("%s: the list does not say %q", what, words)
 			}
 		}
-		first, second, other := r.AddUser("first@users.test"), r.AddUser("second@users.test"), r.AddUser("other@users.test")
-		if err := r.Store.AddMember(t.Context(), harness.Operator, first.Account.ID, second.ID, scope.RoleAgent); err != nil {
+		first, second, other := e.AddUser("first@users.test"), e.AddUser("second@users.test"), e.AddUser("other@users.test")
+		if err := e.Store.AddMember(t.Context(), harness.Operator, first.Account.ID, second.ID, scope.RoleAgent); err != nil {
 			t.Fatal(err)
 		}
-		if err := r.Store.RemoveMember(t.Context(), harness.Operator, second.Account.ID, second.ID); err != nil {
+		if err := e.Store.RemoveMember(t.Context(), harness.Operator, second.Account.ID, second.ID); err != nil {
 			t.Fatal(err)
 		}
-		b := r.LoggedIn(first)
+		b := e.LoggedIn(first)
 		connected := func(what string, want bool) {
 			t.Helper()
 			if page := b.Get("/account/apps").Body; strings.Contains(page, "Allowed, not connected") == want || !strings.Contains(page, "Counted") {
@@ -64,30 +64,30 @@ func TestInstallationCount_N6(t *testing.T) {
 		code := b.Code(app)
 		count("approved, never exchanged", 0)
 		connected("approved, never exchanged", false)
-		answer := r.Exchange(app, code)
+		answer := e.Exchange(app, code)
 		count("exchanged", 1)
 		connected("exchanged", true)
-		third := r.Grant(r.LoggedIn(second), app)
+		third := e.Grant(e.LoggedIn(second), app)
 		count("two members of one account", 1)
-		r.Grant(r.LoggedIn(other), app)
+		e.Grant(e.LoggedIn(other), app)
 		count("two accounts", 2)
 		for _, a := range []harness.Answer{answer, third} {
-			r.Post("/oauth/revoke", app.As("token", a.String(t, "refresh_token")))
+			e.Post("/oauth/revoke", app.As("token", a.String(t, "refresh_token")))
 		}
 		count("all tokens of one account revoked", 1)
 		connected("revoked", false)
-		r.Exec(`UPDATE refresh_tokens SET expires_at = 1`)
+		e.Exec(`UPDATE refresh_tokens SET expires_at = 1`)
 		count("refresh tokens expired", 0)
-		r.Grant(b, app)
+		e.Grant(b, app)
 		count("connected again", 1)
-		if err := r.Store.RemoveMember(t.Context(), harness.Operator, first.Account.ID, second.ID); err != nil {
+		if err := e.Store.RemoveMember(t.Context(), harness.Operator, first.Account.ID, second.ID); err != nil {
 			t.Fatal(err)
 		}
 		count("the other member has left", 1)
-		if n, err := r.Store.CountInstalled(t.Context(), app.ID, 1); err != nil || !n.More {
+		if n, err := e.Store.CountInstalled(t.Context(), app.ID, 1); err != nil || !n.More {
 			t.Errorf("counted up to a bound: %+v, %v; want that there may be more", n, err)
 		}
-		installed, _, err := r.Store.InstalledApps(t.Context(), first.ID, store.InstalledQuery{})
+		installed, _, err := e.Store.InstalledApps(t.Context(), first.ID, store.InstalledQuery{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -28,75 +28,75 @@ func pkceRequired(f *directory.AppForm) { f.PKCERequired = true }
 
 // TestPKCEPublicApp_P1: a public app without code_challenge, with an empty one, or with a method alone: invalid_request by redirect.
 func TestPKCEPublicApp_P1(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		in := r.LoggedIn(r.U)
-		for _, app := range []harness.App{r.P, r.N} {
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		in := e.LoggedIn(e.U)
+		for _, app := range []harness.App{e.P, e.N} {
 			for _, challenge := range []string{"-", ""} {
 				for _, method := range []string{"-", "", "S256", "plain"} {
 					a := in.Get(address(request(app, "code_challenge", challenge, "code_challenge_method", method)))
-					r.WantRedirectError(a, app.URI, "invalid_request", "xyz")
+					e.WantRedirectError(a, app.URI, "invalid_request", "xyz")
 				}
 			}
 		}
-		wantNoTrace(t, r)
+		wantNoTrace(t, e)
 	})
 }
 
 // TestPKCEMethod_P2: a challenge whose method is absent, empty, plain, s256 or S512, and a method without a challenge, from a
 // public and from a confidential app: invalid_request by redirect; plain is never assumed.
 func TestPKCEMethod_P2(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		in := r.LoggedIn(r.U)
-		for _, app := range []harness.App{r.A, r.P} {
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		in := e.LoggedIn(e.U)
+		for _, app := range []harness.App{e.A, e.P} {
 			for _, method := range []string{"-", "", "plain", "PLAIN", "s256", "S512", "S256 ", "S256 plain", "none"} {
 				for _, challenge := range []string{harness.Challenge, harness.Verifier} {
 					a := in.Get(address(request(app, "code_challenge", challenge, "code_challenge_method", method)))
-					r.WantRedirectError(a, app.URI, "invalid_request", "xyz")
+					e.WantRedirectError(a, app.URI, "invalid_request", "xyz")
 				}
 			}
 			for _, method := range []string{"S256", "plain"} {
 				a := in.Get(address(request(app, "code_challenge", "-", "code_challenge_method", method)))
-				r.WantRedirectError(a, app.URI, "invalid_request", "xyz")
+				e.WantRedirectError(a, app.URI, "invalid_request", "xyz")
 			}
 		}
-		wantNoTrace(t, r)
+		wantNoTrace(t, e)
 	})
 }
 
 // TestPKCEChallengeForm_P4: a challenge of 42, 44, 128 or 129 characters, padded, or of the other base64 alphabet: invalid_request by
 // redirect. An S256 challenge has 43 characters of base64url.
 func TestPKCEChallengeForm_P4(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		in := r.LoggedIn(r.U)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		in := e.LoggedIn(e.U)
 		c := harness.Challenge
-		for _, app := range []harness.App{r.A, r.P} {
+		for _, app := range []harness.App{e.A, e.P} {
 			for _, bad := range []string{
 				c[:42], c + "x", strings.Repeat("x", 128), strings.Repeat("x", 129), c + "=", c[:42] + "=", c[:42] + "+", c[:42] + "/", c[:42] + "~", c[:42] + ".",
 				c[:42] + " ", " " + c, c[:42] + "\n", c[:41] + "é", "x", strings.Repeat("x", 10<<10),
 			} {
-				r.WantRedirectError(in.Get(address(request(app, withChallenge(bad)...))), app.URI, "invalid_request", "xyz")
+				e.WantRedirectError(in.Get(address(request(app, withChallenge(bad)...))), app.URI, "invalid_request", "xyz")
 			}
 		}
-		wantNoTrace(t, r)
+		wantNoTrace(t, e)
 	})
 }
 
 // TestPKCEVerifierMissing_P5: a code that was asked for with a challenge, redeemed without verifier or with an empty one: invalid_grant,
 // and the code stays good for its verifier.
 func TestPKCEVerifierMissing_P5(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		in := r.LoggedIn(r.U)
-		for _, app := range []harness.App{r.A, r.P} {
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		in := e.LoggedIn(e.U)
+		for _, app := range []harness.App{e.A, e.P} {
 			code := in.Code(app, withChallenge(harness.Challenge)...)
-			before := countGrants(r)
-			r.Token(app, "code", code, "redirect_uri", app.URI).WantGrantRefused(t)
-			r.Token(app, "code", code, "redirect_uri", app.URI, "code_verifier", "").WantGrantRefused(t)
-			r.WantUnspent(code, 2)
-			if n := countGrants(r); n != before {
+			before := countGrants(e)
+			e.Token(app, "code", code, "redirect_uri", app.URI).WantGrantRefused(t)
+			e.Token(app, "code", code, "redirect_uri", app.URI, "code_verifier", "").WantGrantRefused(t)
+			e.WantUnspent(code, 2)
+			if n := countGrants(e); n != before {
 				t.Errorf("%d rows of grants, want %d", n, before)
 			}
-			token := r.Exchange(app, code, "code_verifier", harness.Verifier).WantToken(t)
-			r.WantLive(token, true)
+			token := e.Exchange(app, code, "code_verifier", harness.Verifier).WantToken(t)
+			e.WantLive(token, true)
 		}
 	})
 }
@@ -104,17 +104,17 @@ func TestPKCEVerifierMissing_P5(t *testing.T) {
 // TestPKCEVerifierUnexpected_P6: a code that was asked for without a challenge, redeemed with a verifier: invalid_grant, because somebody
 // took the challenge out on the way; without one it stays good.
 func TestPKCEVerifierUnexpected_P6(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		code := r.LoggedIn(r.U).Code(r.A)
-		before := countGrants(r)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		code := e.LoggedIn(e.U).Code(e.A)
+		before := countGrants(e)
 		for _, verifier := range []string{harness.Verifier, "x", strings.Repeat("v", 128)} {
-			r.Exchange(r.A, code, "code_verifier", verifier).WantGrantRefused(t)
+			e.Exchange(e.A, code, "code_verifier", verifier).WantGrantRefused(t)
 		}
-		r.WantUnspent(code, 3)
-		if n := countGrants(r); n != before {
+		e.WantUnspent(code, 3)
+		if n := countGrants(e); n != before {
 			t.Errorf("%d rows of grants, want %d", n, before)
 		}
-		r.WantLive(r.Exchange(r.A, code, "code_verifier", "").WantToken(t), true)
+		e.WantLive(e.Exchange(e.A, code, "code_verifier", "").WantToken(t), true)
 	})
 }
 
@@ -122,27 +122,27 @@ func TestPKCEVerifierUnexpected_P6(t *testing.T) {
 // app is marked as requiring it, even if it was marked only while the person logged in or looked at the consent page;
 // otherwise the code is worth nothing to the app, which sends its verifier.
 func TestPKCEDowngrade_P7(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		in := r.LoggedIn(r.U)
-		marked := r.AddApp("Marked", true, harness.CB, pkceRequired)
-		r.WantRedirectError(in.Get(address(request(marked))), harness.CB, "invalid_request", "xyz")
-		wantNoTrace(t, r)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		in := e.LoggedIn(e.U)
+		marked := e.AddApp("Marked", true, harness.CB, pkceRequired)
+		e.WantRedirectError(in.Get(address(request(marked))), harness.CB, "invalid_request", "xyz")
+		wantNoTrace(t, e)
 		code := in.Code(marked, withChallenge(harness.Challenge)...)
-		r.WantLive(r.Exchange(marked, code, "code_verifier", harness.Verifier).WantToken(t), true)
+		e.WantLive(e.Exchange(marked, code, "code_verifier", harness.Verifier).WantToken(t), true)
 		// An approval of before does not let a request without challenge through.
-		r.WantRedirectError(in.Get(address(request(marked))), harness.CB, "invalid_request", "xyz")
-		r.WantRedirectError(in.Get(address(request(marked, "prompt", "none"))), harness.CB, "invalid_request", "xyz")
+		e.WantRedirectError(in.Get(address(request(marked))), harness.CB, "invalid_request", "xyz")
+		e.WantRedirectError(in.Get(address(request(marked, "prompt", "none"))), harness.CB, "invalid_request", "xyz")
 
-		stripped := in.Code(r.A)
-		r.Exchange(r.A, stripped, "code_verifier", harness.Verifier).WantGrantRefused(t)
-		r.WantUnspent(stripped, 1)
+		stripped := in.Code(e.A)
+		e.Exchange(e.A, stripped, "code_verifier", harness.Verifier).WantGrantRefused(t)
+		e.WantUnspent(stripped, 1)
 
-		late := r.AddApp("Late", true, harness.CB)
-		shown, parked := in.Get(address(request(late))), wantLogIn(t, r.Browser().Get(address(request(late))))
-		r.Exec(`UPDATE apps SET pkce_required = 1 WHERE id = $1`, late.ID)
-		r.WantRedirectError(in.Decide(shown, "allow"), harness.CB, "invalid_request", "xyz")
-		r.WantRedirectError(in.Get("/oauth/consent?request_id="+parked), harness.CB, "invalid_request", "xyz")
-		r.WantEvents(late, "installation.created", 0)
+		late := e.AddApp("Late", true, harness.CB)
+		shown, parked := in.Get(address(request(late))), wantLogIn(t, e.Browser().Get(address(request(late))))
+		e.Exec(`UPDATE apps SET pkce_required = 1 WHERE id = $1`, late.ID)
+		e.WantRedirectError(in.Decide(shown, "allow"), harness.CB, "invalid_request", "xyz")
+		e.WantRedirectError(in.Get("/oauth/consent?request_id="+parked), harness.CB, "invalid_request", "xyz")
+		e.WantEvents(late, "installation.created", 0)
 	})
 }
 
@@ -150,15 +150,15 @@ func TestPKCEDowngrade_P7(t *testing.T) {
 // the challenge that matches it: invalid_grant, no token; the description names the faulty one, instead of "does
 // not match".
 func TestPKCEVerifierForm_P8(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		in := r.LoggedIn(r.U)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		in := e.LoggedIn(e.U)
 		v := harness.Verifier
 		for _, bad := range []string{
 			v[:42], strings.Repeat("v", 129), v[:42] + "+", v[:42] + "/", v[:42] + "=", v[:42] + " ", v[:42] + "%", v[:41] + "é", v[:42] + "\n",
 			v[:42] + "!", "x", strings.Repeat("v", 10<<10),
 		} {
-			code := in.Code(r.P, withChallenge(challengeOf(bad))...)
-			a := r.Exchange(r.P, code, "code_verifier", bad)
+			code := in.Code(e.P, withChallenge(challengeOf(bad))...)
+			a := e.Exchange(e.P, code, "code_verifier", bad)
 			a.WantGrantRefused(t)
 			want := "43 to 128 are allowed"
 			if strings.Trim(bad, "v"+v) != "" {
@@ -167,14 +167,14 @@ func TestPKCEVerifierForm_P8(t *testing.T) {
 			if got := a.String(t, "error_description"); bad != "x" && !strings.Contains(got, want) || strings.Contains(got, "match") {
 				t.Errorf("error_description = %q for %.50q, want %q in it", got, bad, want)
 			}
-			r.WantUnspent(code, 1)
+			e.WantUnspent(code, 1)
 		}
-		if n := r.LiveGrants(r.U, r.P); n != 0 {
+		if n := e.LiveGrants(e.U, e.P); n != 0 {
 			t.Errorf("%d live grants, want none", n)
 		}
 		for _, good := range []string{strings.Repeat("v", 43), strings.Repeat("v", 128), "-._~" + v} {
-			code := in.Code(r.P, withChallenge(challengeOf(good))...)
-			r.WantLive(r.Exchange(r.P, code, "code_verifier", good).WantToken(t), true)
+			code := in.Code(e.P, withChallenge(challengeOf(good))...)
+			e.WantLive(e.Exchange(e.P, code, "code_verifier", good).WantToken(t), true)
 		}
 	})
 }
@@ -182,43 +182,43 @@ func TestPKCEVerifierForm_P8(t *testing.T) {
 // TestPKCEAttempts_P9: four wrong verifiers, then the right one: a token. Five, then the right one: invalid_grant, the code is
 // dead. Only attempts by the right app with the right code count; others cannot use up a code.
 func TestPKCEAttempts_P9(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		in := r.LoggedIn(r.U)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		in := e.LoggedIn(e.U)
 		wrong := strings.Repeat("w", 43)
-		for _, app := range []harness.App{r.P, r.A} {
+		for _, app := range []harness.App{e.P, e.A} {
 			for tries, live := range map[int]bool{4: true, 5: false} {
 				code := in.Code(app, withChallenge(harness.Challenge)...)
 				for range tries {
-					r.Exchange(app, code, "code_verifier", wrong).WantGrantRefused(t)
+					e.Exchange(app, code, "code_verifier", wrong).WantGrantRefused(t)
 				}
-				r.WantUnspent(code, tries)
-				before := r.LiveGrants(r.U, app)
-				last := r.Exchange(app, code, "code_verifier", harness.Verifier)
+				e.WantUnspent(code, tries)
+				before := e.LiveGrants(e.U, app)
+				last := e.Exchange(app, code, "code_verifier", harness.Verifier)
 				if live {
-					r.WantLive(last.WantToken(t), true)
+					e.WantLive(last.WantToken(t), true)
 					continue
 				}
 				last.WantGrantRefused(t)
-				if row := r.CodeRow(code); !row.ConsumedAt.IsZero() || r.LiveGrants(r.U, app) != before {
+				if row := e.CodeRow(code); !row.ConsumedAt.IsZero() || e.LiveGrants(e.U, app) != before {
 					t.Errorf("a code that is dead was consumed, or a token ended: %+v", row)
 				}
 			}
 		}
 
-		code := in.Code(r.A, withChallenge(harness.Challenge)...)
+		code := in.Code(e.A, withChallenge(harness.Challenge)...)
 		forged := secret.Format{}.New(secret.Code).Reveal()
 		for range 10 {
-			r.Exchange(r.B, code, "code_verifier", wrong).WantGrantRefused(t)
-			r.Exchange(r.P, code, "code_verifier", wrong).WantGrantRefused(t)
-			r.Exchange(harness.App{ID: r.A.ID, Secret: r.B.Secret, URI: r.A.URI}, code, "code_verifier", wrong).WantRefused(t, http.StatusUnauthorized, "invalid_client")
-			r.Exchange(r.A, forged, "code_verifier", wrong).WantGrantRefused(t)
+			e.Exchange(e.B, code, "code_verifier", wrong).WantGrantRefused(t)
+			e.Exchange(e.P, code, "code_verifier", wrong).WantGrantRefused(t)
+			e.Exchange(harness.App{ID: e.A.ID, Secret: e.B.Secret, URI: e.A.URI}, code, "code_verifier", wrong).WantRefused(t, http.StatusUnauthorized, "invalid_client")
+			e.Exchange(e.A, forged, "code_verifier", wrong).WantGrantRefused(t)
 		}
 		// A code with the right lookup id and another secret half is not the right code.
-		row := r.CodeRow(code)
-		r.Exec(`UPDATE codes SET hash = $1 WHERE id = $2`, make([]byte, len(row.Hash)), row.ID[:])
-		r.Exchange(r.A, code, "code_verifier", wrong).WantGrantRefused(t)
-		r.Exec(`UPDATE codes SET hash = $1 WHERE id = $2`, row.Hash, row.ID[:])
-		r.WantUnspent(code, 0)
-		r.WantLive(r.Exchange(r.A, code, "code_verifier", harness.Verifier).WantToken(t), true)
+		row := e.CodeRow(code)
+		e.Exec(`UPDATE codes SET hash = $1 WHERE id = $2`, make([]byte, len(row.Hash)), row.ID[:])
+		e.Exchange(e.A, code, "code_verifier", wrong).WantGrantRefused(t)
+		e.Exec(`UPDATE codes SET hash = $1 WHERE id = $2`, row.Hash, row.ID[:])
+		e.WantUnspent(code, 0)
+		e.WantLive(e.Exchange(e.A, code, "code_verifier", harness.Verifier).WantToken(t), true)
 	})
 }

@@ -15,32 +15,32 @@ import (
 // for client_id and redirect_uri; invalid_request by redirect for the others, without state if state is the one. What
 // cannot be parsed (%zz, a bare semicolon, bytes that are not UTF-8): an error page.
 func TestAuthorizeRepeatedParameter_A14(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		v := newVisitors(r)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		v := newVisitors(e)
 		different := map[string]string{
-			"client_id": r.B.ID, "redirect_uri": "https://evil.test/cb", "response_type": "token", "scope": "faqs", "state": "zzz",
+			"client_id": e.B.ID, "redirect_uri": "https://evil.test/cb", "response_type": "token", "scope": "faqs", "state": "zzz",
 			"code_challenge": strings.Repeat("x", 43), "code_challenge_method": "plain", "prompt": "none", "response_mode": "fragment", "login_hint": "x",
 		}
-		sound := request(r.A, "code_challenge", harness.Challenge, "code_challenge_method", "S256", "prompt", "consent", "response_mode", "query", "login_hint", "y")
+		sound := request(e.A, "code_challenge", harness.Challenge, "code_challenge_method", "S256", "prompt", "consent", "response_mode", "query", "login_hint", "y")
 		for name, other := range different {
 			for _, second := range []string{sound.Get(name), other} {
 				twice := sound.Encode() + "&" + name + "=" + url.QueryEscape(second)
 				t.Run(name+" "+second, func(t *testing.T) {
-					wantTwiceRefused(t, r, v, name, "/oauth/authorize?"+twice)
+					wantTwiceRefused(t, e, v, name, "/oauth/authorize?"+twice)
 					repeated := v.out.Send(http.MethodPost, "/oauth/authorize?"+sound.Encode(), url.Values{name: {second}})
-					wantTwiceRefused(t, r, v, name, repeated.Header.Get("Location"))
+					wantTwiceRefused(t, e, v, name, repeated.Header.Get("Location"))
 				})
 			}
 		}
-		base := address(request(r.A))
+		base := address(request(e.A))
 		for target, parameter := range map[string]string{
-			"/oauth/authorize?client_id=" + r.A.ID + "&redirect_uri=%zz": "redirect_uri",
+			"/oauth/authorize?client_id=" + e.A.ID + "&redirect_uri=%zz": "redirect_uri",
 			base + "&foo=%zz":        "", // no name of ours, which is not repeated
 			base + "&%zz=1":          "",
 			base + "&login_hint=%ff": "login_hint",
 			base + "&login_hint=%":   "login_hint",
 			base + "&nonce=%00":      "nonce",
-			"/oauth/authorize?client_id=" + r.A.ID + ";redirect_uri=" + url.QueryEscape(harness.CB): "client_id",
+			"/oauth/authorize?client_id=" + e.A.ID + ";redirect_uri=" + url.QueryEscape(harness.CB): "client_id",
 			base + ";redirect_uri=https://evil.test":                                                "state",
 		} {
 			if parameter == "" {
@@ -50,11 +50,11 @@ func TestAuthorizeRepeatedParameter_A14(t *testing.T) {
 			v.wantDeadEnd(t, target, parameter)
 			v.in.Visit(http.MethodPost, target, "Content-Type: application/x-www-form-urlencoded", "Content-Length: 0").WantPage(t, http.StatusBadRequest)
 		}
-		wantNoTrace(t, r)
+		wantNoTrace(t, e)
 	})
 }
 
-func wantTwiceRefused(t *testing.T, r *harness.Env, v visitors, name, target string) {
+func wantTwiceRefused(t *testing.T, e *harness.Env, v visitors, name, target string) {
 	t.Helper()
 	if name == "client_id" || name == "redirect_uri" {
 		v.wantDeadEnd(t, target, name)
@@ -64,30 +64,30 @@ func wantTwiceRefused(t *testing.T, r *harness.Env, v visitors, name, target str
 	if name == "state" {
 		state = ""
 	}
-	r.With(t).WantRedirectError(v.in.With(t).Get(target), harness.CB, "invalid_request", state)
+	e.With(t).WantRedirectError(v.in.With(t).Get(target), harness.CB, "invalid_request", state)
 }
 
 // TestAuthorizeResponseType_A16: response_type missing or empty means code, as Xeno's clients rely on; token, id_token, a combination or
 // another case: unsupported_response_type by redirect, in the query and never in a fragment. Of response_mode only query
 // is known.
 func TestAuthorizeResponseType_A16(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		in := r.LoggedIn(r.U)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		in := e.LoggedIn(e.U)
 		for _, bad := range []string{"token", "id_token", "code token", "code id_token", "CODE", "none", "code ", "xyz"} {
-			a := in.Get(address(request(r.A, "response_type", bad)))
-			r.WantRedirectError(a, harness.CB, "unsupported_response_type", "xyz")
+			a := in.Get(address(request(e.A, "response_type", bad)))
+			e.WantRedirectError(a, harness.CB, "unsupported_response_type", "xyz")
 			if strings.Contains(a.Header.Get("Location"), "#") {
 				t.Errorf("response_type %q: Location = %q has a fragment", bad, a.Header.Get("Location"))
 			}
 		}
 		for _, bad := range []string{"fragment", "form_post", "web_message", "jwt", "QUERY"} {
-			r.WantRedirectError(in.Get(address(request(r.A, "response_mode", bad))), harness.CB, "invalid_request", "xyz")
+			e.WantRedirectError(in.Get(address(request(e.A, "response_mode", bad))), harness.CB, "invalid_request", "xyz")
 		}
-		wantNoTrace(t, r)
+		wantNoTrace(t, e)
 		for _, sound := range []string{"-", "", "code"} {
-			a := in.Get(address(request(r.A, "response_type", sound, "prompt", "consent")))
-			code := r.WantCode(in.Decide(a, "allow"), harness.CB, "xyz")
-			r.Exchange(r.A, code).WantToken(t)
+			a := in.Get(address(request(e.A, "response_type", sound, "prompt", "consent")))
+			code := e.WantCode(in.Decide(a, "allow"), harness.CB, "xyz")
+			e.Exchange(e.A, code).WantToken(t)
 		}
 	})
 }
@@ -106,28 +106,28 @@ func faulty(app harness.App) map[string]url.Values {
 // or resource: the log-in page and no redirect to the app, which hears of the fault after the log-in. Only prompt=none in
 // a request without fault is answered before.
 func TestAuthorizeLoggedOutErrors_A17(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		for code, faults := range faulty(r.A) {
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		for code, faults := range faulty(e.A) {
 			for _, prompt := range []string{"-", "none"} {
 				t.Run(code+" prompt "+prompt, func(t *testing.T) {
-					b := r.With(t).Browser()
+					b := e.With(t).Browser()
 					if prompt != "-" {
 						faults.Set("prompt", prompt)
 					}
 					parked := wantLogIn(t, b.Get(address(faults)))
 					b.Get("/login?next="+parked).WantPage(t, http.StatusOK)
-					wantNoGrant(t, r)
-					back := b.Post("/login", url.Values{"email": {r.U.Email}, "password": {harness.Password}, "next": {parked}})
-					r.With(t).WantRedirectError(b.Follow(back), harness.CB, code, "xyz")
+					wantNoGrant(t, e)
+					back := b.Post("/login", url.Values{"email": {e.U.Email}, "password": {harness.Password}, "next": {parked}})
+					e.With(t).WantRedirectError(b.Follow(back), harness.CB, code, "xyz")
 				})
 			}
 		}
-		b := r.Browser()
-		r.WantRedirectError(b.Get(address(request(r.A, "prompt", "none"))), harness.CB, "login_required", "xyz")
-		parked := wantLogIn(t, b.Get(address(request(r.A))))
-		back := b.Post("/login", url.Values{"email": {r.U.Email}, "password": {harness.Password}, "next": {parked}})
+		b := e.Browser()
+		e.WantRedirectError(b.Get(address(request(e.A, "prompt", "none"))), harness.CB, "login_required", "xyz")
+		parked := wantLogIn(t, b.Get(address(request(e.A))))
+		back := b.Post("/login", url.Values{"email": {e.U.Email}, "password": {harness.Password}, "next": {parked}})
 		wantConsent(t, b.Follow(back), "Alpha")
-		wantNoGrant(t, r)
+		wantNoGrant(t, e)
 	})
 }
 
@@ -135,59 +135,59 @@ func TestAuthorizeLoggedOutErrors_A17(t *testing.T) {
 // a pressed Deny always does. Apps that register themselves do not exist yet; the page that they get instead of a redirect
 // comes with them.
 func TestAuthorizeErrorRedirect_A18(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		v := newVisitors(r)
-		for _, app := range []harness.App{r.A, r.P, r.N} {
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		v := newVisitors(e)
+		for _, app := range []harness.App{e.A, e.P, e.N} {
 			for code, faults := range faulty(app) {
 				wantLogIn(t, v.out.Get(address(faults)))
-				r.WantRedirectError(v.in.Get(address(faults)), app.URI, code, "xyz")
+				e.WantRedirectError(v.in.Get(address(faults)), app.URI, code, "xyz")
 			}
-			r.WantRedirectError(v.in.Decide(v.in.Get(address(request(app))), "deny"), app.URI, "access_denied", "xyz")
+			e.WantRedirectError(v.in.Decide(v.in.Get(address(request(app))), "deny"), app.URI, "access_denied", "xyz")
 		}
-		wantNoGrant(t, r)
+		wantNoGrant(t, e)
 	})
 }
 
 // TestAuthorizeUnknownParameter_A19: an unknown parameter is ignored; an empty scope counts as omitted; an empty state does not come back.
 func TestAuthorizeUnknownParameter_A19(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		in := r.LoggedIn(r.U)
-		shown := in.Get(address(request(r.A, "foo", "bar", "client_secret", "guess", "request_uri", "https://evil.test")))
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		in := e.LoggedIn(e.U)
+		shown := in.Get(address(request(e.A, "foo", "bar", "client_secret", "guess", "request_uri", "https://evil.test")))
 		wantConsent(t, shown, "Alpha")
-		r.WantCode(in.Decide(shown, "allow"), harness.CB, "xyz")
+		e.WantCode(in.Decide(shown, "allow"), harness.CB, "xyz")
 
-		all := in.Get(address(request(r.B, "scope", "")))
+		all := in.Get(address(request(e.B, "scope", "")))
 		wantConsent(t, all, "Beta")
-		code := r.WantCode(in.Decide(all, "allow"), harness.CB, "xyz")
-		answer := r.Exchange(r.B, code)
+		code := e.WantCode(in.Decide(all, "allow"), harness.CB, "xyz")
+		answer := e.Exchange(e.B, code)
 		answer.WantToken(t)
 		if got := answer.String(t, "scope"); len(strings.Fields(got)) != 4 {
 			t.Errorf("scope = %q, want all that the app registered", got)
 		}
-		r.WantCode(in.Get(address(request(r.A, "state", ""))), harness.CB, "")
-		r.WantRedirectError(in.Get(address(request(r.A, "state", "", "scope", "bogus"))), harness.CB, "invalid_scope", "")
+		e.WantCode(in.Get(address(request(e.A, "state", ""))), harness.CB, "")
+		e.WantRedirectError(in.Get(address(request(e.A, "state", "", "scope", "bogus"))), harness.CB, "invalid_scope", "")
 	})
 }
 
 // TestAuthorizeRedirectQuery_A20: an address registered with a query keeps it, to the byte, and code or error, state and iss come after it,
 // each once. A query that would pollute the answer cannot be registered or added.
 func TestAuthorizeRedirectQuery_A20(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		app := r.AddApp("Tango", true, harness.CB+"?t=1&u=%2f")
-		in := r.LoggedIn(r.U)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		app := e.AddApp("Tango", true, harness.CB+"?t=1&u=%2f")
+		in := e.LoggedIn(e.U)
 		code := in.Code(app)
-		r.Exchange(app, code).WantToken(t)
+		e.Exchange(app, code).WantToken(t)
 		denied := in.Decide(in.Get(address(request(app, "prompt", "consent"))), "deny")
-		r.WantRedirectError(denied, app.URI, "access_denied", "xyz")
+		e.WantRedirectError(denied, app.URI, "access_denied", "xyz")
 		faulty := in.Get(address(request(app, "scope", "bogus")))
-		r.WantRedirectError(faulty, app.URI, "invalid_scope", "xyz")
+		e.WantRedirectError(faulty, app.URI, "invalid_scope", "xyz")
 		for _, a := range []harness.Answer{denied, faulty} {
 			if q := a.Location(t).Query(); q.Get("t") != "1" || q.Get("u") != "/" {
 				t.Errorf("Location = %q has lost its query", a.Header.Get("Location"))
 			}
 		}
 		for _, name := range []string{"code", "state", "error", "iss", "error_description", "response"} {
-			_, _, err := r.Rules.CreateApp(t.Context(), harness.Operator, r.U.Account.ID, directory.AppForm{
+			_, _, err := e.Rules.CreateApp(t.Context(), harness.Operator, e.U.Account.ID, directory.AppForm{
 				Name: "Polluted", RedirectURIs: []string{fmt.Sprintf("%s?%s=x", harness.CB, name)}, Scopes: []string{"contacts"},
 			})
 			if faults, ok := err.(directory.FieldErrors); !ok || faults["redirect_uris"] == "" {

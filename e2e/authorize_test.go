@@ -32,7 +32,7 @@ func address(v url.Values) string { return "/oauth/authorize?" + v.Encode() }
 // visitors are two browsers at the same server: somebody is logged in in one of them.
 type visitors struct{ in, out *harness.Browser }
 
-func newVisitors(r *harness.Env) visitors { return visitors{in: r.LoggedIn(r.U), out: r.Browser()} }
+func newVisitors(e *harness.Env) visitors { return visitors{in: e.LoggedIn(e.U), out: e.Browser()} }
 
 // wantDeadEnd asserts that an authorization request, whose target is sent as it is, is answered by PAGE, which blames the
 // parameter ("" for any) and is the same to the byte whether or not somebody is logged in.
@@ -56,24 +56,24 @@ func (v visitors) wantDeadEnd(t *testing.T, target, parameter string) {
 }
 
 // countGrants is how many rows of the database give somebody access to something.
-func countGrants(r *harness.Env) int {
-	return r.Count(`SELECT (SELECT COUNT(*) FROM codes) + (SELECT COUNT(*) FROM installations) + (SELECT COUNT(*) FROM tokens)
+func countGrants(e *harness.Env) int {
+	return e.Count(`SELECT (SELECT COUNT(*) FROM codes) + (SELECT COUNT(*) FROM installations) + (SELECT COUNT(*) FROM tokens)
 		+ (SELECT COUNT(*) FROM expiring_tokens) + (SELECT COUNT(*) FROM families) + (SELECT COUNT(*) FROM refresh_tokens)`)
 }
 
 // wantNoGrant asserts that nobody has been given anything: no code, no installation, no token.
-func wantNoGrant(t *testing.T, r *harness.Env) {
+func wantNoGrant(t *testing.T, e *harness.Env) {
 	t.Helper()
-	if n := countGrants(r.With(t)); n != 0 {
+	if n := countGrants(e.With(t)); n != 0 {
 		t.Errorf("%d rows give access to something, want none", n)
 	}
 }
 
 // wantNoTrace asserts that not even a request is kept.
-func wantNoTrace(t *testing.T, r *harness.Env) {
+func wantNoTrace(t *testing.T, e *harness.Env) {
 	t.Helper()
-	wantNoGrant(t, r)
-	if n := r.With(t).Count(`SELECT COUNT(*) FROM requests`); n != 0 {
+	wantNoGrant(t, e)
+	if n := e.With(t).Count(`SELECT COUNT(*) FROM requests`); n != 0 {
 		t.Errorf("%d requests are kept, want none", n)
 	}
 }

@@ -19,13 +19,13 @@ const (
 )
 
 // ask asks /api/me in any way: headers are given as name, value, …, and may repeat.
-func askBearer(t *testing.T, r *harness.Env, target, contentType, body string, headers ...string) harness.Answer {
+func askBearer(t *testing.T, e *harness.Env, target, contentType, body string, headers ...string) harness.Answer {
 	t.Helper()
 	var reader io.Reader
 	if body != "" {
 		reader = strings.NewReader(body)
 	}
-	request, err := http.NewRequest(http.MethodGet, r.URL+target, reader)
+	request, err := http.NewRequest(http.MethodGet, e.URL+target, reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func askBearer(t *testing.T, r *harness.Env, target, contentType, body string, h
 	for i := 0; i+1 < len(headers); i += 2 {
 		request.Header.Add(headers[i], headers[i+1])
 	}
-	return r.With(t).Do(request)
+	return e.With(t).Do(request)
 }
 
 // wantChallenge asserts a 401 for a bearer token, with this challenge to the byte, and nothing of anybody's.
@@ -53,36 +53,36 @@ func wantChallenge(t *testing.T, a harness.Answer, challenge string) {
 // header, an empty one, another scheme, two of them, a credential of another kind, a token that is unknown, forged, revoked
 // or expired: 401 with error="invalid_token", never a 400, and the same answer to the byte.
 func TestBearerChallenge_B1(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		b := r.LoggedIn(r.U)
-		token := r.Grant(b, r.A).WantToken(t)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		b := e.LoggedIn(e.U)
+		token := e.Grant(b, e.A).WantToken(t)
 		me := func(t *testing.T, headers ...string) harness.Answer {
-			return askBearer(t, r, "/api/me", "", "", headers...)
+			return askBearer(t, e, "/api/me", "", "", headers...)
 		}
 		forward := func(t *testing.T, headers ...string) harness.Answer {
-			return askBearer(t, r, "/oauth/verify?scope=contacts", "", "", headers...)
+			return askBearer(t, e, "/oauth/verify?scope=contacts", "", "", headers...)
 		}
 		for _, on := range []func(*testing.T, ...string) harness.Answer{me, forward} {
 			wantChallenge(t, on(t), bareChallenge)
 			wantChallenge(t, on(t, "Cookie", "xenoauth=x"), bareChallenge)
 		}
 
-		revoked := r.Grant(b, r.A).WantToken(t)
-		wantRevoked(t, revoke(r, r.A, revoked))
-		expired := r.Grant(b, r.P).WantToken(t)
-		id := r.Parse(expired).ID
-		r.Exec(`UPDATE expiring_tokens SET expires_at = created_at WHERE id = $1`, id[:])
+		revoked := e.Grant(b, e.A).WantToken(t)
+		wantRevoked(t, revoke(e, e.A, revoked))
+		expired := e.Grant(b, e.P).WantToken(t)
+		id := e.Parse(expired).ID
+		e.Exec(`UPDATE expiring_tokens SET expires_at = created_at WHERE id = $1`, id[:])
 		mint := secret.Format{}
 		first, firstForward := me(t, "Authorization", "Bearer x"), forward(t, "Authorization", "Bearer x")
 		for name, header := range map[string]string{
-			"empty": "", "scheme alone": "Bearer", "scheme and space": "Bearer ", "no scheme": token, "Basic": "Basic " + token, "Basic of the app": harness.Basic(r.A.ID, r.A.Secret),
+			"empty": "", "scheme alone": "Bearer", "scheme and space": "Bearer ", "no scheme": token, "Basic": "Basic " + token, "Basic of the app": harness.Basic(e.A.ID, e.A.Secret),
 			"Digest": "Digest username=x", "Token": "Token " + token, "MAC": "MAC " + token, "DPoP": "DPoP " + token, "Bearer with a colon": "Bearer: " + token,
 			"quoted": `Bearer "` + token + `"`, "parameter": "Bearer token=" + token, "two tokens": "Bearer " + token + " " + token, "list": "Bearer " + token + ", Bearer " + token,
 			"equals": "Bearer " + token + "=", "garbage": "Bearer x", "not ASCII": "Bearer tökén", "bytes": "Bearer \xff\xfe", "quotes": `Bearer '"--`,
 			"revoked": "Bearer " + revoked, "expired": "Bearer " + expired, "forged": "Bearer " + forged(token), "cut": "Bearer " + token[:75],
-			"unknown": "Bearer " + mint.New(secret.Access).Reveal(), "code": "Bearer " + b.Code(r.A), "refresh": "Bearer " + newFamily(t, r, b, r.P).refresh,
-			"client secret": "Bearer " + r.A.Secret, "API key": "Bearer " + mint.New(secret.APIKey).Reveal(), "bot secret": "Bearer " + mint.New(secret.Bot).Reveal(),
-			"integration token": "Bearer " + mint.New(secret.Integration).Reveal(), "request": "Bearer " + b.Get(address(request(r.B))).Hidden("request_id"),
+			"unknown": "Bearer " + mint.New(secret.Access).Reveal(), "code": "Bearer " + b.Code(e.A), "refresh": "Bearer " + newFamily(t, e, b, e.P).refresh,
+			"client secret": "Bearer " + e.A.Secret, "API key": "Bearer " + mint.New(secret.APIKey).Reveal(), "bot secret": "Bearer " + mint.New(secret.Bot).Reveal(),
+			"integration token": "Bearer " + mint.New(secret.Integration).Reveal(), "request": "Bearer " + b.Get(address(request(e.B))).Hidden("request_id"),
 		} {
 			t.Run(name, func(t *testing.T) {
 				a := me(t, "Authorization", header)
@@ -97,7 +97,7 @@ func TestBearerChallenge_B1(t *testing.T) {
 			wantChallenge(t, on(t, "Authorization", "Bearer "+token, "Authorization", "Bearer "+token), invalidChallenge)
 			wantChallenge(t, on(t, "Authorization", "Bearer "+token, "Authorization", "Basic x"), invalidChallenge)
 		}
-		r.WantLive(token, true)
+		e.WantLive(token, true)
 	})
 }
 
@@ -106,17 +106,17 @@ func TestBearerChallenge_B1(t *testing.T) {
 // when it loses all that a token has, the token is dead (401 invalid_token). Forward-auth that asks for a scope which the
 // token does not have, or has no longer, or which nobody knows: 403 insufficient_scope with scope=, and no identity.
 func TestBearerScope_B2(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		b := r.LoggedIn(r.U)
-		a := r.Grant(b, r.A, "scope", "faqs contacts")
-		wantScopes(t, r, r.A, a, "faqs contacts")
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		b := e.LoggedIn(e.U)
+		a := e.Grant(b, e.A, "scope", "faqs contacts")
+		wantScopes(t, e, e.A, a, "faqs contacts")
 		token := a.WantToken(t)
-		if got, want := r.Me(token).JSON(t)["permissions"], r.Introspect(r.A, token).JSON(t)["permissions"]; !slices.Equal(got.([]any), want.([]any)) || len(got.([]any)) == 0 {
+		if got, want := e.Me(token).JSON(t)["permissions"], e.Introspect(e.A, token).JSON(t)["permissions"]; !slices.Equal(got.([]any), want.([]any)) || len(got.([]any)) == 0 {
 			t.Errorf("permissions: %v, and introspection says %v", got, want)
 		}
 		forward := func(scope string, status int) {
 			t.Helper()
-			a := r.Verify(token, "scope="+scope)
+			a := e.Verify(token, "scope="+scope)
 			if a.Status != status || len(harness.IdentityOf(a.Header)) != map[int]int{http.StatusOK: 6}[status] {
 				t.Errorf("forward-auth for %s: %d %v, want %d: %s", scope, a.Status, harness.IdentityOf(a.Header), status, a.Body)
 			}
@@ -131,19 +131,19 @@ func TestBearerScope_B2(t *testing.T) {
 		forward("admin", http.StatusForbidden)
 		shrink := func(names ...string) {
 			t.Helper()
-			app, err := r.Rules.App(t.Context(), "", r.A.ID)
+			app, err := e.Rules.App(t.Context(), "", e.A.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
 			form := directory.AppForm{Name: app.Name, RedirectURIs: app.RedirectURIs, Scopes: names}
-			if _, err := r.Rules.UpdateApp(t.Context(), harness.Operator, "", app.ID, app.Version, form); err != nil {
+			if _, err := e.Rules.UpdateApp(t.Context(), harness.Operator, "", app.ID, app.Version, form); err != nil {
 				t.Fatal(err)
 			}
 		}
 		shrink("widgets", "contacts")
 		forward("faqs", http.StatusForbidden)
 		forward("contacts", http.StatusOK)
-		me := r.Me(token)
+		me := e.Me(token)
 		if scopes := me.JSON(t)["scopes"].([]any); len(scopes) != 1 || scopes[0] != "contacts" {
 			t.Errorf("scopes = %v, want contacts alone", scopes)
 		}
@@ -153,11 +153,11 @@ func TestBearerScope_B2(t *testing.T) {
 			}
 		}
 		shrink("widgets")
-		wantChallenge(t, r.Me(token), invalidChallenge)
+		wantChallenge(t, e.Me(token), invalidChallenge)
 		forward("widgets", http.StatusUnauthorized)
-		r.WantActive(r.A, token, false)
+		e.WantActive(e.A, token, false)
 		shrink("widgets", "faqs")
-		if scopes := r.Me(token).JSON(t)["scopes"].([]any); len(scopes) != 1 || scopes[0] != "faqs" {
+		if scopes := e.Me(token).JSON(t)["scopes"].([]any); len(scopes) != 1 || scopes[0] != "faqs" {
 			t.Errorf("scopes = %v, want faqs alone", scopes)
 		}
 	})
@@ -167,8 +167,8 @@ func TestBearerScope_B2(t *testing.T) {
 // refused as no token (401, bare challenge). Beside an Authorization header, good or bad, whatever its spelling, even empty
 // or malformed: 400 invalid_request. A POST: 405.
 func TestBearerInQueryOrBody_B3(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		token := r.Grant(r.LoggedIn(r.U), r.A).WantToken(t)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		token := e.Grant(e.LoggedIn(e.U), e.A).WantToken(t)
 		form := url.Values{"access_token": {token}}.Encode()
 		good, bad := []string{"Authorization", "Bearer " + token}, []string{"Authorization", "Bearer x"}
 		for name, c := range map[string]struct{ target, contentType, body string }{
@@ -184,9 +184,9 @@ func TestBearerInQueryOrBody_B3(t *testing.T) {
 			"form and query":        {"/api/me?" + form, formType, form},
 		} {
 			t.Run(name, func(t *testing.T) {
-				wantChallenge(t, askBearer(t, r, c.target, c.contentType, c.body), bareChallenge)
+				wantChallenge(t, askBearer(t, e, c.target, c.contentType, c.body), bareChallenge)
 				for _, header := range [][]string{good, bad} {
-					a := askBearer(t, r, c.target, c.contentType, c.body, header...)
+					a := askBearer(t, e, c.target, c.contentType, c.body, header...)
 					a.WantError(t, http.StatusBadRequest, "invalid_request")
 					if got := a.Header.Get("WWW-Authenticate"); got != "" {
 						t.Errorf("WWW-Authenticate = %q, want none", got)
@@ -194,15 +194,15 @@ func TestBearerInQueryOrBody_B3(t *testing.T) {
 				}
 			})
 		}
-		wantChallenge(t, askBearer(t, r, "/api/me", "application/json", `{"access_token":"`+token+`"}`), bareChallenge)
+		wantChallenge(t, askBearer(t, e, "/api/me", "application/json", `{"access_token":"`+token+`"}`), bareChallenge)
 		for _, other := range []string{"?token=", "?bearer_token=", "?authorization=Bearer%20", "?api_key="} {
-			wantChallenge(t, askBearer(t, r, "/api/me"+other+token, "", ""), bareChallenge)
+			wantChallenge(t, askBearer(t, e, "/api/me"+other+token, "", ""), bareChallenge)
 		}
-		post := r.Post("/api/me", url.Values{"access_token": {token}})
+		post := e.Post("/api/me", url.Values{"access_token": {token}})
 		if post.Status != http.StatusMethodNotAllowed || !strings.Contains(post.Header.Get("Allow"), "GET") {
 			t.Errorf("POST: status %d, Allow %q", post.Status, post.Header.Get("Allow"))
 		}
-		r.WantLive(token, true)
+		e.WantLive(token, true)
 	})
 }
 
@@ -210,9 +210,9 @@ func TestBearerInQueryOrBody_B3(t *testing.T) {
 // between scheme and token (RFC 9110 §11.4). A tab there, a tab or space in the token: 401 invalid_token. 40 kB of dots, of base64, of spaces: 401; 100 kB: 431 from the HTTP server; and the next request
 // is answered as ever. (That reading such a header allocates nothing is TestBearerTokenAllocatesNothing of server/web.)
 func TestBearerHeaderForm_B4(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		token := r.Grant(r.LoggedIn(r.U), r.A).WantToken(t)
-		browser := r.Browser()
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		token := e.Grant(e.LoggedIn(e.U), e.A).WantToken(t)
+		browser := e.Browser()
 		me := func(t *testing.T, value string) harness.Answer {
 			// A connection of its own: HTTP clients tidy up white space.
 			return browser.With(t).Visit(http.MethodGet, "/api/me", "Authorization: "+value)
@@ -221,18 +221,18 @@ func TestBearerHeaderForm_B4(t *testing.T) {
 			return browser.With(t).Visit(http.MethodGet, "/oauth/verify", "Authorization: "+value)
 		}
 		for _, scheme := range []string{"bearer", "BEARER", "bEaReR", "Bearer"} {
-			if a := me(t, scheme+" "+token); a.Status != http.StatusOK || a.String(t, "sub") != r.U.ID {
+			if a := me(t, scheme+" "+token); a.Status != http.StatusOK || a.String(t, "sub") != e.U.ID {
 				t.Errorf("%s: status %d: %s", scheme, a.Status, a.Body)
 			}
-			if a := forward(t, scheme+" "+token); a.Status != http.StatusOK || a.Header.Get("X-Xenoauth-User") != r.U.ID {
+			if a := forward(t, scheme+" "+token); a.Status != http.StatusOK || a.Header.Get("X-Xenoauth-User") != e.U.ID {
 				t.Errorf("%s, forward-auth: status %d: %s", scheme, a.Status, a.Body)
 			}
 		}
 		for _, spaces := range []string{"  ", strings.Repeat(" ", 40)} {
-			if a := me(t, "Bearer"+spaces+token); a.Status != http.StatusOK || a.String(t, "sub") != r.U.ID {
+			if a := me(t, "Bearer"+spaces+token); a.Status != http.StatusOK || a.String(t, "sub") != e.U.ID {
 				t.Errorf("%d spaces: status %d: %s", len(spaces), a.Status, a.Body)
 			}
-			if a := forward(t, "Bearer"+spaces+token); a.Status != http.StatusOK || a.Header.Get("X-Xenoauth-User") != r.U.ID {
+			if a := forward(t, "Bearer"+spaces+token); a.Status != http.StatusOK || a.Header.Get("X-Xenoauth-User") != e.U.ID {
 				t.Errorf("%d spaces, forward-auth: status %d: %s", len(spaces), a.Status, a.Body)
 			}
 		}
@@ -260,7 +260,7 @@ func TestBearerHeaderForm_B4(t *testing.T) {
 				t.Errorf("100 kB: status %d, want 431", a.Status)
 			}
 		}
-		r.WantLive(token, true)
+		e.WantLive(token, true)
 	})
 }
 
@@ -269,45 +269,45 @@ func TestBearerHeaderForm_B4(t *testing.T) {
 // introspection endpoints, and logged out on every page; as a Bearer header it opens no page either. The token is
 // untouched. So with an API key, whose scopes are a token's. (Scopes that a route needs: B2 and TestForwardAuth.)
 func TestBearerElsewhere_B5(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		for _, token := range []string{r.Grant(r.LoggedIn(r.U), r.A).WantToken(t), r.AddKey(r.U.Account.ID, "", "admin").Text} {
-			b5Carriers(t, r, token)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		for _, token := range []string{e.Grant(e.LoggedIn(e.U), e.A).WantToken(t), e.AddKey(e.U.Account.ID, "", "admin").Text} {
+			b5Carriers(t, e, token)
 		}
 	})
 }
 
-func b5Carriers(t *testing.T, r *harness.Env, token string) {
+func b5Carriers(t *testing.T, e *harness.Env, token string) {
 	for _, basic := range []string{
-		harness.Basic(token, ""), harness.Basic("", token), harness.Basic(token, "x-oauth-basic"), harness.Basic("x-access-token", token), harness.Basic(r.A.ID, token), harness.Basic(r.U.Email, token),
-		harness.Basic(r.U.Email, harness.Password), harness.Basic(token, token),
+		harness.Basic(token, ""), harness.Basic("", token), harness.Basic(token, "x-oauth-basic"), harness.Basic("x-access-token", token), harness.Basic(e.A.ID, token), harness.Basic(e.U.Email, token),
+		harness.Basic(e.U.Email, harness.Password), harness.Basic(token, token),
 	} {
-		wantChallenge(t, askBearer(t, r, "/api/me", "", "", "Authorization", basic), invalidChallenge)
-		eachProtected(t, r, nil, []string{"Authorization", basic}, wantInvalidClient)
+		wantChallenge(t, askBearer(t, e, "/api/me", "", "", "Authorization", basic), invalidChallenge)
+		eachProtected(t, e, nil, []string{"Authorization", basic}, wantInvalidClient)
 	}
 	for _, form := range []url.Values{
-		{"client_id": {r.A.ID}, "client_secret": {token}}, {"client_id": {token}}, {"client_id": {token}, "client_secret": {token}}, {"access_token": {token}}, {"api_key": {token}},
+		{"client_id": {e.A.ID}, "client_secret": {token}}, {"client_id": {token}}, {"client_id": {token}, "client_secret": {token}}, {"access_token": {token}}, {"api_key": {token}},
 	} {
-		eachProtected(t, r, form, nil, wantInvalidClient)
+		eachProtected(t, e, form, nil, wantInvalidClient)
 	}
 	for _, headers := range [][]string{
 		{"X-Api-Key", token}, {"Api-Key", token}, {"X-Access-Token", token}, {"X-Auth-Token", token}, {"X-Authorization", "Bearer " + token}, {"Proxy-Authorization", "Bearer " + token},
-		{"X-Xenoauth-User", r.U.ID}, {"X-Forwarded-User", r.U.ID}, {"Cookie", "access_token=" + token}, {"Cookie", "xenoauth=" + token}, {"Cookie", "token=" + token + "; Authorization=Bearer " + token},
+		{"X-Xenoauth-User", e.U.ID}, {"X-Forwarded-User", e.U.ID}, {"Cookie", "access_token=" + token}, {"Cookie", "xenoauth=" + token}, {"Cookie", "token=" + token + "; Authorization=Bearer " + token},
 	} {
 		t.Run(headers[0], func(t *testing.T) {
-			wantChallenge(t, askBearer(t, r, "/api/me", "", "", headers...), bareChallenge)
-			eachProtected(t, r, nil, headers, wantInvalidClient)
-			for _, path := range []string{"/account", "/account/apps", "/account/security", "/developer/apps", "/developer/apps/" + r.A.ID} {
-				a := askBearer(t, r, path, "", "", headers...)
+			wantChallenge(t, askBearer(t, e, "/api/me", "", "", headers...), bareChallenge)
+			eachProtected(t, e, nil, headers, wantInvalidClient)
+			for _, path := range []string{"/account", "/account/apps", "/account/security", "/developer/apps", "/developer/apps/" + e.A.ID} {
+				a := askBearer(t, e, path, "", "", headers...)
 				if a.Status != http.StatusSeeOther || !strings.HasPrefix(a.Header.Get("Location"), "/login?next=") {
 					t.Errorf("%s: status %d, Location %q, want the log-in page", path, a.Status, a.Header.Get("Location"))
 				}
 			}
 		})
 	}
-	for _, header := range []string{"Bearer " + token, harness.Basic(r.U.Email, harness.Password)} {
-		if a := askBearer(t, r, "/account", "", "", "Authorization", header); a.Status != http.StatusSeeOther {
+	for _, header := range []string{"Bearer " + token, harness.Basic(e.U.Email, harness.Password)} {
+		if a := askBearer(t, e, "/account", "", "", "Authorization", header); a.Status != http.StatusSeeOther {
 			t.Errorf("a page is opened by Authorization: status %d", a.Status)
 		}
 	}
-	r.WantLive(token, true)
+	e.WantLive(token, true)
 }

@@ -19,31 +19,31 @@ func TestClientsDocument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		b := r.LoggedIn(r.U)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		b := e.LoggedIn(e.U)
 		token := func(a harness.Answer) string { return a.String(t, "error_description") }
 		redirect := func(a harness.Answer) string { return a.Location(t).Query().Get("error_description") }
-		expiring := r.AddExpiring("Echo")
-		f := newFamily(t, r, b, expiring)
-		next := refresh(r, expiring, f.refresh)
-		refresh(r, expiring, next.String(t, "refresh_token")).WantToken(t)
-		used := b.Code(r.P)
-		r.Exchange(r.P, used).WantToken(t)
-		narrow := r.AddApp("Narrow", true, harness.CB, scopes("contacts"))
+		expiring := e.AddExpiring("Echo")
+		f := newFamily(t, e, b, expiring)
+		next := refresh(e, expiring, f.refresh)
+		refresh(e, expiring, next.String(t, "refresh_token")).WantToken(t)
+		used := b.Code(e.P)
+		e.Exchange(e.P, used).WantToken(t)
+		narrow := e.AddApp("Narrow", true, harness.CB, scopes("contacts"))
 		answered := map[string]bool{}
 		for _, description := range []string{
-			token(r.Exchange(r.P, used)),
-			token(r.Exchange(r.A, b.Code(r.B))),
-			token(r.Exchange(r.A, b.Code(r.A), "redirect_uri", harness.CB+"/")),
-			token(r.Exchange(r.P, b.Code(r.P), "code_verifier", harness.Verifier+"/=")),
-			token(r.Exchange(r.P, b.Code(r.P), "code_verifier", strings.Repeat("w", 43))),
-			redirect(b.Get(address(request(r.P, "code_challenge", "-", "code_challenge_method", "-")))),
-			redirect(b.Get(address(request(r.A, "scope", "widgets,contacts")))),
+			token(e.Exchange(e.P, used)),
+			token(e.Exchange(e.A, b.Code(e.B))),
+			token(e.Exchange(e.A, b.Code(e.A), "redirect_uri", harness.CB+"/")),
+			token(e.Exchange(e.P, b.Code(e.P), "code_verifier", harness.Verifier+"/=")),
+			token(e.Exchange(e.P, b.Code(e.P), "code_verifier", strings.Repeat("w", 43))),
+			redirect(b.Get(address(request(e.P, "code_challenge", "-", "code_challenge_method", "-")))),
+			redirect(b.Get(address(request(e.A, "scope", "widgets,contacts")))),
 			redirect(b.Get(address(request(narrow, "scope", "widgets contacts")))),
-			token(r.Post("/oauth/token?"+r.A.As("grant_type", "client_credentials").Encode(), url.Values{})),
-			token(r.Post("/oauth/token", url.Values{"client_id": {r.A.ID}, "code": {used}})),
-			token(r.Token(harness.App{ID: r.A.ID, Secret: r.B.Secret}, "code", used)),
-			token(refresh(r, expiring, f.refresh)),
+			token(e.Post("/oauth/token?"+e.A.As("grant_type", "client_credentials").Encode(), url.Values{})),
+			token(e.Post("/oauth/token", url.Values{"client_id": {e.A.ID}, "code": {used}})),
+			token(e.Token(harness.App{ID: e.A.ID, Secret: e.B.Secret}, "code", used)),
+			token(refresh(e, expiring, f.refresh)),
 		} {
 			answered[description] = true
 		}

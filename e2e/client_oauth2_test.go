@@ -19,26 +19,26 @@ import (
 // which the person decides.
 
 // config is what the developer of an app writes down.
-func config(r *harness.Env, app harness.App, style oauth2.AuthStyle, scopes ...string) *oauth2.Config {
+func config(e *harness.Env, app harness.App, style oauth2.AuthStyle, scopes ...string) *oauth2.Config {
 	return &oauth2.Config{
 		ClientID: app.ID, ClientSecret: app.Secret, RedirectURL: app.URI, Scopes: scopes,
-		Endpoint: oauth2.Endpoint{AuthURL: r.URL + "/oauth/authorize", TokenURL: r.URL + "/oauth/token", AuthStyle: style},
+		Endpoint: oauth2.Endpoint{AuthURL: e.URL + "/oauth/authorize", TokenURL: e.URL + "/oauth/token", AuthStyle: style},
 	}
 }
 
 // allowClient sends a browser to the address that the client made and presses Allow, if it is asked.
-func allowClient(r *harness.Env, b *harness.Browser, c *oauth2.Config, options ...oauth2.AuthCodeOption) string {
+func allowClient(e *harness.Env, b *harness.Browser, c *oauth2.Config, options ...oauth2.AuthCodeOption) string {
 	page := b.Get(c.AuthCodeURL("a state/+&", options...))
 	if page.Status == http.StatusOK {
 		page = b.Decide(page, "allow")
 	}
-	return r.WantCode(page, c.RedirectURL, "a state/+&")
+	return e.WantCode(page, c.RedirectURL, "a state/+&")
 }
 
 // wantMe uses a client that the library has equipped with a token.
-func wantMe(t *testing.T, r *harness.Env, client *http.Client, member string, want any) {
+func wantMe(t *testing.T, e *harness.Env, client *http.Client, member string, want any) {
 	t.Helper()
-	response, err := client.Get(r.URL + "/api/me")
+	response, err := client.Get(e.URL + "/api/me")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,14 +73,14 @@ var styles = map[string]oauth2.AuthStyle{"detected": oauth2.AuthStyleAutoDetect,
 // TestClientConfidential: the authorization code grant with each style of client authentication gives a token that never
 // expires and works; the same code a second time, and a wrong secret, are errors that the library can read.
 func TestClientConfidential(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		for name, style := range styles {
 			t.Run(name, func(t *testing.T) {
-				r, b, ctx := r.With(t), r.With(t).LoggedIn(r.U), t.Context()
-				c := config(r, r.A, style, "contacts", "widget")
-				code := allowClient(r, b, c)
+				e, b, ctx := e.With(t), e.With(t).LoggedIn(e.U), t.Context()
+				c := config(e, e.A, style, "contacts", "widget")
+				code := allowClient(e, b, c)
 
-				wrong := config(r, r.A, style)
+				wrong := config(e, e.A, style)
 				wrong.ClientSecret = "wrong"
 				_, err := wrong.Exchange(ctx, code)
 				wantRetrieveError(t, err, http.StatusUnauthorized, "invalid_client")
@@ -95,12 +95,12 @@ func TestClientConfidential(t *testing.T) {
 				if got := token.Extra("scope"); got != "contacts widget" {
 					t.Errorf("scope = %v, want it as it was asked for", got)
 				}
-				wantMe(t, r, c.Client(ctx, token), "client_id", r.A.ID)
-				wantMe(t, r, c.Client(ctx, token), "sub", r.U.ID)
+				wantMe(t, e, c.Client(ctx, token), "client_id", e.A.ID)
+				wantMe(t, e, c.Client(ctx, token), "sub", e.U.ID)
 
 				_, err = c.Exchange(ctx, code)
 				wantRetrieveError(t, err, http.StatusBadRequest, "invalid_grant")
-				r.WantLive(token.AccessToken, false)
+				e.WantLive(token.AccessToken, false)
 			})
 		}
 	})
@@ -109,15 +109,15 @@ func TestClientConfidential(t *testing.T) {
 // TestClientPublic: a public app goes through PKCE with the verifier that the library makes; without it, with another one
 // and without a challenge it gets nothing.
 func TestClientPublic(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		for name, style := range styles {
 			t.Run(name, func(t *testing.T) {
-				r, b, ctx := r.With(t), r.With(t).LoggedIn(r.U), t.Context()
-				c := config(r, r.P, style, "contacts")
-				r.WantRedirectError(b.Get(c.AuthCodeURL("s")), harness.CB, "invalid_request", "s")
+				e, b, ctx := e.With(t), e.With(t).LoggedIn(e.U), t.Context()
+				c := config(e, e.P, style, "contacts")
+				e.WantRedirectError(b.Get(c.AuthCodeURL("s")), harness.CB, "invalid_request", "s")
 
 				verifier := oauth2.GenerateVerifier()
-				code := allowClient(r, b, c, oauth2.S256ChallengeOption(verifier))
+				code := allowClient(e, b, c, oauth2.S256ChallengeOption(verifier))
 				_, err := c.Exchange(ctx, code)
 				wantRetrieveError(t, err, http.StatusBadRequest, "invalid_grant")
 				_, err = c.Exchange(ctx, code, oauth2.VerifierOption(oauth2.GenerateVerifier()))
@@ -129,7 +129,7 @@ func TestClientPublic(t *testing.T) {
 				if left := time.Until(token.Expiry); left < 50*time.Minute || left > time.Hour || token.RefreshToken == "" {
 					t.Errorf("token expires in %s, refresh token %t; want an hour and one", left, token.RefreshToken != "")
 				}
-				wantMe(t, r, c.Client(ctx, token), "client_id", r.P.ID)
+				wantMe(t, e, c.Client(ctx, token), "client_id", e.P.ID)
 			})
 		}
 	})
@@ -138,13 +138,13 @@ func TestClientPublic(t *testing.T) {
 // TestClientRefresh: the library's TokenSource refreshes an expired token by itself, again and again, and always has a
 // token that works; the first refresh token, presented after its successor was used, is refused and ends them all.
 func TestClientRefresh(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		for name, app := range map[string]harness.App{"public": r.P, "confidential": r.AddExpiring("Echo")} {
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		for name, app := range map[string]harness.App{"public": e.P, "confidential": e.AddExpiring("Echo")} {
 			t.Run(name, func(t *testing.T) {
-				r, b, ctx := r.With(t), r.With(t).LoggedIn(r.U), t.Context()
-				c := config(r, app, oauth2.AuthStyleAutoDetect, "contacts", "brands")
+				e, b, ctx := e.With(t), e.With(t).LoggedIn(e.U), t.Context()
+				c := config(e, app, oauth2.AuthStyleAutoDetect, "contacts", "brands")
 				verifier := oauth2.GenerateVerifier()
-				first, err := c.Exchange(ctx, allowClient(r, b, c, oauth2.S256ChallengeOption(verifier)), oauth2.VerifierOption(verifier))
+				first, err := c.Exchange(ctx, allowClient(e, b, c, oauth2.S256ChallengeOption(verifier)), oauth2.VerifierOption(verifier))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -162,13 +162,13 @@ func TestClientRefresh(t *testing.T) {
 					if got := next.Extra("scope"); got != "contacts brands" {
 						t.Errorf("scope = %v, want it as it was asked for", got)
 					}
-					wantMe(t, r, c.Client(ctx, next), "client_id", app.ID)
+					wantMe(t, e, c.Client(ctx, next), "client_id", app.ID)
 					token = next
 				}
 				stolen := &oauth2.Token{RefreshToken: first.RefreshToken}
 				_, err = c.TokenSource(ctx, stolen).Token()
 				wantRetrieveError(t, err, http.StatusBadRequest, "invalid_grant")
-				r.WantLive(token.AccessToken, false)
+				e.WantLive(token.AccessToken, false)
 				_, err = c.TokenSource(ctx, &oauth2.Token{RefreshToken: token.RefreshToken}).Token()
 				wantRetrieveError(t, err, http.StatusBadRequest, "invalid_grant")
 			})
@@ -179,19 +179,19 @@ func TestClientRefresh(t *testing.T) {
 // TestClientCredentials: the clientcredentials package gets an app a token of its own for an hour, for the scopes asked
 // for or for all of the app's, and a public app none.
 func TestClientCredentials(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		for name, style := range styles {
 			t.Run(name, func(t *testing.T) {
-				r, ctx := r.With(t), t.Context()
-				c := clientcredentials.Config{ClientID: r.A.ID, ClientSecret: r.A.Secret, TokenURL: r.URL + "/oauth/token", AuthStyle: style}
-				wantOwnToken(ctx, t, r, c, "contacts conversations faqs widgets")
+				e, ctx := e.With(t), t.Context()
+				c := clientcredentials.Config{ClientID: e.A.ID, ClientSecret: e.A.Secret, TokenURL: e.URL + "/oauth/token", AuthStyle: style}
+				wantOwnToken(ctx, t, e, c, "contacts conversations faqs widgets")
 				c.Scopes = []string{"widget", "contacts"}
-				wantOwnToken(ctx, t, r, c, "widget contacts")
+				wantOwnToken(ctx, t, e, c, "widget contacts")
 				c.Scopes = []string{"bogus"}
 				_, err := c.Token(ctx)
 				wantRetrieveError(t, err, http.StatusBadRequest, "invalid_scope")
 
-				public := clientcredentials.Config{ClientID: r.P.ID, TokenURL: c.TokenURL, AuthStyle: style}
+				public := clientcredentials.Config{ClientID: e.P.ID, TokenURL: c.TokenURL, AuthStyle: style}
 				_, err = public.Token(ctx)
 				wantRetrieveError(t, err, http.StatusBadRequest, "unauthorized_client")
 			})
@@ -199,7 +199,7 @@ func TestClientCredentials(t *testing.T) {
 	})
 }
 
-func wantOwnToken(ctx context.Context, t *testing.T, r *harness.Env, c clientcredentials.Config, scopes string) {
+func wantOwnToken(ctx context.Context, t *testing.T, e *harness.Env, c clientcredentials.Config, scopes string) {
 	t.Helper()
 	token, err := c.Token(ctx)
 	if err != nil {
@@ -212,16 +212,16 @@ func wantOwnToken(ctx context.Context, t *testing.T, r *harness.Env, c clientcre
 		t.Errorf("scope = %v, want %s", got, scopes)
 	}
 	for member, want := range map[string]any{"sub": c.ClientID, "user": nil, "account": nil, "installation": nil} {
-		wantMe(t, r, c.Client(ctx), member, want)
+		wantMe(t, e, c.Client(ctx), member, want)
 	}
 }
 
 // TestClientDenied: a person presses Deny; the client is told so at its redirect URI, with its state and who says it.
 func TestClientDenied(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		b := r.LoggedIn(r.U)
-		c := config(r, r.A, oauth2.AuthStyleAutoDetect, "contacts")
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		b := e.LoggedIn(e.U)
+		c := config(e, e.A, oauth2.AuthStyleAutoDetect, "contacts")
 		a := b.Decide(b.Get(c.AuthCodeURL("s")), "deny")
-		r.WantRedirectError(a, harness.CB, "access_denied", "s")
+		e.WantRedirectError(a, harness.CB, "access_denied", "s")
 	})
 }

@@ -17,12 +17,12 @@ import (
 // address of a confidential app, another person, a person with two accounts, and after the app was removed; prompt=none
 // answers consent_required there. (Dynamically registered apps come with registration.)
 func TestConsentRepeated_W14(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		const second = "https://app.test/second"
-		two := r.AddApp("Two", true, harness.CB, func(f *directory.AppForm) { f.RedirectURIs = append(f.RedirectURIs, second) })
-		loopback := r.AddApp("Loopback", true, "http://localhost/cb")
-		private := r.AddApp("Private", true, "com.example.app:/cb")
-		native := r.AddApp("Native", false, "com.example.app:/cb")
+		two := e.AddApp("Two", true, harness.CB, func(f *directory.AppForm) { f.RedirectURIs = append(f.RedirectURIs, second) })
+		loopback := e.AddApp("Loopback", true, "http://localhost/cb")
+		private := e.AddApp("Private", true, "com.example.app:/cb")
+		native := e.AddApp("Native", false, "com.example.app:/cb")
 		for name, c := range map[string]struct {
 			app     harness.App
 			change  []string
@@ -38,22 +38,22 @@ func TestConsentRepeated_W14(t *testing.T) {
 			"all scopes":              {two, []string{"scope", "-"}, false},
 			"prompt=consent":          {two, []string{"prompt", "consent"}, false},
 			"prompt=select_account":   {two, []string{"prompt", "select_account"}, false},
-			"public":                  {r.P, nil, false},
-			"native":                  {r.N, nil, false},
-			"native on a port":        {r.N, []string{"redirect_uri", "http://127.0.0.1:51004/cb"}, false},
+			"public":                  {e.P, nil, false},
+			"native":                  {e.N, nil, false},
+			"native on a port":        {e.N, []string{"redirect_uri", "http://127.0.0.1:51004/cb"}, false},
 			"loopback":                {loopback, nil, false},
 			"loopback on a port":      {loopback, []string{"redirect_uri", "http://localhost:9/cb"}, false},
 			"private scheme":          {private, nil, false},
 			"private scheme, public":  {native, nil, false},
-			"never approved":          {r.B, nil, false},
+			"never approved":          {e.B, nil, false},
 			"another case of the URI": {two, []string{"redirect_uri", "https://APP.test/cb"}, false},
 		} {
 			t.Run(name, func(t *testing.T) {
-				r := r.With(t)
-				u := r.AddUser(strings.NewReplacer(" ", "-", "=", "-", ",", "").Replace(name) + "@users.test")
-				b := r.LoggedIn(u)
+				e := e.With(t)
+				u := e.AddUser(strings.NewReplacer(" ", "-", "=", "-", ",", "").Replace(name) + "@users.test")
+				b := e.LoggedIn(u)
 				if name != "never approved" {
-					r.Grant(b, c.app, "scope", "faqs contacts")
+					e.Grant(b, c.app, "scope", "faqs contacts")
 				}
 				again := request(c.app, append([]string{"scope", "faqs contacts"}, c.change...)...)
 				to := again.Get("redirect_uri")
@@ -63,13 +63,13 @@ func TestConsentRepeated_W14(t *testing.T) {
 					return
 				}
 				if c.skipped {
-					code := r.WantCode(a, to, "xyz")
+					code := e.WantCode(a, to, "xyz")
 					proof := []string{"redirect_uri", to}
 					if again.Has("code_challenge") {
 						proof = append(proof, "code_verifier", harness.Verifier)
 					}
-					token := r.Exchange(c.app, code, proof...)
-					wantScopes(t, r, c.app, token, again.Get("scope")) // not more than was asked for this time
+					token := e.Exchange(c.app, code, proof...)
+					wantScopes(t, e, c.app, token, again.Get("scope")) // not more than was asked for this time
 				} else {
 					wantConsentOf(t, a)
 				}
@@ -79,38 +79,38 @@ func TestConsentRepeated_W14(t *testing.T) {
 				again.Set("prompt", "none")
 				a = b.Get(address(again))
 				if c.skipped {
-					r.WantCode(a, to, "xyz")
+					e.WantCode(a, to, "xyz")
 				} else {
-					r.WantRedirectError(a, to, "consent_required", "xyz")
+					e.WantRedirectError(a, to, "consent_required", "xyz")
 				}
 				// Somebody else who is logged in has approved nothing.
-				wantConsentOf(t, r.LoggedIn(r.AddUser("x-"+u.Email)).Get(address(request(c.app))))
+				wantConsentOf(t, e.LoggedIn(e.AddUser("x-"+u.Email)).Get(address(request(c.app))))
 			})
 		}
 		t.Run("removed", func(t *testing.T) {
-			s := situation{t: t, r: r.With(t), u: r.AddUser("removed@users.test"), app: two}
-			s.b = r.LoggedIn(s.u).With(t)
-			r.Grant(s.b, two)
-			r.With(t).WantCode(s.b.Get(address(request(two))), harness.CB, "xyz")
+			s := situation{t: t, r: e.With(t), u: e.AddUser("removed@users.test"), app: two}
+			s.b = e.LoggedIn(s.u).With(t)
+			e.Grant(s.b, two)
+			e.With(t).WantCode(s.b.Get(address(request(two))), harness.CB, "xyz")
 			s.uninstall()
 			wantConsentOf(t, s.b.Get(address(request(two))))
 		})
 		t.Run("two accounts", func(t *testing.T) {
-			r := r.With(t)
-			u := r.AddUser("two@users.test")
-			b := r.LoggedIn(u)
-			r.Grant(b, two)
-			if err := r.Store.AddMember(t.Context(), harness.Operator, r.U.Account.ID, u.ID, scope.RoleAgent); err != nil {
+			e := e.With(t)
+			u := e.AddUser("two@users.test")
+			b := e.LoggedIn(u)
+			e.Grant(b, two)
+			if err := e.Store.AddMember(t.Context(), harness.Operator, e.U.Account.ID, u.ID, scope.RoleAgent); err != nil {
 				t.Fatal(err)
 			}
 			wantConsentOf(t, b.Get(address(request(two))))
 		})
 		t.Run("withdrawn address", func(t *testing.T) {
-			r := r.With(t)
-			app := r.AddApp("Withdrawn", true, harness.CB, func(f *directory.AppForm) { f.RedirectURIs = append(f.RedirectURIs, second) })
-			b := r.LoggedIn(r.U)
-			r.Grant(b, app)
-			r.Exec(`DELETE FROM app_redirect_uris WHERE app_id = $1 AND uri = $2`, app.ID, second)
+			e := e.With(t)
+			app := e.AddApp("Withdrawn", true, harness.CB, func(f *directory.AppForm) { f.RedirectURIs = append(f.RedirectURIs, second) })
+			b := e.LoggedIn(e.U)
+			e.Grant(b, app)
+			e.Exec(`DELETE FROM app_redirect_uris WHERE app_id = $1 AND uri = $2`, app.ID, second)
 			b.Get(address(request(app, "redirect_uri", second))).WantPage(t, http.StatusBadRequest)
 		})
 	})

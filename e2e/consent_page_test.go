@@ -36,10 +36,10 @@ func withImplied(t *testing.T) *scope.Catalogue {
 // or when nobody knows for which account.
 func TestConsentPageSays(t *testing.T) {
 	catalogue := withImplied(t)
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		app := r.AddApp("Diary", true, harness.CB, func(f *directory.AppForm) { f.Scopes = []string{"notes", "calls"} })
-		u := r.AddUser("dora@users.test")
-		b := r.LoggedIn(u)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		app := e.AddApp("Diary", true, harness.CB, func(f *directory.AppForm) { f.Scopes = []string{"notes", "calls"} })
+		u := e.AddUser("dora@users.test")
+		b := e.LoggedIn(u)
 		page := func(parameters ...string) string {
 			t.Helper()
 			a := b.Authorize(append([]string{"client_id", app.ID, "redirect_uri", harness.CB}, parameters...)...)
@@ -56,8 +56,8 @@ func TestConsentPageSays(t *testing.T) {
 			}
 		}
 		says("first", page("scope", "notes"), "Diary wants to connect", "It will be able to use", "Read notes.", "Read and delete all chats.", "Sensitive", "not Hear all calls.")
-		token := r.Grant(b, app, "scope", "notes").WantToken(t)
-		if a := r.Me(token); !strings.Contains(a.Body, `"chats"`) || !strings.Contains(a.Body, "conversation:list") {
+		token := e.Grant(b, app, "scope", "notes").WantToken(t)
+		if a := e.Me(token); !strings.Contains(a.Body, `"chats"`) || !strings.Contains(a.Body, "conversation:list") {
 			t.Errorf("the token is good for %s", a.Body)
 		}
 		says("installed apps", b.Get("/account/apps").Body, "Notes", "Chats", "not Calls")
@@ -65,8 +65,8 @@ func TestConsentPageSays(t *testing.T) {
 		says("more", page("scope", "notes calls"), "Diary asks for more", "It now asks for", "Hear all calls.", "not Read notes.", "It may already use Notes, Chats, and learn your name and e-mail address")
 		says("other", page("scope", "calls"), "Diary asks for more", "Hear all calls.", "It may already use Notes, Chats, and learn your name and e-mail address")
 
-		second := r.AddUser("second@users.test")
-		if err := r.Store.AddMember(t.Context(), harness.Operator, second.Account.ID, u.ID, scope.RoleAgent); err != nil {
+		second := e.AddUser("second@users.test")
+		if err := e.Store.AddMember(t.Context(), harness.Operator, second.Account.ID, u.ID, scope.RoleAgent); err != nil {
 			t.Fatal(err)
 		}
 		says("a choice of accounts", page("scope", "notes"), "Diary wants to connect", "You have already allowed this app on", "On which account?", "Read and delete all chats.", "not asks for more")
@@ -75,12 +75,12 @@ func TestConsentPageSays(t *testing.T) {
 
 // TestLogInHint: the e-mail address that an app expects stands in the log-in form; what is none is ignored.
 func TestLogInHint(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		for hint, want := range map[string]string{
 			"Dora@Users.Test": `value="dora@users.test"`, "": `value=""`, "dora": `value=""`, `"><svg onload=x>@users.test`: `value=""`, strings.Repeat("x", 2000) + "@users.test": `value=""`,
 		} {
-			b := r.Browser()
-			form := b.Follow(b.Authorize("client_id", r.A.ID, "redirect_uri", harness.CB, "scope", "contacts", "login_hint", hint))
+			b := e.Browser()
+			form := b.Follow(b.Authorize("client_id", e.A.ID, "redirect_uri", harness.CB, "scope", "contacts", "login_hint", hint))
 			form.WantPage(t, http.StatusOK)
 			_, field, _ := strings.Cut(form.Body, `<input id="email"`)
 			field, _, _ = strings.Cut(field, ">")

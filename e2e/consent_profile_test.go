@@ -14,33 +14,33 @@ import (
 // gives neither until the user approves again, of which the next authorization request is the occasion, even where the
 // scopes were approved; a resource server of the platform sees the user as ever. An app's own token has no user at all.
 func TestConsentShowsProfile_N10(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		b, api := r.LoggedIn(r.U), r.AddResource("API")
-		page := b.Authorize("client_id", r.A.ID, "redirect_uri", harness.CB, "scope", "faqs")
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		b, api := e.LoggedIn(e.U), e.AddResource("API")
+		page := b.Authorize("client_id", e.A.ID, "redirect_uri", harness.CB, "scope", "faqs")
 		page.WantPage(t, http.StatusOK)
 		first := said(items.FindString(page.Body[strings.Index(page.Body, "<h2>"):]))
-		if first != "Your name and e-mail address "+r.U.Name+", "+r.U.Email+"; and the name of the account and your role in it." {
+		if first != "Your name and e-mail address "+e.U.Name+", "+e.U.Email+"; and the name of the account and your role in it." {
 			t.Errorf("the first line of the list of grants: %q", first)
 		}
-		token := r.Grant(b, r.A, "scope", "faqs").WantToken(t)
+		token := e.Grant(b, e.A, "scope", "faqs").WantToken(t)
 		learns := func(what, name, email string) {
 			t.Helper()
-			user := r.Me(token).JSON(t)["user"].(map[string]any)
-			username, _ := r.Introspect(r.A, token).JSON(t)["username"].(string)
-			if user["id"] != r.U.ID || user["name"] != name || user["email"] != email || username != email {
+			user := e.Me(token).JSON(t)["user"].(map[string]any)
+			username, _ := e.Introspect(e.A, token).JSON(t)["username"].(string)
+			if user["id"] != e.U.ID || user["name"] != name || user["email"] != email || username != email {
 				t.Errorf("%s: /api/me has %v, introspection %q; want %q, %q", what, user, username, name, email)
 			}
-			if got := r.Introspect(api, token).JSON(t)["username"]; got != r.U.Email {
+			if got := e.Introspect(api, token).JSON(t)["username"]; got != e.U.Email {
 				t.Errorf("%s: a resource server sees %v", what, got)
 			}
-			if text := said(b.Get("/account/apps").Body); strings.Contains(text, r.U.Name+", "+r.U.Email) != (name != "") || strings.Contains(text, "No name and no e-mail address") != (name == "") {
+			if text := said(b.Get("/account/apps").Body); strings.Contains(text, e.U.Name+", "+e.U.Email) != (name != "") || strings.Contains(text, "No name and no e-mail address") != (name == "") {
 				t.Errorf("%s: installed apps has %s", what, text)
 			}
 		}
-		learns("approved", r.U.Name, r.U.Email)
+		learns("approved", e.U.Name, e.U.Email)
 		more := func() (asked, known bool) {
 			t.Helper()
-			page := b.Authorize("client_id", r.A.ID, "redirect_uri", harness.CB, "scope", "faqs contacts")
+			page := b.Authorize("client_id", e.A.ID, "redirect_uri", harness.CB, "scope", "faqs contacts")
 			page.WantPage(t, http.StatusOK)
 			return strings.Contains(page.Body, `>Your name and e-mail address<`), strings.Contains(said(page.Body), "It may already use FAQs, and learn your name and e-mail address")
 		}
@@ -48,29 +48,29 @@ func TestConsentShowsProfile_N10(t *testing.T) {
 			t.Errorf("asked for more, the page has the name and the address as new: %t, as known: %t", asked, known)
 		}
 
-		r.Exec(`UPDATE installations SET profile = 0`) // as the migration leaves earlier approvals
+		e.Exec(`UPDATE installations SET profile = 0`) // as the migration leaves earlier approvals
 		learns("approved before the page named them", "", "")
 		if asked, known := more(); !asked || known {
 			t.Errorf("asked for more by an app that does not know them, the page has the name and the address as new: %t, as known: %t", asked, known)
 		}
-		again := b.Authorize("client_id", r.A.ID, "redirect_uri", harness.CB, "scope", "faqs", "state", "xyz")
+		again := b.Authorize("client_id", e.A.ID, "redirect_uri", harness.CB, "scope", "faqs", "state", "xyz")
 		again.WantPage(t, http.StatusOK) // although the scopes are approved
 		learns("asked again", "", "")
-		before := b.Authorize("client_id", r.A.ID, "redirect_uri", harness.CB, "scope", "faqs", "state", "xyz")
-		r.Exec(`UPDATE requests SET app_seen = ''`) // as the release before keeps what it shows
-		r.WantCode(b.Decide(before, "allow"), harness.CB, "xyz")
+		before := b.Authorize("client_id", e.A.ID, "redirect_uri", harness.CB, "scope", "faqs", "state", "xyz")
+		e.Exec(`UPDATE requests SET app_seen = ''`) // as the release before keeps what it shows
+		e.WantCode(b.Decide(before, "allow"), harness.CB, "xyz")
 		learns("allowed on a page of the release before", "", "")
-		again = b.Authorize("client_id", r.A.ID, "redirect_uri", harness.CB, "scope", "faqs", "state", "xyz")
-		r.WantCode(b.Decide(again, "allow"), harness.CB, "xyz")
-		learns("approved again", r.U.Name, r.U.Email)
-		r.WantCode(b.Authorize("client_id", r.A.ID, "redirect_uri", harness.CB, "scope", "faqs", "state", "xyz"), harness.CB, "xyz") // without a page
+		again = b.Authorize("client_id", e.A.ID, "redirect_uri", harness.CB, "scope", "faqs", "state", "xyz")
+		e.WantCode(b.Decide(again, "allow"), harness.CB, "xyz")
+		learns("approved again", e.U.Name, e.U.Email)
+		e.WantCode(b.Authorize("client_id", e.A.ID, "redirect_uri", harness.CB, "scope", "faqs", "state", "xyz"), harness.CB, "xyz") // without a page
 
-		own := r.Token(r.A, "grant_type", "client_credentials").WantToken(t)
-		if user := r.Me(own).JSON(t)["user"]; user != nil {
+		own := e.Token(e.A, "grant_type", "client_credentials").WantToken(t)
+		if user := e.Me(own).JSON(t)["user"]; user != nil {
 			t.Errorf("an app's own token has the user %v", user)
 		}
-		for _, b := range r.Bearers() { // all but apps' tokens are the user's own
-			if user, ok := r.Me(b.Token).JSON(t)["user"].(map[string]any); ok && user["email"] == "" {
+		for _, b := range e.Bearers() { // all but apps' tokens are the user's own
+			if user, ok := e.Me(b.Token).JSON(t)["user"].(map[string]any); ok && user["email"] == "" {
 				t.Errorf("%s: no e-mail address: %v", b.Kind, user)
 			}
 		}

@@ -19,25 +19,25 @@ import (
 // scope, for one whose scope is missing it names that scope and no other; after a step-up to it the request passes. When
 // the role changes, all of this changes with it.
 func TestConsentShowsRole_N4(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		u := r.AddAgent("agent@users.test")
-		r.Exec(`UPDATE accounts SET disabled_at = 1 WHERE id IN (SELECT account_id FROM members WHERE user_id = $1 AND role = 'admin')`, u.ID)
-		b := r.LoggedIn(u)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		u := e.AddAgent("agent@users.test")
+		e.Exec(`UPDATE accounts SET disabled_at = 1 WHERE id IN (SELECT account_id FROM members WHERE user_id = $1 AND role = 'admin')`, u.ID)
+		b := e.LoggedIn(u)
 		all := strings.Join(scope.Default().Names(), " ")
 		for _, role := range []scope.Role{scope.RoleAgent, scope.RoleGuest, scope.RoleAdmin} {
-			r.SetRole(u, role)
-			page := b.Authorize("client_id", r.A.ID, "redirect_uri", harness.CB, "scope", all, "prompt", "consent")
+			e.SetRole(u, role)
+			page := b.Authorize("client_id", e.A.ID, "redirect_uri", harness.CB, "scope", all, "prompt", "consent")
 			page.WantPage(t, http.StatusOK)
 			wantGrants(t, "consent page", page.Body, role, scope.Default().Names())
-			token := r.Grant(b, r.A, "scope", all, "account", u.Account.ID).WantToken(t)
-			wantEffective(t, r, token, role, all)
+			token := e.Grant(b, e.A, "scope", all, "account", u.Account.ID).WantToken(t)
+			wantEffective(t, e, token, role, all)
 			wantGrants(t, "installed apps", b.Get("/account/apps").Body, role, scope.Default().Names())
 			for _, p := range scope.Permissions() {
-				wantStepUp(t, r, token, string(p), scope.Default().RoleAllows(role, p) && !strings.HasSuffix(string(p), ":self"))
+				wantStepUp(t, e, token, string(p), scope.Default().RoleAllows(role, p) && !strings.HasSuffix(string(p), ":self"))
 			}
 		}
-		wantNothingSaid(t, r, u)
-		wantChoiceSaid(t, r)
+		wantNothingSaid(t, e, u)
+		wantChoiceSaid(t, e)
 	})
 }
 
@@ -94,14 +94,14 @@ func containsAll(text string, parts []string) bool {
 }
 
 // wantEffective asserts that /api/me and introspection have the permissions that scopes and role both give.
-func wantEffective(t *testing.T, r *harness.Env, token string, role scope.Role, scopes string) {
+func wantEffective(t *testing.T, e *harness.Env, token string, role scope.Role, scopes string) {
 	t.Helper()
 	set, err := scope.ParseSet(scopes)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := fmt.Sprint(scope.Default().Effective(set, role))
-	me, introspection := r.Me(token).JSON(t), r.Introspect(r.A, token).JSON(t)
+	me, introspection := e.Me(token).JSON(t), e.Introspect(e.A, token).JSON(t)
 	if got, also := fmt.Sprint(me["permissions"]), fmt.Sprint(introspection["permissions"]); got != want || also != want {
 		t.Errorf("%s: /api/me has %s, introspection %s, want %s", role, got, also, want)
 	}
@@ -112,7 +112,7 @@ func wantEffective(t *testing.T, r *harness.Env, token string, role scope.Role, 
 
 // wantStepUp asserts a gateway's answer to a token that has all scopes of the catalogue: nothing that a step-up could
 // change is missing, so no scope is named.
-func wantStepUp(t *testing.T, r *harness.Env, token, permission string, allowed bool) {
+func wantStepUp(t *testing.T, e *harness.Env, token, permission string, allowed bool) {
 	t.Helper()
 	set, err := scope.ParseSet(strings.Join(scope.Default().Names(), " "))
 	if err != nil {
@@ -122,7 +122,7 @@ func wantStepUp(t *testing.T, r *harness.Env, token, permission string, allowed 
 	for _, p := range scope.Default().ScopePermissions(set) {
 		passes = passes || allowed && string(p) == permission
 	}
-	a := r.Verify(token, "permission="+permission)
+	a := e.Verify(token, "permission="+permission)
 	if passes {
 		if a.Status != http.StatusOK {
 			t.Errorf("%s: %d: %s", permission, a.Status, a.Body)
@@ -138,15 +138,15 @@ func wantStepUp(t *testing.T, r *harness.Env, token, permission string, allowed 
 }
 
 // wantNothingSaid: an app that could do nothing is named as that before Allow; a step-up helps exactly where the role allows it.
-func wantNothingSaid(t *testing.T, r *harness.Env, u harness.User) {
+func wantNothingSaid(t *testing.T, e *harness.Env, u harness.User) {
 	t.Helper()
-	r.SetRole(u, scope.RoleAgent)
-	b := r.LoggedIn(u)
-	page := b.Authorize("client_id", r.B.ID, "redirect_uri", harness.CB, "scope", "widgets")
+	e.SetRole(u, scope.RoleAgent)
+	b := e.LoggedIn(u)
+	page := b.Authorize("client_id", e.B.ID, "redirect_uri", harness.CB, "scope", "widgets")
 	if text := said(page.Body); !strings.Contains(text, "The app gets nothing but your name and e-mail address. You are an agent of this account") || !strings.Contains(text, "Gives nothing") {
 		t.Errorf("widgets for an agent: %s", text)
 	}
-	token := r.Grant(b, r.B, "scope", "widgets").WantToken(t)
+	token := e.Grant(b, e.B, "scope", "widgets").WantToken(t)
 	for query, scopes := range map[string]string{
 		"permission=service:list": "", "scope=widgets&permission=service:list": "", "permission=contact:list": "contacts", "permission=contact:fetch": "",
 		"permission=contact:list&permission=service:list": "", "scope=contacts": "contacts", "scope=widgets+contacts": "contacts", "scope=contacts&permission=service:list": "",
@@ -155,23 +155,23 @@ func wantNothingSaid(t *testing.T, r *harness.Env, u harness.User) {
 		if scopes != "" {
 			challenge += `, scope="` + scopes + `"`
 		}
-		a := r.Verify(token, query)
+		a := e.Verify(token, query)
 		a.WantError(t, http.StatusForbidden, "insufficient_scope")
 		if got := a.Header.Get("WWW-Authenticate"); got != challenge {
 			t.Errorf("%s: %q, want %q: %s", query, got, challenge, a.Body)
 		}
 	}
-	stepped := r.Grant(b, r.B, "scope", "widgets contacts").WantToken(t)
-	if a := r.Verify(stepped, "permission=contact:list"); a.Status != http.StatusOK {
+	stepped := e.Grant(b, e.B, "scope", "widgets contacts").WantToken(t)
+	if a := e.Verify(stepped, "permission=contact:list"); a.Status != http.StatusOK {
 		t.Errorf("after the step-up: %d: %s", a.Status, a.Body)
 	}
 }
 
 // wantChoiceSaid: with several accounts, each names the rights that the role there leaves.
-func wantChoiceSaid(t *testing.T, r *harness.Env) {
+func wantChoiceSaid(t *testing.T, e *harness.Env) {
 	t.Helper()
-	u := r.AddAgent("two@users.test")
-	page := r.LoggedIn(u).Authorize("client_id", r.B.ID, "redirect_uri", harness.CB, "scope", "widgets contacts").Body
+	u := e.AddAgent("two@users.test")
+	page := e.LoggedIn(u).Authorize("client_id", e.B.ID, "redirect_uri", harness.CB, "scope", "widgets contacts").Body
 	labels := regexp.MustCompile(`(?s)<label class="choice">.*?</label>`).FindAllString(page, -1)
 	if len(labels) != 2 {
 		t.Fatalf("%d accounts to choose from: %s", len(labels), page)

@@ -44,10 +44,10 @@ func wantForward(t *testing.T, what string, a harness.Answer, status int, challe
 
 // TestForwardAuth asks with each kind of token for everything that a gateway can ask for.
 func TestForwardAuth(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		for _, b := range r.Bearers() {
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		for _, b := range e.Bearers() {
 			t.Run(b.Kind, func(t *testing.T) {
-				r := r.With(t)
+				e := e.With(t)
 				self, roles := b.Identity["User"], strings.Fields(b.Identity["Scope"])
 				anyone := cmp.Or(self, strings.Repeat("f", 24)) // a user who is not the subject of some tokens
 				role := scope.RoleGuest                         // the highest that the token has
@@ -96,7 +96,7 @@ func TestForwardAuth(t *testing.T) {
 					{"bot=" + anyone, self != "" && b.Identity["Bot"] == self, "", ""},
 					{"aud=https://api.test", false, "", ""},
 				} {
-					a := r.Verify(b.Token, c.query)
+					a := e.Verify(b.Token, c.query)
 					if c.ok {
 						wantForward(t, c.query, a, http.StatusOK, "", b.Identity)
 						continue
@@ -123,15 +123,15 @@ func TestForwardAuth(t *testing.T) {
 					// A value that no token can have, and two where one is meant.
 					"bot=bot_0123456789", "bot=" + strings.ToUpper(strings.Repeat("f", 24)), "bot=" + anyone + "&bot=" + anyone, "aud=api.test", "aud=/x", "aud=https://a.test&aud=https://a.test",
 				} {
-					a := r.Verify(b.Token, query)
+					a := e.Verify(b.Token, query)
 					wantForward(t, query, a, http.StatusForbidden, lacksChallenge, nil)
 					if d := a.String(t, "error_description"); !strings.HasPrefix(d, "invalid forward-auth query: ") {
 						t.Errorf("%s: error_description = %q", query, d)
 					}
 				}
-				r.Revoke(b.Token)
-				wantForward(t, "revoked", r.Verify(b.Token, ""), http.StatusUnauthorized, invalidChallenge, nil)
-				wantForward(t, "revoked, asked wrongly", r.Verify(b.Token, "scope=%zz"), http.StatusUnauthorized, invalidChallenge, nil)
+				e.Revoke(b.Token)
+				wantForward(t, "revoked", e.Verify(b.Token, ""), http.StatusUnauthorized, invalidChallenge, nil)
+				wantForward(t, "revoked, asked wrongly", e.Verify(b.Token, "scope=%zz"), http.StatusUnauthorized, invalidChallenge, nil)
 			})
 		}
 	})
@@ -139,10 +139,10 @@ func TestForwardAuth(t *testing.T) {
 
 // TestForwardAuthAliases: a scope is known by each of its names, and what was granted by an alias, too.
 func TestForwardAuthAliases(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		token := r.Grant(r.LoggedIn(r.U), r.A, "scope", "brands").WantToken(t)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		token := e.Grant(e.LoggedIn(e.U), e.A, "scope", "brands").WantToken(t)
 		for _, name := range []string{"widgets", "widget", "brands"} {
-			if a := r.Verify(token, "scope="+name); a.Status != http.StatusOK || a.Header.Get("X-Xenoauth-Scope") != "widgets" {
+			if a := e.Verify(token, "scope="+name); a.Status != http.StatusOK || a.Header.Get("X-Xenoauth-Scope") != "widgets" {
 				t.Errorf("scope=%s: %d, X-Xenoauth-Scope %q: %s", name, a.Status, a.Header.Get("X-Xenoauth-Scope"), a.Body)
 			}
 		}
@@ -151,70 +151,70 @@ func TestForwardAuthAliases(t *testing.T) {
 
 // TestForwardAuthRoleToday: permissions and roles are those that the user has at this moment.
 func TestForwardAuthRoleToday(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		agent := r.AddAgent("anna@users.test")
-		app := r.Grant(r.LoggedIn(agent), r.A, "scope", "contacts", "account", r.U.Account.ID).WantToken(t)
-		user, key := r.UserTokens(agent).Token, r.AddKey(r.U.Account.ID, agent.ID, "admin").Text
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		agent := e.AddAgent("anna@users.test")
+		app := e.Grant(e.LoggedIn(agent), e.A, "scope", "contacts", "account", e.U.Account.ID).WantToken(t)
+		user, key := e.UserTokens(agent).Token, e.AddKey(e.U.Account.ID, agent.ID, "admin").Text
 		for _, step := range []struct {
 			role                 scope.Role
 			list, fetch, isAdmin bool
 		}{
 			{scope.RoleAgent, true, false, false}, {scope.RoleAdmin, true, true, true}, {scope.RoleGuest, false, false, false},
 		} {
-			r.SetRole(agent, step.role)
+			e.SetRole(agent, step.role)
 			for kind, token := range map[string]string{"app": app, "user token": user, "API key": key} {
 				for query, want := range map[string]bool{"permission=contact:list": step.list, "permission=contact:fetch": step.fetch, "scope=admin": step.isAdmin && kind != "app"} {
-					if a := r.Verify(token, query); (a.Status == http.StatusOK) != want || !want && a.Status != http.StatusForbidden {
+					if a := e.Verify(token, query); (a.Status == http.StatusOK) != want || !want && a.Status != http.StatusForbidden {
 						t.Errorf("%s of a member who is %s now, %s: %d, want passage: %v", kind, step.role, query, a.Status, want)
 					}
 				}
 			}
 		}
-		r.Exec(`UPDATE users SET disabled_at = 1 WHERE id = $1`, agent.ID)
+		e.Exec(`UPDATE users SET disabled_at = 1 WHERE id = $1`, agent.ID)
 		for _, token := range []string{app, user, key} {
-			wantForward(t, "disabled", r.Verify(token, ""), http.StatusUnauthorized, invalidChallenge, nil)
+			wantForward(t, "disabled", e.Verify(token, ""), http.StatusUnauthorized, invalidChallenge, nil)
 		}
 	})
 }
 
 // TestForwardAuthDead: no token, malformed ones, and those that are over. Nothing is ever a 400.
 func TestForwardAuthDead(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		b := r.LoggedIn(r.U)
-		token := r.Grant(b, r.A).WantToken(t)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		b := e.LoggedIn(e.U)
+		token := e.Grant(b, e.A).WantToken(t)
 		mint := secret.Format{}
 		live := "access_token=" + token
-		wantForward(t, "no token", r.Verify("", ""), 401, bareChallenge, nil)
-		wantForward(t, "no token, asked wrongly", r.Verify("", "scope=%zz&permission=x"), 401, bareChallenge, nil)
-		wantForward(t, "a token in the query", r.Verify("", live), 401, bareChallenge, nil)
+		wantForward(t, "no token", e.Verify("", ""), 401, bareChallenge, nil)
+		wantForward(t, "no token, asked wrongly", e.Verify("", "scope=%zz&permission=x"), 401, bareChallenge, nil)
+		wantForward(t, "a token in the query", e.Verify("", live), 401, bareChallenge, nil)
 		for name, header := range map[string]string{
-			"empty": "", "scheme alone": "Bearer", "no scheme": token, "Basic": harness.Basic(r.A.ID, r.A.Secret), "a tab": "Bearer \t" + token, "two tokens": "Bearer " + token + " " + token,
+			"empty": "", "scheme alone": "Bearer", "no scheme": token, "Basic": harness.Basic(e.A.ID, e.A.Secret), "a tab": "Bearer \t" + token, "two tokens": "Bearer " + token + " " + token,
 			"list": "Bearer " + token + ", Bearer " + token, "garbage": "Bearer x", "dots": "Bearer " + strings.Repeat(".", 40<<10), "unknown": "Bearer " + mint.New(secret.Access).Reveal(),
-			"code": "Bearer " + b.Code(r.A), "client secret": "Bearer " + r.A.Secret, "bot secret": "Bearer " + r.AddBot(r.U.Account.ID, "One").Secret,
-			"account API key": "Bearer " + r.AddKey(r.U.Account.ID, "").Text, "refresh token of a user": "Bearer " + r.UserTokens(r.U).Refresh,
-			"refresh token of an app": "Bearer " + r.Grant(b, r.AddExpiring("Expiring")).String(t, "refresh_token"),
+			"code": "Bearer " + b.Code(e.A), "client secret": "Bearer " + e.A.Secret, "bot secret": "Bearer " + e.AddBot(e.U.Account.ID, "One").Secret,
+			"account API key": "Bearer " + e.AddKey(e.U.Account.ID, "").Text, "refresh token of a user": "Bearer " + e.UserTokens(e.U).Refresh,
+			"refresh token of an app": "Bearer " + e.Grant(b, e.AddExpiring("Expiring")).String(t, "refresh_token"),
 		} {
-			wantForward(t, name, r.Verify("", "", "Authorization", header), 401, invalidChallenge, nil)
-			wantForward(t, name+", asked wrongly", r.Verify("", "permission=x&%zz", "Authorization", header), 401, invalidChallenge, nil)
+			wantForward(t, name, e.Verify("", "", "Authorization", header), 401, invalidChallenge, nil)
+			wantForward(t, name+", asked wrongly", e.Verify("", "permission=x&%zz", "Authorization", header), 401, invalidChallenge, nil)
 		}
-		wantForward(t, "two headers", r.Verify(token, "", "Authorization", "Bearer "+token), 401, invalidChallenge, nil)
-		expired := r.ExpiredUserTokens(r.U).Token
+		wantForward(t, "two headers", e.Verify(token, "", "Authorization", "Bearer "+token), 401, invalidChallenge, nil)
+		expired := e.ExpiredUserTokens(e.U).Token
 		for _, query := range []string{"", "scope=admin", "permission=x"} {
-			a := r.Verify(expired, query)
+			a := e.Verify(expired, query)
 			a.WantExpired(t)
 			wantForward(t, "an expired user token", a, 403, invalidChallenge, nil)
 		}
-		wantForward(t, "beside access_token in the query", r.Verify(token, live), 403, lacksChallenge, nil)
-		r.WantLive(token, true)
+		wantForward(t, "beside access_token in the query", e.Verify(token, live), 403, lacksChallenge, nil)
+		e.WantLive(token, true)
 	})
 }
 
 // TestForwardAuthMethodsAndHeaders: every method is answered alike, and nothing that the client sent beside the token
 // changes the answer.
 func TestForwardAuthMethodsAndHeaders(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		browser := r.LoggedIn(r.U)
-		bearer := r.Bearers()[0]
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		browser := e.LoggedIn(e.U)
+		bearer := e.Bearers()[0]
 		for _, method := range strings.Fields("GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT PROPFIND QUERY get X-Y") {
 			for _, query := range []string{"scope=contacts", "scope=faqs"} {
 				a := browser.With(t).Visit(method, "/oauth/verify?"+query, "Authorization: Bearer "+bearer.Token)
@@ -235,15 +235,15 @@ func TestForwardAuthMethodsAndHeaders(t *testing.T) {
 			spoofed = append(spoofed, "X-Xenoauth-"+name, strings.Repeat("0", 24), "X-Forwarded-"+name, "admin", "X_Xenoauth_"+name, "admin")
 		}
 		for _, name := range []string{"X-Original-URI", "X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Uri", "X-Envoy-Original-Path"} {
-			spoofed = append(spoofed, name, "/oauth/verify?scope=admin&owner="+r.U.ID)
+			spoofed = append(spoofed, name, "/oauth/verify?scope=admin&owner="+e.U.ID)
 		}
 		for _, name := range []string{"X-Forwarded-Host", "X-Forwarded-For", "X-Forwarded-Proto", "Forwarded", "X-Forwarded-Prefix", "X-Forwarded-Authorization", "X-Original-Authorization", "Proxy-Authorization"} {
 			spoofed = append(spoofed, name, "Bearer evil.test")
 		}
-		wantForward(t, "spoofed, good", r.Verify(bearer.Token, "scope=contacts", spoofed...), 200, "", bearer.Identity)
-		wantForward(t, "spoofed, lacking", r.Verify(bearer.Token, "scope=faqs", spoofed...), 403, lacksChallenge+`, scope="faqs"`, nil)
-		wantForward(t, "spoofed, self", r.Verify(bearer.Token, "permission=user:fetch:self", spoofed...), 403, lacksChallenge, nil)
-		wantForward(t, "spoofed, no token", r.Verify("", "", spoofed...), 401, bareChallenge, nil)
+		wantForward(t, "spoofed, good", e.Verify(bearer.Token, "scope=contacts", spoofed...), 200, "", bearer.Identity)
+		wantForward(t, "spoofed, lacking", e.Verify(bearer.Token, "scope=faqs", spoofed...), 403, lacksChallenge+`, scope="faqs"`, nil)
+		wantForward(t, "spoofed, self", e.Verify(bearer.Token, "permission=user:fetch:self", spoofed...), 403, lacksChallenge, nil)
+		wantForward(t, "spoofed, no token", e.Verify("", "", spoofed...), 401, bareChallenge, nil)
 		for _, path := range []string{"/oauth/verify/", "//oauth/verify", "/oauth/./verify", "/oauth/%76erify", "/oauth/verify/x", "/oauth/Verify"} {
 			if a := browser.With(t).Visit("GET", path, "Authorization: Bearer "+bearer.Token); a.Status != http.StatusNotFound || len(harness.IdentityOf(a.Header)) > 0 {
 				t.Errorf("%s: %d, want 404", path, a.Status)
@@ -255,8 +255,8 @@ func TestForwardAuthMethodsAndHeaders(t *testing.T) {
 // TestForwardAuthWithoutTheBody: a gateway may send on what the client declared about a body and never send the body.
 // The answer does not wait for it, and bytes of it that do come are not the next request.
 func TestForwardAuthWithoutTheBody(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		token := r.Grant(r.LoggedIn(r.U), r.A).WantToken(t)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		token := e.Grant(e.LoggedIn(e.U), e.A).WantToken(t)
 		for name, declared := range map[string]string{
 			"a length":     "Content-Length: 1000\r\n\r\n",
 			"a long one":   "Content-Length: 10000000000\r\n\r\n",
@@ -266,7 +266,7 @@ func TestForwardAuthWithoutTheBody(t *testing.T) {
 			"all of it":    "Content-Length: 8\r\n\r\nGET / HT",
 		} {
 			for authorization, want := range map[string]int{"Bearer " + token: http.StatusOK, "Bearer x": http.StatusUnauthorized} {
-				c := r.With(t).Dial()
+				c := e.With(t).Dial()
 				if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil { // before the server's own limit
 					t.Fatal(err)
 				}
@@ -278,7 +278,7 @@ func TestForwardAuthWithoutTheBody(t *testing.T) {
 				c.Close()
 			}
 		}
-		if a := r.Post("/oauth/verify?scope=contacts", url.Values{"scope": {"admin"}, "access_token": {"x"}}, "Authorization", "Bearer "+token); a.Status != http.StatusOK {
+		if a := e.Post("/oauth/verify?scope=contacts", url.Values{"scope": {"admin"}, "access_token": {"x"}}, "Authorization", "Bearer "+token); a.Status != http.StatusOK {
 			t.Errorf("with a body: %d: %s", a.Status, a.Body)
 		}
 	})
@@ -289,21 +289,21 @@ func TestForwardAuthOutage(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, st store.Store) {
 		blind := &blindStore{Store: st}
-		r := harness.New(t, st)
-		bearers := r.Bearers()
-		r.Store = blind
-		r = r.Sibling()
+		e := harness.New(t, st)
+		bearers := e.Bearers()
+		e.Store = blind
+		e = e.Sibling()
 		for _, away := range []bool{true, false} {
 			blind.on.Store(away)
 			for _, b := range bearers {
-				a := r.Verify(b.Token, "permission=x")
+				a := e.Verify(b.Token, "permission=x")
 				if away && (a.Header.Get("Retry-After") == "" || a.String(t, "error") != "temporarily_unavailable") {
 					t.Errorf("%s: Retry-After %q: %s", b.Kind, a.Header.Get("Retry-After"), a.Body)
 				}
 				if away {
 					wantForward(t, b.Kind, a, http.StatusServiceUnavailable, "", nil)
 				} else {
-					wantForward(t, b.Kind, r.Verify(b.Token, ""), http.StatusOK, "", b.Identity)
+					wantForward(t, b.Kind, e.Verify(b.Token, ""), http.StatusOK, "", b.Identity)
 				}
 			}
 		}

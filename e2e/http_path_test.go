@@ -34,29 +34,29 @@ func TestForwardedAddressAndPath_H5(t *testing.T) {
 }
 
 // seen is the address that the latest log-in of a user came from, as the audit trail has it.
-func seen(t *testing.T, r *harness.Env) string {
+func seen(t *testing.T, e *harness.Env) string {
 	t.Helper()
-	ips := r.Strings(`SELECT actor_ip FROM audit_events WHERE kind = $1 ORDER BY at DESC, id DESC`, store.EventSessionCreated)
+	ips := e.Strings(`SELECT actor_ip FROM audit_events WHERE kind = $1 ORDER BY at DESC, id DESC`, store.EventSessionCreated)
 	if len(ips) == 0 {
 		t.Fatal("nobody has logged in")
 	}
 	return ips[0]
 }
 
-func spoofedAddresses(t *testing.T, r *harness.Env) {
+func spoofedAddresses(t *testing.T, e *harness.Env) {
 	headers := []string{"X-Forwarded-For", "Forwarded", "X-Real-IP", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP", "X-Forwarded", "X-Cluster-Client-IP"}
-	right := url.Values{"email": {r.U.Email}, "password": {harness.Password}}
+	right := url.Values{"email": {e.U.Email}, "password": {harness.Password}}
 	for i, name := range headers {
 		value := strange(i)
 		if name == "Forwarded" {
 			value = "for=" + value
 		}
-		wantLogInStatus(t, r.Browser().Send(http.MethodPost, "/login", right, name, value), http.StatusSeeOther)
-		if ip := seen(t, r); ip != "127.0.0.1" {
+		wantLogInStatus(t, e.Browser().Send(http.MethodPost, "/login", right, name, value), http.StatusSeeOther)
+		if ip := seen(t, e); ip != "127.0.0.1" {
 			t.Errorf("%s: the log-in came from %q, it is said", name, ip)
 		}
 	}
-	if log := r.Log.String(); strings.Count(log, "X-Forwarded-For is not believed") != 1 {
+	if log := e.Log.String(); strings.Count(log, "X-Forwarded-For is not believed") != 1 {
 		t.Error("the log does not say once that a proxy may be missing in the settings")
 	}
 	for i := range 8 {
@@ -65,12 +65,12 @@ func spoofedAddresses(t *testing.T, r *harness.Env) {
 		if i >= 5 {
 			want = http.StatusTooManyRequests
 		}
-		wantLogInStatus(t, r.Browser().Send(http.MethodPost, "/login", wrong, headers[i%len(headers)], strange(i), "X-Forwarded-For", strange(i)), want)
+		wantLogInStatus(t, e.Browser().Send(http.MethodPost, "/login", wrong, headers[i%len(headers)], strange(i), "X-Forwarded-For", strange(i)), want)
 	}
 }
 
-func forwardedAddresses(t *testing.T, r *harness.Env) {
-	right := url.Values{"email": {r.U.Email}, "password": {harness.Password}}
+func forwardedAddresses(t *testing.T, e *harness.Env) {
+	right := url.Values{"email": {e.U.Email}, "password": {harness.Password}}
 	for sent, want := range map[string]string{
 		"198.51.100.7":                         "198.51.100.7",
 		"192.0.2.1, 198.51.100.7":              "198.51.100.7", // what the client says of itself stands left
@@ -82,19 +82,19 @@ func forwardedAddresses(t *testing.T, r *harness.Env) {
 		"10.1.2.3":                             "10.1.2.3",
 		"'; DROP TABLE users; --":              "127.0.0.1",
 	} {
-		wantLogInStatus(t, r.Browser().Send(http.MethodPost, "/login", right, "X-Forwarded-For", sent, "Forwarded", "for=192.0.2.9", "X-Real-IP", "192.0.2.9"), http.StatusSeeOther)
-		if ip := seen(t, r); ip != want {
+		wantLogInStatus(t, e.Browser().Send(http.MethodPost, "/login", right, "X-Forwarded-For", sent, "Forwarded", "for=192.0.2.9", "X-Real-IP", "192.0.2.9"), http.StatusSeeOther)
+		if ip := seen(t, e); ip != want {
 			t.Errorf("X-Forwarded-For: %s: the log-in came from %q, want %q", sent, ip, want)
 		}
 	}
 }
 
-func unplainPaths(t *testing.T, r *harness.Env) {
-	b := r.LoggedIn(r.U)
-	token := r.Grant(b, r.A).WantToken(t)
-	form := r.A.As("grant_type", "client_credentials", "token", token).Encode()
-	lines := []string{"Content-Type: " + formType, fmt.Sprintf("Content-Length: %d", len(form)), "Origin: " + r.URL}
-	before := countGrants(r)
+func unplainPaths(t *testing.T, e *harness.Env) {
+	b := e.LoggedIn(e.U)
+	token := e.Grant(b, e.A).WantToken(t)
+	form := e.A.As("grant_type", "client_credentials", "token", token).Encode()
+	lines := []string{"Content-Type: " + formType, fmt.Sprintf("Content-Length: %d", len(form)), "Origin: " + e.URL}
+	before := countGrants(e)
 	for _, path := range []string{"/oauth/token", "/oauth/revoke", "/oauth/introspect", "/oauth/verify", "/api/me", "/account/security", "/login", "/developer/apps"} {
 		dir, name := path[:strings.LastIndex(path, "/")], path[strings.LastIndex(path, "/")+1:]
 		for _, target := range []string{
@@ -113,40 +113,40 @@ func unplainPaths(t *testing.T, r *harness.Env) {
 			}
 		}
 	}
-	r.WantLive(token, true)
-	if n := countGrants(r); n != before {
+	e.WantLive(token, true)
+	if n := countGrants(e); n != before {
 		t.Errorf("%d grants came of it", n-before)
 	}
 }
 
-func methodOverride(t *testing.T, r *harness.Env) {
-	b := r.LoggedIn(r.U)
-	token := r.Grant(b, r.A).WantToken(t)
+func methodOverride(t *testing.T, e *harness.Env) {
+	b := e.LoggedIn(e.U)
+	token := e.Grant(b, e.A).WantToken(t)
 	for _, name := range []string{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"} {
 		if a := b.Send(http.MethodGet, "/logout?_method=POST", nil, name, "POST"); a.Status != http.StatusOK {
 			t.Errorf("%s: POST on a GET: %d", name, a.Status)
 		}
-		a := b.Send(http.MethodGet, "/oauth/revoke?_method=POST&"+r.A.As("token", token).Encode(), nil, name, "POST")
+		a := b.Send(http.MethodGet, "/oauth/revoke?_method=POST&"+e.A.As("token", token).Encode(), nil, name, "POST")
 		if a.Status != http.StatusMethodNotAllowed {
 			t.Errorf("%s: POST on a GET of /oauth/revoke: %d", name, a.Status)
 		}
-		form := r.A.As("grant_type", "client_credentials", "_method", "DELETE")
-		r.Post("/oauth/token", form, name, "DELETE").WantToken(t)
+		form := e.A.As("grant_type", "client_credentials", "_method", "DELETE")
+		e.Post("/oauth/token", form, name, "DELETE").WantToken(t)
 	}
 	for _, name := range []string{"X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Prefix", "X-Forwarded-Uri", "X-Original-URI"} {
-		if a := r.Browser().Send(http.MethodGet, "/login", nil, name, "/account"); !strings.Contains(a.Body, "<h1>Log in</h1>") {
+		if a := e.Browser().Send(http.MethodGet, "/login", nil, name, "/account"); !strings.Contains(a.Body, "<h1>Log in</h1>") {
 			t.Errorf("%s changes the page: %d", name, a.Status)
 		}
 		if a := b.Send(http.MethodGet, "/nowhere", nil, name, "/account"); a.Status != http.StatusNotFound {
 			t.Errorf("%s: %d, want 404", name, a.Status)
 		}
 		for query, want := range map[string]int{"scope=contacts": http.StatusOK, "scope=admin": http.StatusForbidden} {
-			if a := r.Verify(token, query, name, "/oauth/verify?scope=guest"); a.Status != want {
+			if a := e.Verify(token, query, name, "/oauth/verify?scope=guest"); a.Status != want {
 				t.Errorf("%s changes what forward-auth is asked: %s: %d, want %d", name, query, a.Status, want)
 			}
 		}
 	}
-	r.WantLive(token, true)
+	e.WantLive(token, true)
 	b.Get("/account").WantPage(t, http.StatusOK)
 }
 
@@ -158,12 +158,12 @@ func TestHandlerPanic_H8(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, st store.Store) {
 		panicky := &harness.Panicky{Store: st}
-		r := harness.New(t, panicky)
-		b := r.LoggedIn(r.U)
-		token := r.Grant(b, r.A).WantToken(t)
-		r.Store = st // the rig looks at the database itself
+		e := harness.New(t, panicky)
+		b := e.LoggedIn(e.U)
+		token := e.Grant(b, e.A).WantToken(t)
+		e.Store = st // the rig looks at the database itself
 		state := func() int {
-			return countGrants(r) + r.Count(`SELECT (SELECT COUNT(*) FROM client_secrets) + (SELECT COUNT(*) FROM audit_events) + (SELECT COUNT(*) FROM sessions)`)
+			return countGrants(e) + e.Count(`SELECT (SELECT COUNT(*) FROM client_secrets) + (SELECT COUNT(*) FROM audit_events) + (SELECT COUNT(*) FROM sessions)`)
 		}
 		before := state()
 		panicky.Armed.Store(true)
@@ -171,15 +171,15 @@ func TestHandlerPanic_H8(t *testing.T) {
 			ask  func() harness.Answer
 			page bool
 		}{
-			"an API":        {func() harness.Answer { return r.Me(token) }, false},
-			"a token":       {func() harness.Answer { return r.Token(r.A, "grant_type", "client_credentials") }, false},
-			"a revocation":  {func() harness.Answer { return r.Post("/oauth/revoke", r.A.As("token", token)) }, false},
-			"an inspection": {func() harness.Answer { return r.Introspect(r.A, token) }, false},
+			"an API":        {func() harness.Answer { return e.Me(token) }, false},
+			"a token":       {func() harness.Answer { return e.Token(e.A, "grant_type", "client_credentials") }, false},
+			"a revocation":  {func() harness.Answer { return e.Post("/oauth/revoke", e.A.As("token", token)) }, false},
+			"an inspection": {func() harness.Answer { return e.Introspect(e.A, token) }, false},
 			"a log-in": {func() harness.Answer {
-				return b.Post("/login", url.Values{"email": {r.U.Email}, "password": {harness.Password}})
+				return b.Post("/login", url.Values{"email": {e.U.Email}, "password": {harness.Password}})
 			}, true},
 			"a new secret": {func() harness.Answer {
-				return b.Post("/developer/apps/"+r.A.ID+"/secrets", url.Values{"keep": {"now"}})
+				return b.Post("/developer/apps/"+e.A.ID+"/secrets", url.Values{"keep": {"now"}})
 			}, true},
 		} {
 			t.Run(name, func(t *testing.T) {
@@ -197,7 +197,7 @@ func TestHandlerPanic_H8(t *testing.T) {
 					t.Errorf("the answer says too much: %v %s", a.Header, a.Body)
 				}
 				var lines []string
-				for line := range strings.Lines(r.Log.String()) {
+				for line := range strings.Lines(e.Log.String()) {
 					if strings.Contains(line, "level=ERROR") && strings.Contains(line, "request="+id) {
 						lines = append(lines, line)
 					}
@@ -207,7 +207,7 @@ func TestHandlerPanic_H8(t *testing.T) {
 				}
 			})
 		}
-		for _, a := range harness.Race(t, 50, func(int) harness.Answer { return r.Token(r.A, "grant_type", "client_credentials") }) {
+		for _, a := range harness.Race(t, 50, func(int) harness.Answer { return e.Token(e.A, "grant_type", "client_credentials") }) {
 			if a.Status != http.StatusInternalServerError {
 				t.Errorf("at once: %d", a.Status)
 			}
@@ -216,8 +216,8 @@ func TestHandlerPanic_H8(t *testing.T) {
 		if n := state(); n != before {
 			t.Errorf("%d rows came of requests that panicked", n-before)
 		}
-		r.WantLive(token, true)
+		e.WantLive(token, true)
 		b.Get("/account").WantPage(t, http.StatusOK)
-		r.LoggedIn(r.U)
+		e.LoggedIn(e.U)
 	})
 }

@@ -31,13 +31,13 @@ func TestSlowClients_H2(t *testing.T) {
 	})
 	t.Run("HTTP/2", func(t *testing.T) {
 		t.Parallel()
-		r := harness.New(t, dbtest.Open(t, dbtest.SQLite(t)))
+		e := harness.New(t, dbtest.Open(t, dbtest.SQLite(t)))
 		for name, text := range map[string]string{
 			"preface":            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
 			"preface and resets": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + strings.Repeat("\x00\x00\x04\x03\x00\x00\x00\x00\x01\x00\x00\x00\x08", 1000),
 			"settings flood":     "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + strings.Repeat("\x00\x00\x00\x04\x00\x00\x00\x00\x00", 1000),
 		} {
-			c := r.Dial()
+			c := e.Dial()
 			c.Say(text)
 			if a, answered := c.Next(); answered && (a.Status < 400 || a.Status >= 500) {
 				t.Errorf("%s: status = %d", name, a.Status)
@@ -46,7 +46,7 @@ func TestSlowClients_H2(t *testing.T) {
 				t.Errorf("%s: the connection stays open", name)
 			}
 		}
-		c := r.Dial()
+		c := e.Dial()
 		c.Say("GET /login HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n")
 		if a, _ := c.Next(); a.Status == http.StatusSwitchingProtocols {
 			t.Error("h2c is spoken")
@@ -72,16 +72,16 @@ func floodOfConnections(t *testing.T) {
 	const idle = 10_000
 	st := dbtest.Open(t, dbtest.SQLite(t))
 	h := &held{st, make(chan struct{}), make(chan struct{})}
-	r := harness.New(t, h)
+	e := harness.New(t, h)
 	letGo := sync.OnceFunc(func() { close(h.open) })
 	t.Cleanup(letGo)
-	token := r.Grant(r.LoggedIn(r.U), r.A).WantToken(t)
+	token := e.Grant(e.LoggedIn(e.U), e.A).WantToken(t)
 	answered := make(chan harness.Answer, 1) // a request that is being answered is not cut off
-	go func() { answered <- r.Token(r.A, "grant_type", "client_credentials") }()
+	go func() { answered <- e.Token(e.A, "grant_type", "client_credentials") }()
 	<-h.asked
-	first := r.Dial()
+	first := e.Dial()
 	for i := range idle {
-		c := r.Dial()
+		c := e.Dial()
 		switch i % 4 {
 		case 0: // says nothing
 		case 1:
@@ -90,8 +90,8 @@ func floodOfConnections(t *testing.T) {
 			c.Say("POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\nx")
 		}
 		if i%1000 == 999 {
-			r.WantLive(token, true)
-			r.Browser().Get("/login").WantPage(t, http.StatusOK)
+			e.WantLive(token, true)
+			e.Browser().Get("/login").WantPage(t, http.StatusOK)
 		}
 	}
 	if !first.Closed(10 * time.Second) {
@@ -103,8 +103,8 @@ func floodOfConnections(t *testing.T) {
 	}
 }
 
-func slowClients(t *testing.T, r *harness.Env) {
-	token := r.Grant(r.LoggedIn(r.U), r.A).WantToken(t)
+func slowClients(t *testing.T, e *harness.Env) {
+	token := e.Grant(e.LoggedIn(e.U), e.A).WantToken(t)
 	const head = "POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
 	const (
 		headerBound = 5*time.Second + 3*time.Second // with some for a busy machine
@@ -128,7 +128,7 @@ func slowClients(t *testing.T, r *harness.Env) {
 		"the body of a page, slowly": {strings.Replace(head, "/oauth/token", "/login", 1) + "Content-Length: 100\r\n\r\n", strings.Repeat("x", 100), bodyBound},
 	} {
 		clients.Go(func() {
-			conn := r.Dial()
+			conn := e.Dial()
 			start := time.Now()
 			conn.Say(c.begin)
 			go conn.Drip(c.drip, 200*time.Millisecond)
@@ -144,8 +144,8 @@ func slowClients(t *testing.T, r *harness.Env) {
 	}()
 	for pause := time.NewTicker(50 * time.Millisecond); ; {
 		start := time.Now()
-		r.WantLive(token, true)
-		r.Browser().Get("/login").WantPage(t, http.StatusOK)
+		e.WantLive(token, true)
+		e.Browser().Get("/login").WantPage(t, http.StatusOK)
 		if took := time.Since(start); took > 15*time.Second {
 			t.Errorf("others are served after %s", took)
 		}

@@ -51,7 +51,7 @@ func (zeros) Read(p []byte) (int, error) {
 // is taken, a form is 415, and at /authorization/integration all of it is 400. Memory stays flat over 400 such requests.
 func TestBodyTooLarge_H1(t *testing.T) {
 	// Not parallel: it looks at the memory of the process.
-	r := harness.New(t, dbtest.Open(t, dbtest.SQLite(t)))
+	e := harness.New(t, dbtest.Open(t, dbtest.SQLite(t)))
 	var member bytes.Buffer // of a gzip file, which may have any number of them (RFC 1952 §2.2)
 	z := gzip.NewWriter(&member)
 	if _, err := io.CopyN(z, zeros{}, 1<<20); err != nil {
@@ -75,7 +75,7 @@ func TestBodyTooLarge_H1(t *testing.T) {
 		"UTF-16":            {415, formType + "; charset=utf-16", text("a\x00=\x00"), 4, nil},
 	}
 	ask := func(t *testing.T, path string, b body) harness.Answer {
-		request, err := http.NewRequest(http.MethodPost, r.URL+path, io.NopCloser(b.content()))
+		request, err := http.NewRequest(http.MethodPost, e.URL+path, io.NopCloser(b.content()))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -84,7 +84,7 @@ func TestBodyTooLarge_H1(t *testing.T) {
 		for i := 0; i < len(b.headers); i += 2 {
 			request.Header.Set(b.headers[i], b.headers[i+1])
 		}
-		return r.With(t).Do(request)
+		return e.With(t).Do(request)
 	}
 	all := slices.AppendSeq(slices.Clone(takers), maps.Keys(jsonTakers))
 	before := memoryInUse()
@@ -117,27 +117,27 @@ func TestBodyTooLarge_H1(t *testing.T) {
 		t.Errorf("%d bytes were allocated for each request", each)
 	}
 
-	tooLongForPages(t, r)
-	whole := r.A.As("grant_type", "client_credentials")
+	tooLongForPages(t, e)
+	whole := e.A.As("grant_type", "client_credentials")
 	whole.Set("x", strings.Repeat("x", 64<<10-len(whole.Encode())-3))
 	if n := len(whole.Encode()); n != 64<<10 {
 		t.Fatalf("the body has %d bytes", n)
 	}
-	r.Post("/oauth/token", whole).WantToken(t)
+	e.Post("/oauth/token", whole).WantToken(t)
 	for _, path := range append([]string{"/", "/api/me", "/oauth/authorize"}, takers...) {
-		if a := r.Browser().Visit(http.MethodGet, path+"?"+strings.Repeat("a&", 100_000)); a.Status != http.StatusRequestHeaderFieldsTooLarge {
+		if a := e.Browser().Visit(http.MethodGet, path+"?"+strings.Repeat("a&", 100_000)); a.Status != http.StatusRequestHeaderFieldsTooLarge {
 			t.Errorf("100,000 parameters in the query of %s: status = %d, want 431", path, a.Status)
 		}
 	}
 }
 
 // tooLongForPages posts 64 KB and some to whatever a logged-in browser can.
-func tooLongForPages(t *testing.T, r *harness.Env) {
-	in := r.LoggedIn(r.U)
-	in.Code(r.A) // an installation
+func tooLongForPages(t *testing.T, e *harness.Env) {
+	in := e.LoggedIn(e.U)
+	in.Code(e.A) // an installation
 	for _, path := range mounted(t, http.MethodPost) {
 		long := url.Values{"x": {strings.Repeat("x", 64<<10)}}
-		if a := in.Post(place(t, r, r.A, path), long); a.Status != http.StatusRequestEntityTooLarge {
+		if a := in.Post(place(t, e, e.A, path), long); a.Status != http.StatusRequestEntityTooLarge {
 			t.Errorf("%s, logged in: status = %d, want 413", path, a.Status)
 		}
 	}
@@ -157,7 +157,7 @@ func memoryInUse() (m runtime.MemStats) {
 // in docs/decisions.
 func TestMalformedHTTP_H3(t *testing.T) {
 	t.Parallel()
-	r := harness.New(t, dbtest.Open(t, dbtest.SQLite(t)))
+	e := harness.New(t, dbtest.Open(t, dbtest.SQLite(t)))
 	const post = "POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
 	const smuggled = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
 	many := func(line string) string {
@@ -206,7 +206,7 @@ func TestMalformedHTTP_H3(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			conn := r.With(t).Dial()
+			conn := e.With(t).Dial()
 			conn.Say(c.text)
 			a, answered := conn.Next()
 			if !answered {
@@ -229,14 +229,14 @@ func TestMalformedHTTP_H3(t *testing.T) {
 	} {
 		t.Run("tolerated: "+name, func(t *testing.T) {
 			t.Parallel()
-			conn := r.With(t).Dial()
+			conn := e.With(t).Dial()
 			conn.Say(text)
 			if a, answered := conn.Next(); answered && a.Status != http.StatusUnauthorized && a.Status != http.StatusBadRequest {
 				t.Errorf("status = %d, want 401 or 400: %.200s", a.Status, a.Body)
 			}
 		})
 	}
-	r.LoggedIn(r.U)
+	e.LoggedIn(e.U)
 }
 
 func contains(list []int, n int) bool {
@@ -255,18 +255,18 @@ func contains(list []int, n int) bool {
 // array or a bare value, two documents, a broken one, half a surrogate pair, bytes that are not UTF-8, or nested 10,000 deep: 400 invalid_request,
 // nothing granted.
 func TestContentType_H4(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		form := r.A.As("grant_type", "client_credentials", "token", "x").Encode()
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		form := e.A.As("grant_type", "client_credentials", "token", "x").Encode()
 		member := func(more string) string {
-			return `{"grant_type":"client_credentials","client_id":"` + r.A.ID + `","client_secret":"` + r.A.Secret + `"` + more + `}`
+			return `{"grant_type":"client_credentials","client_id":"` + e.A.ID + `","client_secret":"` + e.A.Secret + `"` + more + `}`
 		}
 		ask := func(path, content string, types ...string) harness.Answer {
-			request, err := http.NewRequest(http.MethodPost, r.URL+path, strings.NewReader(content))
+			request, err := http.NewRequest(http.MethodPost, e.URL+path, strings.NewReader(content))
 			if err != nil {
 				t.Fatal(err)
 			}
 			request.Header["Content-Type"] = types
-			return r.Do(request)
+			return e.Do(request)
 		}
 		for _, path := range takers {
 			for name, types := range map[string][]string{
@@ -287,13 +287,13 @@ func TestContentType_H4(t *testing.T) {
 				t.Errorf("%s, UTF-16: status = %d, want 400", path, a.Status)
 			}
 		}
-		onlyJSON(t, r, ask)
+		onlyJSON(t, e, ask)
 		ask("/oauth/token", member(""), "application/json").WantToken(t)
 		ask("/oauth/token", member(""), "Application/JSON; charset=UTF-8").WantToken(t)
-		before := r.Count(`SELECT COUNT(*) FROM expiring_tokens`)
+		before := e.Count(`SELECT COUNT(*) FROM expiring_tokens`)
 		for name, content := range map[string]string{
 			"equal names":    member(`,"grant_type":"client_credentials"`),
-			"two ids":        member(`,"client_id":"` + r.B.ID + `"`),
+			"two ids":        member(`,"client_id":"` + e.B.ID + `"`),
 			"escaped name":   member(`,"grant\u005ftype":"client_credentials"`),
 			"null":           member(`,"scope":null`),
 			"number":         member(`,"scope":1`),
@@ -324,16 +324,16 @@ func TestContentType_H4(t *testing.T) {
 				ask("/oauth/token", content, "application/json").WantRefused(t, http.StatusBadRequest, "invalid_request")
 			})
 		}
-		if n := r.Count(`SELECT COUNT(*) FROM expiring_tokens`); n != before {
+		if n := e.Count(`SELECT COUNT(*) FROM expiring_tokens`); n != before {
 			t.Errorf("%d tokens were granted", n-before)
 		}
 	})
 }
 
 // onlyJSON asks the endpoints that take nothing but a JSON object for what they do not take, and then for what they do.
-func onlyJSON(t *testing.T, r *harness.Env, ask func(path, content string, types ...string) harness.Answer) {
-	logIn := `{"email":"` + r.U.Email + `","password":"` + harness.Password + `"}`
-	keys := harness.Keys(r.AddKey(r.U.Account.ID, ""))
+func onlyJSON(t *testing.T, e *harness.Env, ask func(path, content string, types ...string) harness.Answer) {
+	logIn := `{"email":"` + e.U.Email + `","password":"` + harness.Password + `"}`
+	keys := harness.Keys(e.AddKey(e.U.Account.ID, ""))
 	for name, types := range map[string][]string{
 		"a form": {formType}, "text/plain": {"text/plain"}, "multipart": {"multipart/form-data; boundary=x"}, "another charset": {"application/json; charset=utf-16"},
 		"like it": {"application/jsonp"}, "malformed": {"application/json; charset"},
@@ -347,6 +347,6 @@ func onlyJSON(t *testing.T, r *harness.Env, ask func(path, content string, types
 		ask("/v2/auth/token", content, "application/json").WantRefused(t, http.StatusBadRequest, "invalid_request")
 		ask("/authorization/integration", content, "application/json").WantMessage(t, http.StatusBadRequest)
 	}
-	ask("/v2/auth/token", logIn, "application/json").WantUserPair(r)
+	ask("/v2/auth/token", logIn, "application/json").WantUserPair(e)
 	ask("/authorization/integration", keys, "application/json").WantIntegration(t)
 }

@@ -41,21 +41,21 @@ type walker struct {
 	hostile map[string]value // on Postgres those that a database could mind: what is before it is the same
 }
 
-func newWalker(t *testing.T, r *harness.Env) *walker {
-	w := &walker{t: t, r: r, out: r.Browser(), olga: r.AddUser("olga@users.test"), desk: r.AddApp("Desk", true, harness.CB), hostile: maps.Clone(hostile)}
-	if r.Postgres() {
+func newWalker(t *testing.T, e *harness.Env) *walker {
+	w := &walker{t: t, r: e, out: e.Browser(), olga: e.AddUser("olga@users.test"), desk: e.AddApp("Desk", true, harness.CB), hostile: maps.Clone(hostile)}
+	if e.Postgres() {
 		maps.DeleteFunc(w.hostile, func(_ string, v value) bool { return !v.database })
 	}
 	w.logIn()
-	w.token = r.Grant(w.in, r.A).WantToken(t)
-	w.in.Code(r.B)
-	for name, s := range map[string]string{"client secret": r.A.Secret, "another secret": w.desk.Secret, "token": w.token} {
+	w.token = e.Grant(w.in, e.A).WantToken(t)
+	w.in.Code(e.B)
+	for name, s := range map[string]string{"client secret": e.A.Secret, "another secret": w.desk.Secret, "token": w.token} {
 		w.secrets.AddCredential(name, s)
 	}
 	w.secrets.Add("password", harness.Password)
-	installation := r.Strings(`SELECT id FROM installations WHERE app_id = $1`, r.B.ID)[0]
-	w.paths = strings.NewReplacer("{installation}", installation, "{id}", w.desk.ID, "{secret}", r.Parse(w.desk.Secret).ID.String(), "{$}", "", "{hash}", "0", "{file}", "xenoauth.css",
-		"{key}", r.AddKey(r.U.Account.ID, "").ID, "{bot}", r.AddBot(r.U.Account.ID, "Bot").ID, "{program}", familyOf(r, r.UserTokens(r.U)), "{session}", "00")
+	installation := e.Strings(`SELECT id FROM installations WHERE app_id = $1`, e.B.ID)[0]
+	w.paths = strings.NewReplacer("{installation}", installation, "{id}", w.desk.ID, "{secret}", e.Parse(w.desk.Secret).ID.String(), "{$}", "", "{hash}", "0", "{file}", "xenoauth.css",
+		"{key}", e.AddKey(e.U.Account.ID, "").ID, "{bot}", e.AddBot(e.U.Account.ID, "Bot").ID, "{program}", familyOf(e, e.UserTokens(e.U)), "{session}", "00")
 	return w
 }
 
@@ -139,8 +139,8 @@ func (w *walker) send(b *harness.Browser, i input, want int) {
 // none takes 5 seconds, no header is injected, and no answer holds a secret, a token or a cookie. All of it is asked on SQLite,
 // and on Postgres what a database could mind.
 func TestHostileInput_G4(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		w := newWalker(t, r)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		w := newWalker(t, e)
 		routes := routesOf(t)
 		for _, to := range routes {
 			w.parameters(to)
@@ -148,8 +148,8 @@ func TestHostileInput_G4(t *testing.T) {
 		}
 		w.objects()
 		w.headers()
-		r.With(t).WantLive(w.token, true)
-		if n := r.Count(`SELECT COUNT(*) FROM users WHERE operator = 1`); n != 0 {
+		e.With(t).WantLive(w.token, true)
+		if n := e.Count(`SELECT COUNT(*) FROM users WHERE operator = 1`); n != 0 {
 			t.Errorf("somebody became an operator")
 		}
 		if w.asked < 2500 {

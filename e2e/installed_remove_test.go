@@ -17,16 +17,16 @@ import (
 // A second press, and going back to the page, is answered like the first one. Strangers get 404, and so do members for another member's
 // installation.
 func TestRemoveInstallation_N5(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		anna, ben := r.AddAgent("anna@users.test"), r.AddAgent("ben@users.test")
-		r.Exec(`UPDATE users SET name = 'Anna' WHERE id = $1`, anna.ID)
-		r.Exec(`UPDATE users SET name = '' WHERE id = $1`, ben.ID) // goes by the address
-		n := newInstalled(t, r, r.U, anna, ben)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		anna, ben := e.AddAgent("anna@users.test"), e.AddAgent("ben@users.test")
+		e.Exec(`UPDATE users SET name = 'Anna' WHERE id = $1`, anna.ID)
+		e.Exec(`UPDATE users SET name = '' WHERE id = $1`, ben.ID) // goes by the address
+		n := newInstalled(t, e, e.U, anna, ben)
 
 		if page := n.of(anna).Get("/account/apps").Body; strings.Count(page, "<article") != 1 || strings.Contains(page, "ben@users.test") {
 			t.Errorf("Anna sees another's installation: %s", said(page))
 		}
-		page := n.of(r.U).Get("/account/apps").Body
+		page := n.of(e.U).Get("/account/apps").Body
 		if text := said(page); strings.Count(page, "<article") != 1 || !containsAll(text, []string{"For you", "For Anna", "For ben@users.test"}) {
 			t.Errorf("an admin's list is not one row with three installers: %s", text)
 		}
@@ -38,10 +38,10 @@ func TestRemoveInstallation_N5(t *testing.T) {
 				t.Errorf("Anna removes for %s: %d", other, a.Status)
 			}
 		}
-		if a := r.LoggedIn(r.AddUser("eve@users.test")).Post(path, url.Values{}); a.Status != http.StatusNotFound {
+		if a := e.LoggedIn(e.AddUser("eve@users.test")).Post(path, url.Values{}); a.Status != http.StatusNotFound {
 			t.Errorf("a stranger removes: %d", a.Status)
 		}
-		n.want(true, r.U, anna, ben)
+		n.want(true, e.U, anna, ben)
 		ask := n.of(anna).Get(path)
 		if text := said(ask.Body); !containsAll(text, []string{"for you at once", "It keeps its access for User u and ben@users.test", "An admin of the account can remove it for all members."}) || strings.Contains(ask.Body, `name="for"`) {
 			t.Errorf("Anna is asked %s", text)
@@ -49,39 +49,39 @@ func TestRemoveInstallation_N5(t *testing.T) {
 		left := "Alpha is removed from User u for you. It still has access there for User u and ben@users.test."
 		n.notice(anna, left, func(b *harness.Browser) harness.Answer { return b.Post(path, ask.Form(path)) })
 		n.want(false, anna)
-		n.want(true, r.U, ben)
+		n.want(true, e.U, ben)
 		n.notice(anna, left, func(b *harness.Browser) harness.Answer { return b.Post(path, ask.Form(path)) })
 		n.notice(anna, left, func(b *harness.Browser) harness.Answer { return b.Get(path) })
 
 		// An admin removes another's, by name, from the one row.
-		path = "/account/apps/" + n.id(r.U) + "/remove"
-		ask = n.of(r.U).Get(path)
+		path = "/account/apps/" + n.id(e.U) + "/remove"
+		ask = n.of(e.U).Get(path)
 		if text := said(ask.Body); !containsAll(text, []string{"for you", "for ben@users.test", "for all members (2)"}) {
 			t.Errorf("the admin is asked %s", text)
 		}
 		left = "Alpha is removed from User u for ben@users.test. It still has access there for you."
-		n.notice(r.U, left, func(b *harness.Browser) harness.Answer { return b.Post(path, url.Values{"for": {n.id(ben)}}) })
+		n.notice(e.U, left, func(b *harness.Browser) harness.Answer { return b.Post(path, url.Values{"for": {n.id(ben)}}) })
 		n.want(false, ben)
-		n.want(true, r.U)
-		n.notice(r.U, left, func(b *harness.Browser) harness.Answer { return b.Post(path, url.Values{"for": {n.id(ben)}}) })
+		n.want(true, e.U)
+		n.notice(e.U, left, func(b *harness.Browser) harness.Answer { return b.Post(path, url.Values{"for": {n.id(ben)}}) })
 
 		// A name is its bearer's choice: it must not be taken for another member, or for a word of the page.
 		n.install(ben)
 		for name, called := range map[string]string{"User U": "User U (ben@users.test)", "you": "you (ben@users.test)", "Anna and all others": "Anna and all others (ben@users.test)"} {
-			r.Exec(`UPDATE users SET name = $1 WHERE id = $2`, name, ben.ID)
-			if text := said(n.of(r.U).Get("/account/apps").Body); !strings.Contains(text, "For "+called) {
+			e.Exec(`UPDATE users SET name = $1 WHERE id = $2`, name, ben.ID)
+			if text := said(n.of(e.U).Get("/account/apps").Body); !strings.Contains(text, "For "+called) {
 				t.Errorf("a member named %q is listed without the address: %s", name, text)
 			}
-			if text := said(n.of(r.U).Get(path).Body); !strings.Contains(text, "for "+called) {
+			if text := said(n.of(e.U).Get(path).Body); !strings.Contains(text, "for "+called) {
 				t.Errorf("a member named %q is offered without the address: %s", name, text)
 			}
 		}
-		r.Exec(`UPDATE users SET name = 'User u' WHERE id IN ($1, $2)`, ben.ID, anna.ID)
+		e.Exec(`UPDATE users SET name = 'User u' WHERE id IN ($1, $2)`, ben.ID, anna.ID)
 		n.install(anna)
 		twin := "User u (anna@users.test). It still has access there for you and User u (ben@users.test)."
-		n.notice(r.U, "Alpha is removed from User u for "+twin, func(b *harness.Browser) harness.Answer { return b.Post(path, url.Values{"for": {n.id(anna)}}) })
-		r.Exec(`UPDATE users SET name = '' WHERE id = $1`, ben.ID)
-		n.notice(r.U, "for ben@users.test. It still", func(b *harness.Browser) harness.Answer { return b.Post(path, url.Values{"for": {n.id(ben)}}) })
+		n.notice(e.U, "Alpha is removed from User u for "+twin, func(b *harness.Browser) harness.Answer { return b.Post(path, url.Values{"for": {n.id(anna)}}) })
+		e.Exec(`UPDATE users SET name = '' WHERE id = $1`, ben.ID)
+		n.notice(e.U, "for ben@users.test. It still", func(b *harness.Browser) harness.Answer { return b.Post(path, url.Values{"for": {n.id(ben)}}) })
 
 		// All at once, after two have connected it again; their other apps stay.
 		before := "/account/apps/" + n.id(ben) + "/remove"
@@ -89,17 +89,17 @@ func TestRemoveInstallation_N5(t *testing.T) {
 		n.install(ben)
 		n.notice(ben, "Alpha was removed from User u before, and has been connected again since.", func(b *harness.Browser) harness.Answer { return b.Post(before, url.Values{}) })
 		n.want(true, ben)
-		other := r.Grant(r.LoggedIn(anna), r.B, "account", r.U.Account.ID).WantToken(t)
-		ask = n.of(r.U).Get(path)
+		other := e.Grant(e.LoggedIn(anna), e.B, "account", e.U.Account.ID).WantToken(t)
+		ask = n.of(e.U).Get(path)
 		if text := said(ask.Body); !strings.Contains(text, "for all members (3)") {
 			t.Errorf("the admin is asked %s", text)
 		}
 		all := "Alpha is removed from User u for all members. It has no access to the account any more."
-		n.notice(r.U, all, func(b *harness.Browser) harness.Answer { return b.Post(path, url.Values{"for": {"all"}}) })
-		n.want(false, r.U, anna, ben)
-		n.notice(r.U, all, func(b *harness.Browser) harness.Answer { return b.Post(path, url.Values{"for": {"all"}}) })
-		r.WantLive(other, true)
-		r.WantEvents(r.A, store.EventInstallationRemoved, 7)
+		n.notice(e.U, all, func(b *harness.Browser) harness.Answer { return b.Post(path, url.Values{"for": {"all"}}) })
+		n.want(false, e.U, anna, ben)
+		n.notice(e.U, all, func(b *harness.Browser) harness.Answer { return b.Post(path, url.Values{"for": {"all"}}) })
+		e.WantLive(other, true)
+		e.WantEvents(e.A, store.EventInstallationRemoved, 7)
 
 		// The last one: only now has the app no access.
 		n.install(anna)
@@ -119,10 +119,10 @@ type installed struct {
 	tokens   map[string]string
 }
 
-func newInstalled(t *testing.T, r *harness.Env, users ...harness.User) *installed {
-	n := &installed{t, r, map[string]*harness.Browser{}, map[string]string{}}
+func newInstalled(t *testing.T, e *harness.Env, users ...harness.User) *installed {
+	n := &installed{t, e, map[string]*harness.Browser{}, map[string]string{}}
 	for _, u := range users {
-		n.browsers[u.ID] = r.LoggedIn(u)
+		n.browsers[u.ID] = e.LoggedIn(u)
 		n.install(u)
 	}
 	return n

@@ -13,23 +13,23 @@ import (
 
 // TestIntegrationSeed replays docs/dialects.md, Integration tokens, line by line.
 func TestIntegrationSeed(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		key := r.AddKey(r.U.Account.ID, "")
-		bot := r.AddBot(r.U.Account.ID, "Order bot")
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		key := e.AddKey(e.U.Account.ID, "")
+		bot := e.AddBot(e.U.Account.ID, "Order bot")
 		unknown := harness.Key{Text: secret.Format{}.New(secret.APIKey).Reveal()}
-		stranger := r.AddUser("stranger@users.test")
-		theirs := r.AddBot(stranger.Account.ID, "Not yours")
-		free := r.AddUser("free@users.test")
-		freeKey := r.AddKey(free.Account.ID, "")
-		if err := r.Store.SetAccountPlan(t.Context(), harness.Operator, free.Account.ID, "free"); err != nil {
+		stranger := e.AddUser("stranger@users.test")
+		theirs := e.AddBot(stranger.Account.ID, "Not yours")
+		free := e.AddUser("free@users.test")
+		freeKey := e.AddKey(free.Account.ID, "")
+		if err := e.Store.SetAccountPlan(t.Context(), harness.Operator, free.Account.ID, "free"); err != nil {
 			t.Fatal(err)
 		}
-		gone := r.AddUser("disabled@users.test")
-		goneKey := r.AddKey(gone.Account.ID, "")
-		if err := r.Store.SetAccountDisabled(t.Context(), harness.Operator, gone.Account.ID, true); err != nil {
+		gone := e.AddUser("disabled@users.test")
+		goneKey := e.AddKey(gone.Account.ID, "")
+		if err := e.Store.SetAccountDisabled(t.Context(), harness.Operator, gone.Account.ID, true); err != nil {
 			t.Fatal(err)
 		}
-		scoped := r.AddKey(r.U.Account.ID, "", "admin")
+		scoped := e.AddKey(e.U.Account.ID, "", "admin")
 
 		for _, line := range []struct {
 			says   string
@@ -71,7 +71,7 @@ func TestIntegrationSeed(t *testing.T) {
 			{"any texts for a bot", `{"AccountAPIKey": "` + key.Text + `", "BotAPIKey": "a", "BotAPISecret": "b"}`, 403},
 		} {
 			t.Run(line.says, func(t *testing.T) {
-				a := r.With(t).Integrate(line.body)
+				a := e.With(t).Integrate(line.body)
 				if line.status == http.StatusOK {
 					a.WantIntegration(t)
 				} else {
@@ -84,20 +84,20 @@ func TestIntegrationSeed(t *testing.T) {
 
 // TestIntegrationRefusalsTellNothing: what is wrong with a bot is not told apart, not by one byte.
 func TestIntegrationRefusalsTellNothing(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		key, bot, other := r.AddKey(r.U.Account.ID, ""), r.AddBot(r.U.Account.ID, "One"), r.AddBot(r.U.Account.ID, "Two")
-		stranger := r.AddUser("stranger@users.test")
-		theirs := r.AddBot(stranger.Account.ID, "Not yours")
-		removed := r.AddBot(r.U.Account.ID, "Removed")
-		if err := r.Rules.RemoveBot(t.Context(), harness.Operator, "", removed.ID); err != nil {
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		key, bot, other := e.AddKey(e.U.Account.ID, ""), e.AddBot(e.U.Account.ID, "One"), e.AddBot(e.U.Account.ID, "Two")
+		stranger := e.AddUser("stranger@users.test")
+		theirs := e.AddBot(stranger.Account.ID, "Not yours")
+		removed := e.AddBot(e.U.Account.ID, "Removed")
+		if err := e.Rules.RemoveBot(t.Context(), harness.Operator, "", removed.ID); err != nil {
 			t.Fatal(err)
 		}
-		wrongSecret := r.Integrate(harness.Keys(key, harness.Bot{Bot: bot.Bot, Secret: other.Secret}))
+		wrongSecret := e.Integrate(harness.Keys(key, harness.Bot{Bot: bot.Bot, Secret: other.Secret}))
 		for says, body := range map[string]string{
 			"a wrong key": harness.Keys(key, harness.Bot{Bot: other.Bot, Secret: bot.Secret}), "another account's": harness.Keys(key, theirs), "a removed one": harness.Keys(key, removed),
 			"nonsense": `{"AccountAPIKey":"` + key.Text + `","BotAPIKey":"a","BotAPISecret":"b"}`,
 		} {
-			if a := r.Integrate(body); a.Body != wrongSecret.Body || a.Status != http.StatusForbidden {
+			if a := e.Integrate(body); a.Body != wrongSecret.Body || a.Status != http.StatusForbidden {
 				t.Errorf("%s: %d %s, want 403 %s", says, a.Status, a.Body, wrongSecret.Body)
 			}
 		}
@@ -106,25 +106,25 @@ func TestIntegrationRefusalsTellNothing(t *testing.T) {
 
 // TestIntegrationCarriers: any JSON content type or none will do; nothing but the body is read; only POST is answered.
 func TestIntegrationCarriers(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		key := r.AddKey(r.U.Account.ID, "")
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		key := e.AddKey(e.U.Account.ID, "")
 		body := harness.Keys(key)
 		for _, media := range []string{"", "application/json", "application/json; charset=utf-8", "Application/JSON;charset=UTF-8", "text/json", "application/vnd.x+json", "application/json;charset=utf8"} {
-			r.Integrate(body, "Content-Type", media).WantIntegration(t)
+			e.Integrate(body, "Content-Type", media).WantIntegration(t)
 		}
 		for _, media := range []string{"application/x-www-form-urlencoded", "text/plain", "multipart/form-data", "nonsense/", "application/json; charset=utf-16"} {
-			r.Integrate(body, "Content-Type", media).WantMessage(t, http.StatusBadRequest)
+			e.Integrate(body, "Content-Type", media).WantMessage(t, http.StatusBadRequest)
 		}
-		r.Integrate(body, "Content-Encoding", "identity").WantIntegration(t)
-		r.Integrate(body, "Content-Encoding", "gzip").WantMessage(t, http.StatusBadRequest)
-		r.IntegrateAt("/authorization/integration?AccountAPIKey="+key.Text, `{}`).WantMessage(t, http.StatusBadRequest)
-		r.Integrate(`{}`, "Authorization", "Bearer "+key.Text, "AccountAPIKey", key.Text).WantMessage(t, http.StatusBadRequest)
-		request, err := http.NewRequest(http.MethodGet, r.URL+"/authorization/integration", nil)
+		e.Integrate(body, "Content-Encoding", "identity").WantIntegration(t)
+		e.Integrate(body, "Content-Encoding", "gzip").WantMessage(t, http.StatusBadRequest)
+		e.IntegrateAt("/authorization/integration?AccountAPIKey="+key.Text, `{}`).WantMessage(t, http.StatusBadRequest)
+		e.Integrate(`{}`, "Authorization", "Bearer "+key.Text, "AccountAPIKey", key.Text).WantMessage(t, http.StatusBadRequest)
+		request, err := http.NewRequest(http.MethodGet, e.URL+"/authorization/integration", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		request.Header.Set("Accept", "text/html, */*")
-		a := r.Do(request)
+		a := e.Do(request)
 		a.WantMessage(t, http.StatusMethodNotAllowed)
 		if a.Header.Get("Allow") != "POST" {
 			t.Errorf("GET: Allow %q", a.Header.Get("Allow"))
@@ -135,25 +135,25 @@ func TestIntegrationCarriers(t *testing.T) {
 // TestServiceEndpoint: a bot's own address answers like the general one, for this bot; that of a bot which is not there, or of
 // another account's, is 404.
 func TestServiceEndpoint(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		key, bot, other := r.AddKey(r.U.Account.ID, ""), r.AddBot(r.U.Account.ID, "One"), r.AddBot(r.U.Account.ID, "Two")
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		key, bot, other := e.AddKey(e.U.Account.ID, ""), e.AddBot(e.U.Account.ID, "One"), e.AddBot(e.U.Account.ID, "Two")
 		address := "/bots/" + bot.ID + "/authorization/integration"
-		token := r.IntegrateAt(address, harness.Keys(key, bot)).WantIntegration(t)
-		if got := r.Introspect(r.AddResource("API"), token).JSON(t)["bot"]; got != bot.ID {
+		token := e.IntegrateAt(address, harness.Keys(key, bot)).WantIntegration(t)
+		if got := e.Introspect(e.AddResource("API"), token).JSON(t)["bot"]; got != bot.ID {
 			t.Errorf("bot = %v, want %s", got, bot.ID)
 		}
-		r.IntegrateAt(address, harness.Keys(key)).WantIntegration(t)
-		r.IntegrateAt(address, harness.Keys(key, other)).WantMessage(t, http.StatusForbidden)
-		r.IntegrateAt(address, `{}`).WantMessage(t, http.StatusBadRequest)
-		stranger := r.AddUser("stranger@users.test")
-		theirs, gone := r.AddBot(stranger.Account.ID, "Theirs"), r.AddBot(r.U.Account.ID, "Gone")
-		if err := r.Rules.RemoveBot(t.Context(), harness.Operator, "", gone.ID); err != nil {
+		e.IntegrateAt(address, harness.Keys(key)).WantIntegration(t)
+		e.IntegrateAt(address, harness.Keys(key, other)).WantMessage(t, http.StatusForbidden)
+		e.IntegrateAt(address, `{}`).WantMessage(t, http.StatusBadRequest)
+		stranger := e.AddUser("stranger@users.test")
+		theirs, gone := e.AddBot(stranger.Account.ID, "Theirs"), e.AddBot(e.U.Account.ID, "Gone")
+		if err := e.Rules.RemoveBot(t.Context(), harness.Operator, "", gone.ID); err != nil {
 			t.Fatal(err)
 		}
 		for _, id := range []string{theirs.ID, gone.ID, "0123456789abcdef01234567", "nobody"} {
-			r.IntegrateAt("/bots/"+id+"/authorization/integration", harness.Keys(key)).WantMessage(t, http.StatusNotFound)
+			e.IntegrateAt("/bots/"+id+"/authorization/integration", harness.Keys(key)).WantMessage(t, http.StatusNotFound)
 		}
-		if page := r.LoggedIn(r.U).Get("/account/bots/" + bot.ID); !strings.Contains(page.Body, r.URL+"/bots/"+bot.ID) {
+		if page := e.LoggedIn(e.U).Get("/account/bots/" + bot.ID); !strings.Contains(page.Body, e.URL+"/bots/"+bot.ID) {
 			t.Errorf("the bot's page does not show its service endpoint: %.500s", page.Body)
 		}
 	})
@@ -161,20 +161,20 @@ func TestServiceEndpoint(t *testing.T) {
 
 // TestIntegrationTokenSays: whoever verifies a token learns account and bot, and what it may do.
 func TestIntegrationTokenSays(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		key, bot := r.AddKey(r.U.Account.ID, ""), r.AddBot(r.U.Account.ID, "Order bot")
-		wide := r.Integrate(harness.Keys(key)).WantIntegration(t)
-		own := r.Integrate(harness.Keys(key, bot)).WantIntegration(t)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		key, bot := e.AddKey(e.U.Account.ID, ""), e.AddBot(e.U.Account.ID, "Order bot")
+		wide := e.Integrate(harness.Keys(key)).WantIntegration(t)
+		own := e.Integrate(harness.Keys(key, bot)).WantIntegration(t)
 
-		wantMeOf(t, r.Me(wide), map[string]any{"client_id": key.ID, "sub": key.ID, "user": nil, "bot": nil, "app": nil, "installation": nil}, "admin", scope.RoleAdmin)
-		wantMeOf(t, r.Me(own), map[string]any{
+		wantMeOf(t, e.Me(wide), map[string]any{"client_id": key.ID, "sub": key.ID, "user": nil, "bot": nil, "app": nil, "installation": nil}, "admin", scope.RoleAdmin)
+		wantMeOf(t, e.Me(own), map[string]any{
 			"client_id": key.ID, "sub": bot.ID, "app": nil, "bot": map[string]any{"id": bot.ID, "name": "Order bot"},
 			"user": map[string]any{"id": bot.ID, "email": bot.Email, "email_verified": false, "name": "Order bot"},
 		}, "bot", scope.RoleBot)
 
-		api := r.AddResource("API")
-		says := r.Introspect(api, wide).JSON(t)
-		for name, want := range map[string]any{"active": true, "scope": "admin", "client_id": key.ID, "sub": key.ID, "account": r.U.Account.ID, "token_type": "Bearer", "iss": r.URL, "bot": nil, "username": nil} {
+		api := e.AddResource("API")
+		says := e.Introspect(api, wide).JSON(t)
+		for name, want := range map[string]any{"active": true, "scope": "admin", "client_id": key.ID, "sub": key.ID, "account": e.U.Account.ID, "token_type": "Bearer", "iss": e.URL, "bot": nil, "username": nil} {
 			if says[name] != want {
 				t.Errorf("account-wide: %s = %v, want %v", name, says[name], want)
 			}
@@ -182,13 +182,13 @@ func TestIntegrationTokenSays(t *testing.T) {
 		if life := says["exp"].(float64) - says["iat"].(float64); life < 3659 || life > 3661 {
 			t.Errorf("the token lives for %v s, want 3660", life)
 		}
-		says = r.Introspect(api, own).JSON(t)
-		for name, want := range map[string]any{"active": true, "scope": "bot", "client_id": key.ID, "sub": bot.ID, "account": r.U.Account.ID, "bot": bot.ID, "username": bot.Email} {
+		says = e.Introspect(api, own).JSON(t)
+		for name, want := range map[string]any{"active": true, "scope": "bot", "client_id": key.ID, "sub": bot.ID, "account": e.U.Account.ID, "bot": bot.ID, "username": bot.Email} {
 			if says[name] != want {
 				t.Errorf("bot: %s = %v, want %v", name, says[name], want)
 			}
 		}
-		if a := r.Introspect(r.A, own); a.Body != "{\"active\":false}\n" {
+		if a := e.Introspect(e.A, own); a.Body != "{\"active\":false}\n" {
 			t.Errorf("an app learns of a token that is not its own: %s", a.Body)
 		}
 	})
@@ -239,86 +239,86 @@ func equalJSON(a, b any) bool {
 
 // TestPlansAreData: the operator says which plans may use the API, and a change holds for the tokens there are.
 func TestPlansAreData(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		key, token := r.AddKey(r.U.Account.ID, ""), r.AddKey(r.U.Account.ID, "", "agent")
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		key, token := e.AddKey(e.U.Account.ID, ""), e.AddKey(e.U.Account.ID, "", "agent")
 		plan := func(plan string) {
-			if err := r.Store.SetAccountPlan(t.Context(), harness.Operator, r.U.Account.ID, plan); err != nil {
+			if err := e.Store.SetAccountPlan(t.Context(), harness.Operator, e.U.Account.ID, plan); err != nil {
 				t.Fatal(err)
 			}
 		}
-		r.Integrate(harness.Keys(key)).WantMessage(t, http.StatusForbidden) // standard is not among them here
+		e.Integrate(harness.Keys(key)).WantMessage(t, http.StatusForbidden) // standard is not among them here
 		plan("pro")
-		integration := r.Integrate(harness.Keys(key)).WantIntegration(t)
-		r.WantLive(integration, true)
-		r.WantLive(token.Text, true)
+		integration := e.Integrate(harness.Keys(key)).WantIntegration(t)
+		e.WantLive(integration, true)
+		e.WantLive(token.Text, true)
 		plan("free")
-		r.WantLive(integration, false)
-		r.WantLive(token.Text, false)
+		e.WantLive(integration, false)
+		e.WantLive(token.Text, false)
 		plan("gold")
-		r.WantLive(integration, true)
-		r.WantLive(token.Text, true)
+		e.WantLive(integration, true)
+		e.WantLive(token.Text, true)
 	}, func(o *server.Options) { o.APIPlans = []string{"pro", "gold"} })
 }
 
 // TestGuessingKeysIsLimited: who guesses is told to wait after the documented codes have come often enough, and a right
 // key is never refused for it.
 func TestGuessingKeysIsLimited(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		key, bot := r.AddKey(r.U.Account.ID, ""), r.AddBot(r.U.Account.ID, "One")
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		key, bot := e.AddKey(e.U.Account.ID, ""), e.AddBot(e.U.Account.ID, "One")
 		for range 20 {
-			r.Integrate(harness.Keys(harness.Key{Text: "guess"})).WantMessage(t, http.StatusNotFound)
+			e.Integrate(harness.Keys(harness.Key{Text: "guess"})).WantMessage(t, http.StatusNotFound)
 		}
 		for _, guess := range []string{harness.Keys(harness.Key{Text: "another"}), harness.Keys(key, harness.Bot{Bot: bot.Bot, Secret: "guess"})} {
-			a := r.Integrate(guess)
+			a := e.Integrate(guess)
 			a.WantMessage(t, http.StatusForbidden)
 			if a.Header.Get("Retry-After") == "" || !strings.Contains(a.Body, "too many failed tries") {
 				t.Errorf("got %s, want to be told to wait", a.Body)
 			}
 		}
-		r.Integrate(harness.Keys(key, bot)).WantIntegration(t)
+		e.Integrate(harness.Keys(key, bot)).WantIntegration(t)
 	}, func(o *server.Options) { o.Failures.Client = 20 })
 }
 
 // TestGuessingOneKeyIsLimited: the tries at one key are counted together, wherever they come from.
 func TestGuessingOneKeyIsLimited(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		key := r.AddKey(r.U.Account.ID, "")
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		key := e.AddKey(e.U.Account.ID, "")
 		format := secret.Format{}
 		other := format.New(secret.APIKey).Reveal()
 		limited := 0
 		for i := range 25 {
 			// The lookup id is the key's, the secret is not, and the sum is right: only the secret is guessed.
 			guess := harness.Key{Text: harness.Graft(key.Text, format.New(secret.APIKey).Reveal())}
-			if a := r.Integrate(harness.Keys(guess), "X-Forwarded-For", "203.0.113."+string(rune('0'+i%10))); a.Status == http.StatusForbidden {
+			if a := e.Integrate(harness.Keys(guess), "X-Forwarded-For", "203.0.113."+string(rune('0'+i%10))); a.Status == http.StatusForbidden {
 				limited++
 			}
 		}
 		if limited != 5 {
 			t.Errorf("%d of 25 tries at one key from ten addresses were limited, want 5", limited)
 		}
-		r.WantLive(key.Text, false) // it is no token, which is no guess
-		token := r.AddKey(r.U.Account.ID, "", "agent")
+		e.WantLive(key.Text, false) // it is no token, which is no guess
+		token := e.AddKey(e.U.Account.ID, "", "agent")
 		for i := range 25 {
 			guess := harness.Graft(token.Text, format.New(secret.APIKey).Reveal())
 			want := http.StatusUnauthorized
 			if i >= 20 {
 				want = http.StatusTooManyRequests
 			}
-			if a := r.Me(guess, "X-Forwarded-For", "203.0.114."+string(rune('0'+i%10))); a.Status != want {
+			if a := e.Me(guess, "X-Forwarded-For", "203.0.114."+string(rune('0'+i%10))); a.Status != want {
 				t.Errorf("guess %d at a key as a token: %d, want %d", i, a.Status, want)
 			}
 		}
-		r.WantLive(token.Text, true)
-		bot := r.AddBot(r.U.Account.ID, "One")
+		e.WantLive(token.Text, true)
+		bot := e.AddBot(e.U.Account.ID, "One")
 		for i := range 25 {
-			r.Integrate(harness.Keys(key, harness.Bot{Bot: bot.Bot, Secret: format.New(secret.Bot).Reveal()}), "X-Forwarded-For", "203.0.115."+string(rune('0'+i%10))).WantMessage(t, http.StatusForbidden)
+			e.Integrate(harness.Keys(key, harness.Bot{Bot: bot.Bot, Secret: format.New(secret.Bot).Reveal()}), "X-Forwarded-For", "203.0.115."+string(rune('0'+i%10))).WantMessage(t, http.StatusForbidden)
 		}
-		a := r.Integrate(harness.Keys(key, harness.Bot{Bot: bot.Bot, Secret: format.New(secret.Bot).Reveal()}), "X-Forwarded-For", "203.0.115.99")
+		a := e.Integrate(harness.Keys(key, harness.Bot{Bot: bot.Bot, Secret: format.New(secret.Bot).Reveal()}), "X-Forwarded-For", "203.0.115.99")
 		if a.Header.Get("Retry-After") == "" {
 			t.Errorf("guesses at one bot's secret from ten addresses: %s, want to be told to wait", a.Body)
 		}
-		r.Integrate(harness.Keys(key, bot)).WantIntegration(t)
-		r.Integrate(harness.Keys(harness.Key{Text: other}), "X-Forwarded-For", "203.0.113.77").WantMessage(t, http.StatusNotFound)
-		r.Integrate(harness.Keys(key)).WantIntegration(t)
+		e.Integrate(harness.Keys(key, bot)).WantIntegration(t)
+		e.Integrate(harness.Keys(harness.Key{Text: other}), "X-Forwarded-For", "203.0.113.77").WantMessage(t, http.StatusNotFound)
+		e.Integrate(harness.Keys(key)).WantIntegration(t)
 	}, func(o *server.Options) { o.Failures.Client = 20; o.TrustedProxies = harness.Loopback })
 }

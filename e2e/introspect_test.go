@@ -27,15 +27,15 @@ func wantInactive(t *testing.T, a harness.Answer) {
 // resource server, with the token itself as Bearer, and by a public app (which cannot prove who it is), about a live token:
 // 401 invalid_client with WWW-Authenticate: Basic, and nothing about the token.
 func TestIntrospectUnauthenticated_I1(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		b := r.LoggedIn(r.U)
-		token, public := r.Grant(b, r.A).WantToken(t), r.Grant(b, r.P).WantToken(t)
-		suspended, deleted, removed := r.AddApp("Sierra", true, harness.CB), r.AddApp("Delta", true, harness.CB), r.AddResource("removed")
-		own := map[harness.App]string{suspended: r.Grant(b, suspended).WantToken(t), deleted: r.Grant(b, deleted).WantToken(t)}
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		b := e.LoggedIn(e.U)
+		token, public := e.Grant(b, e.A).WantToken(t), e.Grant(b, e.P).WantToken(t)
+		suspended, deleted, removed := e.AddApp("Sierra", true, harness.CB), e.AddApp("Delta", true, harness.CB), e.AddResource("removed")
+		own := map[harness.App]string{suspended: e.Grant(b, suspended).WantToken(t), deleted: e.Grant(b, deleted).WantToken(t)}
 		for _, err := range []error{
-			r.Store.SetAppSuspended(context.Background(), harness.Operator, suspended.ID, true),
-			r.Store.DeleteApp(context.Background(), harness.Operator, deleted.ID),
-			r.Store.RemoveResource(context.Background(), harness.Operator, removed.ID),
+			e.Store.SetAppSuspended(context.Background(), harness.Operator, suspended.ID, true),
+			e.Store.DeleteApp(context.Background(), harness.Operator, deleted.ID),
+			e.Store.RemoveResource(context.Background(), harness.Operator, removed.ID),
 		} {
 			if err != nil {
 				t.Fatal(err)
@@ -46,28 +46,28 @@ func TestIntrospectUnauthenticated_I1(t *testing.T) {
 			headers []string
 		}{
 			"none":                  {url.Values{"token": {token}}, nil},
-			"id alone":              {url.Values{"token": {token}, "client_id": {r.A.ID}}, nil},
-			"wrong secret":          {harness.App{ID: r.A.ID, Secret: secret.Format{}.New(secret.Client).Reveal()}.As("token", token), nil},
-			"another app's secret":  {harness.App{ID: r.A.ID, Secret: r.B.Secret}.As("token", token), nil},
-			"wrong secret by Basic": {url.Values{"token": {token}}, []string{"Authorization", harness.Basic(r.A.ID, "wrong")}},
+			"id alone":              {url.Values{"token": {token}, "client_id": {e.A.ID}}, nil},
+			"wrong secret":          {harness.App{ID: e.A.ID, Secret: secret.Format{}.New(secret.Client).Reveal()}.As("token", token), nil},
+			"another app's secret":  {harness.App{ID: e.A.ID, Secret: e.B.Secret}.As("token", token), nil},
+			"wrong secret by Basic": {url.Values{"token": {token}}, []string{"Authorization", harness.Basic(e.A.ID, "wrong")}},
 			"the token as Bearer":   {url.Values{"token": {token}}, []string{"Authorization", "Bearer " + token}},
-			"the token as secret":   {harness.App{ID: r.A.ID, Secret: token}.As("token", token), nil},
-			"unknown app":           {harness.App{ID: "app_" + strings.Repeat("0", 22), Secret: r.A.Secret}.As("token", token), nil},
+			"the token as secret":   {harness.App{ID: e.A.ID, Secret: token}.As("token", token), nil},
+			"unknown app":           {harness.App{ID: "app_" + strings.Repeat("0", 22), Secret: e.A.Secret}.As("token", token), nil},
 			"suspended app":         {suspended.As("token", own[suspended]), nil},
 			"deleted app":           {deleted.As("token", own[deleted]), nil},
 			"removed resource":      {removed.As("token", token), nil},
-			"public app":            {r.P.As("token", public), nil},
-			"public app by Basic":   {url.Values{"token": {public}}, []string{"Authorization", harness.Basic(r.P.ID, "")}},
-			"public app, no token":  {r.P.As(), nil},
+			"public app":            {e.P.As("token", public), nil},
+			"public app by Basic":   {url.Values{"token": {public}}, []string{"Authorization", harness.Basic(e.P.ID, "")}},
+			"public app, no token":  {e.P.As(), nil},
 			"assertion":             {url.Values{"token": {token}, "client_assertion": {"e30.e30.e30"}, "client_assertion_type": {bearerAssertion}}, nil},
 		} {
 			t.Run(name, func(t *testing.T) {
-				a := r.With(t).Post("/oauth/introspect", c.form, c.headers...)
+				a := e.With(t).Post("/oauth/introspect", c.form, c.headers...)
 				wantInvalidClient(t, a)
 				wantMembers(t, a, "error", "error_description")
 			})
 		}
-		r.WantLive(token, true)
+		e.WantLive(token, true)
 	})
 }
 
@@ -75,26 +75,26 @@ func TestIntrospectUnauthenticated_I1(t *testing.T) {
 // about refresh tokens of others: exactly {"active":false}, as for garbage. A resource server sees the access tokens, an
 // app its own.
 func TestIntrospectForeignToken_I2(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		b := r.LoggedIn(r.U)
-		server := r.AddResource("widgets")
-		echo, public := newFamily(t, r, b, r.AddExpiring("Echo")), newFamily(t, r, b, r.P)
-		own := r.Token(r.A, "grant_type", "client_credentials").WantToken(t)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		b := e.LoggedIn(e.U)
+		server := e.AddResource("widgets")
+		echo, public := newFamily(t, e, b, e.AddExpiring("Echo")), newFamily(t, e, b, e.P)
+		own := e.Token(e.A, "grant_type", "client_credentials").WantToken(t)
 		for name, token := range map[string]string{
-			"non-expiring": r.Grant(b, r.A).WantToken(t), "of the app itself": own, "expiring": echo.access, "refresh": echo.refresh,
+			"non-expiring": e.Grant(b, e.A).WantToken(t), "of the app itself": own, "expiring": echo.access, "refresh": echo.refresh,
 			"public": public.access, "public refresh": public.refresh,
 		} {
 			t.Run(name, func(t *testing.T) {
-				r := r.With(t)
+				e := e.With(t)
 				for _, hint := range []string{"access_token", "refresh_token", "x", ""} {
-					wantInactive(t, r.Post("/oauth/introspect", r.B.As("token", token, "token_type_hint", hint)))
+					wantInactive(t, e.Post("/oauth/introspect", e.B.As("token", token, "token_type_hint", hint)))
 				}
-				r.WantActive(server, token, r.Parse(token).Kind != secret.Refresh)
+				e.WantActive(server, token, e.Parse(token).Kind != secret.Refresh)
 			})
 		}
-		r.WantActive(r.A, own, true)
-		r.WantActive(echo.app, echo.access, true)
-		r.WantActive(echo.app, echo.refresh, true)
+		e.WantActive(e.A, own, true)
+		e.WantActive(echo.app, echo.access, true)
+		e.WantActive(echo.app, echo.refresh, true)
 	})
 }
 
@@ -104,57 +104,57 @@ func TestIntrospectForeignToken_I2(t *testing.T) {
 // request id: 200 exactly {"active":false}, with the same headers to the byte. (Length and headers are compared here; the time is told by the look-up of the client,
 // which every answer has behind it: see K7.)
 func TestIntrospectInactive_I3(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		b := r.LoggedIn(r.U)
-		server, echo := r.AddResource("widgets"), r.AddExpiring("Echo")
-		live := r.Grant(b, r.A).WantToken(t)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		b := e.LoggedIn(e.U)
+		server, echo := e.AddResource("widgets"), e.AddExpiring("Echo")
+		live := e.Grant(b, e.A).WantToken(t)
 		tokens := map[string]string{
-			"garbage": "x", "long": strings.Repeat("x", 10_000), "not ASCII": "tökén", "quotes": `'"--`, "code": b.Code(r.A), "secret": r.A.Secret,
-			"request": b.Get(address(request(r.B))).Hidden("request_id"), "unknown": secret.Format{}.New(secret.Access).Reveal(),
+			"garbage": "x", "long": strings.Repeat("x", 10_000), "not ASCII": "tökén", "quotes": `'"--`, "code": b.Code(e.A), "secret": e.A.Secret,
+			"request": b.Get(address(request(e.B))).Hidden("request_id"), "unknown": secret.Format{}.New(secret.Access).Reveal(),
 			"unknown, expiring": secret.Format{}.New(secret.Expiring).Reveal(), "unknown refresh": secret.Format{}.New(secret.Refresh).Reveal(),
 			"forged": forged(live), "another kind": "xnoe" + live[4:], "space before": " " + live, "doubled": live + live,
 		}
-		tokens["revoked"] = r.Grant(b, r.A).WantToken(t)
-		wantRevoked(t, revoke(r, r.A, tokens["revoked"]))
-		expired := newFamily(t, r, b, echo)
+		tokens["revoked"] = e.Grant(b, e.A).WantToken(t)
+		wantRevoked(t, revoke(e, e.A, tokens["revoked"]))
+		expired := newFamily(t, e, b, echo)
 		tokens["expired"], tokens["expired refresh"] = expired.access, expired.refresh
-		access, refreshID := r.Parse(expired.access).ID, r.Parse(expired.refresh).ID
-		r.Exec(`UPDATE expiring_tokens SET expires_at = created_at WHERE id = $1`, access[:])
-		r.Exec(`UPDATE refresh_tokens SET expires_at = created_at WHERE id = $1`, refreshID[:])
-		rotated := newFamily(t, r, b, echo)
+		access, refreshID := e.Parse(expired.access).ID, e.Parse(expired.refresh).ID
+		e.Exec(`UPDATE expiring_tokens SET expires_at = created_at WHERE id = $1`, access[:])
+		e.Exec(`UPDATE refresh_tokens SET expires_at = created_at WHERE id = $1`, refreshID[:])
+		rotated := newFamily(t, e, b, echo)
 		// Until its successor is used, a rotated one can be used again.
-		successor := refresh(r, echo, rotated.refresh)
+		successor := refresh(e, echo, rotated.refresh)
 		successor.WantToken(t)
-		refresh(r, echo, successor.String(t, "refresh_token")).WantToken(t)
+		refresh(e, echo, successor.String(t, "refresh_token")).WantToken(t)
 		tokens["rotated refresh"] = rotated.refresh
-		ended := newFamily(t, r, b, echo)
-		wantRevoked(t, revoke(r, echo, ended.refresh))
+		ended := newFamily(t, e, b, echo)
+		wantRevoked(t, revoke(e, echo, ended.refresh))
 		tokens["of an ended family"], tokens["refresh of an ended family"] = ended.access, ended.refresh
 		owner := map[string]harness.App{}
-		poor := r.AddExpiring("Poor")
-		given := newFamily(t, r, b, poor)
-		r.Register(poor, "widgets")
+		poor := e.AddExpiring("Poor")
+		given := newFamily(t, e, b, poor)
+		e.Register(poor, "widgets")
 		tokens["of an app without its scopes"], tokens["refresh of an app without its scopes"] = given.access, given.refresh
 		owner["of an app without its scopes"], owner["refresh of an app without its scopes"] = poor, poor
 		for name, c := range endings {
 			if c.invalidClient || strings.HasPrefix(name, "password") {
 				continue // the app could not ask; the token is good
 			}
-			person := situation{t: t, r: r, u: r.AddUser(strings.ReplaceAll(name, " ", "-") + "@users.test"), app: r.AddApp("App "+name, true, harness.CB)}
-			person.b = r.LoggedIn(person.u)
-			tokens[name] = r.Grant(person.b, person.app).WantToken(t)
+			person := situation{t: t, r: e, u: e.AddUser(strings.ReplaceAll(name, " ", "-") + "@users.test"), app: e.AddApp("App "+name, true, harness.CB)}
+			person.b = e.LoggedIn(person.u)
+			tokens[name] = e.Grant(person.b, person.app).WantToken(t)
 			owner[name] = person.app
 			c.end(person)
 		}
 		var first harness.Answer
 		for name, token := range tokens {
 			t.Run(name, func(t *testing.T) {
-				askers := []harness.App{server, r.A, echo}
+				askers := []harness.App{server, e.A, echo}
 				if app, ofItsOwn := owner[name]; ofItsOwn {
 					askers = append(askers, app)
 				}
 				for _, asker := range askers {
-					a := r.With(t).Introspect(asker, token)
+					a := e.With(t).Introspect(asker, token)
 					wantInactive(t, a)
 					if first.Header == nil {
 						first = a
@@ -163,7 +163,7 @@ func TestIntrospectInactive_I3(t *testing.T) {
 				}
 			})
 		}
-		r.WantActive(r.A, live, true)
+		e.WantActive(e.A, live, true)
 	})
 }
 
@@ -197,12 +197,12 @@ func wantSameAnswer(t *testing.T, a, b harness.Answer) {
 // sub and no user. A refresh token asked about by its own app: active, with exp and without token_type and username; by a
 // resource server: {"active":false}. Introspection is no use: last used stays as it was.
 func TestIntrospectActive_I4(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		b := r.LoggedIn(r.U)
-		server, echo := r.AddResource("widgets"), r.AddExpiring("Echo")
-		forever := r.Grant(b, r.A).WantToken(t)
-		f := newFamily(t, r, b, echo)
-		own := r.Token(r.A, "grant_type", "client_credentials", "scope", "faqs").WantToken(t)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		b := e.LoggedIn(e.U)
+		server, echo := e.AddResource("widgets"), e.AddExpiring("Echo")
+		forever := e.Grant(b, e.A).WantToken(t)
+		f := newFamily(t, e, b, echo)
+		own := e.Token(e.A, "grant_type", "client_credentials", "scope", "faqs").WantToken(t)
 		person := []string{"active", "scope", "client_id", "sub", "account", "installation", "username", "token_type", "iat", "iss", "permissions"}
 		for _, c := range []struct {
 			name, token string
@@ -210,17 +210,17 @@ func TestIntrospectActive_I4(t *testing.T) {
 			members     []string
 			want        map[string]any
 		}{
-			{"non-expiring", forever, r.A, person, map[string]any{"scope": "contacts", "client_id": r.A.ID, "sub": r.U.ID, "account": r.U.Account.ID,
-				"username": r.U.Email, "token_type": "Bearer", "iss": r.URL}},
-			{"expiring", f.access, echo, append(person, "exp"), map[string]any{"client_id": echo.ID, "sub": r.U.ID}},
-			{"of the app itself", own, r.A, []string{"active", "scope", "client_id", "sub", "token_type", "iat", "exp", "iss", "permissions"}, map[string]any{"scope": "faqs", "sub": r.A.ID}},
-			{"refresh", f.refresh, echo, []string{"active", "scope", "client_id", "sub", "account", "installation", "iat", "exp", "iss", "permissions"}, map[string]any{"sub": r.U.ID}},
+			{"non-expiring", forever, e.A, person, map[string]any{"scope": "contacts", "client_id": e.A.ID, "sub": e.U.ID, "account": e.U.Account.ID,
+				"username": e.U.Email, "token_type": "Bearer", "iss": e.URL}},
+			{"expiring", f.access, echo, append(person, "exp"), map[string]any{"client_id": echo.ID, "sub": e.U.ID}},
+			{"of the app itself", own, e.A, []string{"active", "scope", "client_id", "sub", "token_type", "iat", "exp", "iss", "permissions"}, map[string]any{"scope": "faqs", "sub": e.A.ID}},
+			{"refresh", f.refresh, echo, []string{"active", "scope", "client_id", "sub", "account", "installation", "iat", "exp", "iss", "permissions"}, map[string]any{"sub": e.U.ID}},
 		} {
 			t.Run(c.name, func(t *testing.T) {
-				r := r.With(t)
+				e := e.With(t)
 				for _, hint := range []string{"", "access_token", "refresh_token", "x"} {
 					for _, asker := range []harness.App{c.app, server} {
-						a := r.Post("/oauth/introspect", asker.As("token", c.token, "token_type_hint", hint))
+						a := e.Post("/oauth/introspect", asker.As("token", c.token, "token_type_hint", hint))
 						if asker == server && c.name == "refresh" {
 							wantInactive(t, a)
 							continue
@@ -243,8 +243,8 @@ func TestIntrospectActive_I4(t *testing.T) {
 				}
 			})
 		}
-		id := r.Parse(forever).ID
-		if n := r.Count(`SELECT COUNT(*) FROM last_used WHERE id = $1`, id[:]); n != 0 {
+		id := e.Parse(forever).ID
+		if n := e.Count(`SELECT COUNT(*) FROM last_used WHERE id = $1`, id[:]); n != 0 {
 			t.Errorf("introspection counts as a use")
 		}
 	})
@@ -254,32 +254,32 @@ func TestIntrospectActive_I4(t *testing.T) {
 // refresh tokens: 503 temporarily_unavailable with Retry-After, never active:false (callers delete tokens on that) and
 // never a 401. Once it is back, the same tokens are active.
 func TestIntrospectOutage_I6(t *testing.T) {
-	eachTrouble(t, func(t *testing.T, r *harness.Env, fail func(...string), mend func()) {
-		b := r.LoggedIn(r.U)
-		server := r.AddResource("widgets")
-		echo := newFamily(t, r, b, r.AddExpiring("Echo"))
-		forever := r.Grant(b, r.A).WantToken(t)
+	eachTrouble(t, func(t *testing.T, e *harness.Env, fail func(...string), mend func()) {
+		b := e.LoggedIn(e.U)
+		server := e.AddResource("widgets")
+		echo := newFamily(t, e, b, e.AddExpiring("Echo"))
+		forever := e.Grant(b, e.A).WantToken(t)
 		for _, c := range []struct {
 			asker      harness.App
 			token      string
 			operations []string
 		}{
-			{r.A, forever, []string{"ClientByID", "AccessByID"}},
+			{e.A, forever, []string{"ClientByID", "AccessByID"}},
 			{server, forever, []string{"ClientByID", "AccessByID"}},
 			{echo.app, echo.access, []string{"ClientByID", "AccessByID"}},
 			{echo.app, echo.refresh, []string{"ClientByID", "RefreshByID"}},
 		} {
 			for _, operation := range c.operations {
 				fail(operation)
-				a, me := r.Introspect(c.asker, c.token), r.Me(c.token)
+				a, me := e.Introspect(c.asker, c.token), e.Me(c.token)
 				mend()
 				wantUnavailable(t, a)
 				if operation == "AccessByID" {
 					wantUnavailable(t, me)
 				}
 			}
-			r.WantActive(c.asker, c.token, true)
+			e.WantActive(c.asker, c.token, true)
 		}
-		r.WantLive(forever, true)
+		e.WantLive(forever, true)
 	})
 }

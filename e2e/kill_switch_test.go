@@ -25,24 +25,24 @@ type killWorld struct {
 	ways        map[string]func() int
 }
 
-func newKillWorld(t *testing.T, r *harness.Env) *killWorld {
+func newKillWorld(t *testing.T, e *harness.Env) *killWorld {
 	t.Helper()
-	w := &killWorld{Env: r, other: r.Sibling(), api: r.AddResource("API"), agent: r.AddAgent("agatha@users.test"), bot: r.AddBot(r.U.Account.ID, "Bot")}
-	w.account = r.AddKey(r.U.Account.ID, "")
-	w.key, w.botKey = r.AddKey(r.U.Account.ID, w.agent.ID, "agent"), r.AddKey(r.U.Account.ID, w.bot.ID, "bot")
-	browser := r.LoggedIn(r.U)
+	w := &killWorld{Env: e, other: e.Sibling(), api: e.AddResource("API"), agent: e.AddAgent("agatha@users.test"), bot: e.AddBot(e.U.Account.ID, "Bot")}
+	w.account = e.AddKey(e.U.Account.ID, "")
+	w.key, w.botKey = e.AddKey(e.U.Account.ID, w.agent.ID, "agent"), e.AddKey(e.U.Account.ID, w.bot.ID, "bot")
+	browser := e.LoggedIn(e.U)
 	w.tokens = map[string]string{
-		"app": r.Grant(browser, r.A).WantToken(t), "expiring": r.Grant(browser, r.P).WantToken(t),
-		"app's own":  r.Token(r.A, "grant_type", "client_credentials").WantToken(t),
-		"user token": r.UserTokens(w.agent).Token, "bot's user token": r.LogInProgram(w.bot.Email, w.bot.Secret).WantUserPair(r).Token,
+		"app": e.Grant(browser, e.A).WantToken(t), "expiring": e.Grant(browser, e.P).WantToken(t),
+		"app's own":  e.Token(e.A, "grant_type", "client_credentials").WantToken(t),
+		"user token": e.UserTokens(w.agent).Token, "bot's user token": e.LogInProgram(w.bot.Email, w.bot.Secret).WantUserPair(e).Token,
 		"key": w.key.Text, "bot's key": w.botKey.Text,
-		"integration": r.Integrate(harness.Keys(w.account)).WantIntegration(t), "bot's integration": r.Integrate(harness.Keys(w.account, w.bot)).WantIntegration(t),
+		"integration": e.Integrate(harness.Keys(w.account)).WantIntegration(t), "bot's integration": e.Integrate(harness.Keys(w.account, w.bot)).WantIntegration(t),
 	}
 	w.ways = map[string]func() int{
-		"integration":       func() int { return r.Integrate(harness.Keys(w.account)).Status },
-		"bot's integration": func() int { return r.Integrate(harness.Keys(w.account, w.bot)).Status },
-		"user token":        func() int { return r.LogInProgram(w.agent.Email, harness.Password).Status },
-		"bot's user token":  func() int { return r.LogInProgram(w.bot.Email, w.bot.Secret).Status },
+		"integration":       func() int { return e.Integrate(harness.Keys(w.account)).Status },
+		"bot's integration": func() int { return e.Integrate(harness.Keys(w.account, w.bot)).Status },
+		"user token":        func() int { return e.LogInProgram(w.agent.Email, harness.Password).Status },
+		"bot's user token":  func() int { return e.LogInProgram(w.bot.Email, w.bot.Secret).Status },
 	}
 	return w
 }
@@ -82,14 +82,14 @@ func (w *killWorld) shut() map[string]int {
 // removed bot end each token that hangs on it, whatever its kind, and no other, from the next request on and on every
 // server; they shut the ways to the next one; and what is reversible gives back what it took.
 func TestKillSwitch(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		w := newKillWorld(t, r)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		w := newKillWorld(t, e)
 		if dead, shut := w.dead(t), w.shut(); len(dead) > 0 || len(shut) > 0 || len(w.tokens) != 9 {
 			t.Fatalf("of %d tokens these are dead at the start: %v; shut: %v", len(w.tokens), dead, shut)
 		}
-		ctx, account := context.Background(), r.U.Account.ID
+		ctx, account := context.Background(), e.U.Account.ID
 		disable := func(id string) func(bool) error {
-			return func(on bool) error { return r.Store.SetUserDisabled(ctx, harness.Operator, id, on) }
+			return func(on bool) error { return e.Store.SetUserDisabled(ctx, harness.Operator, id, on) }
 		}
 		for _, c := range []struct {
 			what string
@@ -97,21 +97,21 @@ func TestKillSwitch(t *testing.T) {
 			dead string
 			shut map[string]int
 		}{
-			{"account disabled", func(on bool) error { return r.Store.SetAccountDisabled(ctx, harness.Operator, account, on) },
+			{"account disabled", func(on bool) error { return e.Store.SetAccountDisabled(ctx, harness.Operator, account, on) },
 				"app, bot's integration, bot's key, bot's user token, expiring, integration, key, user token",
 				map[string]int{"integration": 403, "bot's integration": 403, "user token": 401, "bot's user token": 401}},
 			{"plan without API", func(on bool) error {
-				return r.Store.SetAccountPlan(ctx, harness.Operator, account, map[bool]string{true: "free", false: "standard"}[on])
+				return e.Store.SetAccountPlan(ctx, harness.Operator, account, map[bool]string{true: "free", false: "standard"}[on])
 			}, "bot's integration, bot's key, integration, key", map[string]int{"integration": 403, "bot's integration": 403}},
 			{"person disabled", disable(w.agent.ID), "key, user token", map[string]int{"user token": 401}},
-			{"person with apps disabled", disable(r.U.ID), "app, expiring", nil},
+			{"person with apps disabled", disable(e.U.ID), "app, expiring", nil},
 			{"bot disabled", disable(w.bot.ID), "bot's integration, bot's key, bot's user token", map[string]int{"bot's integration": 403, "bot's user token": 401}},
-			{"app suspended", func(on bool) error { return r.Store.SetAppSuspended(ctx, harness.Operator, r.A.ID, on) }, "app, app's own", nil},
+			{"app suspended", func(on bool) error { return e.Store.SetAppSuspended(ctx, harness.Operator, e.A.ID, on) }, "app, app's own", nil},
 			{"member gone, and back", func(on bool) error {
 				if on {
-					return r.Store.RemoveMember(ctx, harness.Operator, account, w.agent.ID)
+					return e.Store.RemoveMember(ctx, harness.Operator, account, w.agent.ID)
 				}
-				return r.Store.AddMember(ctx, harness.Operator, account, w.agent.ID, scope.RoleAgent)
+				return e.Store.AddMember(ctx, harness.Operator, account, w.agent.ID, scope.RoleAgent)
 			}, "key, user token", nil},
 		} {
 			if err := c.turn(true); err != nil {
@@ -137,14 +137,14 @@ func TestKillSwitch(t *testing.T) {
 			dead string
 			shut map[string]int
 		}{
-			{"key revoked", func() error { return r.Rules.RevokeKey(ctx, harness.Operator, "", w.key.ID) }, "key", nil},
-			{"app deleted", func() error { return r.Store.DeleteApp(ctx, harness.Operator, r.A.ID) }, "app, app's own, key", nil},
-			{"bot removed", func() error { return r.Rules.RemoveBot(ctx, harness.Operator, "", w.bot.ID) },
+			{"key revoked", func() error { return e.Rules.RevokeKey(ctx, harness.Operator, "", w.key.ID) }, "key", nil},
+			{"app deleted", func() error { return e.Store.DeleteApp(ctx, harness.Operator, e.A.ID) }, "app, app's own, key", nil},
+			{"bot removed", func() error { return e.Rules.RemoveBot(ctx, harness.Operator, "", w.bot.ID) },
 				"app, app's own, bot's integration, bot's key, bot's user token, key", map[string]int{"bot's integration": 403, "bot's user token": 401}},
-			{"account API key revoked", func() error { return r.Rules.RevokeKey(ctx, harness.Operator, "", w.account.ID) },
+			{"account API key revoked", func() error { return e.Rules.RevokeKey(ctx, harness.Operator, "", w.account.ID) },
 				"app, app's own, bot's integration, bot's key, bot's user token, integration, key",
 				map[string]int{"integration": 404, "bot's integration": 404, "bot's user token": 401}},
-			{"person deleted", func() error { return r.Store.DeleteUser(ctx, harness.Operator, w.agent.ID) },
+			{"person deleted", func() error { return e.Store.DeleteUser(ctx, harness.Operator, w.agent.ID) },
 				"app, app's own, bot's integration, bot's key, bot's user token, integration, key, user token",
 				map[string]int{"integration": 404, "bot's integration": 404, "bot's user token": 401, "user token": 401}},
 		} {
@@ -160,26 +160,26 @@ func TestKillSwitch(t *testing.T) {
 
 // TestDisabledAccountIsNotOffered: who allows an app is asked about accounts that work. Without one, nothing is granted.
 func TestDisabledAccountIsNotOffered(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		disable := func(account string, on bool) {
 			t.Helper()
-			if err := r.Store.SetAccountDisabled(t.Context(), harness.Operator, account, on); err != nil {
+			if err := e.Store.SetAccountDisabled(t.Context(), harness.Operator, account, on); err != nil {
 				t.Fatal(err)
 			}
 		}
-		agent := r.AddAgent("agatha@users.test") // of U's account, and of one of her own
-		members, err := r.Store.MembersByUser(t.Context(), agent.ID)
+		agent := e.AddAgent("agatha@users.test") // of U's account, and of one of her own
+		members, err := e.Store.MembersByUser(t.Context(), agent.ID)
 		if err != nil || len(members) != 2 {
 			t.Fatalf("accounts %v, %v", members, err)
 		}
-		b := r.LoggedIn(agent)
-		disable(r.U.Account.ID, true)
-		token := r.Grant(b, r.A).WantToken(t)
-		if got := r.Me(token).JSON(t)["account"].(map[string]any)["id"]; got != members[1].AccountID {
+		b := e.LoggedIn(agent)
+		disable(e.U.Account.ID, true)
+		token := e.Grant(b, e.A).WantToken(t)
+		if got := e.Me(token).JSON(t)["account"].(map[string]any)["id"]; got != members[1].AccountID {
 			t.Errorf("the token is for account %v, want the one that works, %s", got, members[1].AccountID)
 		}
 		disable(members[1].AccountID, true)
-		page := b.Get("/oauth/authorize?client_id=" + r.B.ID + "&scope=contacts&redirect_uri=" + harness.CB)
+		page := b.Get("/oauth/authorize?client_id=" + e.B.ID + "&scope=contacts&redirect_uri=" + harness.CB)
 		if page.Status != http.StatusOK || !strings.Contains(page.Body, "You have no account") || strings.Contains(page.Body, members[1].AccountID) {
 			t.Errorf("the consent page, %d: %.3000s", page.Status, page.Body)
 		}

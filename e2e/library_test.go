@@ -29,9 +29,9 @@ func TestLibraryRedirectsToAnybody(t *testing.T) {
 		to := s.authorize("response_type", "code", "client_id", client, "redirect_uri", evil).Header.Get("Location")
 		s.shows("a fault goes to an unvalidated redirect_uri", strings.HasPrefix(to, evil))
 	}
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		for _, b := range []*harness.Browser{r.Browser(), r.LoggedIn(r.U)} {
-			for _, client := range []string{r.A.ID, "nobody"} {
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		for _, b := range []*harness.Browser{e.Browser(), e.LoggedIn(e.U)} {
+			for _, client := range []string{e.A.ID, "nobody"} {
 				b.Authorize("response_type", "code", "client_id", client, "redirect_uri", evil, "state", "x").WantPage(t, http.StatusBadRequest)
 			}
 		}
@@ -47,11 +47,11 @@ func TestLibraryMatchesHostSuffix(t *testing.T) {
 		location := s.authorize("response_type", "code", "client_id", "alpha", "redirect_uri", uri).Location(t)
 		s.shows("a code is sent to "+uri, location != nil && location.Query().Get("code") != "")
 	}
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		b := r.LoggedIn(r.U)
-		r.Grant(b, r.A) // so that nothing but the address stands between the request and a code
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		b := e.LoggedIn(e.U)
+		e.Grant(b, e.A) // so that nothing but the address stands between the request and a code
 		for _, uri := range addresses {
-			b.Authorize("response_type", "code", "client_id", r.A.ID, "scope", "contacts", "redirect_uri", uri).WantPage(t, http.StatusBadRequest)
+			b.Authorize("response_type", "code", "client_id", e.A.ID, "scope", "contacts", "redirect_uri", uri).WantPage(t, http.StatusBadRequest)
 		}
 	})
 }
@@ -72,10 +72,10 @@ func TestLibraryRedeemsTwice(t *testing.T) {
 		}
 	}
 	s.shows(fmt.Sprintf("%d of %d concurrent redemptions win", winners, n), winners == n)
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		code := r.LoggedIn(r.U).Code(r.A)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		code := e.LoggedIn(e.U).Code(e.A)
 		var tokens []string
-		for _, a := range harness.Race(t, n, func(int) harness.Answer { return r.Exchange(r.A, code) }) {
+		for _, a := range harness.Race(t, n, func(int) harness.Answer { return e.Exchange(e.A, code) }) {
 			if granted(a) {
 				tokens = append(tokens, a.WantToken(t))
 			}
@@ -83,7 +83,7 @@ func TestLibraryRedeemsTwice(t *testing.T) {
 		if len(tokens) != 1 {
 			t.Fatalf("%d of %d concurrent redemptions win, want 1", len(tokens), n)
 		}
-		r.WantLive(tokens[0], false)
+		e.WantLive(tokens[0], false)
 	})
 }
 
@@ -95,10 +95,10 @@ func TestLibraryBurnsCode(t *testing.T) {
 	code := s.code("code_challenge", harness.Challenge, "code_challenge_method", "S256")
 	s.redeem(code, "code_verifier", wrong)
 	s.shows("a wrong verifier burns the code", !granted(s.redeem(code, "code_verifier", harness.Verifier)))
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		code := r.LoggedIn(r.U).Code(r.P)
-		r.Exchange(r.P, code, "code_verifier", wrong).WantGrantRefused(t)
-		r.WantLive(r.Exchange(r.P, code).WantToken(t), true)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		code := e.LoggedIn(e.U).Code(e.P)
+		e.Exchange(e.P, code, "code_verifier", wrong).WantGrantRefused(t)
+		e.WantLive(e.Exchange(e.P, code).WantToken(t), true)
 	})
 }
 
@@ -112,18 +112,18 @@ func TestLibraryRefreshesForAnybody(t *testing.T) {
 		s.shows("a refresh token is used by "+app.ID+" with secret "+app.Secret, granted(a) && a.String(t, "scope") == "admin")
 		refresh = a.String(t, "refresh_token")
 	}
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		echo := r.AddExpiring("Echo")
-		a := r.Grant(r.LoggedIn(r.U), echo)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		echo := e.AddExpiring("Echo")
+		a := e.Grant(e.LoggedIn(e.U), echo)
 		token, refresh := a.WantToken(t), a.String(t, "refresh_token")
 		parameters := []string{"grant_type", "refresh_token", "refresh_token", refresh}
-		r.Token(harness.App{ID: echo.ID, Secret: "wrong"}, parameters...).WantRefused(t, http.StatusUnauthorized, "invalid_client")
-		r.Token(harness.App{ID: echo.ID}, parameters...).WantRefused(t, http.StatusUnauthorized, "invalid_client")
-		r.Token(r.B, parameters...).WantGrantRefused(t)
-		r.Token(r.P, parameters...).WantGrantRefused(t)
-		r.Token(echo, append(parameters, "scope", "contacts widgets")...).WantRefused(t, http.StatusBadRequest, "invalid_scope")
-		r.WantLive(token, true)
-		r.WantLive(r.Token(echo, parameters...).WantToken(t), true)
+		e.Token(harness.App{ID: echo.ID, Secret: "wrong"}, parameters...).WantRefused(t, http.StatusUnauthorized, "invalid_client")
+		e.Token(harness.App{ID: echo.ID}, parameters...).WantRefused(t, http.StatusUnauthorized, "invalid_client")
+		e.Token(e.B, parameters...).WantGrantRefused(t)
+		e.Token(e.P, parameters...).WantGrantRefused(t)
+		e.Token(echo, append(parameters, "scope", "contacts widgets")...).WantRefused(t, http.StatusBadRequest, "invalid_scope")
+		e.WantLive(token, true)
+		e.WantLive(e.Token(echo, parameters...).WantToken(t), true)
 	})
 }
 
@@ -133,14 +133,14 @@ func TestLibraryDefaultsToPlain(t *testing.T) {
 	plain := strings.Repeat("p", 43)
 	s := newStock(t)
 	s.shows("PKCE is plain by default", granted(s.redeem(s.code("code_challenge", plain), "code_verifier", plain)))
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		b := r.LoggedIn(r.U)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		b := e.LoggedIn(e.U)
 		for _, method := range []string{"", "plain"} {
-			a := b.Authorize("client_id", r.P.ID, "redirect_uri", harness.CB, "state", "x", "code_challenge", plain, "code_challenge_method", method)
-			r.WantRedirectError(a, harness.CB, "invalid_request", "x")
+			a := b.Authorize("client_id", e.P.ID, "redirect_uri", harness.CB, "state", "x", "code_challenge", plain, "code_challenge_method", method)
+			e.WantRedirectError(a, harness.CB, "invalid_request", "x")
 		}
-		code := b.Code(r.P) // S256, and the challenge is not its own verifier
-		r.Exchange(r.P, code, "code_verifier", harness.Challenge).WantGrantRefused(t)
+		code := b.Code(e.P) // S256, and the challenge is not its own verifier
+		e.Exchange(e.P, code, "code_verifier", harness.Challenge).WantGrantRefused(t)
 	})
 }
 
@@ -151,10 +151,10 @@ func TestLibraryFailsWithoutVerifier(t *testing.T) {
 	challenged := s.code("code_challenge", harness.Challenge, "code_challenge_method", "S256")
 	s.shows("a missing verifier is a 500", s.redeem(challenged).Status == http.StatusInternalServerError)
 	s.shows("a verifier too many is a 500", s.redeem(s.code(), "code_verifier", harness.Verifier).Status == http.StatusInternalServerError)
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		b := r.LoggedIn(r.U)
-		r.Post("/oauth/token", r.P.As("code", b.Code(r.P), "redirect_uri", harness.CB)).WantGrantRefused(t)
-		r.Exchange(r.A, b.Code(r.A), "code_verifier", harness.Verifier).WantGrantRefused(t)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		b := e.LoggedIn(e.U)
+		e.Post("/oauth/token", e.P.As("code", b.Code(e.P), "redirect_uri", harness.CB)).WantGrantRefused(t)
+		e.Exchange(e.A, b.Code(e.A), "code_verifier", harness.Verifier).WantGrantRefused(t)
 	})
 }
 
@@ -164,12 +164,12 @@ func TestLibrarySaysExpiresIn0(t *testing.T) {
 	s := newStock(t)
 	in, there := s.redeem(s.code()).JSON(t)["expires_in"]
 	s.shows("expires_in is 0 for ever", there && in == 0.0)
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		a := r.Grant(r.LoggedIn(r.U), r.A)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		a := e.Grant(e.LoggedIn(e.U), e.A)
 		if in, there := a.JSON(t)["expires_in"]; there {
 			t.Errorf("expires_in = %v, want none", in)
 		}
-		r.WantLive(a.WantToken(t), true)
+		e.WantLive(a.WantToken(t), true)
 	})
 }
 
@@ -182,11 +182,11 @@ func TestLibraryTakesAnySecretForNone(t *testing.T) {
 		a := s.token(url.Values{"grant_type": {"client_credentials"}, "client_id": {"empty"}, "client_secret": {secret}})
 		s.shows("an empty stored secret is opened by "+secret, granted(a))
 	}
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		r.Exec(`UPDATE client_secrets SET hash = $1 WHERE client_id = $2`, []byte{}, r.A.ID)
-		for _, secret := range []string{"", "anything", r.A.Secret} {
-			form := url.Values{"grant_type": {"client_credentials"}, "client_id": {r.A.ID}, "client_secret": {secret}}
-			r.Post("/oauth/token", form).WantRefused(t, http.StatusUnauthorized, "invalid_client")
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		e.Exec(`UPDATE client_secrets SET hash = $1 WHERE client_id = $2`, []byte{}, e.A.ID)
+		for _, secret := range []string{"", "anything", e.A.Secret} {
+			form := url.Values{"grant_type": {"client_credentials"}, "client_id": {e.A.ID}, "client_secret": {secret}}
+			e.Post("/oauth/token", form).WantRefused(t, http.StatusUnauthorized, "invalid_client")
 		}
 	})
 }
@@ -200,17 +200,17 @@ func TestLibraryReadsQuery(t *testing.T) {
 	s.shows("a GET gets a token", granted(harness.Fetch(t, http.MethodGet, s.url+"/token?"+sound.Encode(), nil)))
 	sound["client_secret"] = append(sound["client_secret"], "another")
 	s.shows("the second of two secrets is dropped", granted(s.token(sound)))
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		sound := r.A.As("grant_type", "client_credentials")
-		r.Post("/oauth/token?"+sound.Encode(), url.Values{}).WantRefused(t, http.StatusUnauthorized, "invalid_client")
-		get := harness.Fetch(t, http.MethodGet, r.URL+"/oauth/token?"+sound.Encode(), nil)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		sound := e.A.As("grant_type", "client_credentials")
+		e.Post("/oauth/token?"+sound.Encode(), url.Values{}).WantRefused(t, http.StatusUnauthorized, "invalid_client")
+		get := harness.Fetch(t, http.MethodGet, e.URL+"/oauth/token?"+sound.Encode(), nil)
 		get.WantRefused(t, http.StatusMethodNotAllowed, "invalid_request")
 		for name := range sound {
-			twice := r.A.As("grant_type", "client_credentials")
+			twice := e.A.As("grant_type", "client_credentials")
 			twice.Add(name, "another")
-			r.Post("/oauth/token", twice).WantRefused(t, http.StatusBadRequest, "invalid_request")
+			e.Post("/oauth/token", twice).WantRefused(t, http.StatusBadRequest, "invalid_request")
 		}
-		if n := r.Count(`SELECT COUNT(*) FROM expiring_tokens`); n != 0 {
+		if n := e.Count(`SELECT COUNT(*) FROM expiring_tokens`); n != 0 {
 			t.Errorf("%d tokens were granted", n)
 		}
 	})
@@ -224,11 +224,11 @@ func TestLibraryAnswers401(t *testing.T) {
 	s.shows("unsupported_grant_type is a 401", s.token(stockAlpha.As()).Status == http.StatusUnauthorized)
 	wrong := s.token(harness.App{ID: "alpha", Secret: "wrong"}.As("grant_type", "client_credentials"))
 	s.shows("a 401 has no challenge", wrong.Status == http.StatusUnauthorized && wrong.Header.Get("WWW-Authenticate") == "")
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		r.Exchange(r.A, "unknown").WantGrantRefused(t)
-		r.Token(r.A, "grant_type", "unknown").WantRefused(t, http.StatusBadRequest, "unsupported_grant_type")
-		r.Token(r.P, "grant_type", "client_credentials").WantRefused(t, http.StatusBadRequest, "unauthorized_client")
-		r.Token(harness.App{ID: r.A.ID, Secret: "wrong"}, "grant_type", "client_credentials").WantRefused(t, http.StatusUnauthorized, "invalid_client")
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		e.Exchange(e.A, "unknown").WantGrantRefused(t)
+		e.Token(e.A, "grant_type", "unknown").WantRefused(t, http.StatusBadRequest, "unsupported_grant_type")
+		e.Token(e.P, "grant_type", "client_credentials").WantRefused(t, http.StatusBadRequest, "unauthorized_client")
+		e.Token(harness.App{ID: e.A.ID, Secret: "wrong"}, "grant_type", "client_credentials").WantRefused(t, http.StatusUnauthorized, "invalid_client")
 	})
 }
 
@@ -256,25 +256,25 @@ func TestLibraryKnowsErrorsByIdentity(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, st store.Store) {
 		faulty := &harness.Faulty{Store: st}
-		r := harness.New(t, faulty)
-		b := r.LoggedIn(r.U)
-		code, refresh := b.Code(r.A), r.Grant(b, r.P).String(t, "refresh_token")
+		e := harness.New(t, faulty)
+		b := e.LoggedIn(e.U)
+		code, refresh := b.Code(e.A), e.Grant(b, e.P).String(t, "refresh_token")
 		requests := map[string]url.Values{
-			"code":               r.A.As("code", code, "redirect_uri", harness.CB),
-			"refresh":            r.P.As("grant_type", "refresh_token", "refresh_token", refresh),
-			"client credentials": r.A.As("grant_type", "client_credentials"),
+			"code":               e.A.As("code", code, "redirect_uri", harness.CB),
+			"refresh":            e.P.As("grant_type", "refresh_token", "refresh_token", refresh),
+			"client credentials": e.A.As("grant_type", "client_credentials"),
 		}
 		for name, form := range requests {
 			for _, sentinel := range []error{store.ErrUnavailable, store.ErrEnded, store.ErrNotFound, oautherrors.ErrInvalidGrant} {
 				for _, wrapped := range []error{sentinel, fmt.Errorf("a: %w", fmt.Errorf("b: %w", sentinel)), errors.Join(errors.New("a"), sentinel), list{sentinel}} {
 					faulty.Fail(wrapped)
-					wantFault(t, name, sentinel, r.Post("/oauth/token", form))
+					wantFault(t, name, sentinel, e.Post("/oauth/token", form))
 				}
 			}
 			faulty.Fail(nil)
-			r.WantLive(r.Post("/oauth/token", form).WantToken(t), true)
+			e.WantLive(e.Post("/oauth/token", form).WantToken(t), true)
 		}
-		if strings.Contains(r.Log.String(), "panic") {
+		if strings.Contains(e.Log.String(), "panic") {
 			t.Error("a handler panicked")
 		}
 	})

@@ -28,12 +28,12 @@ func TestRequestRowsPerAddress_U2(t *testing.T) {
 	t.Run("shown", func(t *testing.T) { harness.Each(t, floodOfConsents) })
 }
 
-func floodOfRequests(t *testing.T, r *harness.Env) {
+func floodOfRequests(t *testing.T, e *harness.Env) {
 	const most = 20
 	state := strings.Repeat("s", 500)
 	authorize := func(ip string, more ...string) harness.Answer {
-		path := "/oauth/authorize?" + harness.Pairs(append([]string{"client_id", r.A.ID, "redirect_uri", r.A.URI, "state", state}, more...)...).Encode()
-		return r.Browser().Send(http.MethodGet, path, nil, "X-Forwarded-For", ip)
+		path := "/oauth/authorize?" + harness.Pairs(append([]string{"client_id", e.A.ID, "redirect_uri", e.A.URI, "state", state}, more...)...).Encode()
+		return e.Browser().Send(http.MethodGet, path, nil, "X-Forwarded-For", ip)
 	}
 	next := func(a harness.Answer) string {
 		to := a.Location(t)
@@ -51,15 +51,15 @@ func floodOfRequests(t *testing.T, r *harness.Env) {
 		authorize(fmt.Sprintf("2001:db8:1:2::%x", 500+i))
 	}
 	last := next(authorize("2001:db8:1:2::2"))
-	if n := r.Count(`SELECT COUNT(*) FROM requests`); n != most+1 {
+	if n := e.Count(`SELECT COUNT(*) FROM requests`); n != most+1 {
 		t.Errorf("%d requests are kept, want %d of the attacker and one of another address", n, most)
 	}
-	for _, holder := range r.Strings(`SELECT holder FROM requests`) {
+	for _, holder := range e.Strings(`SELECT holder FROM requests`) {
 		if !strings.HasPrefix(holder, "ip:") || strings.Contains(holder, "2001") || strings.Contains(holder, "192.0") {
 			t.Errorf("the table has the holder %q", holder)
 		}
 	}
-	b := r.LoggedIn(r.U)
+	b := e.LoggedIn(e.U)
 	for name, id := range map[string]string{"another address": other, "the newest": last} {
 		if a := b.Get("/oauth/consent?" + url.Values{"request_id": {id}}.Encode()); a.Status != http.StatusOK || a.Hidden("request_id") == "" {
 			t.Errorf("%s: %d: %.300s", name, a.Status, a.Body)
@@ -68,23 +68,23 @@ func floodOfRequests(t *testing.T, r *harness.Env) {
 	b.Get("/oauth/consent?"+url.Values{"request_id": {first}}.Encode()).WantPage(t, http.StatusBadRequest)
 }
 
-func floodOfConsents(t *testing.T, r *harness.Env) {
+func floodOfConsents(t *testing.T, e *harness.Env) {
 	const most = 100
-	b, elsewhere := r.LoggedIn(r.U), r.LoggedIn(r.U)
+	b, elsewhere := e.LoggedIn(e.U), e.LoggedIn(e.U)
 	ask := func(b *harness.Browser) harness.Answer {
-		return b.Authorize("client_id", r.A.ID, "redirect_uri", r.A.URI, "state", "xyz")
+		return b.Authorize("client_id", e.A.ID, "redirect_uri", e.A.URI, "state", "xyz")
 	}
 	theirs, first := ask(elsewhere), ask(b)
 	var last harness.Answer
 	for range most {
 		last = ask(b)
 	}
-	if n := r.Count(`SELECT COUNT(*) FROM requests`); n != most+1 {
+	if n := e.Count(`SELECT COUNT(*) FROM requests`); n != most+1 {
 		t.Errorf("%d consent pages are kept, want %d of one session and one of another", n, most)
 	}
 	b.Decide(first, "allow").WantPage(t, http.StatusBadRequest)
-	r.WantCode(b.Decide(last, "allow"), r.A.URI, "xyz")
-	r.WantCode(elsewhere.Decide(theirs, "allow"), r.A.URI, "xyz")
+	e.WantCode(b.Decide(last, "allow"), e.A.URI, "xyz")
+	e.WantCode(elsewhere.Decide(theirs, "allow"), e.A.URI, "xyz")
 }
 
 // TestUserLimits_U4: What one user, or one address, can make is bounded. 4,000 half-sent requests (headers and bodies of 60 kB
@@ -108,26 +108,26 @@ func TestUserLimits_U4(t *testing.T) {
 // two minutes instead of seconds, so that what it closes it closes for their bytes, on a slow machine too.
 func halfSentRequests(t *testing.T) {
 	const requests, size, budget = 4000, 20 << 10, 32 << 20
-	r := harness.New(t, dbtest.Open(t, dbtest.SQLite(t)))
-	token := r.Grant(r.LoggedIn(r.U), r.A).WantToken(t)
-	r = slowToGiveUp(t, r)
+	e := harness.New(t, dbtest.Open(t, dbtest.SQLite(t)))
+	token := e.Grant(e.LoggedIn(e.U), e.A).WantToken(t)
+	e = slowToGiveUp(t, e)
 	conns := make([]*harness.Conn, requests)
 	filler := strings.Repeat("x", size)
 	for i := range conns {
-		conns[i] = r.Dial()
+		conns[i] = e.Dial()
 		if i%2 == 0 {
 			conns[i].Say("GET /login HTTP/1.1\r\nHost: x\r\nX-Filler: " + filler) // and no more
 		} else {
 			conns[i].Say("POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 60000\r\n\r\na=" + filler)
 		}
 		if i%500 == 499 {
-			r.WantLive(token, true)
-			page, err := http.NewRequest(http.MethodGet, r.URL+"/login", nil)
+			e.WantLive(token, true)
+			page, err := http.NewRequest(http.MethodGet, e.URL+"/login", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			page.Host = strings.TrimPrefix(r.Options.Issuer, "http://")
-			r.Do(page).WantPage(t, http.StatusOK)
+			page.Host = strings.TrimPrefix(e.Options.Issuer, "http://")
+			e.Do(page).WantPage(t, http.StatusOK)
 		}
 	}
 	most, held := budget/size, requests
@@ -140,17 +140,17 @@ func halfSentRequests(t *testing.T) {
 }
 
 // slowToGiveUp is the rig at another address, where the server waits two minutes for the rest of a request.
-func slowToGiveUp(t *testing.T, r *harness.Env) *harness.Env {
+func slowToGiveUp(t *testing.T, e *harness.Env) *harness.Env {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := r.Server.HTTP()
+	h := e.Server.HTTP()
 	h.ReadHeaderTimeout, h.ReadTimeout = 2*time.Minute, 2*time.Minute
 	go h.Serve(server.CountReads(listener))
 	t.Cleanup(func() { h.Close() })
-	slow := r.With(t)
+	slow := e.With(t)
 	slow.URL = "http://" + listener.Addr().String()
 	return slow
 }
@@ -174,46 +174,46 @@ func appForm(name string) url.Values {
 	return url.Values{"name": {name}, "redirect_uris": {"https://app.test/cb"}, "scopes": {"contacts"}, "type": {"confidential"}}
 }
 
-func manyApps(t *testing.T, r *harness.Env) {
+func manyApps(t *testing.T, e *harness.Env) {
 	const most = 7
-	u := r.AddUser("maker@users.test")
-	b := r.LoggedIn(u)
+	u := e.AddUser("maker@users.test")
+	b := e.LoggedIn(u)
 	got := map[int]int{}
 	for _, a := range harness.Race(t, 20, func(i int) harness.Answer {
 		return patiently(func() harness.Answer { return b.Post("/developer/apps", appForm(fmt.Sprint("App ", i))) })
 	}) {
 		got[a.Status]++
 	}
-	if n := r.Count(`SELECT COUNT(*) FROM apps WHERE account_id = $1`, u.Account.ID); n != most || got[http.StatusUnprocessableEntity] == 0 {
+	if n := e.Count(`SELECT COUNT(*) FROM apps WHERE account_id = $1`, u.Account.ID); n != most || got[http.StatusUnprocessableEntity] == 0 {
 		t.Errorf("%d apps, want %d; answers %v", n, most, got)
 	}
 	a := b.Post("/developer/apps", appForm("One more"))
 	if a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, "The account has 7 apps") || !strings.Contains(a.Body, "One more") {
 		t.Errorf("one more app: %d: %.600s", a.Status, a.Body)
 	}
-	r.U = u
-	made := r.AddApp("The operator's", true, harness.CB)
+	e.U = u
+	made := e.AddApp("The operator's", true, harness.CB)
 	if a := b.Post("/developer/apps/"+made.ID+"/delete", url.Values{"name": {"The operator's"}, "confirm": {"The operator's"}}); a.Status != http.StatusSeeOther {
 		t.Errorf("delete: %d: %.300s", a.Status, a.Body)
 	}
 }
 
-func manySessions(t *testing.T, r *harness.Env) {
+func manySessions(t *testing.T, e *harness.Env) {
 	const most = 50
-	used := r.LoggedIn(r.U)
+	used := e.LoggedIn(e.U)
 	var all []*harness.Browser
 	for range most - 1 {
-		all = append(all, r.LoggedIn(r.U))
+		all = append(all, e.LoggedIn(e.U))
 	}
-	r.Exec(`UPDATE sessions SET seen_at = seen_at - 600000000`) // ten minutes ago, so that the next use is noted
+	e.Exec(`UPDATE sessions SET seen_at = seen_at - 600000000`) // ten minutes ago, so that the next use is noted
 	used.Get("/account").WantPage(t, http.StatusOK)
 	for range 10 {
-		r.LoggedIn(r.U)
+		e.LoggedIn(e.U)
 	}
-	if n := r.Count(`SELECT COUNT(*) FROM sessions WHERE user_id = $1`, r.U.ID); n != most {
+	if n := e.Count(`SELECT COUNT(*) FROM sessions WHERE user_id = $1`, e.U.ID); n != most {
 		t.Errorf("%d sessions, want %d", n, most)
 	}
-	if n := r.Count(`SELECT COUNT(*) FROM audit_events WHERE kind = 'session.ended' AND subject = $1`, r.U.ID); n != 10 {
+	if n := e.Count(`SELECT COUNT(*) FROM audit_events WHERE kind = 'session.ended' AND subject = $1`, e.U.ID); n != 10 {
 		t.Errorf("%d audit events of ended sessions, want 10", n)
 	}
 	used.Get("/account").WantPage(t, http.StatusOK)
@@ -228,15 +228,15 @@ func manySessions(t *testing.T, r *harness.Env) {
 	}
 }
 
-func manyChanges(t *testing.T, r *harness.Env) {
+func manyChanges(t *testing.T, e *harness.Env) {
 	const most = 20
-	maker := r.AddUser("maker@users.test")
-	b := r.LoggedIn(maker) // one
-	shown := b.Authorize("client_id", r.A.ID, "redirect_uri", r.A.URI, "state", "xyz")
-	b.Code(r.B) // two: installed, so that a code comes without a page
+	maker := e.AddUser("maker@users.test")
+	b := e.LoggedIn(maker) // one
+	shown := b.Authorize("client_id", e.A.ID, "redirect_uri", e.A.URI, "state", "xyz")
+	b.Code(e.B) // two: installed, so that a code comes without a page
 	codes := 0
 	silent := func() url.Values {
-		a := b.Authorize("client_id", r.B.ID, "redirect_uri", r.B.URI, "state", "xyz", "scope", "contacts")
+		a := b.Authorize("client_id", e.B.ID, "redirect_uri", e.B.URI, "state", "xyz", "scope", "contacts")
 		to := a.Location(t)
 		if to == nil {
 			t.Fatalf("a code without a page: %d: %.300s", a.Status, a.Body)
@@ -257,7 +257,7 @@ func manyChanges(t *testing.T, r *harness.Env) {
 			t.Fatalf("change %d: %d", made, a.Status)
 		}
 	}
-	events := func() int { return r.Count(`SELECT COUNT(*) FROM audit_events WHERE actor_id = $1`, maker.ID) }
+	events := func() int { return e.Count(`SELECT COUNT(*) FROM audit_events WHERE actor_id = $1`, maker.ID) }
 	before := events()
 	for path, form := range map[string]url.Values{
 		"/account": {"name": {"Another"}}, "/account/security": {"current_password": {harness.Password}, "password": {"another horse battery"}},
@@ -270,11 +270,11 @@ func manyChanges(t *testing.T, r *harness.Env) {
 			t.Errorf("%s: Retry-After %q: %.600s", path, a.Header.Get("Retry-After"), a.Body)
 		}
 	}
-	wantLogInStatus(t, logIn(r.Browser(), maker.Email, harness.Password, ""), http.StatusTooManyRequests)
+	wantLogInStatus(t, logIn(e.Browser(), maker.Email, harness.Password, ""), http.StatusTooManyRequests)
 	if n := events(); n != before {
 		t.Errorf("refused changes left %d audit events", n-before)
 	}
-	for _, installation := range r.Strings(`SELECT id FROM installations WHERE user_id = $1`, maker.ID) {
+	for _, installation := range e.Strings(`SELECT id FROM installations WHERE user_id = $1`, maker.ID) {
 		if a := b.Post("/account/apps/"+installation+"/remove", url.Values{}); a.Status != http.StatusSeeOther {
 			t.Errorf("removal: %d", a.Status)
 		}
@@ -285,23 +285,23 @@ func manyChanges(t *testing.T, r *harness.Env) {
 	if a := b.Post("/logout", url.Values{}); a.Status != http.StatusSeeOther {
 		t.Errorf("log-out: %d", a.Status)
 	}
-	r.LoggedIn(r.U)
+	e.LoggedIn(e.U)
 }
 
-func manyPrograms(t *testing.T, r *harness.Env) {
+func manyPrograms(t *testing.T, e *harness.Env) {
 	const most = 10 * 2
-	bot, other := r.AddBot(r.U.Account.ID, "Busy"), r.AddBot(r.U.Account.ID, "Other")
+	bot, other := e.AddBot(e.U.Account.ID, "Busy"), e.AddBot(e.U.Account.ID, "Other")
 	for range most {
-		logInProgramFrom(t, r, bot.Email, bot.Secret, "").WantUserPair(r)
+		logInProgramFrom(t, e, bot.Email, bot.Secret, "").WantUserPair(e)
 	}
-	a := logInProgramFrom(t, r, bot.Email, bot.Secret, "")
+	a := logInProgramFrom(t, e, bot.Email, bot.Secret, "")
 	a.WantError(t, http.StatusTooManyRequests, "temporarily_unavailable")
 	if text := a.String(t, "error_description"); a.Header.Get("Retry-After") == "" || !strings.Contains(text, "renew it with its refresh token") {
 		t.Errorf("one more log-in: Retry-After %q: %s", a.Header.Get("Retry-After"), text)
 	}
-	if n := r.Count(`SELECT COUNT(*) FROM audit_events WHERE kind = 'user_token.issued'`); n != most {
+	if n := e.Count(`SELECT COUNT(*) FROM audit_events WHERE kind = 'user_token.issued'`); n != most {
 		t.Errorf("%d audit events of %d log-ins", n, most)
 	}
-	logInProgramFrom(t, r, other.Email, other.Secret, "").WantUserPair(r)
-	r.LoggedIn(r.U)
+	logInProgramFrom(t, e, other.Email, other.Secret, "").WantUserPair(e)
+	e.LoggedIn(e.U)
 }

@@ -51,17 +51,17 @@ var hostileJSON = map[string]bool{
 
 // sound is a request that the route would take, so that the hostile parameter alone is at fault.
 func (w *walker) sound(to route, name string) url.Values {
-	r := w.r
+	e := w.r
 	switch to.method + " " + to.path {
 	case "GET /oauth/authorize", "POST /oauth/authorize":
-		return request(r.A)
+		return request(e.A)
 	case "GET /oauth/consent":
-		return url.Values{"request_id": {wantLogIn(w.t, r.Browser().Get(address(request(r.B))))}}
+		return url.Values{"request_id": {wantLogIn(w.t, e.Browser().Get(address(request(e.B))))}}
 	case "POST /oauth/consent":
-		page := w.in.Get(address(request(r.B, "scope", "faqs", "prompt", "consent")))
+		page := w.in.Get(address(request(e.B, "scope", "faqs", "prompt", "consent")))
 		return url.Values{"request_id": {page.Hidden("request_id")}, "decision": {"allow"}, "account": {page.Hidden("account")}}
 	case "POST /oauth/token":
-		form := r.A.As("code", "x", "redirect_uri", harness.CB)
+		form := e.A.As("code", "x", "redirect_uri", harness.CB)
 		switch name {
 		case "refresh_token":
 			form.Set("grant_type", "refresh_token")
@@ -70,9 +70,9 @@ func (w *walker) sound(to route, name string) url.Values {
 		}
 		return form
 	case "POST /oauth/revoke":
-		return r.B.As("token", "x")
+		return e.B.As("token", "x")
 	case "POST /oauth/introspect":
-		return r.A.As("token", w.token)
+		return e.A.As("token", w.token)
 	case "POST /login":
 		return url.Values{"email": {w.olga.Email}, "password": {harness.Password}}
 	case "POST /signup":
@@ -88,7 +88,7 @@ func (w *walker) sound(to route, name string) url.Values {
 	case "POST /account/keys/{key}/rotate", "POST /account/bots/{bot}/rotate":
 		return url.Values{"keep": {"now"}}
 	case "POST /developer/apps", "POST /developer/apps/{id}/edit":
-		app, err := r.Rules.App(w.t.Context(), "", w.desk.ID)
+		app, err := e.Rules.App(w.t.Context(), "", w.desk.ID)
 		if err != nil {
 			w.t.Fatal(err)
 		}

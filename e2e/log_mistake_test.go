@@ -13,7 +13,7 @@ import (
 
 // mistakes are secrets in the wrong place: in URLs, in paths, in headers of another kind, in fields for something else.
 func (s *story) mistakes(b *harness.Browser, app harness.App, email, password string) {
-	r, out := s.r, s.r.Browser()
+	e, out := s.r, s.r.Browser()
 	token, code := s.mint(secret.Access), s.mint(secret.Code)
 	for _, path := range []string{
 		"/api/me?access_token=" + token, "/api/me/" + token, "/api/me?" + token + "=%zz", "/" + token, "/oauth/token?code=" + code + "&client_secret=" + s.mint(secret.Client), "/oauth/authorize?client_id=" + s.mint(secret.Client),
@@ -21,7 +21,7 @@ func (s *story) mistakes(b *harness.Browser, app harness.App, email, password st
 		"/developer/apps/" + s.mint(secret.Client), "/account/apps/" + token + "/remove", "/static/" + token + "/x.css", "//" + token, "/%2e/" + token, "/login?password=" + s.invent("password in a bad URL") + "&x=%00",
 	} {
 		s.see(out.Visit(http.MethodGet, path))
-		s.see(b.Visit(http.MethodGet, path, "Referer: "+r.URL+"/?code="+code))
+		s.see(b.Visit(http.MethodGet, path, "Referer: "+e.URL+"/?code="+code))
 		s.see(b.Visit(http.MethodPost, path, "Content-Length: 0"))
 		s.see(b.Visit(http.MethodDelete, path))
 	}
@@ -30,23 +30,23 @@ func (s *story) mistakes(b *harness.Browser, app harness.App, email, password st
 		"Digest " + s.invent("digest"), "Bearer " + s.invent("bearer") + "\xff",
 	} {
 		for _, path := range []string{"/api/me", "/account", "/oauth/authorize"} {
-			s.see(askBearer(s.t, r, path, "", "", "Authorization", header))
+			s.see(askBearer(s.t, e, path, "", "", "Authorization", header))
 		}
 		for path := range protected {
-			s.see(r.Post(path, url.Values{"token": {token}, "code": {code}}, "Authorization", header))
-			s.see(r.Post(path, app.As("token", token), "Authorization", header, "Authorization", header))
+			s.see(e.Post(path, url.Values{"token": {token}, "code": {code}}, "Authorization", header))
+			s.see(e.Post(path, app.As("token", token), "Authorization", header, "Authorization", header))
 		}
 	}
 	for _, name := range []string{"xenoauth", "xenoauth-device", "__Host-xenoauth"} {
-		s.see(askBearer(s.t, r, "/account", "", "", "Cookie", name+"="+s.invent("wrong cookie")))
-		s.see(askBearer(s.t, r, "/account", "", "", "Cookie", name+"="+token))
+		s.see(askBearer(s.t, e, "/account", "", "", "Cookie", name+"="+s.invent("wrong cookie")))
+		s.see(askBearer(s.t, e, "/account", "", "", "Cookie", name+"="+token))
 	}
-	s.see(r.Raw("/oauth/token", "client_secret="+s.invent("secret in a malformed body")+"&x=%zz"))
-	s.see(r.Raw("/oauth/token", "client_secret="+s.invent("secret with a semicolon")+";x=y"))
-	s.see(r.Raw("/oauth/token", s.invent("secret for a name")+"%00=x"))
-	s.see(send(s.t, r, http.MethodPost, "application/json", `{"client_secret":"`+s.invent("secret in bad JSON")+`"`))
-	s.see(send(s.t, r, http.MethodPost, "application/json", `{"client_secret":["`+s.invent("secret in a list")+`"]}`))
-	s.see(send(s.t, r, http.MethodPost, "text/plain", "client_secret="+s.invent("secret in plain text")))
+	s.see(e.Raw("/oauth/token", "client_secret="+s.invent("secret in a malformed body")+"&x=%zz"))
+	s.see(e.Raw("/oauth/token", "client_secret="+s.invent("secret with a semicolon")+";x=y"))
+	s.see(e.Raw("/oauth/token", s.invent("secret for a name")+"%00=x"))
+	s.see(send(s.t, e, http.MethodPost, "application/json", `{"client_secret":"`+s.invent("secret in bad JSON")+`"`))
+	s.see(send(s.t, e, http.MethodPost, "application/json", `{"client_secret":["`+s.invent("secret in a list")+`"]}`))
+	s.see(send(s.t, e, http.MethodPost, "text/plain", "client_secret="+s.invent("secret in plain text")))
 
 	// Every field of every form, one at a time, holds what belongs into none of them.
 	for path, form := range map[string]url.Values{
@@ -80,16 +80,16 @@ func (s *story) mistakes(b *harness.Browser, app harness.App, email, password st
 
 // trouble is the database going away in the middle of it, which is what the log has most to say about.
 func (s *story) trouble(b *harness.Browser, apps []harness.App) {
-	r := s.r
+	e := s.r
 	s.database.Break(fmt.Errorf("conn closed: %w", store.ErrUnavailable), "ClientByID", "AccessByID", "RefreshByID", "RevokeToken", "EndFamily")
 	defer s.database.Mend()
 	for _, app := range apps {
-		s.see(r.Exchange(app, s.mint(secret.Code), "code_verifier", s.invent("verifier")))
-		s.see(refresh(r, app, s.mint(secret.Refresh)))
-		s.see(revoke(r, app, s.mint(secret.Access)))
-		s.see(revoke(r, app, s.mint(secret.Refresh)))
-		s.see(r.Introspect(app, s.mint(secret.Expiring)))
+		s.see(e.Exchange(app, s.mint(secret.Code), "code_verifier", s.invent("verifier")))
+		s.see(refresh(e, app, s.mint(secret.Refresh)))
+		s.see(revoke(e, app, s.mint(secret.Access)))
+		s.see(revoke(e, app, s.mint(secret.Refresh)))
+		s.see(e.Introspect(app, s.mint(secret.Expiring)))
 	}
-	s.want(http.StatusServiceUnavailable, r.Me(s.mint(secret.Access)))
-	s.want(http.StatusServiceUnavailable, r.Post("/oauth/token", url.Values{"grant_type": {"client_credentials"}}, "Authorization", harness.Basic("app_"+strings.Repeat("0", 22), s.mint(secret.Client))))
+	s.want(http.StatusServiceUnavailable, e.Me(s.mint(secret.Access)))
+	s.want(http.StatusServiceUnavailable, e.Post("/oauth/token", url.Values{"grant_type": {"client_credentials"}}, "Authorization", harness.Basic("app_"+strings.Repeat("0", 22), s.mint(secret.Client))))
 }

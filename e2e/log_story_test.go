@@ -88,9 +88,9 @@ func (s *story) keepCookies(a harness.Answer) harness.Answer {
 }
 
 // told tells the story on a server in front of a database, and returns it at its end.
-func told(t *testing.T, r *harness.Env, database *harness.Outage) *story {
-	s := &story{t: t, r: r, database: database}
-	b := r.Browser()
+func told(t *testing.T, e *harness.Env, database *harness.Outage) *story {
+	s := &story{t: t, r: e, database: database}
+	b := e.Browser()
 	email := "carla@users.test"
 	password := s.people(b, email)
 	apps := s.developer(b)
@@ -157,7 +157,7 @@ func (s *story) developer(b *harness.Browser) []harness.App {
 
 // grant is everything that happens between a person and an app.
 func (s *story) grant(b *harness.Browser, app harness.App) {
-	r := s.r
+	e := s.r
 	verifier := s.invent("verifier")
 	sum := sha256.Sum256([]byte(verifier))
 	pkce := []string{"code_challenge", base64.RawURLEncoding.EncodeToString(sum[:]), "code_challenge_method", "S256"}
@@ -165,7 +165,7 @@ func (s *story) grant(b *harness.Browser, app harness.App) {
 		t, page := s.t, b.Get(address(request(app, append(pkce, "prompt", "consent")...)))
 		t.Helper()
 		s.keep("request id", page.Hidden("request_id"))
-		return s.keep("code", r.WantCode(s.see(b.Decide(page, "allow")), harness.CB, "xyz"))
+		return s.keep("code", e.WantCode(s.see(b.Decide(page, "allow")), harness.CB, "xyz"))
 	}
 	denied := b.Get(address(request(app, append(pkce, "prompt", "consent")...)))
 	s.keep("request id", denied.Hidden("request_id"))
@@ -174,37 +174,37 @@ func (s *story) grant(b *harness.Browser, app harness.App) {
 	s.see(b.Get("/oauth/consent?request_id=" + denied.Hidden("request_id")))
 
 	one := code()
-	s.want(http.StatusBadRequest, r.Exchange(app, one, "code_verifier", s.invent("wrong verifier")))
-	s.want(http.StatusBadRequest, r.Exchange(app, one, "code_verifier", verifier, "redirect_uri", "https://evil.test"))
-	s.want(http.StatusBadRequest, r.Exchange(app, s.mint(secret.Code), "code_verifier", verifier))
-	s.want(http.StatusUnauthorized, r.Exchange(harness.App{ID: app.ID, Secret: s.mint(secret.Client), URI: harness.CB}, one, "code_verifier", verifier))
-	answer := s.want(http.StatusOK, r.Exchange(app, one, "code_verifier", verifier))
+	s.want(http.StatusBadRequest, e.Exchange(app, one, "code_verifier", s.invent("wrong verifier")))
+	s.want(http.StatusBadRequest, e.Exchange(app, one, "code_verifier", verifier, "redirect_uri", "https://evil.test"))
+	s.want(http.StatusBadRequest, e.Exchange(app, s.mint(secret.Code), "code_verifier", verifier))
+	s.want(http.StatusUnauthorized, e.Exchange(harness.App{ID: app.ID, Secret: s.mint(secret.Client), URI: harness.CB}, one, "code_verifier", verifier))
+	answer := s.want(http.StatusOK, e.Exchange(app, one, "code_verifier", verifier))
 	token := s.keep("access token", answer.String(s.t, "access_token"))
-	s.want(http.StatusOK, r.Me(token))
-	s.want(http.StatusUnauthorized, r.Me(s.mint(secret.Access)))
-	s.want(http.StatusUnauthorized, r.Me(s.invent("garbage for a token")))
+	s.want(http.StatusOK, e.Me(token))
+	s.want(http.StatusUnauthorized, e.Me(s.mint(secret.Access)))
+	s.want(http.StatusUnauthorized, e.Me(s.invent("garbage for a token")))
 	if app.Secret != "" {
-		s.want(http.StatusOK, r.Introspect(app, token))
-		s.keep("token of the app itself", s.want(http.StatusOK, r.Token(app, "grant_type", "client_credentials")).String(s.t, "access_token"))
+		s.want(http.StatusOK, e.Introspect(app, token))
+		s.keep("token of the app itself", s.want(http.StatusOK, e.Token(app, "grant_type", "client_credentials")).String(s.t, "access_token"))
 	}
 	if old := answer.String(s.t, "refresh_token"); old != "" {
 		s.keep("refresh token", old)
-		next := s.want(http.StatusOK, refresh(r, app, old))
+		next := s.want(http.StatusOK, refresh(e, app, old))
 		s.keep("second access token", next.String(s.t, "access_token"))
 		last := s.keep("second refresh token", next.String(s.t, "refresh_token"))
-		s.want(http.StatusOK, refresh(r, app, old))
-		s.want(http.StatusBadRequest, refresh(r, app, old, "scope", "faqs"))
+		s.want(http.StatusOK, refresh(e, app, old))
+		s.want(http.StatusBadRequest, refresh(e, app, old, "scope", "faqs"))
 		// Once its successor was used, the old one ends the family.
-		third := s.want(http.StatusOK, refresh(r, app, last))
+		third := s.want(http.StatusOK, refresh(e, app, last))
 		s.keep("third access token", third.String(s.t, "access_token"))
 		newest := s.keep("third refresh token", third.String(s.t, "refresh_token"))
-		s.want(http.StatusBadRequest, refresh(r, app, old))
-		s.want(http.StatusBadRequest, refresh(r, app, newest))
+		s.want(http.StatusBadRequest, refresh(e, app, old))
+		s.want(http.StatusBadRequest, refresh(e, app, newest))
 	}
 	two := code()
-	s.keep("token", s.want(http.StatusOK, r.Exchange(app, two, "code_verifier", verifier)).String(s.t, "access_token"))
-	s.want(http.StatusBadRequest, r.Exchange(app, two, "code_verifier", verifier)) // a replay ends it
-	s.want(http.StatusOK, revoke(r, app, token))
-	s.want(http.StatusUnauthorized, revoke(r, harness.App{ID: app.ID, Secret: s.mint(secret.Client)}, token))
-	s.want(http.StatusUnauthorized, r.Me(token))
+	s.keep("token", s.want(http.StatusOK, e.Exchange(app, two, "code_verifier", verifier)).String(s.t, "access_token"))
+	s.want(http.StatusBadRequest, e.Exchange(app, two, "code_verifier", verifier)) // a replay ends it
+	s.want(http.StatusOK, revoke(e, app, token))
+	s.want(http.StatusUnauthorized, revoke(e, harness.App{ID: app.ID, Secret: s.mint(secret.Client)}, token))
+	s.want(http.StatusUnauthorized, e.Me(token))
 }

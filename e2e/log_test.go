@@ -29,9 +29,9 @@ func eachStory(t *testing.T, test func(t *testing.T, s *story, statements string
 		}
 		st := dbtest.Open(t, databaseURL)
 		database := &harness.Outage{Store: st}
-		r := harness.New(t, database)
-		r.Store = st
-		test(t, told(t, r, database), statements())
+		e := harness.New(t, database)
+		e.Store = st
+		test(t, told(t, e, database), statements())
 	})
 }
 
@@ -77,8 +77,8 @@ func TestSecretsNotLogged_G1(t *testing.T) {
 // password is argon2id with a salt of its own.
 func TestSecretsNotStored_G3(t *testing.T) {
 	eachStory(t, func(t *testing.T, s *story, _ string) {
-		r := s.r
-		dump := r.Dump()
+		e := s.r
+		dump := e.Dump()
 		for _, proof := range []string{"carla@users.test", "$argon2id$", "app_", "token.issued"} {
 			if !strings.Contains(dump, proof) {
 				t.Errorf("the database was not read: no %s in %d bytes", proof, len(dump))
@@ -88,21 +88,21 @@ func TestSecretsNotStored_G3(t *testing.T) {
 			t.Errorf("the database holds %q", found)
 		}
 		for _, table := range []string{"client_secrets", "requests", "codes", "tokens", "expiring_tokens", "refresh_tokens", "integration_tokens", "user_refresh_tokens"} {
-			if n := r.Count(`SELECT COUNT(*) FROM ` + table); n == 0 {
+			if n := e.Count(`SELECT COUNT(*) FROM ` + table); n == 0 {
 				t.Errorf("%s is empty: the story is too short", table)
 			}
-			if n := r.Count(`SELECT COUNT(*) FROM ` + table + ` WHERE length(hash) <> 32 OR hash = id`); n != 0 {
+			if n := e.Count(`SELECT COUNT(*) FROM ` + table + ` WHERE length(hash) <> 32 OR hash = id`); n != 0 {
 				t.Errorf("%d rows of %s hold no SHA-256", n, table)
 			}
 		}
-		if n := r.Count(`SELECT COUNT(*) FROM user_refresh_tokens WHERE length(token_hash) <> 32 OR token_hash = hash`); n != 0 {
+		if n := e.Count(`SELECT COUNT(*) FROM user_refresh_tokens WHERE length(token_hash) <> 32 OR token_hash = hash`); n != 0 {
 			t.Errorf("%d user tokens are not kept as a SHA-256", n)
 		}
-		if n := r.Count(`SELECT COUNT(*) FROM sessions WHERE length(id) <> 32`); n != 0 {
+		if n := e.Count(`SELECT COUNT(*) FROM sessions WHERE length(id) <> 32`); n != 0 {
 			t.Errorf("%d sessions are not keyed by a hash", n)
 		}
 		seen := map[string]bool{}
-		for _, phc := range r.Strings(`SELECT password FROM users WHERE bot = 0`) {
+		for _, phc := range e.Strings(`SELECT password FROM users WHERE bot = 0`) {
 			parts := strings.Split(phc, "$")
 			if len(parts) != 6 || parts[1] != "argon2id" || seen[parts[4]] || len(parts[4]) < 22 {
 				t.Errorf("a password is kept as %.20s…", phc)
@@ -130,16 +130,16 @@ func TestLogInjection_G2(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dbtest.Each(t, func(t *testing.T, st store.Store) {
 				log, database := &harness.Log{}, &harness.Outage{Store: st}
-				r := harness.New(t, database, func(o *server.Options) { o.Log = slog.New(handler(log)) })
-				inject(t, r, database)
+				e := harness.New(t, database, func(o *server.Options) { o.Log = slog.New(handler(log)) })
+				inject(t, e, database)
 				wantOwnLines(t, name, log.String())
 			})
 		})
 	}
 }
 
-func inject(t *testing.T, r *harness.Env, database *harness.Outage) {
-	b, out := r.LoggedIn(r.U), r.Browser()
+func inject(t *testing.T, e *harness.Env, database *harness.Outage) {
+	b, out := e.LoggedIn(e.U), e.Browser()
 	evil := url.QueryEscape(forgery)
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
 		for _, path := range mounted(t, method) {
@@ -160,25 +160,25 @@ func inject(t *testing.T, r *harness.Env, database *harness.Outage) {
 	}
 	for _, line := range []string{"User-Agent: \u202e\u2028 msg=forged", "X-Forwarded-For: \u202e, 1.2.3.4", "X-Request-Id: \u202e msg=forged", "Accept: \u202e", "Origin: \u202e", "Cookie: xenoauth=\u202e; \u202e=x", "Referer: \u202e"} {
 		b.Visit(http.MethodGet, "/", line)
-		r.Raw("/login", "email="+evil+"&password="+evil, line)
+		e.Raw("/login", "email="+evil+"&password="+evil, line)
 	}
 	for path, form := range map[string]url.Values{
 		"/login": {"email": {forgery}, "password": {forgery}}, "/signup": {"email": {forgery}, "name": {forgery}, "password": {forgery}}, "/account": {"name": {forgery}}, "/account ": {forgery: {"1", "2"}},
-		"/developer/apps": {"name": {forgery}, "redirect_uris": {forgery}, "scopes": {forgery}, "account": {forgery}}, "/developer/apps/" + r.A.ID + "/edit": {"version": {forgery}, forgery: {forgery}},
-		"/developer/apps/" + r.A.ID + "/secrets": {"keep": {forgery}}, "/oauth/consent": {"request_id": {forgery}, "decision": {forgery}},
+		"/developer/apps": {"name": {forgery}, "redirect_uris": {forgery}, "scopes": {forgery}, "account": {forgery}}, "/developer/apps/" + e.A.ID + "/edit": {"version": {forgery}, forgery: {forgery}},
+		"/developer/apps/" + e.A.ID + "/secrets": {"keep": {forgery}}, "/oauth/consent": {"request_id": {forgery}, "decision": {forgery}},
 	} {
 		b.Post(strings.TrimSpace(path), form)
 	}
 	for path := range protected {
-		r.Post(path, url.Values{"client_id": {forgery}, "client_secret": {forgery}, "token": {forgery}})
-		r.Post(path, url.Values{"token": {"x"}}, "Authorization", harness.Basic(forgery, forgery))
-		r.Post(path, r.A.As("token", forgery, "code", forgery, "scope", forgery, "grant_type", ""))
-		r.Post(path, url.Values{forgery: {"1", "2"}})
-		r.Post(path, r.A.As("grant_type", "client_credentials", "token", "x", "scope", forgery, "resource", forgery))
+		e.Post(path, url.Values{"client_id": {forgery}, "client_secret": {forgery}, "token": {forgery}})
+		e.Post(path, url.Values{"token": {"x"}}, "Authorization", harness.Basic(forgery, forgery))
+		e.Post(path, e.A.As("token", forgery, "code", forgery, "scope", forgery, "grant_type", ""))
+		e.Post(path, url.Values{forgery: {"1", "2"}})
+		e.Post(path, e.A.As("grant_type", "client_credentials", "token", "x", "scope", forgery, "resource", forgery))
 	}
 	database.Break(fmt.Errorf("%s: %w", forgery, store.ErrUnavailable), "ClientByID", "AccessByID")
-	r.Token(r.A, "code", "x")
-	r.Introspect(r.A, "x")
+	e.Token(e.A, "code", "x")
+	e.Introspect(e.A, "x")
 	database.Mend()
 }
 

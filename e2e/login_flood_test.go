@@ -82,10 +82,10 @@ func (s *hashingSlot) queued(t *testing.T, address string, n int) {
 	}
 }
 
-func othersPassTheFlood(t *testing.T, slot *hashingSlot, r *harness.Env) {
+func othersPassTheFlood(t *testing.T, slot *hashingSlot, e *harness.Env) {
 	const flood = "192.0.2.1"
-	emails := r.AddCrowd(200)
-	in := r.LoggedIn(r.AddUser("in@users.test"))
+	emails := e.AddCrowd(200)
+	in := e.LoggedIn(e.AddUser("in@users.test"))
 	for _, c := range []struct {
 		name   string
 		n      int
@@ -94,10 +94,10 @@ func othersPassTheFlood(t *testing.T, slot *hashingSlot, r *harness.Env) {
 	}{
 		{"sign-ups", 100, 10, func(i int) harness.Answer {
 			form := url.Values{"email": {fmt.Sprintf("new%d@users.test", i)}, "password": {harness.Password}}
-			return r.Browser().Send(http.MethodPost, "/signup", form, "X-Forwarded-For", flood)
+			return e.Browser().Send(http.MethodPost, "/signup", form, "X-Forwarded-For", flood)
 		}},
-		{"log-ins", 200, 10, func(i int) harness.Answer { return logIn(r.Browser(), emails[i], harness.Password, flood) }},
-		{"programs", 100, 3, func(int) harness.Answer { return logInProgramFrom(t, r, emails[0], harness.Password, flood) }},
+		{"log-ins", 200, 10, func(i int) harness.Answer { return logIn(e.Browser(), emails[i], harness.Password, flood) }},
+		{"programs", 100, 3, func(int) harness.Answer { return logInProgramFrom(t, e, emails[0], harness.Password, flood) }},
 	} {
 		slot.hold()
 		defer slot.release() // a test that fails does not stop the server from ending
@@ -114,11 +114,11 @@ func othersPassTheFlood(t *testing.T, slot *hashingSlot, r *harness.Env) {
 		slot.queued(t, flood, c.queued)
 		others := []string{"198.51.100.1", "198.51.100.2", "198.51.100.3"}
 		all.Go(func() {
-			if a := logIn(r.Browser(), emails[1], harness.Password, others[0]); a.Status != http.StatusSeeOther {
+			if a := logIn(e.Browser(), emails[1], harness.Password, others[0]); a.Status != http.StatusSeeOther {
 				t.Errorf("%s: another address logs in: %d", c.name, a.Status)
 			}
 		})
-		all.Go(func() { logInProgramFrom(t, r, emails[2], harness.Password, others[1]).WantUserPair(r) })
+		all.Go(func() { logInProgramFrom(t, e, emails[2], harness.Password, others[1]).WantUserPair(e) })
 		all.Go(func() {
 			if a := changePasswordFrom(in, harness.Password, others[2]); a.Status != http.StatusUnprocessableEntity {
 				t.Errorf("%s: another address at the form for a new password: %d", c.name, a.Status)

@@ -41,9 +41,9 @@ func TestLogInLimits_L2(t *testing.T) {
 }
 
 // tries counts the answers to n log-ins by status.
-func tries(t *testing.T, r *harness.Env, n int, email, ip func(i int) string) map[int]int {
+func tries(t *testing.T, e *harness.Env, n int, email, ip func(i int) string) map[int]int {
 	t.Helper()
-	b, got := r.Browser(), map[int]int{}
+	b, got := e.Browser(), map[int]int{}
 	for i := range n {
 		a := logIn(b, email(i), "wrong horse battery", ip(i))
 		got[a.Status]++
@@ -63,39 +63,39 @@ func wantLookedAt(t *testing.T, got map[int]int, want, of int) {
 
 func always(s string) func(int) string { return func(int) string { return s } }
 
-func guessOneAccount(t *testing.T, r *harness.Env) {
-	wantLookedAt(t, tries(t, r, 1000, always(r.U.Email), strange), accountFailures, 1000)
-	wantLogInStatus(t, logIn(r.Browser(), r.U.Email, harness.Password, strange(2000)), http.StatusTooManyRequests)
-	if n := r.Count(`SELECT COUNT(*) FROM sessions`); n != 0 {
+func guessOneAccount(t *testing.T, e *harness.Env) {
+	wantLookedAt(t, tries(t, e, 1000, always(e.U.Email), strange), accountFailures, 1000)
+	wantLogInStatus(t, logIn(e.Browser(), e.U.Email, harness.Password, strange(2000)), http.StatusTooManyRequests)
+	if n := e.Count(`SELECT COUNT(*) FROM sessions`); n != 0 {
 		t.Errorf("%d sessions", n)
 	}
-	r.LoggedIn(r.AddUser("olga@users.test")) // other accounts are as before
-	for _, key := range r.Strings(`SELECT key FROM failures`) {
+	e.LoggedIn(e.AddUser("olga@users.test")) // other accounts are as before
+	for _, key := range e.Strings(`SELECT key FROM failures`) {
 		if strings.Contains(key, "@") || strings.Contains(key, "198.51") || strings.Contains(key, "ursula") {
 			t.Errorf("the database has %q", key)
 		}
 	}
-	r.Exec(`UPDATE failures SET until = $1`, r.Store.Now().UnixMicro())
+	e.Exec(`UPDATE failures SET until = $1`, e.Store.Now().UnixMicro())
 	here := always(strange(2000))
-	wantLookedAt(t, tries(t, r, pairFailures-1, always(r.U.Email), here), pairFailures-1, pairFailures-1)
-	wantLogInStatus(t, logIn(r.Browser(), r.U.Email, harness.Password, here(0)), http.StatusSeeOther)
-	wantLookedAt(t, tries(t, r, pairFailures+1, always(r.U.Email), here), pairFailures, pairFailures+1) // the success made the others good
+	wantLookedAt(t, tries(t, e, pairFailures-1, always(e.U.Email), here), pairFailures-1, pairFailures-1)
+	wantLogInStatus(t, logIn(e.Browser(), e.U.Email, harness.Password, here(0)), http.StatusSeeOther)
+	wantLookedAt(t, tries(t, e, pairFailures+1, always(e.U.Email), here), pairFailures, pairFailures+1) // the success made the others good
 }
 
-func guessManyAccounts(t *testing.T, r *harness.Env) {
+func guessManyAccounts(t *testing.T, e *harness.Env) {
 	account := func(i int) string { return fmt.Sprintf("user%d@users.test", i) }
-	wantLookedAt(t, tries(t, r, 1000, account, always("192.0.2.1")), ipFailures, 1000)
-	wantLogInStatus(t, logIn(r.Browser(), r.U.Email, harness.Password, "192.0.2.1"), http.StatusTooManyRequests)
-	wantLogInStatus(t, logIn(r.Browser(), r.U.Email, harness.Password, "192.0.2.2"), http.StatusSeeOther)
+	wantLookedAt(t, tries(t, e, 1000, account, always("192.0.2.1")), ipFailures, 1000)
+	wantLogInStatus(t, logIn(e.Browser(), e.U.Email, harness.Password, "192.0.2.1"), http.StatusTooManyRequests)
+	wantLogInStatus(t, logIn(e.Browser(), e.U.Email, harness.Password, "192.0.2.2"), http.StatusSeeOther)
 	// Addresses that are none make work, too.
-	wantLookedAt(t, tries(t, r, ipFailures+20, always("nonsense"), always("192.0.2.3")), ipFailures, ipFailures+20)
+	wantLookedAt(t, tries(t, e, ipFailures+20, always("nonsense"), always("192.0.2.3")), ipFailures, ipFailures+20)
 
 	host := func(i int) string { return fmt.Sprintf("2001:db8:1:2:%x::%x", i%7, i) }
-	wantLookedAt(t, tries(t, r, 200, func(i int) string { return account(2000 + i) }, host), ipFailures, 200)
-	wantLogInStatus(t, logIn(r.Browser(), r.U.Email, harness.Password, "2001:db8:1:2:ffff::1"), http.StatusTooManyRequests)
-	wantLogInStatus(t, logIn(r.Browser(), r.U.Email, harness.Password, "2001:db8:1:3::1"), http.StatusSeeOther)
+	wantLookedAt(t, tries(t, e, 200, func(i int) string { return account(2000 + i) }, host), ipFailures, 200)
+	wantLogInStatus(t, logIn(e.Browser(), e.U.Email, harness.Password, "2001:db8:1:2:ffff::1"), http.StatusTooManyRequests)
+	wantLogInStatus(t, logIn(e.Browser(), e.U.Email, harness.Password, "2001:db8:1:3::1"), http.StatusSeeOther)
 	// An IPv4 address written as IPv6 is the same client.
-	wantLogInStatus(t, logIn(r.Browser(), r.U.Email, harness.Password, "::ffff:192.0.2.1"), http.StatusTooManyRequests)
+	wantLogInStatus(t, logIn(e.Browser(), e.U.Email, harness.Password, "::ffff:192.0.2.1"), http.StatusTooManyRequests)
 }
 
 // patiently asks again while a slow machine says that it is nobody's turn yet.
@@ -108,8 +108,8 @@ func patiently(ask func() harness.Answer) (a harness.Answer) {
 	return a
 }
 
-func guessAtOnce(t *testing.T, r *harness.Env) {
-	b := r.Browser()
+func guessAtOnce(t *testing.T, e *harness.Env) {
+	b := e.Browser()
 	count := func(answers []harness.Answer) map[int]int {
 		got := map[int]int{}
 		for _, a := range answers {
@@ -118,7 +118,7 @@ func guessAtOnce(t *testing.T, r *harness.Env) {
 		return got
 	}
 	got := harness.Race(t, 50, func(int) harness.Answer {
-		return patiently(func() harness.Answer { return logIn(b, r.U.Email, "wrong horse battery", "192.0.2.9") })
+		return patiently(func() harness.Answer { return logIn(b, e.U.Email, "wrong horse battery", "192.0.2.9") })
 	})
 	wantLookedAt(t, count(got), pairFailures, 50)
 	got = harness.Race(t, 150, func(i int) harness.Answer {
@@ -128,75 +128,75 @@ func guessAtOnce(t *testing.T, r *harness.Env) {
 }
 
 // guessSpellings: each way to write the address either opens the account, and counts for it, or opens nothing.
-func guessSpellings(t *testing.T, r *harness.Env) {
+func guessSpellings(t *testing.T, e *harness.Env) {
 	same := []string{"URSULA@USERS.TEST", "Ursula@users.test", " ursula@users.test", "ursula@users.test\t", "ursula@Users.Test",
 		"ur\u017fula@users.test", "\uff55rsula@users.test", "ursula@u\u017fers.test", "ursula@\uff55sers.test", "ursula@users\u3002test"}
-	wantLookedAt(t, tries(t, r, accountFailures+20, func(i int) string { return same[i%len(same)] }, strange), accountFailures, accountFailures+20)
+	wantLookedAt(t, tries(t, e, accountFailures+20, func(i int) string { return same[i%len(same)] }, strange), accountFailures, accountFailures+20)
 	for _, spelling := range same {
-		wantLogInStatus(t, logIn(r.Browser(), spelling, harness.Password, strange(3000)), http.StatusTooManyRequests)
+		wantLogInStatus(t, logIn(e.Browser(), spelling, harness.Password, strange(3000)), http.StatusTooManyRequests)
 	}
-	r.Exec(`DELETE FROM failures`)
+	e.Exec(`DELETE FROM failures`)
 	for i, other := range []string{
 		"u.rsula@users.test", "ursula.@users.test", "ursula+x@users.test", "ursulа@users.test", "u\u200brsula@users.test",
 		"ursula@users.test.", "ursula@us\u00aders.test", `"ursula"@users.test`, "ursula@users.test\u00a0x",
 		"ursula@users.test,x@evil.test", "ursula@@users.test", "ursula%40users.test",
 	} {
-		if a := logIn(r.Browser(), other, harness.Password, strange(4000+i)); a.Status != http.StatusUnprocessableEntity {
+		if a := logIn(e.Browser(), other, harness.Password, strange(4000+i)); a.Status != http.StatusUnprocessableEntity {
 			t.Errorf("%q: status %d, want 422", other, a.Status)
 		}
 	}
 }
 
-func knownBrowsers(t *testing.T, r *harness.Env) {
-	victim, olga := r.Browser(), r.AddUser("olga@users.test")
-	wantLogInStatus(t, logIn(victim, r.U.Email, harness.Password, "192.0.2.1"), http.StatusSeeOther)
+func knownBrowsers(t *testing.T, e *harness.Env) {
+	victim, olga := e.Browser(), e.AddUser("olga@users.test")
+	wantLogInStatus(t, logIn(victim, e.U.Email, harness.Password, "192.0.2.1"), http.StatusSeeOther)
 	wantLogInStatus(t, logIn(victim, olga.Email, harness.Password, "192.0.2.1"), http.StatusSeeOther)
 	victim.Post("/logout", url.Values{})
-	attacker := r.Browser()
-	mallory := r.AddUser("mallory@users.test")
+	attacker := e.Browser()
+	mallory := e.AddUser("mallory@users.test")
 	wantLogInStatus(t, logIn(attacker, mallory.Email, harness.Password, strange(1)), http.StatusSeeOther)
 	for range pairFailures + 1 { // a browser that is known for another account is a stranger
-		logIn(attacker, r.U.Email, "wrong horse battery", strange(1))
-		tries(t, r, 1, always(olga.Email), always("192.0.2.1"))
+		logIn(attacker, e.U.Email, "wrong horse battery", strange(1))
+		tries(t, e, 1, always(olga.Email), always("192.0.2.1"))
 	}
-	wantLogInStatus(t, logIn(attacker, r.U.Email, harness.Password, strange(1)), http.StatusTooManyRequests)
-	tries(t, r, ipFailures, func(i int) string { return fmt.Sprintf("u%d@users.test", i) }, always("192.0.2.1")) // the victim's address, too
+	wantLogInStatus(t, logIn(attacker, e.U.Email, harness.Password, strange(1)), http.StatusTooManyRequests)
+	tries(t, e, ipFailures, func(i int) string { return fmt.Sprintf("u%d@users.test", i) }, always("192.0.2.1")) // the victim's address, too
 
-	forged := r.Browser()
+	forged := e.Browser()
 	for _, value := range []string{"x", "", strings.Repeat("A", 5000), device(victim) + "x"} {
-		a := forged.Send(http.MethodPost, "/login", url.Values{"email": {r.U.Email}, "password": {harness.Password}}, "X-Forwarded-For", strange(1), "Cookie", "xenoauth-device="+value)
+		a := forged.Send(http.MethodPost, "/login", url.Values{"email": {e.U.Email}, "password": {harness.Password}}, "X-Forwarded-For", strange(1), "Cookie", "xenoauth-device="+value)
 		wantLogInStatus(t, a, http.StatusTooManyRequests)
 	}
 	twice := "xenoauth-device=" + device(victim) + "; xenoauth-device=" + device(attacker)
-	a := forged.Send(http.MethodPost, "/login", url.Values{"email": {r.U.Email}, "password": {harness.Password}}, "X-Forwarded-For", strange(1), "Cookie", twice)
+	a := forged.Send(http.MethodPost, "/login", url.Values{"email": {e.U.Email}, "password": {harness.Password}}, "X-Forwarded-For", strange(1), "Cookie", twice)
 	wantLogInStatus(t, a, http.StatusTooManyRequests)
 
-	for _, email := range []string{r.U.Email, olga.Email} { // one browser may be two people's
+	for _, email := range []string{e.U.Email, olga.Email} { // one browser may be two people's
 		wantLogInStatus(t, logIn(victim, email, harness.Password, "192.0.2.1"), http.StatusSeeOther)
 		victim.Post("/logout", url.Values{})
 	}
 	for range pairFailures {
-		wantLogInStatus(t, logIn(victim, r.U.Email, "wrong horse battery", strange(3)), http.StatusUnprocessableEntity)
+		wantLogInStatus(t, logIn(victim, e.U.Email, "wrong horse battery", strange(3)), http.StatusUnprocessableEntity)
 	}
-	wantLogInStatus(t, logIn(victim, r.U.Email, harness.Password, strange(4)), http.StatusTooManyRequests)
+	wantLogInStatus(t, logIn(victim, e.U.Email, harness.Password, strange(4)), http.StatusTooManyRequests)
 	wantLogInStatus(t, logIn(victim, olga.Email, harness.Password, strange(4)), http.StatusSeeOther)
 }
 
 // device is the cookie by which a browser is known again.
 func device(b *harness.Browser) string { return b.Cookie("xenoauth-device") }
 
-func manySuccesses(t *testing.T, r *harness.Env) {
+func manySuccesses(t *testing.T, e *harness.Env) {
 	for range pairFailures + 3 {
-		wantLogInStatus(t, logIn(r.Browser(), r.U.Email, harness.Password, "192.0.2.1"), http.StatusSeeOther)
+		wantLogInStatus(t, logIn(e.Browser(), e.U.Email, harness.Password, "192.0.2.1"), http.StatusSeeOther)
 	}
 	for i := range ipFailures + 3 {
 		email := fmt.Sprintf("new%d@users.test", i)
-		a := r.Browser().Send(http.MethodPost, "/signup", url.Values{"email": {email}, "password": {harness.Password}}, "X-Forwarded-For", "192.0.2.1")
+		a := e.Browser().Send(http.MethodPost, "/signup", url.Values{"email": {email}, "password": {harness.Password}}, "X-Forwarded-For", "192.0.2.1")
 		if a.Status != http.StatusSeeOther {
 			t.Fatalf("sign-up %d: %d", i, a.Status)
 		}
 	}
-	b := r.Browser()
+	b := e.Browser()
 	for i := range ipFailures + 3 {
 		wantLogInStatus(t, logIn(b, fmt.Sprintf("new%d@users.test", i), harness.Password, "192.0.2.1"), http.StatusSeeOther)
 	}
@@ -211,17 +211,17 @@ func manySuccesses(t *testing.T, r *harness.Env) {
 			t.Errorf("%d right log-ins at once, %s: %v", n, name, statuses)
 		}
 	}
-	crowd("one account", 50, func(i int) harness.Answer { return logIn(r.Browser(), r.U.Email, harness.Password, strange(i)) })
+	crowd("one account", 50, func(i int) harness.Answer { return logIn(e.Browser(), e.U.Email, harness.Password, strange(i)) })
 	crowd("one address", 120, func(i int) harness.Answer {
-		return logIn(r.Browser(), fmt.Sprintf("new%d@users.test", i%ipFailures), harness.Password, "192.0.2.1")
+		return logIn(e.Browser(), fmt.Sprintf("new%d@users.test", i%ipFailures), harness.Password, "192.0.2.1")
 	})
-	crowd("programs", 20, func(int) harness.Answer { return r.LogInProgram(r.U.Email, harness.Password) })
+	crowd("programs", 20, func(int) harness.Answer { return e.LogInProgram(e.U.Email, harness.Password) })
 }
 
-func guessAddresses(t *testing.T, r *harness.Env) {
-	b := r.Browser()
+func guessAddresses(t *testing.T, e *harness.Env) {
+	b := e.Browser()
 	ask := func(ip string) harness.Answer {
-		return b.Send(http.MethodPost, "/signup", url.Values{"name": {"Eve"}, "email": {r.U.Email}, "password": {harness.Password}}, "X-Forwarded-For", ip)
+		return b.Send(http.MethodPost, "/signup", url.Values{"name": {"Eve"}, "email": {e.U.Email}, "password": {harness.Password}}, "X-Forwarded-For", ip)
 	}
 	got := map[int]int{}
 	var last harness.Answer
@@ -231,17 +231,17 @@ func guessAddresses(t *testing.T, r *harness.Env) {
 	}
 	wantLookedAt(t, got, ipFailures, ipFailures+20)
 	wantLogInStatus(t, last, http.StatusTooManyRequests) // the same kind of page
-	if !strings.Contains(last.Body, `value="`+r.U.Email+`"`) || !strings.Contains(last.Body, `value="Eve"`) {
+	if !strings.Contains(last.Body, `value="`+e.U.Email+`"`) || !strings.Contains(last.Body, `value="Eve"`) {
 		t.Errorf("what was typed is lost: %.900s", last.Body)
 	}
 	if a := ask("192.0.2.2"); a.Status != http.StatusUnprocessableEntity {
 		t.Errorf("another address: %d", a.Status)
 	}
-	wantLogInStatus(t, logIn(r.Browser(), r.U.Email, harness.Password, "192.0.2.1"), http.StatusSeeOther)
+	wantLogInStatus(t, logIn(e.Browser(), e.U.Email, harness.Password, "192.0.2.1"), http.StatusSeeOther)
 }
 
-func guessCurrentPassword(t *testing.T, r *harness.Env) {
-	b := r.LoggedIn(r.U)
+func guessCurrentPassword(t *testing.T, e *harness.Env) {
+	b := e.LoggedIn(e.U)
 	change := func(current, next string) harness.Answer {
 		return b.Post("/account/security", url.Values{"current_password": {current}, "password": {next}})
 	}
@@ -251,8 +251,8 @@ func guessCurrentPassword(t *testing.T, r *harness.Env) {
 	}
 	wantLookedAt(t, got, pairFailures, pairFailures)
 	wantLogInStatus(t, change(harness.Password, "another horse battery"), http.StatusTooManyRequests)
-	r.LoggedIn(r.U) // a thief of a session locks nobody out
-	r.Exec(`UPDATE failures SET until = $1`, r.Store.Now().UnixMicro())
+	e.LoggedIn(e.U) // a thief of a session locks nobody out
+	e.Exec(`UPDATE failures SET until = $1`, e.Store.Now().UnixMicro())
 	for range pairFailures + 1 { // the current one is right
 		if a := change(harness.Password, "short"); a.Status != http.StatusUnprocessableEntity {
 			t.Errorf("the right password, and a bad new one: %d", a.Status)

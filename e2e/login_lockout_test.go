@@ -23,16 +23,16 @@ func TestLogInLockout_U3(t *testing.T) {
 }
 
 // logInProgramFrom asks for user tokens from a client address.
-func logInProgramFrom(t *testing.T, r *harness.Env, email, password, ip string) harness.Answer {
+func logInProgramFrom(t *testing.T, e *harness.Env, email, password, ip string) harness.Answer {
 	t.Helper()
 	body := `{"email":"` + email + `","password":"` + password + `"}`
-	request, err := http.NewRequest(http.MethodPost, r.URL+"/v2/auth/token", strings.NewReader(body))
+	request, err := http.NewRequest(http.MethodPost, e.URL+"/v2/auth/token", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("X-Forwarded-For", ip)
-	return r.Do(request)
+	return e.Do(request)
 }
 
 // changePasswordFrom posts the form for a new password.
@@ -41,20 +41,20 @@ func changePasswordFrom(b *harness.Browser, current, ip string) harness.Answer {
 	return b.Send(http.MethodPost, "/account/security", form, "X-Forwarded-For", ip, "Sec-Fetch-Site", "same-origin")
 }
 
-func strangerElsewhere(t *testing.T, r *harness.Env) {
+func strangerElsewhere(t *testing.T, e *harness.Env) {
 	const stranger, home, office = "198.51.100.1", "192.0.2.1", "192.0.2.2"
-	known := r.Browser()
-	wantLogInStatus(t, logIn(known, r.U.Email, harness.Password, home), http.StatusSeeOther)
+	known := e.Browser()
+	wantLogInStatus(t, logIn(known, e.U.Email, harness.Password, home), http.StatusSeeOther)
 	// A thief of the session cookie has not the other cookie.
-	thief := r.Browser()
+	thief := e.Browser()
 	session := "xenoauth=" + known.Cookie("xenoauth")
 	steal := func(current string) harness.Answer {
 		form := url.Values{"current_password": {current}, "password": {"short"}}
 		return thief.Send(http.MethodPost, "/account/security", form, "X-Forwarded-For", stranger, "Sec-Fetch-Site", "same-origin", "Cookie", session)
 	}
 	for range pairFailures / 2 { // pages and programs count together
-		wantLogInStatus(t, logIn(r.Browser(), r.U.Email, "wrong horse battery", stranger), http.StatusUnprocessableEntity)
-		logInProgramFrom(t, r, r.U.Email, "wrong horse battery", stranger).WantError(t, http.StatusUnauthorized, "invalid_grant")
+		wantLogInStatus(t, logIn(e.Browser(), e.U.Email, "wrong horse battery", stranger), http.StatusUnprocessableEntity)
+		logInProgramFrom(t, e, e.U.Email, "wrong horse battery", stranger).WantError(t, http.StatusUnauthorized, "invalid_grant")
 	}
 	for range pairFailures {
 		if a := steal("wrong horse battery"); a.Status != http.StatusUnprocessableEntity {
@@ -62,34 +62,34 @@ func strangerElsewhere(t *testing.T, r *harness.Env) {
 		}
 	}
 	for range 2 {
-		wantLogInStatus(t, logIn(r.Browser(), r.U.Email, harness.Password, stranger), http.StatusTooManyRequests)
-		logInProgramFrom(t, r, r.U.Email, harness.Password, stranger).WantError(t, http.StatusTooManyRequests, "temporarily_unavailable")
+		wantLogInStatus(t, logIn(e.Browser(), e.U.Email, harness.Password, stranger), http.StatusTooManyRequests)
+		logInProgramFrom(t, e, e.U.Email, harness.Password, stranger).WantError(t, http.StatusTooManyRequests, "temporarily_unavailable")
 		if a := steal(harness.Password); a.Status != http.StatusTooManyRequests {
 			t.Errorf("the thief's next guess: %d, want 429", a.Status)
 		}
 	}
-	wantLogInStatus(t, logIn(r.Browser(), r.U.Email, harness.Password, office), http.StatusSeeOther) // without any cookie
-	logInProgramFrom(t, r, r.U.Email, harness.Password, office).WantUserPair(r)
-	wantLogInStatus(t, logIn(known, r.U.Email, harness.Password, stranger), http.StatusSeeOther) // from behind the same address, even
+	wantLogInStatus(t, logIn(e.Browser(), e.U.Email, harness.Password, office), http.StatusSeeOther) // without any cookie
+	logInProgramFrom(t, e, e.U.Email, harness.Password, office).WantUserPair(e)
+	wantLogInStatus(t, logIn(known, e.U.Email, harness.Password, stranger), http.StatusSeeOther) // from behind the same address, even
 	if a := changePasswordFrom(known, harness.Password, stranger); a.Status != http.StatusUnprocessableEntity || strings.Contains(a.Body, "not your current") {
 		t.Errorf("the owner at the form: %d", a.Status)
 	}
 }
 
-func accountLocked(t *testing.T, r *harness.Env) {
+func accountLocked(t *testing.T, e *harness.Env) {
 	const nobody = "nobody@users.test"
-	known := r.Browser()
-	wantLogInStatus(t, logIn(known, r.U.Email, harness.Password, "192.0.2.1"), http.StatusSeeOther)
-	for _, email := range []string{r.U.Email, nobody} {
-		wantLookedAt(t, tries(t, r, accountFailures/2, always(email), strange), accountFailures/2, accountFailures/2)
+	known := e.Browser()
+	wantLogInStatus(t, logIn(known, e.U.Email, harness.Password, "192.0.2.1"), http.StatusSeeOther)
+	for _, email := range []string{e.U.Email, nobody} {
+		wantLookedAt(t, tries(t, e, accountFailures/2, always(email), strange), accountFailures/2, accountFailures/2)
 	}
-	wantLogInStatus(t, logIn(r.Browser(), r.U.Email, harness.Password, strange(900)), http.StatusSeeOther) // which resets nothing
-	for _, email := range []string{r.U.Email, nobody} {
+	wantLogInStatus(t, logIn(e.Browser(), e.U.Email, harness.Password, strange(900)), http.StatusSeeOther) // which resets nothing
+	for _, email := range []string{e.U.Email, nobody} {
 		second := func(i int) string { return strange(100 + i) }
-		wantLookedAt(t, tries(t, r, accountFailures/2+5, always(email), second), accountFailures/2, accountFailures/2+5)
-		page := logIn(r.Browser(), email, harness.Password, strange(901))
+		wantLookedAt(t, tries(t, e, accountFailures/2+5, always(email), second), accountFailures/2, accountFailures/2+5)
+		page := logIn(e.Browser(), email, harness.Password, strange(901))
 		wantLogInStatus(t, page, http.StatusTooManyRequests)
-		program := logInProgramFrom(t, r, email, harness.Password, strange(902))
+		program := logInProgramFrom(t, e, email, harness.Password, strange(902))
 		program.WantError(t, http.StatusTooManyRequests, "temporarily_unavailable")
 		for _, text := range []string{page.Body, program.String(t, "error_description")} {
 			if !strings.Contains(text, "This account is locked") || !strings.Contains(text, "ask the operator") || !strings.Contains(text, "24 hours") {
@@ -97,32 +97,32 @@ func accountLocked(t *testing.T, r *harness.Env) {
 			}
 		}
 	}
-	r.LoggedIn(r.AddUser("olga@users.test"))
-	wantLogInStatus(t, logIn(known, r.U.Email, harness.Password, strange(903)), http.StatusSeeOther)
+	e.LoggedIn(e.AddUser("olga@users.test"))
+	wantLogInStatus(t, logIn(known, e.U.Email, harness.Password, strange(903)), http.StatusSeeOther)
 	if a := changePasswordFrom(known, harness.Password, strange(903)); a.Status != http.StatusUnprocessableEntity {
 		t.Errorf("a known browser at the form for a new password: %d", a.Status)
 	}
 
-	locks, err := server.Locks(t.Context(), r.Store, 0)
+	locks, err := server.Locks(t.Context(), e.Store, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if wait, err := locks.Locked(t.Context(), r.U.User); err != nil || wait <= 0 {
+	if wait, err := locks.Locked(t.Context(), e.U.User); err != nil || wait <= 0 {
 		t.Errorf("the operator's command shows: locked for %s, %v", wait, err)
 	}
-	tries(t, r, 1, always(nobody), strange) // counts nowhere
-	r.Exec(`UPDATE failures SET n = $1 WHERE key LIKE 'pair:%'`, pairFailures)
-	if err := locks.Unlock(t.Context(), harness.Operator, r.U.User); err != nil {
+	tries(t, e, 1, always(nobody), strange) // counts nowhere
+	e.Exec(`UPDATE failures SET n = $1 WHERE key LIKE 'pair:%'`, pairFailures)
+	if err := locks.Unlock(t.Context(), harness.Operator, e.U.User); err != nil {
 		t.Fatal(err)
 	}
-	if wait, err := locks.Locked(t.Context(), r.U.User); err != nil || wait != 0 {
+	if wait, err := locks.Locked(t.Context(), e.U.User); err != nil || wait != 0 {
 		t.Errorf("after unlock: locked for %s, %v", wait, err)
 	}
-	wantLogInStatus(t, logIn(r.Browser(), r.U.Email, harness.Password, strange(0)), http.StatusSeeOther)
-	if n := r.Count(`SELECT COUNT(*) FROM audit_events WHERE kind = 'user.unlocked' AND actor_kind = 'operator' AND subject = $1`, r.U.ID); n != 1 {
+	wantLogInStatus(t, logIn(e.Browser(), e.U.Email, harness.Password, strange(0)), http.StatusSeeOther)
+	if n := e.Count(`SELECT COUNT(*) FROM audit_events WHERE kind = 'user.unlocked' AND actor_kind = 'operator' AND subject = $1`, e.U.ID); n != 1 {
 		t.Errorf("%d audit events of the unlock", n)
 	}
-	wantLogInStatus(t, logIn(r.Browser(), nobody, harness.Password, strange(904)), http.StatusTooManyRequests)
-	r.Exec(`UPDATE failures SET until = until - $1`, int64(24*60*60*1_000_000))
-	wantLogInStatus(t, logIn(r.Browser(), nobody, harness.Password, strange(904)), http.StatusUnprocessableEntity)
+	wantLogInStatus(t, logIn(e.Browser(), nobody, harness.Password, strange(904)), http.StatusTooManyRequests)
+	e.Exec(`UPDATE failures SET until = until - $1`, int64(24*60*60*1_000_000))
+	wantLogInStatus(t, logIn(e.Browser(), nobody, harness.Password, strange(904)), http.StatusUnprocessableEntity)
 }

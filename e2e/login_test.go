@@ -61,13 +61,13 @@ func wantLogInStatus(t *testing.T, a harness.Answer, status int) {
 // fast suite (go test ./bench -run none -bench LogInTiming). A sign-up must tell that an address is taken; how often is
 // limited (L2).
 func TestLogInFailuresLookAlike_L1(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		known, disabled, deleted := r.AddUser("known@users.test"), r.AddUser("disab@users.test"), r.AddUser("delet@users.test")
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		known, disabled, deleted := e.AddUser("known@users.test"), e.AddUser("disab@users.test"), e.AddUser("delet@users.test")
 		ctx := t.Context()
-		if err := r.Store.SetUserDisabled(ctx, harness.Operator, disabled.ID, true); err != nil {
+		if err := e.Store.SetUserDisabled(ctx, harness.Operator, disabled.ID, true); err != nil {
 			t.Fatal(err)
 		}
-		if err := r.Store.DeleteUser(ctx, harness.Operator, deleted.ID); err != nil {
+		if err := e.Store.DeleteUser(ctx, harness.Operator, deleted.ID); err != nil {
 			t.Fatal(err)
 		}
 		wait := regexp.MustCompile(`Wait \d+ \w+`)
@@ -86,7 +86,7 @@ func TestLogInFailuresLookAlike_L1(t *testing.T) {
 			for _, c := range []struct{ email, password string }{
 				{"nobod@users.test", "wrong horse battery"}, {known.Email, "wrong horse battery"}, {disabled.Email, harness.Password}, {deleted.Email, harness.Password},
 			} {
-				a := logIn(r.Browser(), c.email, c.password, "")
+				a := logIn(e.Browser(), c.email, c.password, "")
 				wantLogInStatus(t, a, status)
 				if !strings.Contains(a.Body, `value="`+c.email+`"`) {
 					t.Errorf("what was typed is lost: %.600s", a.Body)
@@ -109,7 +109,7 @@ func TestLogInFailuresLookAlike_L1(t *testing.T) {
 // 60 kB, and one with NUL inside are 400 at log-in and a fault of the form at sign-up; 1 MB is 413. The first guesses
 // (12345678, spaces, one character, password1, the e-mail address) and a control character are refused at sign-up.
 func TestPasswordLength_L3(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		long := strings.Repeat("seven words ", 10)
 		for name, c := range map[string]struct{ right, wrong string }{
 			"72 bytes":    {long[:72], long[:73]},
@@ -118,24 +118,24 @@ func TestPasswordLength_L3(t *testing.T) {
 			"1,024 bytes": {strings.Repeat("äöüß", 128), strings.Repeat("äöüß", 127) + "äöüxy"},
 		} {
 			t.Run(name, func(t *testing.T) {
-				b := r.With(t).Browser()
+				b := e.With(t).Browser()
 				email := secret.NewUserID() + "@users.test"
 				if a := b.Post("/signup", url.Values{"email": {email}, "password": {c.right}}); a.Status != http.StatusSeeOther {
 					t.Fatalf("sign-up: %d: %.900s", a.Status, a.Body)
 				}
-				wantLogInStatus(t, logIn(r.Browser(), email, c.wrong, ""), http.StatusUnprocessableEntity)
-				wantLogInStatus(t, logIn(r.Browser(), email, c.right, ""), http.StatusSeeOther)
-				r.With(t).LogInProgram(email, c.wrong).WantError(t, http.StatusUnauthorized, "invalid_grant")
-				r.LogInProgram(email, c.right).WantUserPair(r.With(t))
-				user, err := r.Store.UserByEmail(t.Context(), email)
+				wantLogInStatus(t, logIn(e.Browser(), email, c.wrong, ""), http.StatusUnprocessableEntity)
+				wantLogInStatus(t, logIn(e.Browser(), email, c.right, ""), http.StatusSeeOther)
+				e.With(t).LogInProgram(email, c.wrong).WantError(t, http.StatusUnauthorized, "invalid_grant")
+				e.LogInProgram(email, c.right).WantUserPair(e.With(t))
+				user, err := e.Store.UserByEmail(t.Context(), email)
 				if err != nil || !strings.HasPrefix(user.Password, "$argon2id$v=19$") {
 					t.Errorf("kept as %.20q, %v", user.Password, err)
 				}
 			})
 		}
-		testPasswordForms(t, r)
+		testPasswordForms(t, e)
 		for _, guess := range []string{"12345678", "        ", "aaaaaaaaaa", "abcabcabc", "password1", "Qwertyuiop", "guess@users.test", "caf\u0301", "tab\tin it here"} {
-			a := r.Browser().Post("/signup", url.Values{"email": {"guess@users.test"}, "password": {guess}})
+			a := e.Browser().Post("/signup", url.Values{"email": {"guess@users.test"}, "password": {guess}})
 			if a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, `id="password-fault"`) {
 				t.Errorf("%q: sign-up answers %d, want that the password is refused", guess, a.Status)
 			}
@@ -146,38 +146,38 @@ func TestPasswordLength_L3(t *testing.T) {
 			"correct\x00horse battery":  {http.StatusBadRequest, http.StatusBadRequest},
 			strings.Repeat("x", 1<<20):  {http.StatusRequestEntityTooLarge, http.StatusRequestEntityTooLarge},
 		} {
-			b := r.Browser()
-			wantLogInStatus(t, logIn(b, r.U.Email, password, ""), status[0])
+			b := e.Browser()
+			wantLogInStatus(t, logIn(b, e.U.Email, password, ""), status[0])
 			b.Post("/signup", url.Values{"email": {"new@users.test"}, "password": {password}}).WantPage(t, status[1])
-			r.LogInProgram(r.U.Email, password).WantError(t, status[0], "invalid_request")
+			e.LogInProgram(e.U.Email, password).WantError(t, status[0], "invalid_request")
 		}
-		r.LoggedIn(r.U)
+		e.LoggedIn(e.U)
 	})
 }
 
 // testPasswordForms: one password has one form, however it was typed, at sign-up, at log-in and when it is changed. A hash of
 // a version that did not normalise accepts the text as it was typed then, and every form after the next log-in.
-func testPasswordForms(t *testing.T, r *harness.Env) {
+func testPasswordForms(t *testing.T, e *harness.Env) {
 	const composed, decomposed = "p\u00e4ssw\u00f6rd no. 7", "pa\u0308sswo\u0308rd\u00a0no. 7"
 	for name, first := range map[string]string{"composed": composed, "decomposed": decomposed} {
 		email := name + "@users.test"
-		if a := r.Browser().Post("/signup", url.Values{"email": {email}, "password": {first}}); a.Status != http.StatusSeeOther {
+		if a := e.Browser().Post("/signup", url.Values{"email": {email}, "password": {first}}); a.Status != http.StatusSeeOther {
 			t.Fatalf("%s: sign-up answers %d", name, a.Status)
 		}
 		for _, typed := range []string{composed, decomposed} {
-			wantLogInStatus(t, logIn(r.Browser(), email, typed, ""), http.StatusSeeOther)
-			r.LogInProgram(email, typed).WantUserPair(r)
+			wantLogInStatus(t, logIn(e.Browser(), email, typed, ""), http.StatusSeeOther)
+			e.LogInProgram(email, typed).WantUserPair(e)
 		}
-		wantLogInStatus(t, logIn(r.Browser(), email, "passw\u00f6rd no. 7", ""), http.StatusUnprocessableEntity)
+		wantLogInStatus(t, logIn(e.Browser(), email, "passw\u00f6rd no. 7", ""), http.StatusUnprocessableEntity)
 	}
 	salt := []byte("a salt of 16 b!!")
 	key := argon2.IDKey([]byte(decomposed), salt, 1, 64, 1, 32)
 	base64 := base64.RawStdEncoding
-	r.Exec(`UPDATE users SET password = $1 WHERE email = $2`,
+	e.Exec(`UPDATE users SET password = $1 WHERE email = $2`,
 		"$argon2id$v=19$m=64,t=1,p=1$"+base64.EncodeToString(salt)+"$"+base64.EncodeToString(key), "composed@users.test")
-	wantLogInStatus(t, logIn(r.Browser(), "composed@users.test", composed, ""), http.StatusUnprocessableEntity)
+	wantLogInStatus(t, logIn(e.Browser(), "composed@users.test", composed, ""), http.StatusUnprocessableEntity)
 	for _, typed := range []string{decomposed, composed, decomposed} {
-		wantLogInStatus(t, logIn(r.Browser(), "composed@users.test", typed, ""), http.StatusSeeOther)
+		wantLogInStatus(t, logIn(e.Browser(), "composed@users.test", typed, ""), http.StatusSeeOther)
 	}
 }
 
@@ -186,16 +186,16 @@ func testPasswordForms(t *testing.T, r *harness.Env) {
 // with Retry-After) and then let in; and all the while tokens are verified. How long that takes is measured outside the
 // fast suite (go test ./bench -run none -bench VerifyDuringLogIns).
 func TestLogInLoad_L4(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		token := r.Grant(r.LoggedIn(r.U), r.A).WantToken(t)
-		emails := r.AddCrowd(200)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		token := e.Grant(e.LoggedIn(e.U), e.A).WantToken(t)
+		emails := e.AddCrowd(200)
 		done := make(chan struct{})
 		var logIns sync.WaitGroup
 		logIns.Go(func() {
 			defer close(done)
-			for i, a := range harness.Race(t, len(emails), func(i int) harness.Answer { return logIn(r.Browser(), emails[i], harness.Password, strange(i)) }) {
+			for i, a := range harness.Race(t, len(emails), func(i int) harness.Answer { return logIn(e.Browser(), emails[i], harness.Password, strange(i)) }) {
 				if a.Status == http.StatusServiceUnavailable && a.Header.Get("Retry-After") != "" {
-					a = logIn(r.Browser(), emails[i], harness.Password, strange(i))
+					a = logIn(e.Browser(), emails[i], harness.Password, strange(i))
 				}
 				wantLogInStatus(t, a, http.StatusSeeOther)
 			}
@@ -209,8 +209,8 @@ func TestLogInLoad_L4(t *testing.T) {
 				}
 				return
 			default:
-				r.WantLive(token, true)
-				r.WantActive(r.A, token, true)
+				e.WantLive(token, true)
+				e.WantActive(e.A, token, true)
 			}
 		}
 	}, behindProxy, func(o *server.Options) {
@@ -223,20 +223,20 @@ func TestLogInLoad_L4(t *testing.T) {
 // keys are 401 and introspect as inactive, refresh tokens and a code are invalid_grant, and consent cannot be given. Enabled
 // again, the tokens work, but for the code.
 func TestDisabledUser_L8(t *testing.T) {
-	harness.EachPair(t, func(t *testing.T, r, other *harness.Env) {
-		b := r.LoggedIn(r.U)
-		resource := r.AddResource("API")
-		forever, family := r.Grant(b, r.A).WantToken(t), r.Grant(b, r.P)
+	harness.EachPair(t, func(t *testing.T, e, other *harness.Env) {
+		b := e.LoggedIn(e.U)
+		resource := e.AddResource("API")
+		forever, family := e.Grant(b, e.A).WantToken(t), e.Grant(b, e.P)
 		expiring, refresh := family.WantToken(t), family.String(t, "refresh_token")
-		code, shown := b.Code(r.B), b.Get(address(request(r.N, "redirect_uri", "http://127.0.0.1:1/cb")))
-		pair, key := r.UserTokens(r.U), r.AddKey(r.U.Account.ID, r.U.ID, "admin")
+		code, shown := b.Code(e.B), b.Get(address(request(e.N, "redirect_uri", "http://127.0.0.1:1/cb")))
+		pair, key := e.UserTokens(e.U), e.AddKey(e.U.Account.ID, e.U.ID, "admin")
 		tokens := []string{forever, expiring, pair.Token, key.Text}
 		for _, token := range tokens {
-			r.WantLive(token, true)
-			r.WantActive(resource, token, true)
+			e.WantLive(token, true)
+			e.WantActive(resource, token, true)
 		}
 
-		if err := other.Store.SetUserDisabled(t.Context(), harness.Operator, r.U.ID, true); err != nil {
+		if err := other.Store.SetUserDisabled(t.Context(), harness.Operator, e.U.ID, true); err != nil {
 			t.Fatal(err)
 		}
 		private := 0
@@ -252,7 +252,7 @@ func TestDisabledUser_L8(t *testing.T) {
 		if private < 5 {
 			t.Errorf("%d private pages were asked", private)
 		}
-		for _, path := range []string{"/account", "/account/security", "/account/security/sessions", "/developer/apps", "/developer/apps/" + r.A.ID + "/secrets"} {
+		for _, path := range []string{"/account", "/account/security", "/account/security/sessions", "/developer/apps", "/developer/apps/" + e.A.ID + "/secrets"} {
 			if a := b.Post(path, url.Values{"name": {"X"}}); a.Status != http.StatusSeeOther || !strings.HasPrefix(a.Header.Get("Location"), "/login") {
 				t.Errorf("POST %s: %d to %q, want the log-in", path, a.Status, a.Header.Get("Location"))
 			}
@@ -260,27 +260,27 @@ func TestDisabledUser_L8(t *testing.T) {
 		if a := b.Post("/oauth/consent", allow(shown)); a.Status == http.StatusOK || a.Header.Get("Location") != "" && !strings.HasPrefix(a.Header.Get("Location"), "/login") {
 			t.Errorf("consent: %d to %q", a.Status, a.Header.Get("Location"))
 		}
-		wantLogIn(t, b.Get(address(request(r.A))))
-		for _, on := range []*harness.Env{r, other} {
-			wantLogInStatus(t, logIn(on.Browser(), r.U.Email, harness.Password, ""), http.StatusUnprocessableEntity)
-			on.LogInProgram(r.U.Email, harness.Password).WantError(t, http.StatusUnauthorized, "invalid_grant")
+		wantLogIn(t, b.Get(address(request(e.A))))
+		for _, on := range []*harness.Env{e, other} {
+			wantLogInStatus(t, logIn(on.Browser(), e.U.Email, harness.Password, ""), http.StatusUnprocessableEntity)
+			on.LogInProgram(e.U.Email, harness.Password).WantError(t, http.StatusUnauthorized, "invalid_grant")
 			for _, token := range tokens {
 				on.WantLive(token, false)
 				on.WantActive(resource, token, false)
 			}
-			on.RefreshByPost(pair.Refresh, r.U.Email).WantError(t, http.StatusUnauthorized, "invalid_grant")
+			on.RefreshByPost(pair.Refresh, e.U.Email).WantError(t, http.StatusUnauthorized, "invalid_grant")
 			on.RefreshByGet(pair.Token, pair.Refresh).WantError(t, http.StatusUnauthorized, "invalid_token")
 			on.Token(on.P, "grant_type", "refresh_token", "refresh_token", refresh).WantGrantRefused(t)
 			on.Exchange(on.B, code).WantGrantRefused(t)
 		}
-		if err := other.Store.SetUserDisabled(t.Context(), harness.Operator, r.U.ID, false); err != nil {
+		if err := other.Store.SetUserDisabled(t.Context(), harness.Operator, e.U.ID, false); err != nil {
 			t.Fatal(err)
 		}
 		for _, token := range tokens {
-			r.WantLive(token, true)
+			e.WantLive(token, true)
 		}
-		r.RefreshByPost(pair.Refresh, r.U.Email).WantUserPair(r)
-		r.WantLive(r.Token(r.P, "grant_type", "refresh_token", "refresh_token", refresh).WantToken(t), true)
-		r.LoggedIn(r.U)
+		e.RefreshByPost(pair.Refresh, e.U.Email).WantUserPair(e)
+		e.WantLive(e.Token(e.P, "grant_type", "refresh_token", "refresh_token", refresh).WantToken(t), true)
+		e.LoggedIn(e.U)
 	})
 }

@@ -36,20 +36,20 @@ var lies = map[string]struct {
 // listed is missing, and nothing that works is unlisted. OpenID's address has the same document; registration is 404 until it exists.
 // (Mails come with them.)
 func TestMetadata_D10(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		b := r.LoggedIn(r.U)
-		b.Code(r.A) // approved before, so that asking again ends at the app
-		out := r.Browser()
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		b := e.LoggedIn(e.U)
+		b.Code(e.A) // approved before, so that asking again ends at the app
+		out := e.Browser()
 		for name, c := range map[string]struct {
 			b              *harness.Browser
 			method, target string
 		}{
 			"metadata":         {out, http.MethodGet, "/.well-known/oauth-authorization-server"},
 			"to the log-in":    {out, http.MethodGet, "/account/apps"},
-			"refusal":          {b, http.MethodGet, address(request(r.A, "scope", "bogus"))},
-			"prompt none":      {out, http.MethodGet, address(request(r.A, "prompt", "none"))},
+			"refusal":          {b, http.MethodGet, address(request(e.A, "scope", "bogus"))},
+			"prompt none":      {out, http.MethodGet, address(request(e.A, "prompt", "none"))},
 			"bad link":         {out, http.MethodGet, "/oauth/authorize?client_id=nope"},
-			"app":              {b, http.MethodGet, "/developer/apps/" + r.A.ID},
+			"app":              {b, http.MethodGet, "/developer/apps/" + e.A.ID},
 			"front page":       {out, http.MethodGet, "/"},
 			"log-in":           {out, http.MethodGet, "/login?next=security"},
 			"bearer challenge": {out, http.MethodGet, "/api/me"},
@@ -69,16 +69,16 @@ func TestMetadata_D10(t *testing.T) {
 		}
 		for how, lie := range lies {
 			t.Run("code, "+how, func(t *testing.T) {
-				a := b.With(t).VisitHost(lie.host, http.MethodGet, lie.prefix+address(request(r.A)), lie.lines...)
-				code := r.With(t).WantCode(a, harness.CB, "xyz") // iss is the issuer
-				r.With(t).WantLive(r.With(t).Exchange(r.A, code).WantToken(t), true)
+				a := b.With(t).VisitHost(lie.host, http.MethodGet, lie.prefix+address(request(e.A)), lie.lines...)
+				code := e.With(t).WantCode(a, harness.CB, "xyz") // iss is the issuer
+				e.With(t).WantLive(e.With(t).Exchange(e.A, code).WantToken(t), true)
 			})
 		}
-		metadata(t, r, out)
+		metadata(t, e, out)
 	})
 }
 
-func metadata(t *testing.T, r *harness.Env, out *harness.Browser) {
+func metadata(t *testing.T, e *harness.Env, out *harness.Browser) {
 	a := out.Get("/.well-known/oauth-authorization-server")
 	m := a.JSON(t)
 	list := func(member string) []string {
@@ -99,7 +99,7 @@ func metadata(t *testing.T, r *harness.Env, out *harness.Browser) {
 			t.Errorf("%s = %v, want %v", member, got, want)
 		}
 	}
-	if m["issuer"] != r.URL || m["authorization_response_iss_parameter_supported"] != true {
+	if m["issuer"] != e.URL || m["authorization_response_iss_parameter_supported"] != true {
 		t.Errorf("issuer %v, iss parameter %v", m["issuer"], m["authorization_response_iss_parameter_supported"])
 	}
 
@@ -119,7 +119,7 @@ func metadata(t *testing.T, r *harness.Env, out *harness.Browser) {
 		if !strings.HasSuffix(member, "_endpoint") {
 			continue
 		}
-		path, ours := strings.CutPrefix(value.(string), r.URL)
+		path, ours := strings.CutPrefix(value.(string), e.URL)
 		if !ours || !mountedAt[path] {
 			t.Errorf("%s = %v, which is not mounted", member, value)
 		}
@@ -131,7 +131,7 @@ func metadata(t *testing.T, r *harness.Env, out *harness.Browser) {
 	if len(mountedAt) > 0 {
 		t.Errorf("mounted, but not in the metadata: %v", mountedAt)
 	}
-	if a := out.Get("/.well-known/jwks.json"); m["jwks_uri"] != r.URL+"/.well-known/jwks.json" || a.Status != http.StatusOK {
+	if a := out.Get("/.well-known/jwks.json"); m["jwks_uri"] != e.URL+"/.well-known/jwks.json" || a.Status != http.StatusOK {
 		t.Errorf("jwks_uri = %v; the key set answers %d", m["jwks_uri"], a.Status)
 	}
 	for _, path := range []string{"/.well-known/oauth-authorization-server/x", "/oauth/register", "/oauth/userinfo", "/oauth/par"} {
@@ -146,20 +146,20 @@ func metadata(t *testing.T, r *harness.Env, out *harness.Browser) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		wantOK(t, r.Post(path, form, "Authorization", harness.Basic(r.A.ID, r.A.Secret)))
-		withAssertion := url.Values{"client_id": {r.A.ID}, "client_assertion": {"e30.e30.e30"}, "client_assertion_type": {bearerAssertion}}
+		wantOK(t, e.Post(path, form, "Authorization", harness.Basic(e.A.ID, e.A.Secret)))
+		withAssertion := url.Values{"client_id": {e.A.ID}, "client_assertion": {"e30.e30.e30"}, "client_assertion_type": {bearerAssertion}}
 		for name, values := range form {
 			withAssertion[name] = values
 		}
-		wantInvalidClient(t, r.Post(path, withAssertion))
-		form.Set("client_id", r.A.ID)
-		form.Set("client_secret", r.A.Secret)
-		wantOK(t, r.Post(path, form))
+		wantInvalidClient(t, e.Post(path, withAssertion))
+		form.Set("client_id", e.A.ID)
+		form.Set("client_secret", e.A.Secret)
+		wantOK(t, e.Post(path, form))
 	}
-	wantRevoked(t, r.Post("/oauth/revoke", r.P.As("token", "x")))
+	wantRevoked(t, e.Post("/oauth/revoke", e.P.As("token", "x")))
 	// Scopes: each that is listed can be asked for.
 	for _, name := range list("scopes_supported") {
-		if a := out.Get(address(request(r.A, "scope", name))); a.Status != http.StatusSeeOther {
+		if a := out.Get(address(request(e.A, "scope", name))); a.Status != http.StatusSeeOther {
 			t.Errorf("scope %s: status %d", name, a.Status)
 		}
 	}

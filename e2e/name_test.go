@@ -17,22 +17,22 @@ import (
 // other languages, and names that are merely similar, are taken. Of an unverified app the consent page marks the publisher as
 // the name that the account calls itself, and shows no homepage; neither does the list of installed apps. Earlier names can still be read.
 func TestMisleadingName_N3(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		publisher := r.AddUser("zapier@users.test")
-		r.Exec(`UPDATE accounts SET name = 'Automation Works, Inc.' WHERE id = $1`, publisher.Account.ID)
-		theirs := *r
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		publisher := e.AddUser("zapier@users.test")
+		e.Exec(`UPDATE accounts SET name = 'Automation Works, Inc.' WHERE id = $1`, publisher.Account.ID)
+		theirs := *e
 		theirs.U = publisher
 		theirs.AddApp("Zapier", true, harness.CB)
-		person := r.AddUser("person@users.test")
-		b := r.LoggedIn(person)
-		own := *r
+		person := e.AddUser("person@users.test")
+		b := e.LoggedIn(person)
+		own := *e
 		own.U = person
 		app := own.AddApp("Honest", true, harness.CB, func(f *directory.AppForm) { f.Homepage = "https://claimed.example/" })
-		if err := r.Store.UnverifyApp(t.Context(), harness.Operator, app.ID); err != nil {
+		if err := e.Store.UnverifyApp(t.Context(), harness.Operator, app.ID); err != nil {
 			t.Fatal(err)
 		}
 		signUp := func(name string) harness.Answer {
-			return r.Browser().Post("/signup", url.Values{"name": {name}, "email": {secret.NewUserID() + "@users.test"}, "password": {harness.Password}})
+			return e.Browser().Post("/signup", url.Values{"name": {name}, "email": {secret.NewUserID() + "@users.test"}, "password": {harness.Password}})
 		}
 		register := func(name string) harness.Answer {
 			return b.Post("/developer/apps", url.Values{"name": {name}, "redirect_uris": {harness.CB}, "scopes": {"faqs"}})
@@ -61,12 +61,12 @@ func TestMisleadingName_N3(t *testing.T) {
 				}
 			}
 		}
-		r.Exec(`UPDATE accounts SET name = 'Google LLC' WHERE id = $1`, person.Account.ID)
-		r.Exec(`UPDATE apps SET name = 'Zapier ✓ Verified' WHERE id = $1`, app.ID)
-		visitor := r.LoggedIn(r.AddUser("visitor@users.test"))
+		e.Exec(`UPDATE accounts SET name = 'Google LLC' WHERE id = $1`, person.Account.ID)
+		e.Exec(`UPDATE apps SET name = 'Zapier ✓ Verified' WHERE id = $1`, app.ID)
+		visitor := e.LoggedIn(e.AddUser("visitor@users.test"))
 		page := visitor.Get(address(request(app)))
 		wantConsentOf(t, page)
-		r.Exchange(app, r.WantCode(visitor.Decide(page, "allow"), harness.CB, "xyz"))
+		e.Exchange(app, e.WantCode(visitor.Decide(page, "allow"), harness.CB, "xyz"))
 		unproven := "Published by an unverified account that calls itself “Google LLC”"
 		if !strings.Contains(page.Body, unproven) || strings.Contains(page.Body, "claimed.example") || !strings.Contains(page.Body, "Zapier ✓ Verified") {
 			t.Errorf("the consent page of an unverified app: %.2500s", page.Body)
@@ -74,14 +74,14 @@ func TestMisleadingName_N3(t *testing.T) {
 		if a := visitor.Get("/account/apps"); strings.Contains(a.Body, "claimed.example") || !strings.Contains(a.Body, "Zapier ✓ Verified") {
 			t.Error("the installed apps show a homepage that is the app's own word")
 		}
-		if parked := r.Browser(); !strings.Contains(parked.Get("/login?next="+wantLogIn(t, parked.Get(address(request(app))))).Body, "An unverified app that calls itself") {
+		if parked := e.Browser(); !strings.Contains(parked.Get("/login?next="+wantLogIn(t, parked.Get(address(request(app))))).Body, "An unverified app that calls itself") {
 			t.Error("the log-in page speaks for an unverified app")
 		}
-		stored, err := r.Rules.App(t.Context(), "", app.ID)
+		stored, err := e.Rules.App(t.Context(), "", app.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := r.Rules.VerifyApp(t.Context(), harness.Operator, app.ID, stored.Version); err != nil {
+		if err := e.Rules.VerifyApp(t.Context(), harness.Operator, app.ID, stored.Version); err != nil {
 			t.Fatal(err)
 		}
 		page = visitor.Get(address(request(app, "prompt", "consent")))

@@ -145,17 +145,17 @@ func TestFullLogDisk(t *testing.T) {
 	}
 	t.Cleanup(func() { full.Close() })
 	url := dbtest.SQLite(t)
-	r := harness.New(t, dbtest.Open(t, url), func(o *server.Options) {
+	e := harness.New(t, dbtest.Open(t, url), func(o *server.Options) {
 		o.Log = slog.New(slog.NewTextHandler(full, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	})
-	s := &scene{t: t, r: r, b: r.LoggedIn(r.U), url: url}
-	s.token = r.Grant(s.b, r.A).WantToken(t)
-	s.expiring = r.Grant(s.b, r.P).WantToken(t)
+	s := &scene{t: t, r: e, b: e.LoggedIn(e.U), url: url}
+	s.token = e.Grant(s.b, e.A).WantToken(t)
+	s.expiring = e.Grant(s.b, e.P).WantToken(t)
 	s.always = append(s.asksAlways(), s.programsAlways()...)
 	if refused := s.try(s.always); refused > 0 {
 		t.Errorf("%d were told to come back because of the log", refused)
 	}
-	if a := r.Post("/oauth/token", r.A.As("code", "x")); a.Status != http.StatusBadRequest {
+	if a := e.Post("/oauth/token", e.A.As("code", "x")); a.Status != http.StatusBadRequest {
 		t.Errorf("what is refused anyway: %d %s", a.Status, a.Body)
 	}
 }
@@ -190,11 +190,11 @@ func TestFullSQLite(t *testing.T) {
 	}
 	run(`CREATE TABLE ballast (b BLOB)`)
 	cramped.Store(strings.TrimPrefix(url, "sqlite:"), first.Count(`SELECT page_count FROM pragma_page_count`)+100)
-	r := harness.Bare(t, dbtest.Open(t, url))
-	r.A, r.B, r.P, r.N, r.U = first.A, first.B, first.P, first.N, first.U
-	s := &scene{t: t, r: r, b: r.LoggedIn(r.U), url: url}
-	s.token = r.Grant(s.b, r.A).WantToken(t)
-	s.expiring = r.Grant(s.b, r.P).WantToken(t)
+	e := harness.Bare(t, dbtest.Open(t, url))
+	e.A, e.B, e.P, e.N, e.U = first.A, first.B, first.P, first.N, first.U
+	s := &scene{t: t, r: e, b: e.LoggedIn(e.U), url: url}
+	s.token = e.Grant(s.b, e.A).WantToken(t)
+	s.expiring = e.Grant(s.b, e.P).WantToken(t)
 	s.always = append(s.asksAlways(), s.programsAlways()...)
 	run(`INSERT INTO ballast VALUES (randomblob(1000000))`) // this connection is older than the bound
 	s.useUp()
@@ -204,7 +204,7 @@ func TestFullSQLite(t *testing.T) {
 	for _, path := range []string{"/account", "/account/apps", "/developer/apps"} {
 		s.b.Get(path).WantPage(t, http.StatusOK)
 	}
-	r.WantActive(r.A, s.token, true)
+	e.WantActive(e.A, s.token, true)
 	run(`DROP TABLE ballast`)
 	s.recovers()
 }

@@ -134,13 +134,13 @@ func lockTables(s *scene) (end func() error, err error) {
 // revoked all the same, at once, and the operator is told that the server is well; the others are told to come back.
 func TestBusyConnections(t *testing.T) {
 	t.Parallel()
-	r := harness.New(t, dbtest.Open(t, dbtest.Postgres(t), dbtest.AsServed), func(o *server.Options) { o.Patience = 0 })
-	b := r.LoggedIn(r.U)
-	token := r.Grant(b, r.A).WantToken(t)
+	e := harness.New(t, dbtest.Open(t, dbtest.Postgres(t), dbtest.AsServed), func(o *server.Options) { o.Patience = 0 })
+	b := e.LoggedIn(e.U)
+	token := e.Grant(b, e.A).WantToken(t)
 	waiting := func() int { // for a lock, in this database
-		return r.Count(`SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
+		return e.Count(`SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
 	}
-	tx, err := dbtest.DB(t, r.Store).BeginTx(t.Context(), nil)
+	tx, err := dbtest.DB(t, e.Store).BeginTx(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func TestBusyConnections(t *testing.T) {
 	for range 40 {
 		crowd.Go(func() {
 			for ctx.Err() == nil {
-				a := b.Authorize("client_id", r.B.ID, "state", "xyz", "scope", "widgets", "redirect_uri", harness.CB)
+				a := b.Authorize("client_id", e.B.ID, "state", "xyz", "scope", "widgets", "redirect_uri", harness.CB)
 				if a.Status != http.StatusOK && (a.Status != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "") {
 					t.Errorf("authorize: %d %v", a.Status, a.Header)
 				}
@@ -161,11 +161,11 @@ func TestBusyConnections(t *testing.T) {
 		})
 	}
 	until(t, "all connections but those in reserve wait", func() bool { return waiting() >= 6 })
-	if a := r.Post("/oauth/revoke", r.A.As("token", token)); a.Status != http.StatusOK {
+	if a := e.Post("/oauth/revoke", e.A.As("token", token)); a.Status != http.StatusOK {
 		t.Errorf("revoke: %d %s", a.Status, a.Body)
 	}
 	ready := httptest.NewRecorder()
-	r.Server.Operations().ServeHTTP(ready, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+	e.Server.Operations().ServeHTTP(ready, httptest.NewRequest(http.MethodGet, "/readyz", nil))
 	if ready.Code != http.StatusOK {
 		t.Errorf("readyz: %d %s", ready.Code, ready.Body)
 	}
@@ -174,7 +174,7 @@ func TestBusyConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	crowd.Wait()
-	r.WantLive(token, false)
+	e.WantLive(token, false)
 }
 
 // TestCutUnderLoad: Postgres is ended in the midst of requests, twice, and comes back. Nobody is told anything but success

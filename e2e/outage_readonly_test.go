@@ -15,9 +15,9 @@ import (
 func TestReadOnlyDatabase(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.Postgres(t)
-	r := harness.New(t, dbtest.Open(t, databaseURL))
-	b := r.LoggedIn(r.U)
-	token := r.Grant(b, r.A).WantToken(t)
+	e := harness.New(t, dbtest.Open(t, databaseURL))
+	b := e.LoggedIn(e.U)
+	token := e.Grant(b, e.A).WantToken(t)
 	name := harness.Database(t, databaseURL)
 	set := func(setting string) {
 		harness.Superuser(t, strings.Replace(databaseURL, "/"+name+"?", "/postgres?", 1), `ALTER DATABASE `+name+` `+setting,
@@ -25,7 +25,7 @@ func TestReadOnlyDatabase(t *testing.T) {
 	}
 	ready := func(path string) (int, string) {
 		w := httptest.NewRecorder()
-		r.Server.Operations().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		e.Server.Operations().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 		return w.Code, w.Body.String()
 	}
 	set("SET default_transaction_read_only = on")
@@ -36,8 +36,8 @@ func TestReadOnlyDatabase(t *testing.T) {
 	if status, body := ready("/readyz/read"); status != http.StatusOK || !strings.Contains(body, "database is read-only") {
 		t.Errorf("/readyz/read: %d %s", status, body)
 	}
-	r.WantLive(token, true)
-	revoke := r.Post("/oauth/revoke", r.A.As("token", token))
+	e.WantLive(token, true)
+	revoke := e.Post("/oauth/revoke", e.A.As("token", token))
 	revoke.WantError(t, http.StatusServiceUnavailable, "temporarily_unavailable")
 	if revoke.Header.Get("Retry-After") == "" {
 		t.Errorf("revoke: no Retry-After in %v", revoke.Header)
@@ -47,8 +47,8 @@ func TestReadOnlyDatabase(t *testing.T) {
 	if status, body := ready("/readyz/read"); status != http.StatusOK || body != "ready\n" {
 		t.Errorf("/readyz/read: %d %s", status, body)
 	}
-	if a := r.Post("/oauth/revoke", r.A.As("token", token)); a.Status != http.StatusOK {
+	if a := e.Post("/oauth/revoke", e.A.As("token", token)); a.Status != http.StatusOK {
 		t.Errorf("revoke afterwards: %d %s", a.Status, a.Body)
 	}
-	r.WantLive(token, false)
+	e.WantLive(token, false)
 }

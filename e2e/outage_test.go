@@ -49,13 +49,13 @@ func newScene(t *testing.T, c *dbtest.Cluster) *scene {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := harness.New(t, dbtest.Open(t, databaseURL, dbtest.AsServed), func(o *server.Options) {
+	e := harness.New(t, dbtest.Open(t, databaseURL, dbtest.AsServed), func(o *server.Options) {
 		o.CodeLifetime, o.Patience = server.MaxCodeLifetime, 0
 	})
-	s := &scene{t: t, r: r, b: r.LoggedIn(r.U), url: databaseURL}
-	expiring := r.AddExpiring("Echo")
-	s.token = r.Grant(s.b, r.A).WantToken(t)
-	family := r.Grant(s.b, expiring)
+	s := &scene{t: t, r: e, b: e.LoggedIn(e.U), url: databaseURL}
+	expiring := e.AddExpiring("Echo")
+	s.token = e.Grant(s.b, e.A).WantToken(t)
+	family := e.Grant(s.b, expiring)
 	s.expiring = family.WantToken(t)
 	s.once = append(s.asksOnce(expiring, family.String(t, "refresh_token")), s.programsOnce()...)
 	s.always = append(s.asksAlways(), s.programsAlways()...)
@@ -64,57 +64,57 @@ func newScene(t *testing.T, c *dbtest.Cluster) *scene {
 
 // asksOnce are those that use something up.
 func (s *scene) asksOnce(expiring harness.App, refresh string) []ask {
-	r, code := s.r, s.b.Code(s.r.A)
-	leaving, approving := r.LoggedIn(r.U), r.LoggedIn(r.AddUser("vera@users.test"))
-	consent := approving.Authorize("client_id", r.A.ID, "state", "xyz", "scope", "contacts", "redirect_uri", harness.CB)
-	other := r.Grant(s.b, r.B).WantToken(s.t)
+	e, code := s.r, s.b.Code(s.r.A)
+	leaving, approving := e.LoggedIn(e.U), e.LoggedIn(e.AddUser("vera@users.test"))
+	consent := approving.Authorize("client_id", e.A.ID, "state", "xyz", "scope", "contacts", "redirect_uri", harness.CB)
+	other := e.Grant(s.b, e.B).WantToken(s.t)
 	return []ask{
-		{"redeem a code", false, http.StatusOK, func() harness.Answer { return r.Exchange(r.A, code) }},
+		{"redeem a code", false, http.StatusOK, func() harness.Answer { return e.Exchange(e.A, code) }},
 		{"refresh", false, http.StatusOK, func() harness.Answer {
-			return r.Token(expiring, "grant_type", "refresh_token", "refresh_token", refresh)
+			return e.Token(expiring, "grant_type", "refresh_token", "refresh_token", refresh)
 		}},
-		{"revoke", false, http.StatusOK, func() harness.Answer { return r.Post("/oauth/revoke", r.B.As("token", other)) }},
+		{"revoke", false, http.StatusOK, func() harness.Answer { return e.Post("/oauth/revoke", e.B.As("token", other)) }},
 		{"allow", true, http.StatusSeeOther, func() harness.Answer { return approving.Decide(consent, "allow") }},
 		{"log out", true, http.StatusSeeOther, func() harness.Answer { return leaving.Post("/logout", url.Values{}) }},
 		{"sign up", true, http.StatusSeeOther, func() harness.Answer {
-			return r.Browser().Post("/signup", url.Values{"email": {"new@users.test"}, "name": {"New"}, "password": {harness.Password}})
+			return e.Browser().Post("/signup", url.Values{"email": {"new@users.test"}, "name": {"New"}, "password": {harness.Password}})
 		}},
 	}
 }
 
 // asksAlways can be repeated.
 func (s *scene) asksAlways() []ask {
-	r, b := s.r, s.b
+	e, b := s.r, s.b
 	get := func(path string) ask {
 		return ask{"GET " + path, true, http.StatusOK, func() harness.Answer { return b.Get(path) }}
 	}
-	app := "/developer/apps/" + r.A.ID
+	app := "/developer/apps/" + e.A.ID
 	newApp := url.Values{"name": {"New"}, "redirect_uris": {harness.CB}, "scopes": {"widgets"}, "type": {"confidential"}}
 	return []ask{
 		{"client credentials", false, http.StatusOK, func() harness.Answer {
-			return r.Token(r.A, "grant_type", "client_credentials", "scope", "widgets")
+			return e.Token(e.A, "grant_type", "client_credentials", "scope", "widgets")
 		}},
-		{"introspect", false, http.StatusOK, func() harness.Answer { return r.Introspect(r.A, s.token) }},
-		{"me", false, http.StatusOK, func() harness.Answer { return r.Me(s.token) }},
-		{"me, expiring", false, http.StatusOK, func() harness.Answer { return r.Me(s.expiring) }},
+		{"introspect", false, http.StatusOK, func() harness.Answer { return e.Introspect(e.A, s.token) }},
+		{"me", false, http.StatusOK, func() harness.Answer { return e.Me(s.token) }},
+		{"me, expiring", false, http.StatusOK, func() harness.Answer { return e.Me(s.expiring) }},
 		{"metadata", false, http.StatusOK, func() harness.Answer {
-			request, _ := http.NewRequest(http.MethodGet, r.URL+"/.well-known/oauth-authorization-server", nil)
-			return r.Do(request)
+			request, _ := http.NewRequest(http.MethodGet, e.URL+"/.well-known/oauth-authorization-server", nil)
+			return e.Do(request)
 		}},
 		{"authorize", true, http.StatusOK, func() harness.Answer {
-			return b.Authorize("client_id", r.B.ID, "state", "xyz", "scope", "widgets", "redirect_uri", harness.CB)
+			return b.Authorize("client_id", e.B.ID, "state", "xyz", "scope", "widgets", "redirect_uri", harness.CB)
 		}},
 		{"authorize, covered", true, http.StatusSeeOther, func() harness.Answer {
-			return b.Authorize("client_id", r.A.ID, "state", "xyz", "scope", "contacts", "redirect_uri", harness.CB)
+			return b.Authorize("client_id", e.A.ID, "state", "xyz", "scope", "contacts", "redirect_uri", harness.CB)
 		}},
 		{"authorize, logged out", true, http.StatusSeeOther, func() harness.Answer {
-			return r.Browser().Authorize("client_id", r.A.ID, "state", "xyz", "scope", "contacts", "redirect_uri", harness.CB)
+			return e.Browser().Authorize("client_id", e.A.ID, "state", "xyz", "scope", "contacts", "redirect_uri", harness.CB)
 		}},
 		{"log in", true, http.StatusSeeOther, func() harness.Answer {
-			return r.Browser().Post("/login", url.Values{"email": {r.U.Email}, "password": {harness.Password}})
+			return e.Browser().Post("/login", url.Values{"email": {e.U.Email}, "password": {harness.Password}})
 		}},
-		{"log-in page", true, http.StatusOK, func() harness.Answer { return r.Browser().Get("/login") }},
-		{"sign-up page", true, http.StatusOK, func() harness.Answer { return r.Browser().Get("/signup") }},
+		{"log-in page", true, http.StatusOK, func() harness.Answer { return e.Browser().Get("/login") }},
+		{"sign-up page", true, http.StatusOK, func() harness.Answer { return e.Browser().Get("/signup") }},
 		{"rename", true, http.StatusSeeOther, func() harness.Answer { return b.Post("/account", url.Values{"name": {"Ursula"}}) }},
 		{"create an app", true, http.StatusSeeOther, func() harness.Answer { return b.Post("/developer/apps", newApp) }},
 		get("/account"), get("/account/apps"), get("/account/security"), get("/logout"),
@@ -125,11 +125,11 @@ func (s *scene) asksAlways() []ask {
 
 // programsOnce are the asks of the other two token systems that use something up.
 func (s *scene) programsOnce() []ask {
-	r, b := s.r, s.b
-	first, second := r.UserTokens(r.U), r.UserTokens(r.U)
+	e, b := s.r, s.b
+	first, second := e.UserTokens(e.U), e.UserTokens(e.U)
 	return []ask{
-		{"refresh a user token by GET", false, http.StatusOK, func() harness.Answer { return r.RefreshByGet(first.Token, first.Refresh) }},
-		{"refresh a user token by POST", false, http.StatusOK, func() harness.Answer { return r.RefreshByPost(second.Refresh, r.U.Email) }},
+		{"refresh a user token by GET", false, http.StatusOK, func() harness.Answer { return e.RefreshByGet(first.Token, first.Refresh) }},
+		{"refresh a user token by POST", false, http.StatusOK, func() harness.Answer { return e.RefreshByPost(second.Refresh, e.U.Email) }},
 		{"create a key", true, http.StatusSeeOther, func() harness.Answer {
 			return b.Post("/account/keys", url.Values{"name": {"New"}, "kind": {"token"}, "scopes": {"agent"}})
 		}},
@@ -139,22 +139,22 @@ func (s *scene) programsOnce() []ask {
 
 // programsAlways are those that can be repeated.
 func (s *scene) programsAlways() []ask {
-	r := s.r
-	key, bot, scoped := r.AddKey(r.U.Account.ID, ""), r.AddBot(r.U.Account.ID, "Robbie"), r.AddKey(r.U.Account.ID, "", "agent")
-	user, integration := r.UserTokens(r.U).Token, r.Integrate(harness.Keys(key, bot)).WantIntegration(s.t)
+	e := s.r
+	key, bot, scoped := e.AddKey(e.U.Account.ID, ""), e.AddBot(e.U.Account.ID, "Robbie"), e.AddKey(e.U.Account.ID, "", "agent")
+	user, integration := e.UserTokens(e.U).Token, e.Integrate(harness.Keys(key, bot)).WantIntegration(s.t)
 	live := func(name, token string) ask {
-		return ask{"me, " + name, false, http.StatusOK, func() harness.Answer { return r.Me(token) }}
+		return ask{"me, " + name, false, http.StatusOK, func() harness.Answer { return e.Me(token) }}
 	}
 	return []ask{
-		{"user token", false, http.StatusOK, func() harness.Answer { return r.LogInProgram(r.U.Email, harness.Password) }},
-		{"user token of a bot", false, http.StatusOK, func() harness.Answer { return r.LogInProgram(bot.Email, bot.Secret) }},
-		{integrating, false, http.StatusOK, func() harness.Answer { return r.Integrate(harness.Keys(key)) }},
-		{integrating + " for a bot", false, http.StatusOK, func() harness.Answer { return r.Integrate(harness.Keys(key, bot)) }},
+		{"user token", false, http.StatusOK, func() harness.Answer { return e.LogInProgram(e.U.Email, harness.Password) }},
+		{"user token of a bot", false, http.StatusOK, func() harness.Answer { return e.LogInProgram(bot.Email, bot.Secret) }},
+		{integrating, false, http.StatusOK, func() harness.Answer { return e.Integrate(harness.Keys(key)) }},
+		{integrating + " for a bot", false, http.StatusOK, func() harness.Answer { return e.Integrate(harness.Keys(key, bot)) }},
 		{integrating + " at a bot's address", false, http.StatusOK, func() harness.Answer {
-			return r.IntegrateAt("/bots/"+bot.ID+"/authorization/integration", harness.Keys(key, bot))
+			return e.IntegrateAt("/bots/"+bot.ID+"/authorization/integration", harness.Keys(key, bot))
 		}},
-		{"forward-auth", false, http.StatusOK, func() harness.Answer { return r.Verify(s.token, "scope=contacts") }},
-		{"key set", false, http.StatusOK, func() harness.Answer { return harness.Fetch(s.t, http.MethodGet, r.URL+"/.well-known/jwks.json", nil) }},
+		{"forward-auth", false, http.StatusOK, func() harness.Answer { return e.Verify(s.token, "scope=contacts") }},
+		{"key set", false, http.StatusOK, func() harness.Answer { return harness.Fetch(s.t, http.MethodGet, e.URL+"/.well-known/jwks.json", nil) }},
 		live("user token", user), live("API key", scoped.Text), live("integration token", integration),
 		{"GET the bot", true, http.StatusOK, func() harness.Answer { return s.b.Get("/account/bots/" + bot.ID) }},
 	}

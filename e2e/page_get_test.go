@@ -34,10 +34,10 @@ func mounted(t *testing.T, method string) []string {
 }
 
 // place fills the wildcards of a path with what the fixtures have: the installation and the secret of an app.
-func place(t *testing.T, r *harness.Env, app harness.App, path string) string {
+func place(t *testing.T, e *harness.Env, app harness.App, path string) string {
 	t.Helper()
 	if strings.Contains(path, "{installation}") {
-		installed, _, err := r.Store.InstalledApps(t.Context(), r.U.ID, store.InstalledQuery{})
+		installed, _, err := e.Store.InstalledApps(t.Context(), e.U.ID, store.InstalledQuery{})
 		if err != nil || len(installed) == 0 {
 			t.Fatalf("no installation: %v", err)
 		}
@@ -45,25 +45,25 @@ func place(t *testing.T, r *harness.Env, app harness.App, path string) string {
 	}
 	secretOf := app.Secret
 	if strings.Contains(path, "{key}") {
-		key := r.AddKey(r.U.Account.ID, "")
+		key := e.AddKey(e.U.Account.ID, "")
 		path, secretOf = strings.ReplaceAll(path, "{key}", key.ID), key.Text
 	}
 	if strings.Contains(path, "{bot}") {
-		bot := r.AddBot(r.U.Account.ID, "Bot")
+		bot := e.AddBot(e.U.Account.ID, "Bot")
 		path, secretOf = strings.ReplaceAll(path, "{bot}", bot.ID), bot.Secret
 	}
 	if strings.Contains(path, "{secret}") {
-		path = strings.ReplaceAll(path, "{secret}", r.Parse(secretOf).ID.String())
+		path = strings.ReplaceAll(path, "{secret}", e.Parse(secretOf).ID.String())
 	}
 	if strings.Contains(path, "{session}") {
-		sessions, err := r.Store.SessionsByUser(t.Context(), r.U.ID)
+		sessions, err := e.Store.SessionsByUser(t.Context(), e.U.ID)
 		if err != nil || len(sessions) == 0 {
 			t.Fatalf("no session: %v", err)
 		}
 		path = strings.ReplaceAll(path, "{session}", hex.EncodeToString(sessions[0].ID))
 	}
 	if strings.Contains(path, "{program}") {
-		path = strings.ReplaceAll(path, "{program}", familyOf(r, r.UserTokens(r.U)))
+		path = strings.ReplaceAll(path, "{program}", familyOf(e, e.UserTokens(e.U)))
 	}
 	path = strings.ReplaceAll(path, "{form}", strings.Repeat("x", 43))
 	path = strings.ReplaceAll(path, "{id}", app.ID)
@@ -106,14 +106,14 @@ var changes = map[string]struct {
 // edit or delete an app, change the password): 405 or
 // a page that asks, and nothing has changed.
 func TestGetChangesNothing_W4(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		in, twin := r.LoggedIn(r.U), r.LoggedIn(r.U)
-		r.AddUser("olga@users.test")
-		token := r.Grant(in, r.A).WantToken(t)
-		shown := in.Get(address(request(r.B)))
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		in, twin := e.LoggedIn(e.U), e.LoggedIn(e.U)
+		e.AddUser("olga@users.test")
+		token := e.Grant(in, e.A).WantToken(t)
+		shown := in.Get(address(request(e.B)))
 		state := func() int {
-			return r.Count(`SELECT (SELECT COUNT(*) FROM audit_events) + 1000 * (SELECT COUNT(*) FROM sessions)
-				+ 1000000 * ((SELECT COUNT(*) FROM users) + (SELECT COUNT(*) FROM apps) + (SELECT COUNT(*) FROM client_secrets))`) + 1000000000*countGrants(r)
+			return e.Count(`SELECT (SELECT COUNT(*) FROM audit_events) + 1000 * (SELECT COUNT(*) FROM sessions)
+				+ 1000000 * ((SELECT COUNT(*) FROM users) + (SELECT COUNT(*) FROM apps) + (SELECT COUNT(*) FROM client_secrets))`) + 1000000000*countGrants(e)
 		}
 		seen := 0
 		for _, path := range mounted(t, http.MethodPost) {
@@ -123,12 +123,12 @@ func TestGetChangesNothing_W4(t *testing.T) {
 				continue
 			}
 			seen++
-			query := request(r.A)
+			query := request(e.A)
 			query.Set("request_id", shown.Hidden("request_id"))
 			for name, values := range change.form {
 				query[name] = values
 			}
-			target := place(t, r, r.A, path) + "?" + query.Encode()
+			target := place(t, e, e.A, path) + "?" + query.Encode()
 			before := state() // a key or bot may have been made for the path
 			for _, method := range []string{http.MethodGet, http.MethodHead} {
 				a := in.Visit(method, target)
@@ -148,14 +148,14 @@ func TestGetChangesNothing_W4(t *testing.T) {
 			t.Errorf("%d paths asked, %d known: one of them is no longer mounted", seen, len(changes))
 		}
 		for _, path := range []string{"/oauth/token", "/oauth/revoke", "/oauth/introspect"} {
-			a := r.Browser().Visit(http.MethodGet, path+"?"+r.A.As("token", token, "code", "x").Encode())
+			a := e.Browser().Visit(http.MethodGet, path+"?"+e.A.As("token", token, "code", "x").Encode())
 			if allow := a.Header.Get("Allow"); a.Status != http.StatusMethodNotAllowed || !strings.Contains(allow, "POST") || strings.Contains(allow, "GET") {
 				t.Errorf("GET %s: status %d, Allow %q", path, a.Status, allow)
 			}
 		}
-		r.WantLive(token, true)
+		e.WantLive(token, true)
 		twin.Get("/account").WantPage(t, http.StatusOK)
-		r.LoggedIn(r.U)
-		r.WantCode(in.Decide(shown, "allow"), harness.CB, "xyz")
+		e.LoggedIn(e.U)
+		e.WantCode(in.Decide(shown, "allow"), harness.CB, "xyz")
 	})
 }

@@ -20,22 +20,22 @@ import (
 // exactly when the issuer is https, where the session cookie has the prefix __Host-.
 func TestPageHeaders_W5(t *testing.T) {
 	t.Run("http", func(t *testing.T) {
-		harness.Each(t, func(t *testing.T, r *harness.Env) { walk(t, r, r.Browser(), r.Browser()) })
+		harness.Each(t, func(t *testing.T, e *harness.Env) { walk(t, e, e.Browser(), e.Browser()) })
 	})
 	t.Run("https", func(t *testing.T) {
-		harness.Each(t, func(t *testing.T, r *harness.Env) { walk(t, r, r.SecureBrowser(), r.SecureBrowser()) },
+		harness.Each(t, func(t *testing.T, e *harness.Env) { walk(t, e, e.SecureBrowser(), e.SecureBrowser()) },
 			func(o *server.Options) { o.Issuer = "https://auth.test" })
 	})
 }
 
 // walk visits every page; in gets logged in, out stays logged out.
-func walk(t *testing.T, r *harness.Env, in, out *harness.Browser) {
-	logIn := in.Post("/login", url.Values{"email": {r.U.Email}, "password": {harness.Password}})
-	wantSessionCookie(t, r, logIn)
-	in.Code(r.A) // an app to see and remove
-	parked := wantLogIn(t, out.Get(address(request(r.P))))
+func walk(t *testing.T, e *harness.Env, in, out *harness.Browser) {
+	logIn := in.Post("/login", url.Values{"email": {e.U.Email}, "password": {harness.Password}})
+	wantSessionCookie(t, e, logIn)
+	in.Code(e.A) // an app to see and remove
+	parked := wantLogIn(t, out.Get(address(request(e.P))))
 	query := map[string]string{
-		"/oauth/authorize": "?" + request(r.P).Encode(),
+		"/oauth/authorize": "?" + request(e.P).Encode(),
 		"/oauth/consent":   "?request_id=" + parked,
 		"/login":           "?next=" + parked,
 		"/signup":          "?next=" + parked,
@@ -50,43 +50,43 @@ func walk(t *testing.T, r *harness.Env, in, out *harness.Browser) {
 			if loggedOut[path] {
 				b = out
 			}
-			wantPageSet(t, r, b.With(t).Get(place(t, r, r.A, path)+query[path]), http.StatusOK)
+			wantPageSet(t, e, b.With(t).Get(place(t, e, e.A, path)+query[path]), http.StatusOK)
 		})
 	}
-	for name, page := range answers(r, in, out) {
+	for name, page := range answers(e, in, out) {
 		t.Run(name, func(t *testing.T) {
 			status, err := strconv.Atoi(name[:3])
 			if err != nil {
 				t.Fatal(err)
 			}
-			wantPageSet(t, r, page, status)
+			wantPageSet(t, e, page, status)
 		})
 	}
 }
 
 // answers are pages that no GET route of its own shows; each name begins with its status.
-func answers(r *harness.Env, in, out *harness.Browser) map[string]harness.Answer {
-	app := "/developer/apps/" + r.A.ID
+func answers(e *harness.Env, in, out *harness.Browser) map[string]harness.Answer {
+	app := "/developer/apps/" + e.A.ID
 	return map[string]harness.Answer{
 		"200 front page, logged out":   out.Get("/"),
 		"200 new secret":               in.Make(app+"/secrets", url.Values{}),
-		"200 new app":                  in.Make("/developer/apps", url.Values{"name": {"Made"}, "redirect_uris": {harness.CB}, "scopes": {"contacts"}, "account": {r.U.Account.ID}}),
+		"200 new app":                  in.Make("/developer/apps", url.Values{"name": {"Made"}, "redirect_uris": {harness.CB}, "scopes": {"contacts"}, "account": {e.U.Account.ID}}),
 		"200 another row":              in.Make("/developer/apps", url.Values{"add_row": {"1"}}),
-		"422 new app":                  in.Make("/developer/apps", url.Values{"name": {""}, "account": {r.U.Account.ID}}),
+		"422 new app":                  in.Make("/developer/apps", url.Values{"name": {""}, "account": {e.U.Account.ID}}),
 		"422 edited app":               in.Post(app+"/edit", url.Values{"name": {""}, "version": {"1"}}),
 		"409 edited app":               in.Post(app+"/edit", url.Values{"name": {"A"}, "redirect_uris": {harness.CB}, "scopes": {"contacts"}, "version": {"7"}}),
 		"409 third secret":             in.Make(app+"/secrets", url.Values{}),
 		"422 deletion":                 in.Post(app+"/delete", url.Values{"confirm": {"no"}}),
 		"200 new key":                  in.Make("/account/keys", url.Values{"name": {"Export"}, "kind": {"account"}}),
 		"422 new key":                  in.Make("/account/keys", url.Values{"kind": {"token"}}),
-		"200 rotated key":              in.Make("/account/keys/"+r.AddKey(r.U.Account.ID, "").ID+"/rotate", url.Values{"keep": {"now"}}),
+		"200 rotated key":              in.Make("/account/keys/"+e.AddKey(e.U.Account.ID, "").ID+"/rotate", url.Values{"keep": {"now"}}),
 		"200 new bot":                  in.Make("/account/bots", url.Values{"name": {"Bot"}}),
 		"422 new bot":                  in.Make("/account/bots", url.Values{"name": {""}}),
-		"200 rotated bot":              in.Make("/account/bots/"+r.AddBot(r.U.Account.ID, "Bot").ID+"/rotate", url.Values{"keep": {"now"}}),
+		"200 rotated bot":              in.Make("/account/bots/"+e.AddBot(e.U.Account.ID, "Bot").ID+"/rotate", url.Values{"keep": {"now"}}),
 		"404 no such key":              in.Get("/account/keys/nothing/rotate"),
 		"422 profile":                  in.Post("/account", url.Values{"name": {strings.Repeat("x", 1000)}}),
 		"422 security":                 in.Post("/account/security", url.Values{"current_password": {"wrong"}, "password": {"x"}}),
-		"422 log-in":                   out.Post("/login", url.Values{"email": {r.U.Email}, "password": {"wrong"}}),
+		"422 log-in":                   out.Post("/login", url.Values{"email": {e.U.Email}, "password": {"wrong"}}),
 		"422 sign-up":                  out.Post("/signup", url.Values{"email": {"x"}}),
 		"400 link of an unknown app":   out.Get("/oauth/authorize?client_id=nope"),
 		"400 posted link":              out.Send(http.MethodPost, "/oauth/authorize?x=%zz", url.Values{}),
@@ -101,7 +101,7 @@ func answers(r *harness.Env, in, out *harness.Browser) map[string]harness.Answer
 		"405 method":                   in.Send(http.MethodDelete, "/account", nil),
 		"405 only POST":                in.Get(app + "/secrets"),
 		"413 body":                     in.Post("/login", url.Values{"email": {strings.Repeat("x", 70<<10)}}),
-		"415 body":                     in.Send(http.MethodPost, "/login", url.Values{}, "Origin", r.URL, "Content-Type", "text/plain"),
+		"415 body":                     in.Send(http.MethodPost, "/login", url.Values{}, "Origin", e.URL, "Content-Type", "text/plain"),
 	}
 }
 
@@ -112,15 +112,15 @@ var inline = regexp.MustCompile(`(?i)<(script|style|iframe|object|embed|base|met
 var script = regexp.MustCompile(`<script src="(/static/[0-9a-f]{12}/[a-z]+\.js)" defer></script>`)
 
 // scriptOf is the policy's source for the one script that the page loads, "" if it loads none.
-func scriptOf(r *harness.Env, a harness.Answer) string {
+func scriptOf(e *harness.Env, a harness.Answer) string {
 	if m := script.FindStringSubmatch(a.Body); m != nil {
-		return r.URL + m[1]
+		return e.URL + m[1]
 	}
 	return ""
 }
 
 // wantPageSet asserts the header set of a page, to the letter.
-func wantPageSet(t *testing.T, r *harness.Env, a harness.Answer, status int) {
+func wantPageSet(t *testing.T, e *harness.Env, a harness.Answer, status int) {
 	t.Helper()
 	a.WantPage(t, status)
 	h := a.Header
@@ -130,7 +130,7 @@ func wantPageSet(t *testing.T, r *harness.Env, a harness.Answer, status int) {
 		csp[name] = sources
 	}
 	for name, want := range map[string]string{
-		"default-src": "'none'", "frame-ancestors": "'none'", "base-uri": "'none'", "style-src": "'self'", "img-src": "'self'", "script-src": scriptOf(r, a),
+		"default-src": "'none'", "frame-ancestors": "'none'", "base-uri": "'none'", "style-src": "'self'", "img-src": "'self'", "script-src": scriptOf(e, a),
 	} {
 		if csp[name] != want {
 			t.Errorf("policy %s = %q, want %q", name, csp[name], want)
@@ -147,7 +147,7 @@ func wantPageSet(t *testing.T, r *harness.Env, a harness.Answer, status int) {
 		referrer = "same-origin"
 	}
 	hsts := ""
-	if strings.HasPrefix(r.URL, "https:") {
+	if strings.HasPrefix(e.URL, "https:") {
 		hsts = "max-age=31536000"
 	}
 	for name, want := range map[string]string{
@@ -167,14 +167,14 @@ func wantPageSet(t *testing.T, r *harness.Env, a harness.Answer, status int) {
 
 // wantSessionCookie asserts the one cookie of a log-in: to the host alone, unreadable to scripts, not sent along by posts
 // of other sites.
-func wantSessionCookie(t *testing.T, r *harness.Env, a harness.Answer) {
+func wantSessionCookie(t *testing.T, e *harness.Env, a harness.Answer) {
 	t.Helper()
 	cookies := (&http.Response{Header: a.Header}).Cookies()
 	names := []string{"xenoauth", "xenoauth-device"} // of the session, and of the browser that is no longer a stranger
 	if len(cookies) != len(names) {
 		t.Fatalf("%d cookies after the log-in, want %v: %v", len(cookies), names, a.Header.Values("Set-Cookie"))
 	}
-	secure := strings.HasPrefix(r.URL, "https:")
+	secure := strings.HasPrefix(e.URL, "https:")
 	for i, c := range cookies {
 		name := names[i]
 		if secure {

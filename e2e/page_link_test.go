@@ -17,9 +17,9 @@ var fieldValue = regexp.MustCompile(`\s(?:value|href|action)="[^"]*"`)
 // does it stand beside ours, logged in or not, in an error or not, and neither does it in the description of a JSON error or
 // of one that an app is sent. A login_hint that is an e-mail address is the value of its form field, and nothing else.
 func TestTextFromLink_N11(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		const phrase, host = "Your account is locked: call 555-0100", "call-555-0100.example"
-		in, out := r.LoggedIn(r.U), r.Browser()
+		in, out := e.LoggedIn(e.U), e.Browser()
 		see := func(what string, a harness.Answer) {
 			t.Helper()
 			shown := strings.ToLower(fieldValue.ReplaceAllString(a.Body, " "))
@@ -35,13 +35,13 @@ func TestTextFromLink_N11(t *testing.T) {
 			evil + "=1&" + evil + "=2", evil + "=%zz", evil + "=%ff", evil + ";x=1", evil, evil + "[]=1",
 			"scope=" + evil, "scope[" + evil + "]=1", "state=1&state=" + evil, "error=" + evil + "&error_description=" + evil,
 		}
-		for name := range request(r.P, "prompt", "x", "login_hint", "x", "resource", "x", "response_mode", "x") {
+		for name := range request(e.P, "prompt", "x", "login_hint", "x", "resource", "x", "response_mode", "x") {
 			queries = append(queries, name+"="+evil, name+"=a&"+name+"="+evil)
 		}
 		for _, name := range []string{"next", "request_id", "account", "decision", "message", "error", "email", "name", "code", "token", "permission", "q", "page", "cursor"} {
 			queries = append(queries, name+"="+evil)
 		}
-		sound := request(r.P)
+		sound := request(e.P)
 		for _, b := range []*harness.Browser{in, out} {
 			for _, path := range mounted(t, http.MethodGet) {
 				target := strings.NewReplacer("{$}", "", "{", "", "}", "").Replace(path)
@@ -68,14 +68,14 @@ func TestTextFromLink_N11(t *testing.T) {
 		}
 		for _, path := range []string{"/oauth/token", "/oauth/revoke", "/oauth/introspect", "/login", "/signup", "/oauth/consent", "/oauth/authorize"} {
 			for _, query := range queries {
-				see("POST "+path+" "+query, r.Raw(path, query))
+				see("POST "+path+" "+query, e.Raw(path, query))
 			}
 		}
 		for _, query := range queries {
 			see("the log-in", out.Get("/login?next=apps&"+query))
 		}
 		hint := "ada+555-0100@users.test"
-		parked := out.Get(address(request(r.A, "login_hint", hint)))
+		parked := out.Get(address(request(e.A, "login_hint", hint)))
 		form := out.Get(parked.Header.Get("Location"))
 		if got := form.Form("/login").Get("email"); got != hint {
 			t.Errorf("the form holds %q, want the hint", got)

@@ -20,10 +20,10 @@ type onceCase struct {
 }
 
 // madeOnce sends each form that makes something 20 times at once, and once more.
-func madeOnce(t *testing.T, r *harness.Env) {
-	in := r.LoggedIn(r.U)
-	app := "/developer/apps/" + r.AddApp("Rotated", true, harness.CB).ID
-	key, bot := "/account/keys/"+r.AddKey(r.U.Account.ID, "").ID+"/rotate", "/account/bots/"+r.AddBot(r.U.Account.ID, "Rotated").ID+"/rotate"
+func madeOnce(t *testing.T, e *harness.Env) {
+	in := e.LoggedIn(e.U)
+	app := "/developer/apps/" + e.AddApp("Rotated", true, harness.CB).ID
+	key, bot := "/account/keys/"+e.AddKey(e.U.Account.ID, "").ID+"/rotate", "/account/bots/"+e.AddBot(e.U.Account.ID, "Rotated").ID+"/rotate"
 	public := harness.Pairs("name", "Public once", "redirect_uris", harness.CB, "scopes", "contacts", "type", "public")
 	for name, c := range map[string]onceCase{
 		"app":        {"/developer/apps/new", "/developer/apps", harness.Pairs("name", "Made once", "redirect_uris", harness.CB, "scopes", "contacts"), secret.Client, "apps", "Made once"},
@@ -34,7 +34,7 @@ func madeOnce(t *testing.T, r *harness.Env) {
 		"bot":        {"/account/bots/new", "/account/bots", harness.Pairs("name", "Robbie"), secret.Bot, "bots", "Bots"},
 		"bot secret": {bot, bot, harness.Pairs("keep", "1h"), secret.Bot, "client_secrets", "Bots"},
 	} {
-		t.Run(name, func(t *testing.T) { c.check(t, r.With(t), in.With(t)) })
+		t.Run(name, func(t *testing.T) { c.check(t, e.With(t), in.With(t)) })
 	}
 }
 
@@ -51,8 +51,8 @@ func (c onceCase) filled(t *testing.T, in *harness.Browser) url.Values {
 	return form
 }
 
-func (c onceCase) check(t *testing.T, r *harness.Env, in *harness.Browser) {
-	rows := func() int { return r.Count(`SELECT COUNT(*) FROM ` + c.made) }
+func (c onceCase) check(t *testing.T, e *harness.Env, in *harness.Browser) {
+	rows := func() int { return e.Count(`SELECT COUNT(*) FROM ` + c.made) }
 	form, before := c.filled(t, in), rows()
 	to := atOnce(20, func() string { return in.Post(c.action, form).Header.Get("Location") })
 	if len(to) != 1 || to[""] != 0 {
@@ -69,7 +69,7 @@ func (c onceCase) check(t *testing.T, r *harness.Env, in *harness.Browser) {
 	if head := in.Send(http.MethodHead, path, nil); head.Status != http.StatusOK {
 		t.Errorf("HEAD answers %d", head.Status)
 	}
-	r.LoggedIn(r.U).Get(path).WantPage(t, http.StatusNotFound) // another session
+	e.LoggedIn(e.U).Get(path).WantPage(t, http.StatusNotFound) // another session
 	secrets := 1
 	if c.kind == 0 {
 		secrets = 0
@@ -91,7 +91,7 @@ func (c onceCase) check(t *testing.T, r *harness.Env, in *harness.Browser) {
 	if again := in.Follow(in.Post(c.action, form)); shows(again) != secrets {
 		t.Error("a second click hides the page that the first one led to")
 	}
-	r.Exec(`UPDATE page_values SET expires_at = expires_at - $1 WHERE subject = 'taken'`, int64(11_000_000))
+	e.Exec(`UPDATE page_values SET expires_at = expires_at - $1 WHERE subject = 'taken'`, int64(11_000_000))
 	if again := in.Follow(in.Post(c.action, form)); shows(again) > 0 {
 		t.Error("the form sent again later shows the secret again")
 	}
@@ -105,16 +105,16 @@ func (c onceCase) check(t *testing.T, r *harness.Env, in *harness.Browser) {
 
 // signedUpOnce: a second click on Sign up is logged in, not refused because its own address is taken; the same values from
 // another form are.
-func signedUpOnce(t *testing.T, r *harness.Env) {
+func signedUpOnce(t *testing.T, e *harness.Env) {
 	fill := func() url.Values {
-		form := r.Browser().Get("/signup").Form("/signup")
+		form := e.Browser().Get("/signup").Form("/signup")
 		form.Set("email", "once@users.test")
 		form.Set("password", harness.Password)
 		return form
 	}
 	form := fill()
 	results := atOnce(5, func() string {
-		b := r.Browser()
+		b := e.Browser()
 		a := b.Post("/signup", form)
 		if in := b.Get("/account"); in.Status != http.StatusOK || !strings.Contains(in.Body, "once@users.test") {
 			return "logged out"
@@ -124,22 +124,22 @@ func signedUpOnce(t *testing.T, r *harness.Env) {
 	if len(results) != 1 || results["/account/apps"] != 5 {
 		t.Errorf("5 clicks on Sign up lead to %v", results)
 	}
-	if n := r.Count(`SELECT COUNT(*) FROM users WHERE email = 'once@users.test'`); n != 1 {
+	if n := e.Count(`SELECT COUNT(*) FROM users WHERE email = 'once@users.test'`); n != 1 {
 		t.Errorf("%d users", n)
 	}
-	r.Browser().Post("/signup", fill()).WantPage(t, http.StatusUnprocessableEntity)
+	e.Browser().Post("/signup", fill()).WantPage(t, http.StatusUnprocessableEntity)
 }
 
 // endedTwice: a thing removed, revoked or deleted just before leads back to its list, by its page and by its form; for
 // other users it is not found.
-func endedTwice(t *testing.T, r *harness.Env) {
-	in, other := r.LoggedIn(r.U), r.LoggedIn(r.AddUser("other@users.test"))
-	app, withSecret := r.AddApp("Ended", true, harness.CB), r.AddApp("Ended secret", true, harness.CB)
+func endedTwice(t *testing.T, e *harness.Env) {
+	in, other := e.LoggedIn(e.U), e.LoggedIn(e.AddUser("other@users.test"))
+	app, withSecret := e.AddApp("Ended", true, harness.CB), e.AddApp("Ended secret", true, harness.CB)
 	for path, form := range map[string]url.Values{
-		"/account/keys/" + r.AddKey(r.U.Account.ID, "").ID + "/revoke":          {},
-		"/account/bots/" + r.AddBot(r.U.Account.ID, "Ended").ID + "/remove":     {},
+		"/account/keys/" + e.AddKey(e.U.Account.ID, "").ID + "/revoke":          {},
+		"/account/bots/" + e.AddBot(e.U.Account.ID, "Ended").ID + "/remove":     {},
 		"/developer/apps/" + app.ID + "/delete":                                 {"confirm": {"Ended"}},
-		place(t, r, withSecret, "/developer/apps/{id}/secrets/{secret}/revoke"): {},
+		place(t, e, withSecret, "/developer/apps/{id}/secrets/{secret}/revoke"): {},
 	} {
 		first := in.Post(path, form)
 		if first.Status != http.StatusSeeOther {

@@ -21,66 +21,66 @@ import (
 // has no button to press on the consent page, and the page brings the guard that takes no Allow within 500 ms of getting
 // the focus (TestConsentGuard runs it in Chromium).
 func TestActionHappensOnce_N12(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		t.Run("answers", func(t *testing.T) { answeredTwice(t, r.With(t)) })
-		t.Run("forms", func(t *testing.T) { madeOnce(t, r.With(t)) })
-		t.Run("sign-up", func(t *testing.T) { signedUpOnce(t, r.With(t)) })
-		t.Run("endings", func(t *testing.T) { endedTwice(t, r.With(t)) })
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		t.Run("answers", func(t *testing.T) { answeredTwice(t, e.With(t)) })
+		t.Run("forms", func(t *testing.T) { madeOnce(t, e.With(t)) })
+		t.Run("sign-up", func(t *testing.T) { signedUpOnce(t, e.With(t)) })
+		t.Run("endings", func(t *testing.T) { endedTwice(t, e.With(t)) })
 		t.Run("no default button", func(t *testing.T) {
-			page := r.LoggedIn(r.U).With(t).Get(address(request(r.B, "prompt", "consent")))
+			page := e.LoggedIn(e.U).With(t).Get(address(request(e.B, "prompt", "consent")))
 			_, form, _ := strings.Cut(page.Body, `action="/oauth/consent">`)
 			first, _, _ := strings.Cut(form[strings.Index(form, "<button"):], ">")
 			if !strings.Contains(first, `formmethod="dialog"`) || strings.Contains(first, "name=") {
 				t.Errorf("the first button of the form is %s>, want one that does nothing", first)
 			}
-			if scriptOf(r, page) == "" {
+			if scriptOf(e, page) == "" {
 				t.Error("the page does not load its guard")
 			}
 		})
 	})
 }
 
-func answeredTwice(t *testing.T, r *harness.Env) {
-	in := r.LoggedIn(r.U)
-	codes := func() int { return r.Count(`SELECT COUNT(*) FROM codes WHERE user_id = $1`, r.U.ID) }
+func answeredTwice(t *testing.T, e *harness.Env) {
+	in := e.LoggedIn(e.U)
+	codes := func() int { return e.Count(`SELECT COUNT(*) FROM codes WHERE user_id = $1`, e.U.ID) }
 
-	page := in.Get(address(request(r.A)))
+	page := in.Get(address(request(e.A)))
 	first := in.Decide(page, "allow")
-	code := r.WantCode(first, harness.CB, "xyz")
+	code := e.WantCode(first, harness.CB, "xyz")
 	if again := in.Decide(page, "allow"); again.Header.Get("Location") != first.Header.Get("Location") {
 		t.Errorf("the second Allow leads to %s, want %s", again.Header.Get("Location"), first.Header.Get("Location"))
 	}
 	in.Decide(page, "deny").WantPage(t, http.StatusBadRequest)
-	token := r.Exchange(r.A, code).WantToken(t)
+	token := e.Exchange(e.A, code).WantToken(t)
 	over := in.Decide(page, "allow")
 	over.WantPage(t, http.StatusBadRequest)
 	if !strings.Contains(over.Body, "You have answered this request") || !strings.Contains(over.Body, "“Alpha” (app.test)") {
 		t.Errorf("the page does not name the app: %.600s", over.Body)
 	}
-	r.WantLive(token, true)
+	e.WantLive(token, true)
 
 	// Later than a minute afterwards, it is over; and so is a code that has expired.
-	page = in.Get(address(request(r.A, "prompt", "consent")))
-	r.WantCode(in.Decide(page, "allow"), harness.CB, "xyz")
-	id := r.Parse(page.Hidden("request_id")).ID
-	r.Exec(`UPDATE requests SET decided_at = decided_at - $1 WHERE id = $2`, time.Minute.Microseconds(), id[:])
+	page = in.Get(address(request(e.A, "prompt", "consent")))
+	e.WantCode(in.Decide(page, "allow"), harness.CB, "xyz")
+	id := e.Parse(page.Hidden("request_id")).ID
+	e.Exec(`UPDATE requests SET decided_at = decided_at - $1 WHERE id = $2`, time.Minute.Microseconds(), id[:])
 	in.Decide(page, "allow").WantPage(t, http.StatusBadRequest)
 
-	page = in.Get(address(request(r.A, "prompt", "consent")))
+	page = in.Get(address(request(e.A, "prompt", "consent")))
 	denied := in.Decide(page, "deny")
-	r.WantRedirectError(denied, harness.CB, "access_denied", "xyz")
-	r.WantRedirectError(in.Decide(page, "deny"), harness.CB, "access_denied", "xyz")
+	e.WantRedirectError(denied, harness.CB, "access_denied", "xyz")
+	e.WantRedirectError(in.Decide(page, "deny"), harness.CB, "access_denied", "xyz")
 	in.Decide(page, "allow").WantPage(t, http.StatusBadRequest)
 
 	// The first answer had installed the app when the database failed: the second goes on from there.
-	page = in.Get(address(request(r.B, "state", "half")))
-	r.WantCode(in.Decide(page, "allow"), harness.CB, "half")
-	id = r.Parse(page.Hidden("request_id")).ID
-	r.Exec(`UPDATE requests SET answer = NULL WHERE id = $1`, id[:])
-	r.Exec(`DELETE FROM codes WHERE app_id = $1`, r.B.ID)
-	r.Exchange(r.B, r.WantCode(in.Decide(page, "allow"), harness.CB, "half")).WantToken(t)
+	page = in.Get(address(request(e.B, "state", "half")))
+	e.WantCode(in.Decide(page, "allow"), harness.CB, "half")
+	id = e.Parse(page.Hidden("request_id")).ID
+	e.Exec(`UPDATE requests SET answer = NULL WHERE id = $1`, id[:])
+	e.Exec(`DELETE FROM codes WHERE app_id = $1`, e.B.ID)
+	e.Exchange(e.B, e.WantCode(in.Decide(page, "allow"), harness.CB, "half")).WantToken(t)
 
-	page = in.Get(address(request(r.P, "state", "all")))
+	page = in.Get(address(request(e.P, "state", "all")))
 	before := codes()
 	to := atOnce(50, func() string {
 		return patiently(func() harness.Answer { return in.Decide(page, "allow") }).Header.Get("Location")
@@ -91,7 +91,7 @@ func answeredTwice(t *testing.T, r *harness.Env) {
 	if n := codes() - before; n != 1 {
 		t.Errorf("50 answers at once made %d codes", n)
 	}
-	if n := r.Count(`SELECT COUNT(*) FROM installations WHERE app_id = $1`, r.P.ID); n != 1 {
+	if n := e.Count(`SELECT COUNT(*) FROM installations WHERE app_id = $1`, e.P.ID); n != 1 {
 		t.Errorf("50 answers at once made %d installations", n)
 	}
 	for l := range to {
@@ -99,9 +99,9 @@ func answeredTwice(t *testing.T, r *harness.Env) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Exchange(r.P, u.Query().Get("code"), "code_verifier", harness.Verifier).WantToken(t)
+		e.Exchange(e.P, u.Query().Get("code"), "code_verifier", harness.Verifier).WantToken(t)
 	}
-	r.WantEvents(r.P, store.EventInstallationCreated, 1)
+	e.WantEvents(e.P, store.EventInstallationCreated, 1)
 }
 
 // atOnce calls f n times at the same moment and counts the results.

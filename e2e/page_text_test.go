@@ -79,11 +79,11 @@ var words = []string{
 // address on a page is a path of ours. Redirect URIs that are scripts are refused. In JSON errors the same parameter names
 // are printable ASCII without quotes.
 func TestUserTextEscaped_W11(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		for _, word := range words {
-			t.Run(word, func(t *testing.T) { inert(t, r.With(t), word) })
+			t.Run(word, func(t *testing.T) { inert(t, e.With(t), word) })
 		}
-		b := r.LoggedIn(r.U)
+		b := e.LoggedIn(e.U)
 		for _, address := range []string{"javascript:alert(1)", "JaVaScRiPt:alert(1)", "data:text/html,x", "vbscript:x", " javascript:x", "http://app.test/", "//app.test/",
 			`https://app.test/"><svg onload=x>`, "https://app.test\\@evil.test", "https://u:p@app.test/", "blob:https://app.test/x", "https://", "x", "https://app.test/\nx"} {
 			for _, field := range []string{"homepage", "logo_url", "redirect_uris"} {
@@ -99,19 +99,19 @@ func TestUserTextEscaped_W11(t *testing.T) {
 	})
 }
 
-func inert(t *testing.T, r *harness.Env, word string) {
-	u := r.AddUser(secret.NewUserID() + "@users.test")
-	if err := r.Rules.Rename(context.Background(), harness.Operator, u.ID, word); err != nil {
+func inert(t *testing.T, e *harness.Env, word string) {
+	u := e.AddUser(secret.NewUserID() + "@users.test")
+	if err := e.Rules.Rename(context.Background(), harness.Operator, u.ID, word); err != nil {
 		t.Fatal(err)
 	}
-	r.Exec(`UPDATE accounts SET name = $1 WHERE id = $2`, word, u.Account.ID)
-	theirs := *r
+	e.Exec(`UPDATE accounts SET name = $1 WHERE id = $2`, word, u.Account.ID)
+	theirs := *e
 	theirs.U = u
 	app := theirs.AddApp(word, true, harness.CB+"?q="+url.QueryEscape(word), func(f *directory.AppForm) {
 		f.Description = word + "\n" + word
 		f.Homepage = "https://app.test/?" + url.QueryEscape(word)
 	})
-	b, out := r.LoggedIn(u).With(t), r.Browser()
+	b, out := e.LoggedIn(u).With(t), e.Browser()
 	shown := b.Get(address(request(app)))
 	parked := wantLogIn(t, out.Get(address(request(app))))
 	see := func(a harness.Answer, holds bool) {
@@ -151,7 +151,7 @@ func inert(t *testing.T, r *harness.Env, word string) {
 	twice := url.Values{word: {"1", "2"}}
 	see(b.Post("/account", twice), false)
 	for _, path := range []string{"/oauth/token", "/oauth/revoke", "/oauth/introspect"} {
-		a := r.Post(path, twice)
+		a := e.Post(path, twice)
 		a.WantError(t, http.StatusBadRequest, "invalid_request")
 		if ct := a.Header.Get("X-Content-Type-Options"); ct != "nosniff" {
 			t.Errorf("X-Content-Type-Options = %q", ct)
@@ -183,15 +183,15 @@ var elsewhere = []string{
 // browser goes to /account/apps, or where a name from the list, an app's or a stored request's id says; never elsewhere,
 // and no page links there. Without being logged in, the address asked for does not become next either. (MFA comes with it.)
 func TestOpenRedirect_W12(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		in, out := r.LoggedIn(r.U), r.Browser()
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		in, out := e.LoggedIn(e.U), e.Browser()
 		to := func(t *testing.T, a harness.Answer, want string) {
 			t.Helper()
 			if a.Status != http.StatusSeeOther || a.Header.Get("Location") != want {
 				t.Errorf("status %d, Location %q; want %q", a.Status, a.Header.Get("Location"), want)
 			}
 		}
-		logIn := url.Values{"email": {r.U.Email}, "password": {harness.Password}}
+		logIn := url.Values{"email": {e.U.Email}, "password": {harness.Password}}
 		signUp := func() url.Values {
 			return url.Values{"email": {secret.NewUserID() + "@users.test"}, "password": {harness.Password}}
 		}
@@ -201,7 +201,7 @@ func TestOpenRedirect_W12(t *testing.T) {
 			to(t, in.With(t).Get("/signup?next="+url.QueryEscape(next)), want)
 			for path, form := range map[string]url.Values{"/login": logIn, "/signup": signUp()} {
 				form.Set("next", next)
-				to(t, r.Browser().With(t).Post(path+"?next=//evil.test", form), want)
+				to(t, e.Browser().With(t).Post(path+"?next=//evil.test", form), want)
 			}
 		}
 		for _, next := range elsewhere {
@@ -214,7 +214,7 @@ func TestOpenRedirect_W12(t *testing.T) {
 				}
 				to(t, out.With(t).Get("/oauth/consent?request_id="+url.QueryEscape(next)), "/login?next="+url.QueryEscape(next))
 				in.With(t).Get("/oauth/consent?request_id="+url.QueryEscape(next)).WantPage(t, http.StatusBadRequest)
-				b := r.LoggedIn(r.U)
+				b := e.LoggedIn(e.U)
 				to(t, b.With(t).Post("/logout?next="+url.QueryEscape(next), url.Values{"next": {next}, "redirect_uri": {next}, "post_logout_redirect_uri": {next}}), "/")
 			})
 		}
@@ -224,10 +224,10 @@ func TestOpenRedirect_W12(t *testing.T) {
 				t.Errorf("%s: status %d, Location %q", path, a.Status, l)
 			}
 		}
-		parked := wantLogIn(t, out.Get(address(request(r.A))))
+		parked := wantLogIn(t, out.Get(address(request(e.A))))
 		for next, want := range map[string]string{
 			"": "/account/apps", "apps": "/account/apps", "profile": "/account", "security": "/account/security", "developer": "/developer/apps", "developer-new": "/developer/apps/new",
-			r.A.ID: "/developer/apps/" + r.A.ID, parked: "/oauth/consent?request_id=" + parked,
+			e.A.ID: "/developer/apps/" + e.A.ID, parked: "/oauth/consent?request_id=" + parked,
 		} {
 			after(t, next, want)
 		}

@@ -17,10 +17,10 @@ import (
 )
 
 // belongings is everything in the database that can belong to somebody, as text, to see whether anything changed.
-func belongings(r *harness.Env) string {
+func belongings(e *harness.Env) string {
 	var b strings.Builder
 	for _, table := range []string{"users", "accounts", "members", "apps", "app_redirect_uris", "client_secrets", "installations", "tokens", "families", "api_keys", "bots", "user_families"} {
-		for _, row := range r.Rows(`SELECT * FROM ` + table + ` ORDER BY 1, 2`) {
+		for _, row := range e.Rows(`SELECT * FROM ` + table + ` ORDER BY 1, 2`) {
 			fmt.Fprintln(&b, table, row)
 		}
 	}
@@ -28,11 +28,11 @@ func belongings(r *harness.Env) string {
 }
 
 // places fills the wildcards of every path that has some, for GET and for POST.
-func places(t *testing.T, r *harness.Env) map[string]string {
+func places(t *testing.T, e *harness.Env) map[string]string {
 	filled := map[string]string{}
 	for _, path := range slices.Concat(mounted(t, http.MethodGet), mounted(t, http.MethodPost)) {
 		if strings.Contains(path, "{") && !strings.Contains(path, "{$}") {
-			filled[path] = place(t, r, r.A, path)
+			filled[path] = place(t, e, e.A, path)
 		}
 	}
 	return filled
@@ -51,32 +51,32 @@ var (
 // saves the edit form of an own app untouched loses no field; who saves an older form than the stored app is told so (409),
 // keeps what was typed, and overwrites nothing.
 func TestPortalForeignApp_D8(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		r.Grant(r.LoggedIn(r.U), r.A)
-		mallory, member, former := r.AddUser("mallory@users.test"), r.AddUser("member@users.test"), r.AddUser("former@users.test")
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		e.Grant(e.LoggedIn(e.U), e.A)
+		mallory, member, former := e.AddUser("mallory@users.test"), e.AddUser("member@users.test"), e.AddUser("former@users.test")
 		for _, err := range []error{
-			r.Store.AddMember(t.Context(), harness.Operator, r.U.Account.ID, member.ID, scope.RoleAgent),
-			r.Store.AddMember(t.Context(), harness.Operator, r.U.Account.ID, former.ID, scope.RoleAdmin),
-			r.Store.RemoveMember(t.Context(), harness.Operator, r.U.Account.ID, former.ID),
+			e.Store.AddMember(t.Context(), harness.Operator, e.U.Account.ID, member.ID, scope.RoleAgent),
+			e.Store.AddMember(t.Context(), harness.Operator, e.U.Account.ID, former.ID, scope.RoleAdmin),
+			e.Store.RemoveMember(t.Context(), harness.Operator, e.U.Account.ID, former.ID),
 		} {
 			if err != nil {
 				t.Fatal(err)
 			}
 		}
-		theirs := r.With(t)
+		theirs := e.With(t)
 		theirs.U = mallory
 		own := theirs.AddApp("Mallory's", true, harness.CB)
-		belonging := places(t, r)
-		before := belongings(r)
-		unknown := harness.App{ID: "app_" + r.A.ID[len(r.A.ID)-2:] + r.A.ID[4:len(r.A.ID)-2]}
-		installed, _, err := r.Store.InstalledApps(t.Context(), r.U.ID, store.InstalledQuery{})
+		belonging := places(t, e)
+		before := belongings(e)
+		unknown := harness.App{ID: "app_" + e.A.ID[len(e.A.ID)-2:] + e.A.ID[4:len(e.A.ID)-2]}
+		installed, _, err := e.Store.InstalledApps(t.Context(), e.U.ID, store.InstalledQuery{})
 		if err != nil || len(installed) != 1 {
 			t.Fatalf("%d installations, %v", len(installed), err)
 		}
 		noInstallation := "ins_" + unknown.ID[4:]
 		asked := 0
 		for _, who := range []harness.User{mallory, member, former} {
-			b := r.LoggedIn(who)
+			b := e.LoggedIn(who)
 			for _, method := range []string{http.MethodGet, http.MethodPost} {
 				for _, path := range mounted(t, method) {
 					foreign := belonging[path]
@@ -84,14 +84,14 @@ func TestPortalForeignApp_D8(t *testing.T) {
 						continue
 					}
 					asked++
-					nobodys := strings.NewReplacer(r.A.ID, unknown.ID, installed[0].ID, noInstallation).Replace(foreign)
+					nobodys := strings.NewReplacer(e.A.ID, unknown.ID, installed[0].ID, noInstallation).Replace(foreign)
 					nobodys = keyID.ReplaceAllString(nobodys, "key_"+unknown.ID[4:])
 					nobodys = botID.ReplaceAllString(nobodys, "/"+secret.NewUserID()+"$1")
 					t.Run(who.Email+" "+method+" "+path, func(t *testing.T) {
 						var form url.Values
 						headers := []string{}
 						if method == http.MethodPost {
-							form, headers = changes[path].form, []string{"Origin", r.URL, "Sec-Fetch-Site", "same-origin"}
+							form, headers = changes[path].form, []string{"Origin", e.URL, "Sec-Fetch-Site", "same-origin"}
 							if form == nil {
 								form = url.Values{}
 							}
@@ -113,9 +113,9 @@ func TestPortalForeignApp_D8(t *testing.T) {
 		if asked < 3*18 {
 			t.Errorf("%d requests were made; the test reads the routes wrongly", asked)
 		}
-		b := r.LoggedIn(mallory)
+		b := e.LoggedIn(mallory)
 		t.Run("secret of another app", func(t *testing.T) {
-			secrets, err := r.Rules.Secrets(t.Context(), "", r.A.ID)
+			secrets, err := e.Rules.Secrets(t.Context(), "", e.A.ID)
 			if err != nil || len(secrets) != 1 {
 				t.Fatalf("%d secrets, %v", len(secrets), err)
 			}
@@ -127,28 +127,28 @@ func TestPortalForeignApp_D8(t *testing.T) {
 			wantSameAnswer(t, a, b.With(t).Post(other, url.Values{}))
 		})
 		t.Run("account of somebody else", func(t *testing.T) {
-			form := url.Values{"name": {"X"}, "redirect_uris": {harness.CB}, "scopes": {"faqs"}, "account": {r.U.Account.ID}}
+			form := url.Values{"name": {"X"}, "redirect_uris": {harness.CB}, "scopes": {"faqs"}, "account": {e.U.Account.ID}}
 			a := b.With(t).Post("/developer/apps", form)
 			a.WantPage(t, http.StatusUnprocessableEntity)
 			form.Set("account", "acc_"+strings.Repeat("0", 22))
 			wantSameAnswer(t, a, b.With(t).Post("/developer/apps", form))
 			// Who is an admin of no account may register none at all.
-			if member := r.LoggedIn(member).With(t).Post("/developer/apps", form); member.Status < 400 || member.Status >= 500 {
+			if member := e.LoggedIn(member).With(t).Post("/developer/apps", form); member.Status < 400 || member.Status >= 500 {
 				t.Errorf("status = %d", member.Status)
 			}
 		})
-		if now := belongings(r); now != before {
+		if now := belongings(e); now != before {
 			t.Errorf("somebody else has changed something:\n%s\nwas\n%s", now, before)
 		}
-		r.WantLive(r.Grant(r.LoggedIn(r.U), r.A).WantToken(t), true)
-		t.Run("own app", func(t *testing.T) { saveAgain(t, r.With(t)) })
+		e.WantLive(e.Grant(e.LoggedIn(e.U), e.A).WantToken(t), true)
+		t.Run("own app", func(t *testing.T) { saveAgain(t, e.With(t)) })
 	})
 }
 
 // saveAgain opens the edit form of an app that has something in every field, and saves it.
-func saveAgain(t *testing.T, r *harness.Env) {
+func saveAgain(t *testing.T, e *harness.Env) {
 	for name, confidential := range map[string]bool{"confidential": true, "public": false} {
-		app := r.AddApp("All "+name, confidential, harness.CB, func(f *directory.AppForm) {
+		app := e.AddApp("All "+name, confidential, harness.CB, func(f *directory.AppForm) {
 			f.RedirectURIs = []string{harness.CB, "https://app.test/other?a=1&b=%2F", "http://127.0.0.1/cb", "http://[::1]:8080/cb"}
 			f.Description = "Two lines,\nthe second with \"quotes\" & <brackets>, ümläuts and 日本語."
 			f.Homepage, f.LogoURL = "https://app.test/?q=a&b=%C3%BC", "https://app.test/logo.png"
@@ -156,12 +156,12 @@ func saveAgain(t *testing.T, r *harness.Env) {
 		})
 		path := "/developer/apps/" + app.ID + "/edit"
 		fields := func() []any {
-			uris := r.Strings(`SELECT uri FROM app_redirect_uris WHERE app_id = $1 ORDER BY position`, app.ID)
-			return append(r.Rows(`SELECT account_id, created_by, name, description, homepage, logo_url, scopes, confidential, expiring, pkce_required,
+			uris := e.Strings(`SELECT uri FROM app_redirect_uris WHERE app_id = $1 ORDER BY position`, app.ID)
+			return append(e.Rows(`SELECT account_id, created_by, name, description, homepage, logo_url, scopes, confidential, expiring, pkce_required,
 				created_at, verified_at, suspended_at, deleted_at FROM apps WHERE id = $1`, app.ID)[0], uris)
 		}
 		before := fmt.Sprint(fields()...)
-		one, two := r.LoggedIn(r.U), r.LoggedIn(r.U)
+		one, two := e.LoggedIn(e.U), e.LoggedIn(e.U)
 		form, older := one.Get(path).Form(path), two.Get(path).Form(path)
 		if form == nil || form.Get("version") == "" || len(form["redirect_uris"]) < 4 {
 			t.Fatalf("the form was not read: %v", form)
@@ -192,8 +192,8 @@ func saveAgain(t *testing.T, r *harness.Env) {
 // table; what is shown of it later are four characters, the last before
 // its checksum. The same POST again makes another one or is refused.
 func TestSecretShownOnce_D9(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		b := r.LoggedIn(r.U)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		b := e.LoggedIn(e.U)
 		var shown []string
 		wantShown := func(a harness.Answer) string {
 			t.Helper()
@@ -214,7 +214,7 @@ func TestSecretShownOnce_D9(t *testing.T) {
 		form := url.Values{"name": {"Delta"}, "redirect_uris": {harness.CB}, "scopes": {"faqs"}, "type": {"confidential"}}
 		first := wantShown(b.Make("/developer/apps", form))
 		twin := wantShown(b.Make("/developer/apps", form)) // without the form's own value, as a program sends it: another app
-		ids := r.Strings(`SELECT id FROM apps WHERE name = 'Delta' ORDER BY created_at, id`)
+		ids := e.Strings(`SELECT id FROM apps WHERE name = 'Delta' ORDER BY created_at, id`)
 		app := harness.App{ID: ids[0], Secret: first, URI: harness.CB}
 		if len(ids) != 2 {
 			t.Fatalf("%d apps", len(ids))
@@ -222,9 +222,9 @@ func TestSecretShownOnce_D9(t *testing.T) {
 		second := wantShown(b.Make("/developer/apps/"+app.ID+"/secrets", url.Values{"keep": {"forever"}}))
 		b.Make("/developer/apps/"+app.ID+"/secrets", url.Values{"keep": {"forever"}}).WantPage(t, http.StatusConflict)
 		for _, s := range []string{first, second} {
-			r.Token(harness.App{ID: app.ID, Secret: s}, "grant_type", "client_credentials").WantToken(t)
+			e.Token(harness.App{ID: app.ID, Secret: s}, "grant_type", "client_credentials").WantToken(t)
 		}
-		r.Token(harness.App{ID: ids[1], Secret: twin}, "grant_type", "client_credentials").WantToken(t)
+		e.Token(harness.App{ID: ids[1], Secret: twin}, "grant_type", "client_credentials").WantToken(t)
 		third := wantShown(b.Make("/developer/apps/"+app.ID+"/secrets", url.Values{"keep": {"now"}}))
 		public := b.Make("/developer/apps", url.Values{"name": {"Public"}, "redirect_uris": {harness.CB}, "scopes": {"faqs"}, "type": {"public"}})
 		if found := credentials(public.Body, secret.Client); public.Status != http.StatusOK || len(found) != 0 {
@@ -244,7 +244,7 @@ func TestSecretShownOnce_D9(t *testing.T) {
 			if strings.Contains(path, "{installation}") {
 				continue // nothing is installed
 			}
-			page := b.Get(place(t, r, app, path))
+			page := b.Get(place(t, e, app, path))
 			if strings.Contains(path, "/created/") {
 				page.WantPage(t, http.StatusNotFound) // nothing was made by that form
 			} else {
@@ -260,10 +260,10 @@ func TestSecretShownOnce_D9(t *testing.T) {
 		if page := b.Get("/developer/apps/" + app.ID).Body; !strings.Contains(page, "<code>…"+third[len(third)-4:]+"</code>") {
 			t.Error("the last four characters are not shown")
 		}
-		if found := canaries.In(r.Log.String()); found != nil {
+		if found := canaries.In(e.Log.String()); found != nil {
 			t.Errorf("the log holds %v", found)
 		}
-		if found := canaries.In(r.Dump()); found != nil {
+		if found := canaries.In(e.Dump()); found != nil {
 			t.Errorf("the database holds %v", found)
 		}
 	})

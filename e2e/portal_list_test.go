@@ -14,16 +14,16 @@ import (
 // TestLists: the lists of a developer's apps and of installed apps come in pages of 25 with links between them; a search
 // narrows them, keeps the text in its field, and never puts it into a sentence. A page that does not exist is empty.
 func TestLists(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		u := r.AddUser("lists@users.test")
-		r = r.With(t)
-		r.U = u
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		u := e.AddUser("lists@users.test")
+		e = e.With(t)
+		e.U = u
 		const apps = 30
 		for n := range apps {
-			app := r.AddApp(fmt.Sprintf("Reader %02d", n), true, harness.CB)
-			storetest.Install(t, r.Store, u.User, u.Account.ID, app.ID, storetest.Scopes(t, "faqs"))
+			app := e.AddApp(fmt.Sprintf("Reader %02d", n), true, harness.CB)
+			storetest.Install(t, e.Store, u.User, u.Account.ID, app.ID, storetest.Scopes(t, "faqs"))
 		}
-		b := r.LoggedIn(u)
+		b := e.LoggedIn(u)
 		shown := func(path string) int {
 			t.Helper()
 			a := b.Get(path)

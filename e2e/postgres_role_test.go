@@ -64,11 +64,11 @@ func TestDatabaseRole_G5(t *testing.T) {
 	}
 	own := dbtest.Open(t, limited, dbtest.AsServed)
 	database := &harness.Outage{Store: own}
-	r := harness.New(t, database)
-	r.Store = own
-	s := told(t, r, database)
-	r.LoggedIn(r.U).Post("/account", url.Values{"name": {"Robert'); DROP TABLE users;--"}})
-	s.want(404, r.Browser().Get("/developer/'; SELECT pg_sleep(9)--"))
+	e := harness.New(t, database)
+	e.Store = own
+	s := told(t, e, database)
+	e.LoggedIn(e.U).Post("/account", url.Values{"name": {"Robert'); DROP TABLE users;--"}})
+	s.want(404, e.Browser().Get("/developer/'; SELECT pg_sleep(9)--"))
 
 	wantWitness(t, databaseURL, role)
 	wantExtended(t, databaseURL, statements(), s)

@@ -17,8 +17,8 @@ import (
 )
 
 // revoke asks the revocation endpoint as an app, with further parameters given as name, value, …
-func revoke(r *harness.Env, app harness.App, token string, parameters ...string) harness.Answer {
-	return r.Post("/oauth/revoke", app.As(append([]string{"token", token}, parameters...)...))
+func revoke(e *harness.Env, app harness.App, token string, parameters ...string) harness.Answer {
+	return e.Post("/oauth/revoke", app.As(append([]string{"token", token}, parameters...)...))
 }
 
 // wantRevoked asserts the one answer of a revocation that was taken.
@@ -36,19 +36,19 @@ func wantRevoked(t *testing.T, a harness.Answer) {
 // dead on both servers before the answer, for /api/me, introspection and refreshing. A refresh token, even one that was
 // rotated, takes the whole family along; an access token dies alone, and its family can be refreshed.
 func TestRevoke_V1(t *testing.T) {
-	harness.EachPair(t, func(t *testing.T, r, second *harness.Env) {
-		b := r.LoggedIn(r.U)
-		echo := r.AddExpiring("Echo")
+	harness.EachPair(t, func(t *testing.T, e, second *harness.Env) {
+		b := e.LoggedIn(e.U)
+		echo := e.AddExpiring("Echo")
 		for _, hint := range []string{"-", "access_token", "refresh_token", "urn:unknown"} {
 			t.Run("hint "+hint, func(t *testing.T) {
-				r, b := r.With(t), b.With(t)
+				e, b := e.With(t), b.With(t)
 				var parameters []string
 				if hint != "-" {
 					parameters = []string{"token_type_hint", hint}
 				}
 				dead := func(app harness.App, tokens ...string) {
 					t.Helper()
-					for _, server := range []*harness.Env{second.With(t), r} {
+					for _, server := range []*harness.Env{second.With(t), e} {
 						for _, token := range tokens {
 							server.WantLive(token, false)
 							if app.Secret != "" {
@@ -57,20 +57,20 @@ func TestRevoke_V1(t *testing.T) {
 						}
 					}
 				}
-				forever, other := r.Grant(b, r.A).WantToken(t), r.Grant(b, r.A).WantToken(t)
-				wantRevoked(t, revoke(r, r.A, forever, parameters...))
-				dead(r.A, forever)
-				r.WantLive(other, true)
-				wantRevoked(t, r.Post("/oauth/revoke", harness.Pairs(append(parameters, "token", other)...), "Authorization", harness.Basic(r.A.ID, r.A.Secret)))
-				dead(r.A, other)
-				own := r.Token(r.A, "grant_type", "client_credentials").WantToken(t)
-				wantRevoked(t, revoke(r, r.A, own, parameters...))
-				dead(r.A, own)
+				forever, other := e.Grant(b, e.A).WantToken(t), e.Grant(b, e.A).WantToken(t)
+				wantRevoked(t, revoke(e, e.A, forever, parameters...))
+				dead(e.A, forever)
+				e.WantLive(other, true)
+				wantRevoked(t, e.Post("/oauth/revoke", harness.Pairs(append(parameters, "token", other)...), "Authorization", harness.Basic(e.A.ID, e.A.Secret)))
+				dead(e.A, other)
+				own := e.Token(e.A, "grant_type", "client_credentials").WantToken(t)
+				wantRevoked(t, revoke(e, e.A, own, parameters...))
+				dead(e.A, own)
 
-				for _, app := range []harness.App{echo, r.P} {
+				for _, app := range []harness.App{echo, e.P} {
 					for _, rotated := range []bool{false, true} {
-						f := newFamily(t, r, b, app)
-						wantRevoked(t, revoke(r, app, f.access, parameters...))
+						f := newFamily(t, e, b, app)
+						wantRevoked(t, revoke(e, app, f.access, parameters...))
 						dead(app, f.access)
 						next := refresh(second.With(t), app, f.refresh)
 						access, last := next.WantToken(t), next.String(t, "refresh_token")
@@ -78,15 +78,15 @@ func TestRevoke_V1(t *testing.T) {
 						if rotated {
 							ended = f.refresh
 						}
-						wantRevoked(t, revoke(r, app, ended, parameters...))
+						wantRevoked(t, revoke(e, app, ended, parameters...))
 						dead(app, access, last, f.access, f.refresh)
 						refresh(second.With(t), app, last).WantGrantRefused(t)
-						refresh(r, app, f.refresh).WantGrantRefused(t)
+						refresh(e, app, f.refresh).WantGrantRefused(t)
 					}
 				}
 			})
 		}
-		if n := r.LiveGrants(r.U, r.A) + r.LiveGrants(r.U, r.P) + r.LiveGrants(r.U, echo); n != 0 {
+		if n := e.LiveGrants(e.U, e.A) + e.LiveGrants(e.U, e.P) + e.LiveGrants(e.U, echo); n != 0 {
 			t.Errorf("%d grants live, want none", n)
 		}
 	})
@@ -97,45 +97,45 @@ func TestRevoke_V1(t *testing.T) {
 // invalid_request; JSON or no content type: 415; GET, HEAD, PUT, DELETE with everything right in the query: 405 with
 // Allow: POST, and the token stays live.
 func TestRevokeUnknownToken_V2(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		b := r.LoggedIn(r.U)
-		live, gone := r.Grant(b, r.A).WantToken(t), r.Grant(b, r.A).WantToken(t)
-		code := b.Code(r.A)
-		expired := r.Token(r.A, "grant_type", "client_credentials").WantToken(t)
-		id := r.Parse(expired).ID
-		r.Exec(`UPDATE expiring_tokens SET expires_at = created_at WHERE id = $1`, id[:])
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		b := e.LoggedIn(e.U)
+		live, gone := e.Grant(b, e.A).WantToken(t), e.Grant(b, e.A).WantToken(t)
+		code := b.Code(e.A)
+		expired := e.Token(e.A, "grant_type", "client_credentials").WantToken(t)
+		id := e.Parse(expired).ID
+		e.Exec(`UPDATE expiring_tokens SET expires_at = created_at WHERE id = $1`, id[:])
 		for name, token := range map[string]string{
-			"garbage": "x", "long": strings.Repeat("x", 10_000), "not ASCII": "tökén", "quotes": `'"--`, "code": code, "secret": r.A.Secret,
+			"garbage": "x", "long": strings.Repeat("x", 10_000), "not ASCII": "tökén", "quotes": `'"--`, "code": code, "secret": e.A.Secret,
 			"unknown": secret.Format{}.New(secret.Access).Reveal(), "unknown, expiring": secret.Format{}.New(secret.Expiring).Reveal(),
 			"unknown, refresh": secret.Format{}.New(secret.Refresh).Reveal(), "expired": expired, "revoked": gone, "revoked again": gone,
 			"a character changed": live[:len(live)-1] + string(live[len(live)-1]^1), "another kind of it": "xnoe" + live[4:], "space after": live + " ",
 			"forged": forged(live),
 		} {
 			t.Run(name, func(t *testing.T) {
-				r := r.With(t)
-				wantRevoked(t, revoke(r, r.A, token))
-				wantRevoked(t, revoke(r, r.A, token, "token_type_hint", "refresh_token"))
+				e := e.With(t)
+				wantRevoked(t, revoke(e, e.A, token))
+				wantRevoked(t, revoke(e, e.A, token, "token_type_hint", "refresh_token"))
 			})
 		}
-		r.WantLive(gone, false)
+		e.WantLive(gone, false)
 		for name, form := range map[string]url.Values{
-			"missing": r.A.As(), "empty": r.A.As("token", ""), "twice": r.A.As("token", live, "token", live), "twice, another": r.A.As("token", "x", "token", live),
-			"hint twice": r.A.As("token", live, "token_type_hint", "access_token", "token_type_hint", "access_token"),
+			"missing": e.A.As(), "empty": e.A.As("token", ""), "twice": e.A.As("token", live, "token", live), "twice, another": e.A.As("token", "x", "token", live),
+			"hint twice": e.A.As("token", live, "token_type_hint", "access_token", "token_type_hint", "access_token"),
 		} {
-			t.Run(name, func(t *testing.T) { wantInvalidRequest(t, r.With(t).Post("/oauth/revoke", form)) })
+			t.Run(name, func(t *testing.T) { wantInvalidRequest(t, e.With(t).Post("/oauth/revoke", form)) })
 		}
 		for _, malformed := range []string{"token=%00", "token=%ff", "token=%zz", "token=x;y=z", "token=" + live + "%00"} {
-			wantInvalidRequest(t, r.Raw("/oauth/revoke", malformed+"&"+r.A.As().Encode()))
+			wantInvalidRequest(t, e.Raw("/oauth/revoke", malformed+"&"+e.A.As().Encode()))
 		}
 		ask := func(method, contentType, query, body string) harness.Answer {
-			request, err := http.NewRequest(method, r.URL+"/oauth/revoke"+query, strings.NewReader(body))
+			request, err := http.NewRequest(method, e.URL+"/oauth/revoke"+query, strings.NewReader(body))
 			if err != nil {
 				t.Fatal(err)
 			}
 			request.Header.Set("Content-Type", contentType)
-			return r.Do(request)
+			return e.Do(request)
 		}
-		sound := r.A.As("token", live).Encode()
+		sound := e.A.As("token", live).Encode()
 		wantInvalidClient(t, ask(http.MethodPost, formType, "?"+sound, ""))
 		for _, contentType := range []string{"application/json", "text/plain", "", "multipart/form-data; boundary=x"} {
 			ask(http.MethodPost, contentType, "", sound).WantRefused(t, http.StatusUnsupportedMediaType, "invalid_request")
@@ -146,8 +146,8 @@ func TestRevokeUnknownToken_V2(t *testing.T) {
 				t.Errorf("%s: status %d, Allow %q", method, a.Status, allow)
 			}
 		}
-		r.WantLive(live, true)
-		r.WantUnspent(code, 0)
+		e.WantLive(live, true)
+		e.WantUnspent(code, 0)
 	})
 }
 
@@ -162,39 +162,39 @@ func forged(real string) string {
 // resource server: 400. Its own app's name without its secret or with a wrong one: 401. A forged token with a real lookup
 // id: 200 {}. Every token is live afterwards, and can be refreshed.
 func TestRevokeForeignToken_V4(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		b := r.LoggedIn(r.U)
-		forever := r.Grant(b, r.A).WantToken(t)
-		own := r.Token(r.A, "grant_type", "client_credentials").WantToken(t)
-		echo, public := newFamily(t, r, b, r.AddExpiring("Echo")), newFamily(t, r, b, r.P)
-		second := r.AddApp("Papa two", false, harness.CB)
-		server := r.AddResource("widgets")
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		b := e.LoggedIn(e.U)
+		forever := e.Grant(b, e.A).WantToken(t)
+		own := e.Token(e.A, "grant_type", "client_credentials").WantToken(t)
+		echo, public := newFamily(t, e, b, e.AddExpiring("Echo")), newFamily(t, e, b, e.P)
+		second := e.AddApp("Papa two", false, harness.CB)
+		server := e.AddResource("widgets")
 		for name, token := range map[string]string{
 			"non-expiring": forever, "of the app itself": own, "expiring": echo.access, "refresh": echo.refresh, "public": public.access, "public refresh": public.refresh,
 		} {
 			t.Run(name, func(t *testing.T) {
-				r := r.With(t)
+				e := e.With(t)
 				for _, hint := range []string{"access_token", "refresh_token"} {
-					revoke(r, r.B, token, "token_type_hint", hint).WantRefused(t, http.StatusBadRequest, "unauthorized_client")
-					revoke(r, server, token, "token_type_hint", hint).WantRefused(t, http.StatusBadRequest, "unauthorized_client")
-					wantRevoked(t, revoke(r, second, token, "token_type_hint", hint))
-					wantRevoked(t, revoke(r, r.N, token, "token_type_hint", hint))
+					revoke(e, e.B, token, "token_type_hint", hint).WantRefused(t, http.StatusBadRequest, "unauthorized_client")
+					revoke(e, server, token, "token_type_hint", hint).WantRefused(t, http.StatusBadRequest, "unauthorized_client")
+					wantRevoked(t, revoke(e, second, token, "token_type_hint", hint))
+					wantRevoked(t, revoke(e, e.N, token, "token_type_hint", hint))
 				}
-				wantRevoked(t, revoke(r, r.A, forged(token)))
-				wantRevoked(t, revoke(r, r.B, forged(token)))
-				wantInvalidClient(t, revoke(r, harness.App{ID: r.A.ID}, token))
-				wantInvalidClient(t, revoke(r, harness.App{ID: r.A.ID, Secret: r.B.Secret}, token))
-				wantInvalidClient(t, revoke(r, harness.App{ID: r.P.ID, Secret: "x"}, token))
-				wantInvalidClient(t, r.Post("/oauth/revoke", url.Values{"token": {token}}))
-				wantInvalidClient(t, r.Post("/oauth/revoke", url.Values{"token": {token}}, "Authorization", "Bearer "+token))
+				wantRevoked(t, revoke(e, e.A, forged(token)))
+				wantRevoked(t, revoke(e, e.B, forged(token)))
+				wantInvalidClient(t, revoke(e, harness.App{ID: e.A.ID}, token))
+				wantInvalidClient(t, revoke(e, harness.App{ID: e.A.ID, Secret: e.B.Secret}, token))
+				wantInvalidClient(t, revoke(e, harness.App{ID: e.P.ID, Secret: "x"}, token))
+				wantInvalidClient(t, e.Post("/oauth/revoke", url.Values{"token": {token}}))
+				wantInvalidClient(t, e.Post("/oauth/revoke", url.Values{"token": {token}}, "Authorization", "Bearer "+token))
 			})
 		}
-		r.WantLive(forever, true)
-		r.WantLive(own, true)
-		wantIntact(t, r, echo, 1)
-		wantIntact(t, r, public, 1)
-		r.WantLive(refresh(r, echo.app, echo.refresh).WantToken(t), true)
-		r.WantLive(refresh(r, public.app, public.refresh).WantToken(t), true)
+		e.WantLive(forever, true)
+		e.WantLive(own, true)
+		wantIntact(t, e, echo, 1)
+		wantIntact(t, e, public, 1)
+		e.WantLive(refresh(e, echo.app, echo.refresh).WantToken(t), true)
+		e.WantLive(refresh(e, public.app, public.refresh).WantToken(t), true)
 	})
 }
 
@@ -208,16 +208,16 @@ var troubles = map[string]error{
 }
 
 // eachTrouble runs test on a server whose operations fail in each way, on each database.
-func eachTrouble(t *testing.T, test func(t *testing.T, r *harness.Env, fail func(...string), mend func())) {
+func eachTrouble(t *testing.T, test func(t *testing.T, e *harness.Env, fail func(...string), mend func())) {
 	t.Helper()
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, st store.Store) {
 		database := &harness.Outage{Store: st}
-		r := harness.New(t, database)
-		r.Store = st
+		e := harness.New(t, database)
+		e.Store = st
 		for name, trouble := range troubles {
 			t.Run(name, func(t *testing.T) {
-				test(t, r.With(t), func(o ...string) { database.Break(trouble, o...) }, database.Mend)
+				test(t, e.With(t), func(o ...string) { database.Break(trouble, o...) }, database.Mend)
 			})
 		}
 	})
@@ -227,37 +227,37 @@ func eachTrouble(t *testing.T, test func(t *testing.T, r *harness.Env, fail func
 // wording, for access and refresh tokens of confidential and public apps: 503 temporarily_unavailable with Retry-After,
 // never a 200, and no word of what happened. The token is live as before; once the database is back, the same request ends it.
 func TestRevokeOutage_V6(t *testing.T) {
-	eachTrouble(t, func(t *testing.T, r *harness.Env, fail func(...string), mend func()) {
-		b := r.LoggedIn(r.U)
-		echo := newFamily(t, r, b, r.AddExpiring("Echo"))
-		public := newFamily(t, r, b, r.P)
+	eachTrouble(t, func(t *testing.T, e *harness.Env, fail func(...string), mend func()) {
+		b := e.LoggedIn(e.U)
+		echo := newFamily(t, e, b, e.AddExpiring("Echo"))
+		public := newFamily(t, e, b, e.P)
 		for _, c := range []struct {
 			app        harness.App
 			token      string
 			operations []string
 		}{
-			{r.A, r.Grant(b, r.A).WantToken(t), []string{"ClientByID", "AccessByID", "RevokeToken"}},
+			{e.A, e.Grant(b, e.A).WantToken(t), []string{"ClientByID", "AccessByID", "RevokeToken"}},
 			{echo.app, echo.access, []string{"ClientByID", "AccessByID", "RevokeToken"}},
 			{echo.app, echo.refresh, []string{"ClientByID", "RefreshByID", "EndFamily"}},
 			{public.app, public.access, []string{"ClientByID", "AccessByID", "RevokeToken"}},
 			{public.app, public.refresh, []string{"ClientByID", "RefreshByID", "EndFamily"}},
 		} {
 			access := c.token
-			if r.Parse(c.token).Kind == secret.Refresh {
-				access = refresh(r, c.app, c.token).WantToken(t)
+			if e.Parse(c.token).Kind == secret.Refresh {
+				access = refresh(e, c.app, c.token).WantToken(t)
 			}
 			for _, operation := range c.operations {
 				fail(operation)
-				a := revoke(r, c.app, c.token)
+				a := revoke(e, c.app, c.token)
 				mend()
 				wantUnavailable(t, a)
 				if strings.Contains(a.Body, operation) || strings.Contains(a.Body, "refused") {
 					t.Errorf("the answer tells of the database: %s", a.Body)
 				}
-				r.WantLive(access, true)
+				e.WantLive(access, true)
 			}
-			wantRevoked(t, revoke(r, c.app, c.token))
-			r.WantLive(access, false)
+			wantRevoked(t, revoke(e, c.app, c.token))
+			e.WantLive(access, false)
 		}
 	})
 }
@@ -267,29 +267,29 @@ func TestRevokeOutage_V6(t *testing.T) {
 // deletion the app's own token and its secret, too. Other people's tokens of the removed app, and other apps' tokens of
 // the same person, live; a consent page that was open grants nothing of a deleted app, and the removed one must ask again.
 func TestRemoveAndDeleteApp_V7(t *testing.T) {
-	harness.EachPair(t, func(t *testing.T, r, second *harness.Env) {
-		olga := r.AddUser("olga@users.test")
+	harness.EachPair(t, func(t *testing.T, e, second *harness.Env) {
+		olga := e.AddUser("olga@users.test")
 		for name, confidential := range map[string]bool{"non-expiring": true, "with refresh tokens": false} {
 			t.Run(name, func(t *testing.T) {
-				r, second := r.With(t), second.With(t)
-				app := r.AddApp("Victor "+name, confidential, harness.CB)
-				mine := situation{t: t, r: r, u: r.AddUser(strings.ReplaceAll(name, " ", "-") + "@users.test"), app: app}
-				mine.b = r.LoggedIn(mine.u)
+				e, second := e.With(t), second.With(t)
+				app := e.AddApp("Victor "+name, confidential, harness.CB)
+				mine := situation{t: t, r: e, u: e.AddUser(strings.ReplaceAll(name, " ", "-") + "@users.test"), app: app}
+				mine.b = e.LoggedIn(mine.u)
 				// The list shows one app when Remove is pressed; the other one is approved after it.
-				first, others := approve(t, mine.b, r, app), approve(t, r.LoggedIn(olga), r, app)
+				first, others := approve(t, mine.b, e, app), approve(t, e.LoggedIn(olga), e, app)
 				mine.uninstall()
 				first.wantDead(t, second, app)
-				first.wantDead(t, r, app)
+				first.wantDead(t, e, app)
 				others.wantLive(t, second)
 				wantConsent(t, mine.b.Get(address(request(app))), "Victor "+name)
 
-				again, beside := approve(t, mine.b, r, app), approve(t, mine.b, r, r.B)
+				again, beside := approve(t, mine.b, e, app), approve(t, mine.b, e, e.B)
 				open := mine.b.Get(address(request(app, "scope", "contacts widgets")))
 				path := "/developer/apps/" + app.ID + "/delete"
-				if a := r.LoggedIn(r.U).Post(path, url.Values{"confirm": {"Victor " + name}}); a.Status != http.StatusSeeOther {
+				if a := e.LoggedIn(e.U).Post(path, url.Values{"confirm": {"Victor " + name}}); a.Status != http.StatusSeeOther {
 					t.Fatalf("delete app: %d: %.300s", a.Status, a.Body)
 				}
-				for _, server := range []*harness.Env{second, r} {
+				for _, server := range []*harness.Env{second, e} {
 					again.wantDead(t, server, app)
 					others.wantDead(t, server, app)
 					beside.wantLive(t, server)
@@ -297,7 +297,7 @@ func TestRemoveAndDeleteApp_V7(t *testing.T) {
 				}
 				mine.b.Decide(open, "allow").WantPage(t, http.StatusBadRequest)
 				mine.b.Get(address(request(app))).WantPage(t, http.StatusBadRequest)
-				r.WantEvents(app, store.EventAppDeleted, 1)
+				e.WantEvents(app, store.EventAppDeleted, 1)
 			})
 		}
 	})
@@ -312,37 +312,37 @@ type approval struct {
 	own     string
 }
 
-func approve(t *testing.T, b *harness.Browser, r *harness.Env, app harness.App) approval {
+func approve(t *testing.T, b *harness.Browser, e *harness.Env, app harness.App) approval {
 	t.Helper()
 	b = b.With(t)
-	one, two := r.Grant(b, app), r.Grant(b, app)
+	one, two := e.Grant(b, app), e.Grant(b, app)
 	a := approval{tokens: []string{one.WantToken(t), two.WantToken(t)}, refresh: two.String(t, "refresh_token"), code: b.Code(app)}
 	if a.refresh != "" {
-		next := refresh(r, app, a.refresh)
+		next := refresh(e, app, a.refresh)
 		a.tokens, a.refresh = append(a.tokens, next.WantToken(t)), next.String(t, "refresh_token")
 	}
 	if app.Secret != "" {
-		a.own = r.Token(app, "grant_type", "client_credentials").WantToken(t)
+		a.own = e.Token(app, "grant_type", "client_credentials").WantToken(t)
 	}
-	a.wantLive(t, r)
+	a.wantLive(t, e)
 	return a
 }
 
-func (a approval) wantLive(t *testing.T, r *harness.Env) {
+func (a approval) wantLive(t *testing.T, e *harness.Env) {
 	t.Helper()
 	for _, token := range a.tokens {
-		r.With(t).WantLive(token, true)
+		e.With(t).WantLive(token, true)
 	}
 }
 
 // wantDead asserts it of all; the app's own token lives while the app does.
-func (a approval) wantDead(t *testing.T, r *harness.Env, app harness.App) {
+func (a approval) wantDead(t *testing.T, e *harness.Env, app harness.App) {
 	t.Helper()
-	r = r.With(t)
+	e = e.With(t)
 	for _, token := range a.tokens {
-		r.WantLive(token, false)
+		e.WantLive(token, false)
 	}
-	deleted := r.Count(`SELECT COUNT(*) FROM apps WHERE id = $1 AND deleted_at IS NOT NULL`, app.ID) == 1
+	deleted := e.Count(`SELECT COUNT(*) FROM apps WHERE id = $1 AND deleted_at IS NOT NULL`, app.ID) == 1
 	refused := func(answer harness.Answer) {
 		t.Helper()
 		if deleted {
@@ -352,11 +352,11 @@ func (a approval) wantDead(t *testing.T, r *harness.Env, app harness.App) {
 		}
 	}
 	if a.refresh != "" {
-		refused(refresh(r, app, a.refresh))
+		refused(refresh(e, app, a.refresh))
 	}
-	refused(r.Exchange(app, a.code))
-	r.WantUnspent(a.code, 0)
+	refused(e.Exchange(app, a.code))
+	e.WantUnspent(a.code, 0)
 	if a.own != "" {
-		r.WantLive(a.own, !deleted)
+		e.WantLive(a.own, !deleted)
 	}
 }

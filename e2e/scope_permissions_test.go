@@ -116,10 +116,10 @@ func rolePermissions(t *testing.T) map[scope.Role][]string {
 // TestSeedPermissions replays the table cell by cell, 4 × 40, with a real token of each role: what GET /api/me says that
 // the token may do is what the table allows, and nothing else.
 func TestSeedPermissions(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		for i, role := range scope.Roles() {
-			r.SetRole(r.U, role)
-			me := r.Me(r.UserTokens(r.U).Token).JSON(t)
+			e.SetRole(e.U, role)
+			me := e.Me(e.UserTokens(e.U).Token).JSON(t)
 			held := listed(me["permissions"])
 			for _, c := range cells(t) {
 				for _, permission := range c.permissions {

@@ -27,13 +27,13 @@ type owner struct {
 }
 
 // owners are an app, a key of each kind and a bot of U.
-func owners(r *harness.Env) []owner {
-	account := r.AddKey(r.U.Account.ID, "")
-	token := r.AddKey(r.U.Account.ID, r.U.ID, "agent")
-	bot := r.AddBot(r.U.Account.ID, "Order bot")
-	app := "/developer/apps/" + r.A.ID
+func owners(e *harness.Env) []owner {
+	account := e.AddKey(e.U.Account.ID, "")
+	token := e.AddKey(e.U.Account.ID, e.U.ID, "agent")
+	bot := e.AddBot(e.U.Account.ID, "Order bot")
+	app := "/developer/apps/" + e.A.ID
 	return []owner{
-		{"app", app, app + "/secrets", app, r.A.Secret},
+		{"app", app, app + "/secrets", app, e.A.Secret},
 		{"account API key", "/account/keys", "/account/keys/" + account.ID + "/rotate", "/account/keys/" + account.ID, account.Text},
 		{"key with scopes", "/account/keys", "/account/keys/" + token.ID + "/rotate", "/account/keys/" + token.ID, token.Text},
 		{"bot", "/account/bots/" + bot.ID, "/account/bots/" + bot.ID + "/rotate", "/account/bots/" + bot.ID, bot.Secret},
@@ -45,23 +45,23 @@ func owners(r *harness.Env) []owner {
 // revoked by itself, after which it is no longer listed and the other one works. Of a secret that an older version stored,
 // the characters that are unknown are question marks. Secrets of resource servers are listed alike for the command line.
 func TestSecretList_N7(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		b := r.LoggedIn(r.U)
-		for _, o := range owners(r) {
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		b := e.LoggedIn(e.U)
+		for _, o := range owners(e) {
 			second := rotated(t, b.With(t), o)
 			page := b.Get(o.page)
 			page.WantPage(t, http.StatusOK)
 			for _, text := range []string{o.first, second} {
 				if shown := "…" + text[len(text)-4:]; !strings.Contains(page.Body, shown) {
-					t.Errorf("%s: %s is not listed by its last characters %s", o.kind, r.Parse(text).ID, shown)
+					t.Errorf("%s: %s is not listed by its last characters %s", o.kind, e.Parse(text).ID, shown)
 				}
 			}
-			until := r.Strings(`SELECT CAST(expires_at AS TEXT) FROM client_secrets WHERE id = $1`, idOf(r, o.first))
+			until := e.Strings(`SELECT CAST(expires_at AS TEXT) FROM client_secrets WHERE id = $1`, idOf(e, o.first))
 			if len(until) != 1 || !strings.Contains(page.Body, `datetime="`+isoMicros(t, until[0])+`"`) {
 				t.Errorf("%s: the end of the old secret, %v, is not in the list", o.kind, until)
 			}
 			for i, text := range []string{o.first, second} {
-				revoke := o.path + "/secrets/" + r.Parse(text).ID.String() + "/revoke"
+				revoke := o.path + "/secrets/" + e.Parse(text).ID.String() + "/revoke"
 				if !strings.Contains(page.Body, `href="`+revoke+`"`) {
 					t.Errorf("%s: secret %d cannot be revoked by itself", o.kind, i+1)
 				}
@@ -72,7 +72,7 @@ func TestSecretList_N7(t *testing.T) {
 					t.Errorf("%s: the question before both are revoked does not name both", o.kind)
 				}
 			}
-			revoke := o.path + "/secrets/" + r.Parse(o.first).ID.String() + "/revoke"
+			revoke := o.path + "/secrets/" + e.Parse(o.first).ID.String() + "/revoke"
 			question := b.Get(revoke)
 			question.WantPage(t, http.StatusOK)
 			if !strings.Contains(question.Body, o.first[len(o.first)-4:]) {
@@ -91,18 +91,18 @@ func TestSecretList_N7(t *testing.T) {
 			if !strings.Contains(page.Body, "…"+second[len(second)-4:]) {
 				t.Errorf("%s: the other secret is no longer listed", o.kind)
 			}
-			wantSecretLive(t, r, o.first, false)
-			wantSecretLive(t, r, second, true)
+			wantSecretLive(t, e, o.first, false)
+			wantSecretLive(t, e, second, true)
 
 			// The version before stored the four characters before the checksum.
-			r.Exec(`UPDATE client_secrets SET hint = $1, hint_after = 6 WHERE id = $2`, second[66:70], idOf(r, second))
+			e.Exec(`UPDATE client_secrets SET hint = $1, hint_after = 6 WHERE id = $2`, second[66:70], idOf(e, second))
 			page = b.Get(o.page)
 			if !strings.Contains(page.Body, "…"+second[66:70]+"??????") || !strings.Contains(page.Body, "character that is not known") {
 				t.Errorf("%s: a secret of an older version is not marked", o.kind)
 			}
 		}
-		resource := r.AddResource("Widgets API")
-		list, err := r.Rules.ResourceSecrets(context.Background(), resource.ID)
+		resource := e.AddResource("Widgets API")
+		list, err := e.Rules.ResourceSecrets(context.Background(), resource.ID)
 		if err != nil || len(list) != 1 || list[0].Hint != resource.Secret[len(resource.Secret)-4:] {
 			t.Errorf("secrets of a resource server: %v, %v", list, err)
 		}
@@ -112,12 +112,12 @@ func TestSecretList_N7(t *testing.T) {
 // TestRotationIsSaid: the page that shows another secret states when the one before it ends: not later than that was to end
 // already, and nothing if none works.
 func TestRotationIsSaid(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		b := r.LoggedIn(r.U)
-		for _, o := range owners(r) {
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		b := e.LoggedIn(e.U)
+		for _, o := range owners(e) {
 			revoke := func(text string) {
 				t.Helper()
-				if a := b.Post(o.path+"/secrets/"+r.Parse(text).ID.String()+"/revoke", url.Values{}); a.Status != http.StatusSeeOther {
+				if a := b.Post(o.path+"/secrets/"+e.Parse(text).ID.String()+"/revoke", url.Values{}); a.Status != http.StatusSeeOther {
 					t.Fatalf("%s: revoking answers %d", o.kind, a.Status)
 				}
 			}
@@ -132,7 +132,7 @@ func TestRotationIsSaid(t *testing.T) {
 				t.Errorf("%s: the end of the previous secret is not shown: %.2000s", o.kind, page)
 			}
 			revoke(second)
-			micros := r.Strings(`SELECT CAST(expires_at AS TEXT) FROM client_secrets WHERE id = $1`, idOf(r, o.first))
+			micros := e.Strings(`SELECT CAST(expires_at AS TEXT) FROM client_secrets WHERE id = $1`, idOf(e, o.first))
 			end, err := time.Parse(time.RFC3339, isoMicros(t, micros[0]))
 			if err != nil {
 				t.Fatal(err)
@@ -141,7 +141,7 @@ func TestRotationIsSaid(t *testing.T) {
 			if want := "before it stops working on " + end.Format("2 January 2006, 15:04 UTC") + ", as was decided before."; !strings.Contains(page, want) {
 				t.Errorf("%s: the page does not have %q: %.2000s", o.kind, want, page)
 			}
-			if until := r.Strings(`SELECT CAST(expires_at AS TEXT) FROM client_secrets WHERE id = $1`, idOf(r, o.first)); until[0] != micros[0] {
+			if until := e.Strings(`SELECT CAST(expires_at AS TEXT) FROM client_secrets WHERE id = $1`, idOf(e, o.first)); until[0] != micros[0] {
 				t.Errorf("%s: a rotation moved the end of the secret before from %s to %s", o.kind, micros[0], until[0])
 			}
 			revoke(o.first)
@@ -174,8 +174,8 @@ func rotated(t *testing.T, b *harness.Browser, o owner) string {
 	return text
 }
 
-func idOf(r *harness.Env, text string) []byte {
-	id := r.Parse(text).ID
+func idOf(e *harness.Env, text string) []byte {
+	id := e.Parse(text).ID
 	return id[:]
 }
 
@@ -190,10 +190,10 @@ func isoMicros(t *testing.T, micros string) string {
 }
 
 // wantSecretLive asserts whether a secret works, whatever it belongs to.
-func wantSecretLive(t *testing.T, r *harness.Env, text string, live bool) {
+func wantSecretLive(t *testing.T, e *harness.Env, text string, live bool) {
 	t.Helper()
-	s, err := r.Store.SecretByID(context.Background(), store.LookupID(r.Parse(text).ID))
-	if err != nil || s.LiveAt(r.Store.Now()) != live {
-		t.Errorf("secret %s: %v, %v; want live %t", secret.ID(s.ID), s.LiveAt(r.Store.Now()), err, live)
+	s, err := e.Store.SecretByID(context.Background(), store.LookupID(e.Parse(text).ID))
+	if err != nil || s.LiveAt(e.Store.Now()) != live {
+		t.Errorf("secret %s: %v, %v; want live %t", secret.ID(s.ID), s.LiveAt(e.Store.Now()), err, live)
 	}
 }

@@ -27,22 +27,22 @@ type logIns struct {
 	bot         harness.Bot
 }
 
-func logInEverywhere(t *testing.T, r *harness.Env, email string) *logIns {
-	l := &logIns{r: r, user: r.AddUser(email)}
-	l.here, l.there = r.LoggedIn(l.user), r.LoggedIn(l.user)
-	l.programs = []harness.UserPair{r.UserTokens(l.user), r.UserTokens(l.user)}
+func logInEverywhere(t *testing.T, e *harness.Env, email string) *logIns {
+	l := &logIns{r: e, user: e.AddUser(email)}
+	l.here, l.there = e.LoggedIn(l.user), e.LoggedIn(l.user)
+	l.programs = []harness.UserPair{e.UserTokens(l.user), e.UserTokens(l.user)}
 	old := l.programs[0]
-	l.programs[0] = r.RefreshByPost(old.Refresh, l.user.Email).WantUserPair(r)
-	l.app = r.Grant(l.here, r.A).WantToken(t)
-	l.keys = []harness.Key{r.AddKey(l.user.Account.ID, ""), r.AddKey(l.user.Account.ID, l.user.ID, "agent")}
-	l.bot = r.AddBot(l.user.Account.ID, "Order bot")
+	l.programs[0] = e.RefreshByPost(old.Refresh, l.user.Email).WantUserPair(e)
+	l.app = e.Grant(l.here, e.A).WantToken(t)
+	l.keys = []harness.Key{e.AddKey(l.user.Account.ID, ""), e.AddKey(l.user.Account.ID, l.user.ID, "agent")}
+	l.bot = e.AddBot(l.user.Account.ID, "Order bot")
 	return l
 }
 
 // want asserts which log-ins are live, and that all that does not depend on one is.
 func (l *logIns) want(t *testing.T, here, there bool, programs ...bool) {
 	t.Helper()
-	r := l.r.With(t)
+	e := l.r.With(t)
 	for name, browser := range map[string]struct {
 		b    *harness.Browser
 		live bool
@@ -52,16 +52,16 @@ func (l *logIns) want(t *testing.T, here, there bool, programs ...bool) {
 		}
 	}
 	for i, live := range programs {
-		r.WantLive(l.programs[i].Token, live)
+		e.WantLive(l.programs[i].Token, live)
 		if !live {
-			if a := r.RefreshByPost(l.programs[i].Refresh, l.user.Email); a.Status != http.StatusUnauthorized {
+			if a := e.RefreshByPost(l.programs[i].Refresh, l.user.Email); a.Status != http.StatusUnauthorized {
 				t.Errorf("program %d: refreshing answers %d, want 401", i+1, a.Status)
 			}
 		}
 	}
-	r.WantLive(l.app, true)
-	r.WantLive(l.keys[1].Text, true)
-	r.Integrate(harness.Keys(l.keys[0], l.bot)).WantIntegration(t)
+	e.WantLive(l.app, true)
+	e.WantLive(l.keys[1].Text, true)
+	e.Integrate(harness.Keys(l.keys[0], l.bot)).WantIntegration(t)
 }
 
 // TestLogOutElsewhere_N8: "You are logged out in all other browsers and programs", after the button and after a change of the
@@ -70,10 +70,10 @@ func (l *logIns) want(t *testing.T, here, there bool, programs ...bool) {
 // end one by one, another person's never. A family ends 90 days after its log-in however often it is refreshed, one of an
 // older version too, and its last tokens do not outlive it. The log-out page states that it is about this browser alone.
 func TestLogOutElsewhere_N8(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		t.Run("the page lists and ends each", func(t *testing.T) { testEndOneByOne(t, r.With(t)) })
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		t.Run("the page lists and ends each", func(t *testing.T) { testEndOneByOne(t, e.With(t)) })
 		t.Run("log out everywhere else", func(t *testing.T) {
-			l := logInEverywhere(t, r.With(t), "everywhere@users.test")
+			l := logInEverywhere(t, e.With(t), "everywhere@users.test")
 			l.want(t, true, true, true, true)
 			a := l.here.Post("/account/security/sessions", url.Values{})
 			page := l.here.Follow(a)
@@ -85,20 +85,20 @@ func TestLogOutElsewhere_N8(t *testing.T) {
 			l.want(t, true, false, false, false)
 		})
 		t.Run("another password", func(t *testing.T) {
-			l := logInEverywhere(t, r.With(t), "password@users.test")
+			l := logInEverywhere(t, e.With(t), "password@users.test")
 			a := l.here.Post("/account/security", url.Values{"current_password": {harness.Password}, "password": {"another horse battery"}})
 			page := l.here.Follow(a)
 			wantTexts(t, page.Body, "You were logged out in all other browsers and programs", `href="/account/apps"`, `href="/account/keys"`, `href="/account/bots"`)
 			l.want(t, true, false, false, false)
 		})
 		t.Run("log out", func(t *testing.T) {
-			l := logInEverywhere(t, r.With(t), "out@users.test")
+			l := logInEverywhere(t, e.With(t), "out@users.test")
 			page := l.here.Get("/logout")
 			wantTexts(t, page.Body, "Only this browser is logged out", "keep working")
 			l.here.Post("/logout", page.Form("/logout"))
 			l.want(t, false, true, true, true)
 		})
-		t.Run("the absolute end", func(t *testing.T) { testAbsoluteEnd(t, r.With(t)) })
+		t.Run("the absolute end", func(t *testing.T) { testAbsoluteEnd(t, e.With(t)) })
 	})
 }
 
@@ -111,11 +111,11 @@ func wantTexts(t *testing.T, page string, texts ...string) {
 	}
 }
 
-func testEndOneByOne(t *testing.T, r *harness.Env) {
-	l := logInEverywhere(t, r, "oneby@users.test")
+func testEndOneByOne(t *testing.T, e *harness.Env) {
+	l := logInEverywhere(t, e, "oneby@users.test")
 	page := l.here.Get("/account/security")
 	page.WantPage(t, http.StatusOK)
-	families, err := r.Store.UserFamiliesByUser(context.Background(), l.user.ID, 10)
+	families, err := e.Store.UserFamiliesByUser(context.Background(), l.user.ID, 10)
 	if err != nil || len(families) != 2 {
 		t.Fatalf("families: %v, %v", families, err)
 	}
@@ -125,7 +125,7 @@ func testEndOneByOne(t *testing.T, r *harness.Env) {
 			t.Errorf("family %+v, want an end after 90 days and an address", f)
 		}
 	}
-	sessions, err := r.Store.SessionsByUser(context.Background(), l.user.ID)
+	sessions, err := e.Store.SessionsByUser(context.Background(), l.user.ID)
 	if err != nil || len(sessions) != 2 {
 		t.Fatalf("sessions: %v, %v", sessions, err)
 	}
@@ -139,13 +139,13 @@ func testEndOneByOne(t *testing.T, r *harness.Env) {
 		}
 	}
 
-	stranger := r.LoggedIn(r.U)
+	stranger := e.LoggedIn(e.U)
 	for _, path := range []string{"sessions/" + other, "programs/" + secret.ID(families[0].ID).String()} {
 		stranger.Post("/account/security/"+path+"/end", url.Values{})
 	}
 	l.want(t, true, true, true, true)
 
-	if a := l.here.Post("/account/security/programs/"+familyOf(r, l.programs[0])+"/end", url.Values{}); a.Status != http.StatusSeeOther {
+	if a := l.here.Post("/account/security/programs/"+familyOf(e, l.programs[0])+"/end", url.Values{}); a.Status != http.StatusSeeOther {
 		t.Fatalf("ending a program answers %d", a.Status)
 	}
 	l.want(t, true, true, false, true)
@@ -161,36 +161,36 @@ func testEndOneByOne(t *testing.T, r *harness.Env) {
 }
 
 // familyOf is the id of a pair's family, as the page has it.
-func familyOf(r *harness.Env, p harness.UserPair) string {
+func familyOf(e *harness.Env, p harness.UserPair) string {
 	refresh, _ := secret.ParseUserRefresh(p.Refresh)
-	a, err := r.Store.UserRefreshByID(context.Background(), store.LookupID(refresh.ID))
+	a, err := e.Store.UserRefreshByID(context.Background(), store.LookupID(refresh.ID))
 	if err != nil {
 		return fmt.Sprint(err)
 	}
 	return secret.ID(a.Family).String()
 }
 
-func testAbsoluteEnd(t *testing.T, r *harness.Env) {
+func testAbsoluteEnd(t *testing.T, e *harness.Env) {
 	for name, sql := range map[string]string{
 		"of this version":       `UPDATE user_families SET ends_at = ends_at - $1 WHERE user_id = $2`,
 		"of the version before": `UPDATE user_families SET ends_at = NULL, created_at = created_at - $1 WHERE user_id = $2`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			u := r.AddUser(strings.ReplaceAll(name, " ", "-") + "@users.test")
-			p := r.UserTokens(u)
+			u := e.AddUser(strings.ReplaceAll(name, " ", "-") + "@users.test")
+			p := e.UserTokens(u)
 			nearly := 90*24*time.Hour - time.Hour
-			r.Exec(sql, nearly.Microseconds(), u.ID)
-			p = r.RefreshByPost(p.Refresh, u.Email).WantUserPair(r)
-			id := r.Me(p.Token)
+			e.Exec(sql, nearly.Microseconds(), u.ID)
+			p = e.RefreshByPost(p.Refresh, u.Email).WantUserPair(e)
+			id := e.Me(p.Token)
 			if at, ok := id.JSON(t)["expires_at"].(float64); !ok || time.Until(time.Unix(int64(at), 0)) > time.Hour {
 				t.Errorf("an hour before the end of its family a token expires at %v", id.JSON(t)["expires_at"])
 			}
-			r.Exec(sql, (2 * time.Hour).Microseconds(), u.ID)
-			r.WantLive(p.Token, false)
-			if a := r.RefreshByPost(p.Refresh, u.Email); a.Status != http.StatusUnauthorized {
+			e.Exec(sql, (2 * time.Hour).Microseconds(), u.ID)
+			e.WantLive(p.Token, false)
+			if a := e.RefreshByPost(p.Refresh, u.Email); a.Status != http.StatusUnauthorized {
 				t.Errorf("refreshing after the end answers %d, want 401", a.Status)
 			}
-			if page := r.LoggedIn(u).Get("/account/security"); strings.Contains(page.Body, "/account/security/programs/") {
+			if page := e.LoggedIn(u).Get("/account/security"); strings.Contains(page.Body, "/account/security/programs/") {
 				t.Error("a family past its end is listed")
 			}
 		})

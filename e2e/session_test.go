@@ -36,16 +36,16 @@ func session(t *testing.T, a harness.Answer) string {
 }
 
 // wantVisitor asserts whose browser sends these cookies: that of the address, or nobody's ("").
-func wantVisitor(t *testing.T, r *harness.Env, cookie, email string) {
+func wantVisitor(t *testing.T, e *harness.Env, cookie, email string) {
 	t.Helper()
-	a := askBearer(t, r, "/account", "", "", "Cookie", cookie, "Accept", "text/html")
+	a := askBearer(t, e, "/account", "", "", "Cookie", cookie, "Accept", "text/html")
 	switch {
 	case email != "" && (a.Status != http.StatusOK || !strings.Contains(a.Body, email)):
 		t.Errorf("/account answers %d, want the page of %s", a.Status, email)
 	case email == "" && (a.Status != http.StatusSeeOther || a.Header.Get("Location") != "/login?next=profile"):
 		t.Errorf("/account answers %d, Location %q; want the log-in page", a.Status, a.Header.Get("Location"))
 	}
-	front := askBearer(t, r, "/", "", "", "Cookie", cookie, "Accept", "text/html")
+	front := askBearer(t, e, "/", "", "", "Cookie", cookie, "Accept", "text/html")
 	front.WantPage(t, http.StatusOK)
 	if in := strings.Contains(front.Body, `href="/logout"`); in != (email != "") {
 		t.Errorf("the front page takes the visitor for logged in: %t", in)
@@ -62,11 +62,11 @@ func TestCookieAttributes_W8(t *testing.T) {
 		"http":  func(*server.Options) {},
 	} {
 		t.Run(scheme, func(t *testing.T) {
-			harness.Each(t, func(t *testing.T, r *harness.Env) {
-				b, twin, stranger := r.Browser(), r.Browser(), r.Browser()
+			harness.Each(t, func(t *testing.T, e *harness.Env) {
+				b, twin, stranger := e.Browser(), e.Browser(), e.Browser()
 				prefix := ""
 				if scheme == "https" {
-					b, twin, stranger, prefix = r.SecureBrowser(), r.SecureBrowser(), r.SecureBrowser(), "__Host-"
+					b, twin, stranger, prefix = e.SecureBrowser(), e.SecureBrowser(), e.SecureBrowser(), "__Host-"
 				}
 				seen := map[string]int{}
 				check := func(a harness.Answer) harness.Answer {
@@ -78,7 +78,7 @@ func TestCookieAttributes_W8(t *testing.T) {
 						}
 						for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
 							inner, _ := encoding.DecodeString(c.Value)
-							for _, telling := range []string{r.U.Email, r.U.ID, "nina@users.test", "password"} {
+							for _, telling := range []string{e.U.Email, e.U.ID, "nina@users.test", "password"} {
 								if bytes.Contains(inner, []byte(telling)) || strings.Contains(c.Value, telling) {
 									t.Errorf("the cookie %s tells %s", name, telling)
 								}
@@ -93,18 +93,18 @@ func TestCookieAttributes_W8(t *testing.T) {
 						t.Errorf("status %d sets %s", a.Status, c)
 					}
 				}
-				for _, path := range []string{"/", "/login", "/signup", "/account", "/nowhere", "/.well-known/oauth-authorization-server", "/api/me", address(request(r.A))} {
+				for _, path := range []string{"/", "/login", "/signup", "/account", "/nowhere", "/.well-known/oauth-authorization-server", "/api/me", address(request(e.A))} {
 					none(stranger.Get(path))
 				}
-				none(stranger.Post("/oauth/token", r.A.As("grant_type", "client_credentials")))
-				none(stranger.Post("/login", url.Values{"email": {r.U.Email}, "password": {"wrong"}}))
+				none(stranger.Post("/oauth/token", e.A.As("grant_type", "client_credentials")))
+				none(stranger.Post("/login", url.Values{"email": {e.U.Email}, "password": {"wrong"}}))
 				none(stranger.Post("/signup", url.Values{"email": {"x"}, "password": {"x"}}))
 
 				check(b.Post("/signup", url.Values{"name": {"Nina"}, "email": {"nina@users.test"}, "password": {harness.Password}}))
-				check(b.Post("/login", url.Values{"email": {r.U.Email}, "password": {harness.Password}}))
-				check(twin.Post("/login", url.Values{"email": {r.U.Email}, "password": {harness.Password}}))
+				check(b.Post("/login", url.Values{"email": {e.U.Email}, "password": {harness.Password}}))
+				check(twin.Post("/login", url.Values{"email": {e.U.Email}, "password": {harness.Password}}))
 				none(b.Get("/account"))
-				page := b.Get(address(request(r.A)))
+				page := b.Get(address(request(e.A)))
 				none(page)
 				none(b.Decide(page, "allow"))
 				check(b.Post("/account/security", url.Values{"current_password": {harness.Password}, "password": {"another horse battery"}}))
@@ -126,10 +126,10 @@ func TestCookieAttributes_W8(t *testing.T) {
 // log-out, the old cookie opens nothing. A changed password gives a new id; the old one and those of all other browsers
 // are dead. "Log out everywhere else" ends the others and only them. A session is a row: nothing in the cookie brings it back.
 func TestSessionFixation_W9(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		olga := r.AddUser("olga@users.test")
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		olga := e.AddUser("olga@users.test")
 		post := func(t *testing.T, path, cookie string, form url.Values) harness.Answer {
-			return r.With(t).Post(path, form, "Cookie", cookie, "Origin", r.URL, "Accept", "text/html")
+			return e.With(t).Post(path, form, "Cookie", cookie, "Origin", e.URL, "Accept", "text/html")
 		}
 		logIn := func(t *testing.T, email, cookie string) string {
 			t.Helper()
@@ -146,61 +146,61 @@ func TestSessionFixation_W9(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, planted := range []string{madeUp, logIn(t, olga.Email, "")} {
-				mine := logIn(t, r.U.Email, "xenoauth="+planted)
+				mine := logIn(t, e.U.Email, "xenoauth="+planted)
 				if mine == planted {
 					t.Fatal("the planted session was taken over")
 				}
-				wantVisitor(t, r, "xenoauth="+mine, r.U.Email)
-				wantVisitor(t, r, "xenoauth="+planted, "")
+				wantVisitor(t, e, "xenoauth="+mine, e.U.Email)
+				wantVisitor(t, e, "xenoauth="+planted, "")
 			}
 			planted := logIn(t, olga.Email, "")
 			a := post(t, "/signup", "xenoauth="+planted, url.Values{"email": {"nina@users.test"}, "password": {harness.Password}})
-			wantVisitor(t, r, "xenoauth="+session(t, a), "nina@users.test")
-			wantVisitor(t, r, "xenoauth="+planted, "")
+			wantVisitor(t, e, "xenoauth="+session(t, a), "nina@users.test")
+			wantVisitor(t, e, "xenoauth="+planted, "")
 		})
 		t.Run("log out", func(t *testing.T) {
-			mine, twin := logIn(t, r.U.Email, ""), logIn(t, r.U.Email, "")
+			mine, twin := logIn(t, e.U.Email, ""), logIn(t, e.U.Email, "")
 			if a := post(t, "/logout", "xenoauth="+mine, url.Values{}); a.Status != http.StatusSeeOther {
 				t.Fatalf("log out: %d", a.Status)
 			}
-			wantVisitor(t, r, "xenoauth="+mine, "")
-			wantVisitor(t, r, "xenoauth="+twin, r.U.Email)
+			wantVisitor(t, e, "xenoauth="+mine, "")
+			wantVisitor(t, e, "xenoauth="+twin, e.U.Email)
 			a := post(t, "/account", "xenoauth="+mine, url.Values{"name": {"Mallory"}})
 			if a.Status != http.StatusSeeOther || !strings.HasPrefix(a.Header.Get("Location"), "/login") {
 				t.Errorf("the dead session does something: %d", a.Status)
 			}
 		})
 		t.Run("others", func(t *testing.T) {
-			mine, twin := logIn(t, r.U.Email, ""), logIn(t, r.U.Email, "")
+			mine, twin := logIn(t, e.U.Email, ""), logIn(t, e.U.Email, "")
 			hers := logIn(t, olga.Email, "")
 			post(t, "/account/security/sessions", "xenoauth="+mine, url.Values{})
-			wantVisitor(t, r, "xenoauth="+mine, r.U.Email)
-			wantVisitor(t, r, "xenoauth="+twin, "")
-			wantVisitor(t, r, "xenoauth="+hers, olga.Email)
+			wantVisitor(t, e, "xenoauth="+mine, e.U.Email)
+			wantVisitor(t, e, "xenoauth="+twin, "")
+			wantVisitor(t, e, "xenoauth="+hers, olga.Email)
 		})
 		t.Run("password", func(t *testing.T) {
-			mine, twin := logIn(t, r.U.Email, ""), logIn(t, r.U.Email, "")
+			mine, twin := logIn(t, e.U.Email, ""), logIn(t, e.U.Email, "")
 			hers := logIn(t, olga.Email, "")
 			wrong := post(t, "/account/security", "xenoauth="+mine, url.Values{"current_password": {"wrong one"}, "password": {"another horse battery"}})
 			wrong.WantPage(t, http.StatusUnprocessableEntity)
-			wantVisitor(t, r, "xenoauth="+twin, r.U.Email)
+			wantVisitor(t, e, "xenoauth="+twin, e.U.Email)
 			next := session(t, post(t, "/account/security", "xenoauth="+mine, url.Values{"current_password": {harness.Password}, "password": {"another horse battery"}}))
-			wantVisitor(t, r, "xenoauth="+next, r.U.Email)
-			wantVisitor(t, r, "xenoauth="+mine, "")
-			wantVisitor(t, r, "xenoauth="+twin, "")
-			wantVisitor(t, r, "xenoauth="+hers, olga.Email)
-			if n := r.Count(`SELECT COUNT(*) FROM sessions WHERE user_id = $1`, r.U.ID); n != 1 {
+			wantVisitor(t, e, "xenoauth="+next, e.U.Email)
+			wantVisitor(t, e, "xenoauth="+mine, "")
+			wantVisitor(t, e, "xenoauth="+twin, "")
+			wantVisitor(t, e, "xenoauth="+hers, olga.Email)
+			if n := e.Count(`SELECT COUNT(*) FROM sessions WHERE user_id = $1`, e.U.ID); n != 1 {
 				t.Errorf("%d sessions are kept, want 1", n)
 			}
 			for _, c := range []struct {
 				disabled bool
 				email    string
-			}{{true, ""}, {false, r.U.Email}} {
-				if err := r.Store.SetUserDisabled(context.Background(), harness.Operator, r.U.ID, c.disabled); err != nil {
+			}{{true, ""}, {false, e.U.Email}} {
+				if err := e.Store.SetUserDisabled(context.Background(), harness.Operator, e.U.ID, c.disabled); err != nil {
 					t.Fatal(err)
 				}
 				if c.disabled {
-					wantVisitor(t, r, "xenoauth="+next, "")
+					wantVisitor(t, e, "xenoauth="+next, "")
 				}
 			}
 		})
@@ -213,8 +213,8 @@ func TestSessionFixation_W9(t *testing.T) {
 // 303), never a 500; the real one alone still works. Under https a cookie without the prefix __Host- counts for nothing
 // and does not disturb.
 func TestSessionCookieForged_W10(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		a := r.Post("/login", url.Values{"email": {r.U.Email}, "password": {harness.Password}}, "Origin", r.URL)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		a := e.Post("/login", url.Values{"email": {e.U.Email}, "password": {harness.Password}}, "Origin", e.URL)
 		real, device := session(t, a), cookies(a)["xenoauth-device"].Value
 		for i := 0; i < len(real); i++ {
 			if i%7 != 0 && i < len(real)-4 && i > 4 {
@@ -227,7 +227,7 @@ func TestSessionCookieForged_W10(t *testing.T) {
 				if c := flipped[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`",;\=`, c) >= 0 {
 					continue
 				}
-				wantNobody(t, r, "xenoauth="+string(flipped))
+				wantNobody(t, e, "xenoauth="+string(flipped))
 			}
 		}
 		inner, err := base64.URLEncoding.DecodeString(real)
@@ -259,17 +259,17 @@ func TestSessionCookieForged_W10(t *testing.T) {
 			"200 cookies": strings.Join(many, "; "), "200 of the name": strings.Repeat("xenoauth=x; ", 199) + "xenoauth=x", "planted before": "xenoauth=x; xenoauth=" + real,
 			"planted after": "xenoauth=" + real + "; xenoauth=x", "the same twice": "xenoauth=" + real + "; xenoauth=" + real, "none": "",
 		} {
-			t.Run(name, func(t *testing.T) { wantVisitor(t, r.With(t), cookie, "") })
+			t.Run(name, func(t *testing.T) { wantVisitor(t, e.With(t), cookie, "") })
 		}
-		wantVisitor(t, r, "xenoauth="+real, r.U.Email)
-		wantVisitor(t, r, strings.Join(many, "; ")+"; xenoauth="+real, r.U.Email)
-		wantVisitor(t, r, "__Host-xenoauth=x; xenoauth="+real, r.U.Email)
-		wantVisitor(t, r, "xenoauth-device=garbage; xenoauth="+real, r.U.Email)
+		wantVisitor(t, e, "xenoauth="+real, e.U.Email)
+		wantVisitor(t, e, strings.Join(many, "; ")+"; xenoauth="+real, e.U.Email)
+		wantVisitor(t, e, "__Host-xenoauth=x; xenoauth="+real, e.U.Email)
+		wantVisitor(t, e, "xenoauth-device=garbage; xenoauth="+real, e.U.Email)
 	})
 	t.Run("https", func(t *testing.T) {
-		harness.Each(t, func(t *testing.T, r *harness.Env) {
-			b := r.SecureBrowser()
-			a := b.Post("/login", url.Values{"email": {r.U.Email}, "password": {harness.Password}})
+		harness.Each(t, func(t *testing.T, e *harness.Env) {
+			b := e.SecureBrowser()
+			a := b.Post("/login", url.Values{"email": {e.U.Email}, "password": {harness.Password}})
 			real := cookies(a)["__Host-xenoauth"].Value
 			for cookie, status := range map[string]int{
 				"__Host-xenoauth=" + real:                    http.StatusOK,
@@ -277,7 +277,7 @@ func TestSessionCookieForged_W10(t *testing.T) {
 				"xenoauth=x; __Host-xenoauth=" + real:        http.StatusOK,
 				"__Host-xenoauth=x; __Host-xenoauth=" + real: http.StatusSeeOther,
 			} {
-				if a := r.SecureBrowser().Send(http.MethodGet, "/account", nil, "Cookie", cookie); a.Status != status {
+				if a := e.SecureBrowser().Send(http.MethodGet, "/account", nil, "Cookie", cookie); a.Status != status {
 					t.Errorf("%.30s…: status %d, want %d", cookie, a.Status, status)
 				}
 			}
@@ -286,9 +286,9 @@ func TestSessionCookieForged_W10(t *testing.T) {
 }
 
 // wantNobody is wantVisitor with one request.
-func wantNobody(t *testing.T, r *harness.Env, cookie string) {
+func wantNobody(t *testing.T, e *harness.Env, cookie string) {
 	t.Helper()
-	a := askBearer(t, r, "/account", "", "", "Cookie", cookie, "Accept", "text/html")
+	a := askBearer(t, e, "/account", "", "", "Cookie", cookie, "Accept", "text/html")
 	if a.Status != http.StatusSeeOther || a.Header.Get("Location") != "/login?next=profile" {
 		t.Errorf("%s: status %d, want the log-in page", cookie, a.Status)
 	}

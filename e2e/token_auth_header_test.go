@@ -22,8 +22,8 @@ func percent(s string) string {
 // and with both as they are (as curl sends them): 200. A wrong secret that holds a plus sign for a space, stray percent
 // signs or bytes outside ASCII: 401 invalid_client, never a 500. At the token, revocation and introspection endpoints.
 func TestClientBasicEncoding_K1(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		id, good := r.A.ID, r.A.Secret
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		id, good := e.A.ID, e.A.Secret
 		for name, c := range map[string]struct {
 			id, secret string
 			check      func(t *testing.T, a harness.Answer)
@@ -48,7 +48,7 @@ func TestClientBasicEncoding_K1(t *testing.T) {
 			"very long":              {strings.Repeat("a", 10_000), strings.Repeat("%41", 10_000), wantInvalidClient},
 		} {
 			t.Run(name, func(t *testing.T) {
-				eachProtected(t, r, nil, []string{"Authorization", harness.Basic(c.id, c.secret)}, c.check)
+				eachProtected(t, e, nil, []string{"Authorization", harness.Basic(c.id, c.secret)}, c.check)
 			})
 		}
 	})
@@ -60,10 +60,10 @@ func TestClientBasicEncoding_K1(t *testing.T) {
 // authenticates; never a 500. Two spaces after Basic are legal (RFC 9110 §11.4): 200. A Bearer header, which interceptors of
 // browser apps add to every request, is ignored beside a client's own credentials: 200.
 func TestClientMalformedHeader_K9(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		basic := harness.Basic(r.A.ID, r.A.Secret)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		basic := harness.Basic(e.A.ID, e.A.Secret)
 		encoded := strings.TrimPrefix(basic, "Basic ")
-		unpadded := "Basic " + base64.RawStdEncoding.EncodeToString([]byte(r.A.ID+":x"))
+		unpadded := "Basic " + base64.RawStdEncoding.EncodeToString([]byte(e.A.ID+":x"))
 		for name, c := range map[string]struct {
 			lines []string
 			check func(t *testing.T, a harness.Answer)
@@ -72,13 +72,13 @@ func TestClientMalformedHeader_K9(t *testing.T) {
 			"cut":                 {[]string{"Authorization: " + basic[:len(basic)-3]}, wantInvalidClient},
 			"no padding":          {[]string{"Authorization: " + unpadded}, wantInvalidClient},
 			"URL alphabet":        {[]string{"Authorization: Basic _-__"}, wantInvalidClient},
-			"no colon":            {[]string{"Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(r.A.ID))}, wantInvalidClient},
+			"no colon":            {[]string{"Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(e.A.ID))}, wantInvalidClient},
 			"Basic alone":         {[]string{"Authorization: Basic"}, wantInvalidClient},
 			"Basic and a space":   {[]string{"Authorization: Basic "}, wantInvalidClient},
 			"empty":               {[]string{"Authorization:"}, wantInvalidClient},
 			"no scheme":           {[]string{"Authorization: " + encoded}, wantInvalidClient},
-			"Digest":              {[]string{`Authorization: Digest username="` + r.A.ID + `", response="x"`}, wantInvalidClient},
-			"Bearer":              {[]string{"Authorization: Bearer " + r.A.Secret}, wantInvalidClient},
+			"Digest":              {[]string{`Authorization: Digest username="` + e.A.ID + `", response="x"`}, wantInvalidClient},
+			"Bearer":              {[]string{"Authorization: Bearer " + e.A.Secret}, wantInvalidClient},
 			"Negotiate":           {[]string{"Authorization: Negotiate " + encoded}, wantInvalidClient},
 			"two spaces":          {[]string{"Authorization: Basic  " + encoded}, wantOK},
 			"tab":                 {[]string{"Authorization: Basic\t" + encoded}, wantInvalidClient},
@@ -91,19 +91,19 @@ func TestClientMalformedHeader_K9(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				for path, body := range protected {
-					c.check(t, r.With(t).Raw(path, body, c.lines...))
+					c.check(t, e.With(t).Raw(path, body, c.lines...))
 				}
 			})
 		}
 		for path, body := range protected { // the way of sending is sound
-			wantOK(t, r.Raw(path, body, "Authorization: "+basic))
+			wantOK(t, e.Raw(path, body, "Authorization: "+basic))
 		}
 		for path, body := range protected {
-			for _, header := range []string{"Authorization: Bearer " + r.A.Secret, "Authorization: bearer x", "Authorization: Bearer", "Authorization:"} {
-				wantOK(t, r.Raw(path, body+"&"+r.A.As().Encode(), header))
+			for _, header := range []string{"Authorization: Bearer " + e.A.Secret, "Authorization: bearer x", "Authorization: Bearer", "Authorization:"} {
+				wantOK(t, e.Raw(path, body+"&"+e.A.As().Encode(), header))
 			}
 		}
-		if strings.Contains(r.Log.String(), "panic") {
+		if strings.Contains(e.Log.String(), "panic") {
 			t.Error("a handler panicked")
 		}
 	})

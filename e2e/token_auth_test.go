@@ -25,7 +25,7 @@ var protected = map[string]string{
 }
 
 // eachProtected posts form parameters, added to the endpoint's own, with headers given as name, value, …
-func eachProtected(t *testing.T, r *harness.Env, form url.Values, headers []string, check func(t *testing.T, a harness.Answer)) {
+func eachProtected(t *testing.T, e *harness.Env, form url.Values, headers []string, check func(t *testing.T, a harness.Answer)) {
 	t.Helper()
 	for path, own := range protected {
 		all, err := url.ParseQuery(own)
@@ -33,7 +33,7 @@ func eachProtected(t *testing.T, r *harness.Env, form url.Values, headers []stri
 			t.Fatal(err)
 		}
 		maps.Copy(all, form)
-		t.Run(path, func(t *testing.T) { check(t, r.With(t).Post(path, all, headers...)) })
+		t.Run(path, func(t *testing.T) { check(t, e.With(t).Post(path, all, headers...)) })
 	}
 }
 
@@ -61,29 +61,29 @@ func wantInvalidRequest(t *testing.T, a harness.Answer) {
 // invalid_client at the token, revocation and introspection endpoints, whatever else is in the body. A code in the query
 // is not read either: 400 invalid_request, and it is not consumed.
 func TestClientInQuery_K3(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		query := url.Values{"client_id": {r.A.ID}, "client_secret": {r.A.Secret}}.Encode()
-		secretOnly := url.Values{"client_secret": {r.A.Secret}}.Encode()
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		query := url.Values{"client_id": {e.A.ID}, "client_secret": {e.A.Secret}}.Encode()
+		secretOnly := url.Values{"client_secret": {e.A.Secret}}.Encode()
 		for path, body := range protected {
 			t.Run(path, func(t *testing.T) {
-				r := r.With(t)
+				e := e.With(t)
 				own, err := url.ParseQuery(body)
 				if err != nil {
 					t.Fatal(err)
 				}
-				wantInvalidClient(t, r.Post(path+"?"+query, own))
-				wantInvalidClient(t, r.Post(path+"?"+query+"&"+body, url.Values{}))
-				own.Set("client_id", r.A.ID)
-				wantInvalidClient(t, r.Post(path+"?"+secretOnly, own))
+				wantInvalidClient(t, e.Post(path+"?"+query, own))
+				wantInvalidClient(t, e.Post(path+"?"+query+"&"+body, url.Values{}))
+				own.Set("client_id", e.A.ID)
+				wantInvalidClient(t, e.Post(path+"?"+secretOnly, own))
 			})
 		}
-		b := r.LoggedIn(r.U)
-		code := b.Code(r.A)
+		b := e.LoggedIn(e.U)
+		code := b.Code(e.A)
 		parameters := url.Values{"code": {code}, "redirect_uri": {harness.CB}}
-		wantInvalidRequest(t, r.Post("/oauth/token?"+parameters.Encode(), r.A.As()))
-		wantInvalidClient(t, r.Post("/oauth/token?"+query, parameters))
-		r.WantUnspent(code, 0)
-		r.WantLive(r.Exchange(r.A, code).WantToken(t), true)
+		wantInvalidRequest(t, e.Post("/oauth/token?"+parameters.Encode(), e.A.As()))
+		wantInvalidClient(t, e.Post("/oauth/token?"+query, parameters))
+		e.WantUnspent(code, 0)
+		e.WantLive(e.Exchange(e.A, code).WantToken(t), true)
 	})
 }
 
@@ -94,8 +94,8 @@ const bearerAssertion = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 // invalid_request at every endpoint that authenticates, although each by itself might be right; nothing is granted, and
 // a code sent along stays unspent.
 func TestClientTwoMethods_K4(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		basic := []string{"Authorization", harness.Basic(r.A.ID, r.A.Secret)}
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		basic := []string{"Authorization", harness.Basic(e.A.ID, e.A.Secret)}
 		assertion := url.Values{"client_assertion": {"e30.e30.e30"}, "client_assertion_type": {bearerAssertion}}
 		withAssertion := func(v url.Values) url.Values {
 			maps.Copy(v, assertion)
@@ -105,44 +105,44 @@ func TestClientTwoMethods_K4(t *testing.T) {
 			form    url.Values
 			headers []string
 		}{
-			"Basic and its secret in the body":  {r.A.As(), basic},
-			"Basic and a secret alone":          {url.Values{"client_secret": {r.A.Secret}}, basic},
-			"Basic and another app's secret":    {r.B.As(), basic},
-			"Basic and another app's client_id": {url.Values{"client_id": {r.B.ID}}, basic},
-			"Basic and a public app's id":       {url.Values{"client_id": {r.P.ID}}, basic},
-			"assertion and secret":              {withAssertion(r.A.As()), nil},
+			"Basic and its secret in the body":  {e.A.As(), basic},
+			"Basic and a secret alone":          {url.Values{"client_secret": {e.A.Secret}}, basic},
+			"Basic and another app's secret":    {e.B.As(), basic},
+			"Basic and another app's client_id": {url.Values{"client_id": {e.B.ID}}, basic},
+			"Basic and a public app's id":       {url.Values{"client_id": {e.P.ID}}, basic},
+			"assertion and secret":              {withAssertion(e.A.As()), nil},
 			"assertion and Basic":               {assertion, basic},
-			"all three":                         {withAssertion(r.A.As()), basic},
-			"secret twice":                      {url.Values{"client_id": {r.A.ID}, "client_secret": {r.A.Secret, r.A.Secret}}, nil},
-			"client_id twice":                   {url.Values{"client_id": {r.A.ID, r.B.ID}, "client_secret": {r.A.Secret}}, nil},
+			"all three":                         {withAssertion(e.A.As()), basic},
+			"secret twice":                      {url.Values{"client_id": {e.A.ID}, "client_secret": {e.A.Secret, e.A.Secret}}, nil},
+			"client_id twice":                   {url.Values{"client_id": {e.A.ID, e.B.ID}, "client_secret": {e.A.Secret}}, nil},
 		} {
-			t.Run(name, func(t *testing.T) { eachProtected(t, r, c.form, c.headers, wantInvalidRequest) })
+			t.Run(name, func(t *testing.T) { eachProtected(t, e, c.form, c.headers, wantInvalidRequest) })
 		}
-		if n := r.Count(`SELECT COUNT(*) FROM expiring_tokens`); n != 0 {
+		if n := e.Count(`SELECT COUNT(*) FROM expiring_tokens`); n != 0 {
 			t.Errorf("%d tokens were granted", n)
 		}
-		b := r.LoggedIn(r.U)
-		code := b.Code(r.A)
-		wantInvalidRequest(t, r.Post("/oauth/token", r.A.As("code", code, "redirect_uri", harness.CB), basic...))
-		r.WantUnspent(code, 0)
+		b := e.LoggedIn(e.U)
+		code := b.Code(e.A)
+		wantInvalidRequest(t, e.Post("/oauth/token", e.A.As("code", code, "redirect_uri", harness.CB), basic...))
+		e.WantUnspent(code, 0)
 	})
 }
 
 // TestClientMethods_K5: The secret in the body; Basic alone; Basic with the same client_id in the body, as some libraries send
 // it; Basic in lower case: 200 at every endpoint that authenticates.
 func TestClientMethods_K5(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		basic := harness.Basic(r.A.ID, r.A.Secret)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		basic := harness.Basic(e.A.ID, e.A.Secret)
 		for name, c := range map[string]struct {
 			form    url.Values
 			headers []string
 		}{
-			"in the body":         {r.A.As(), nil},
+			"in the body":         {e.A.As(), nil},
 			"Basic":               {nil, []string{"Authorization", basic}},
-			"Basic and client_id": {url.Values{"client_id": {r.A.ID}}, []string{"Authorization", basic}},
+			"Basic and client_id": {url.Values{"client_id": {e.A.ID}}, []string{"Authorization", basic}},
 			"basic":               {nil, []string{"Authorization", "b" + basic[1:]}},
 		} {
-			t.Run(name, func(t *testing.T) { eachProtected(t, r, c.form, c.headers, wantOK) })
+			t.Run(name, func(t *testing.T) { eachProtected(t, e, c.form, c.headers, wantOK) })
 		}
 	})
 }
@@ -152,25 +152,25 @@ func TestClientMethods_K5(t *testing.T) {
 // authenticates; a code sent along stays unspent. The description names the missing part of the request, and where nothing was
 // sent, that the address is not read.
 func TestClientMissing_K6(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		for name, c := range map[string]struct {
 			form    url.Values
 			headers []string
 		}{
-			"client_id alone":    {url.Values{"client_id": {r.A.ID}}, nil},
-			"empty secret":       {url.Values{"client_id": {r.A.ID}, "client_secret": {""}}, nil},
-			"Basic, no secret":   {nil, []string{"Authorization", harness.Basic(r.A.ID, "")}},
+			"client_id alone":    {url.Values{"client_id": {e.A.ID}}, nil},
+			"empty secret":       {url.Values{"client_id": {e.A.ID}, "client_secret": {""}}, nil},
+			"Basic, no secret":   {nil, []string{"Authorization", harness.Basic(e.A.ID, "")}},
 			"nothing":            {nil, nil},
-			"secret without id":  {url.Values{"client_secret": {r.A.Secret}}, nil},
-			"empty id":           {url.Values{"client_id": {""}, "client_secret": {r.A.Secret}}, nil},
-			"Basic without id":   {nil, []string{"Authorization", harness.Basic("", r.A.Secret)}},
+			"secret without id":  {url.Values{"client_secret": {e.A.Secret}}, nil},
+			"empty id":           {url.Values{"client_id": {""}, "client_secret": {e.A.Secret}}, nil},
+			"Basic without id":   {nil, []string{"Authorization", harness.Basic("", e.A.Secret)}},
 			"Basic of two empty": {nil, []string{"Authorization", harness.Basic("", "")}},
 		} {
-			t.Run(name, func(t *testing.T) { eachProtected(t, r, c.form, c.headers, wantInvalidClient) })
+			t.Run(name, func(t *testing.T) { eachProtected(t, e, c.form, c.headers, wantInvalidClient) })
 		}
 		described := func(headers []string, form url.Values, want string) {
 			t.Helper()
-			eachProtected(t, r, form, headers, func(t *testing.T, a harness.Answer) {
+			eachProtected(t, e, form, headers, func(t *testing.T, a harness.Answer) {
 				wantInvalidClient(t, a)
 				if got := a.String(t, "error_description"); !strings.Contains(got, want) {
 					t.Errorf("error_description = %q, want %q in it", got, want)
@@ -178,19 +178,19 @@ func TestClientMissing_K6(t *testing.T) {
 			})
 		}
 		described(nil, nil, "client_id is missing; the address is not read")
-		described(nil, url.Values{"client_secret": {r.A.Secret}}, "client_id is missing; the address is not read")
+		described(nil, url.Values{"client_secret": {e.A.Secret}}, "client_id is missing; the address is not read")
 		described([]string{"Authorization", "Bearer x"}, nil, "a Bearer token does not authenticate a client")
-		described([]string{"Authorization", harness.Basic("", r.A.Secret)}, nil, "client_id is missing in the Authorization header")
+		described([]string{"Authorization", harness.Basic("", e.A.Secret)}, nil, "client_id is missing in the Authorization header")
 		described([]string{"Authorization", "Basic x"}, nil, "base64 of client_id:client_secret")
 		described([]string{"Authorization", "Digest x"}, nil, "must be Basic")
-		described(nil, url.Values{"client_id": {r.A.ID}, "client_assertion": {"x"}}, "client_assertion is not supported")
+		described(nil, url.Values{"client_id": {e.A.ID}, "client_assertion": {"x"}}, "client_assertion is not supported")
 		// Stored data makes no difference: an app that needs a secret is as unknown without one as an app that is not there.
-		for _, id := range []string{r.A.ID, "app_" + strings.Repeat("0", 22), "nope"} {
+		for _, id := range []string{e.A.ID, "app_" + strings.Repeat("0", 22), "nope"} {
 			described(nil, url.Values{"client_id": {id}}, "client_secret is missing, and no active public app has this client_id")
 		}
-		code := r.LoggedIn(r.U).Code(r.A)
-		wantInvalidClient(t, r.Post("/oauth/token", url.Values{"client_id": {r.A.ID}, "code": {code}, "redirect_uri": {harness.CB}}))
-		r.WantUnspent(code, 0)
+		code := e.LoggedIn(e.U).Code(e.A)
+		wantInvalidClient(t, e.Post("/oauth/token", url.Values{"client_id": {e.A.ID}, "code": {code}, "redirect_uri": {harness.CB}}))
+		e.WantUnspent(code, 0)
 	})
 }
 
@@ -199,50 +199,50 @@ func TestClientMissing_K6(t *testing.T) {
 // header and body, by Basic and in the body, at every endpoint. Whether the time tells them apart is measured outside the
 // fast suite, over 2 × 5,000 interleaved requests (go test ./bench -run none -bench ClientTiming).
 func TestClientWrong_K7(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		fresh := secret.Format{}.New(secret.Client).Reveal()
-		id := r.Parse(r.A.Secret).ID.String()
-		forged := forge(t, r, r.A.Secret)
-		suspended, deleted := r.AddApp("Suspended", true, harness.CB), r.AddApp("Deleted", true, harness.CB)
-		revoked, expired := r.AddApp("Revoked", true, harness.CB), r.AddApp("Expired", true, harness.CB)
+		id := e.Parse(e.A.Secret).ID.String()
+		forged := forge(t, e, e.A.Secret)
+		suspended, deleted := e.AddApp("Suspended", true, harness.CB), e.AddApp("Deleted", true, harness.CB)
+		revoked, expired := e.AddApp("Revoked", true, harness.CB), e.AddApp("Expired", true, harness.CB)
 		ctx := context.Background()
 		for what, err := range map[string]error{
-			"suspend": r.Store.SetAppSuspended(ctx, harness.Operator, suspended.ID, true),
-			"delete":  r.Rules.DeleteApp(ctx, harness.Operator, "", deleted.ID),
-			"revoke":  r.Rules.RevokeSecret(ctx, harness.Operator, "", revoked.ID, r.Parse(revoked.Secret).ID),
+			"suspend": e.Store.SetAppSuspended(ctx, harness.Operator, suspended.ID, true),
+			"delete":  e.Rules.DeleteApp(ctx, harness.Operator, "", deleted.ID),
+			"revoke":  e.Rules.RevokeSecret(ctx, harness.Operator, "", revoked.ID, e.Parse(revoked.Secret).ID),
 		} {
 			if err != nil {
 				t.Fatalf("%s: %v", what, err)
 			}
 		}
-		r.Exec(`UPDATE client_secrets SET expires_at = created_at WHERE client_id = $1`, expired.ID)
+		e.Exec(`UPDATE client_secrets SET expires_at = created_at WHERE client_id = $1`, expired.ID)
 		clients := map[string]harness.App{
-			"wrong secret, garbage":     {ID: r.A.ID, Secret: "wrong"},
-			"wrong secret, well-formed": {ID: r.A.ID, Secret: fresh},
-			"right lookup id alone":     {ID: r.A.ID, Secret: forged},
-			"another app's secret":      {ID: r.A.ID, Secret: r.B.Secret},
-			"lookup id as secret":       {ID: r.A.ID, Secret: id},
+			"wrong secret, garbage":     {ID: e.A.ID, Secret: "wrong"},
+			"wrong secret, well-formed": {ID: e.A.ID, Secret: fresh},
+			"right lookup id alone":     {ID: e.A.ID, Secret: forged},
+			"another app's secret":      {ID: e.A.ID, Secret: e.B.Secret},
+			"lookup id as secret":       {ID: e.A.ID, Secret: id},
 			"unknown id":                {ID: secret.NewPublicID("app_"), Secret: fresh},
 			"unknown resource server":   {ID: secret.NewPublicID("rs_"), Secret: fresh},
-			"malformed id":              {ID: "nope", Secret: r.A.Secret},
-			"id in another case":        {ID: strings.ToUpper(r.A.ID), Secret: r.A.Secret},
+			"malformed id":              {ID: "nope", Secret: e.A.Secret},
+			"id in another case":        {ID: strings.ToUpper(e.A.ID), Secret: e.A.Secret},
 			"suspended app":             suspended,
 			"deleted app":               deleted,
 			"revoked secret":            revoked,
 			"expired secret":            expired,
-			"public app with a secret":  {ID: r.P.ID, Secret: r.A.Secret},
+			"public app with a secret":  {ID: e.P.ID, Secret: e.A.Secret},
 		}
 		for path, body := range protected {
 			t.Run(path, func(t *testing.T) {
-				r, seen := r.With(t), map[string][]string{}
+				e, seen := e.With(t), map[string][]string{}
 				for name, app := range clients {
 					own, err := url.ParseQuery(body)
 					if err != nil {
 						t.Fatal(err)
 					}
-					basic := r.Post(path, own, "Authorization", harness.Basic(app.ID, app.Secret))
+					basic := e.Post(path, own, "Authorization", harness.Basic(app.ID, app.Secret))
 					maps.Copy(own, app.As())
-					for method, a := range map[string]harness.Answer{"Basic": basic, "body": r.Post(path, own)} {
+					for method, a := range map[string]harness.Answer{"Basic": basic, "body": e.Post(path, own)} {
 						wantInvalidClient(t, a)
 						print := fingerprint(a)
 						seen[print] = append(seen[print], method+": "+name)
@@ -257,11 +257,11 @@ func TestClientWrong_K7(t *testing.T) {
 }
 
 // forge keeps the lookup id of a credential and gives it another secret part, with a right checksum.
-func forge(t *testing.T, r *harness.Env, text string) string {
+func forge(t *testing.T, e *harness.Env, text string) string {
 	t.Helper()
 	body := text[:27] + strings.Repeat("A", 43)
 	forged := body + checksum(body)
-	if r.Parse(forged).ID != r.Parse(text).ID {
+	if e.Parse(forged).ID != e.Parse(text).ID {
 		t.Fatal("the forged secret has another lookup id")
 	}
 	return forged
@@ -284,36 +284,36 @@ func fingerprint(a harness.Answer) string {
 // empty secret: 401. A public app asks for client_credentials: 400 unauthorized_client. Nothing is granted, and a public
 // app without a secret, or with an empty one, as libraries send it, still redeems its code.
 func TestClientPublicApp_K8(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		for _, s := range []string{"guess", r.A.Secret, secret.Format{}.New(secret.Client).Reveal()} {
-			eachProtected(t, r, url.Values{"client_id": {r.P.ID}, "client_secret": {s}}, nil, wantInvalidClient)
-			eachProtected(t, r, nil, []string{"Authorization", harness.Basic(r.P.ID, s)}, wantInvalidClient)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		for _, s := range []string{"guess", e.A.Secret, secret.Format{}.New(secret.Client).Reveal()} {
+			eachProtected(t, e, url.Values{"client_id": {e.P.ID}, "client_secret": {s}}, nil, wantInvalidClient)
+			eachProtected(t, e, nil, []string{"Authorization", harness.Basic(e.P.ID, s)}, wantInvalidClient)
 		}
-		assertion := url.Values{"client_id": {r.P.ID}, "client_assertion": {"e30.e30.e30"}, "client_assertion_type": {bearerAssertion}}
-		eachProtected(t, r, assertion, nil, wantInvalidClient)
-		eachProtected(t, r, url.Values{"client_id": {r.A.ID}}, nil, wantInvalidClient)
+		assertion := url.Values{"client_id": {e.P.ID}, "client_assertion": {"e30.e30.e30"}, "client_assertion_type": {bearerAssertion}}
+		eachProtected(t, e, assertion, nil, wantInvalidClient)
+		eachProtected(t, e, url.Values{"client_id": {e.A.ID}}, nil, wantInvalidClient)
 
-		empty := r.AddApp("Empty", true, harness.CB)
+		empty := e.AddApp("Empty", true, harness.CB)
 		for _, hash := range [][]byte{{}, make([]byte, 32)} {
-			r.Exec(`UPDATE client_secrets SET hash = $1 WHERE client_id = $2`, hash, empty.ID)
+			e.Exec(`UPDATE client_secrets SET hash = $1 WHERE client_id = $2`, hash, empty.ID)
 			for _, s := range []string{"", "x", empty.Secret, "xnos_"} {
-				eachProtected(t, r, url.Values{"client_id": {empty.ID}, "client_secret": {s}}, nil, wantInvalidClient)
-				eachProtected(t, r, nil, []string{"Authorization", harness.Basic(empty.ID, s)}, wantInvalidClient)
+				eachProtected(t, e, url.Values{"client_id": {empty.ID}, "client_secret": {s}}, nil, wantInvalidClient)
+				eachProtected(t, e, nil, []string{"Authorization", harness.Basic(empty.ID, s)}, wantInvalidClient)
 			}
 		}
 
-		byP := url.Values{"grant_type": {"client_credentials"}, "client_id": {r.P.ID}}
-		r.Post("/oauth/token", byP).WantRefused(t, http.StatusBadRequest, "unauthorized_client")
+		byP := url.Values{"grant_type": {"client_credentials"}, "client_id": {e.P.ID}}
+		e.Post("/oauth/token", byP).WantRefused(t, http.StatusBadRequest, "unauthorized_client")
 		byP.Del("client_id")
-		r.Post("/oauth/token", byP, "Authorization", harness.Basic(r.P.ID, "")).WantRefused(t, http.StatusBadRequest, "unauthorized_client")
-		if n := r.Count(`SELECT COUNT(*) FROM expiring_tokens`); n != 0 {
+		e.Post("/oauth/token", byP, "Authorization", harness.Basic(e.P.ID, "")).WantRefused(t, http.StatusBadRequest, "unauthorized_client")
+		if n := e.Count(`SELECT COUNT(*) FROM expiring_tokens`); n != 0 {
 			t.Errorf("%d tokens were granted", n)
 		}
 
-		b := r.LoggedIn(r.U)
-		form := url.Values{"code": {b.Code(r.P)}, "redirect_uri": {harness.CB}, "code_verifier": {harness.Verifier}}
-		r.WantLive(r.Post("/oauth/token", form, "Authorization", harness.Basic(r.P.ID, "")).WantToken(t), true)
-		r.WantLive(r.Exchange(r.P, b.Code(r.P), "client_secret", "").WantToken(t), true)
+		b := e.LoggedIn(e.U)
+		form := url.Values{"code": {b.Code(e.P)}, "redirect_uri": {harness.CB}, "code_verifier": {harness.Verifier}}
+		e.WantLive(e.Post("/oauth/token", form, "Authorization", harness.Basic(e.P.ID, "")).WantToken(t), true)
+		e.WantLive(e.Exchange(e.P, b.Code(e.P), "client_secret", "").WantToken(t), true)
 	})
 }
 
@@ -326,8 +326,8 @@ func TestClientSecretRotation_K10(t *testing.T) {
 	t.Run("sqlite, a command beside", func(t *testing.T) {
 		t.Parallel()
 		url := dbtest.SQLite(t)
-		r := harness.New(t, dbtest.Open(t, url))
-		rotateSecrets(t, r.Replica(url), r)
+		e := harness.New(t, dbtest.Open(t, url))
+		rotateSecrets(t, e.Replica(url), e)
 	})
 	t.Run("postgres, two replicas", func(t *testing.T) {
 		t.Parallel()
@@ -341,8 +341,8 @@ func rotateSecrets(t *testing.T, on, other *harness.Env) {
 	app := on.A
 	want := func(s secret.Credential, works bool) {
 		t.Helper()
-		for _, r := range []*harness.Env{on, other} {
-			eachProtected(t, r, harness.App{ID: app.ID, Secret: s.Reveal()}.As(), nil, map[bool]func(*testing.T, harness.Answer){true: wantOK, false: wantInvalidClient}[works])
+		for _, e := range []*harness.Env{on, other} {
+			eachProtected(t, e, harness.App{ID: app.ID, Secret: s.Reveal()}.As(), nil, map[bool]func(*testing.T, harness.Answer){true: wantOK, false: wantInvalidClient}[works])
 		}
 	}
 	rotate := func(until time.Time) secret.Credential {

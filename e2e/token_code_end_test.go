@@ -18,45 +18,45 @@ import (
 // up one of the scopes or all: invalid_grant, since a token would not have what its answer says. No token comes of it in
 // any case, and none when a suspended app is let in again after the code's user removed it.
 func TestCodeAfterWithdrawal_C9(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		for name, c := range endings {
 			t.Run(name, func(t *testing.T) {
-				r := r.With(t)
+				e := e.With(t)
 				slug := strings.ReplaceAll(name, " ", "-")
-				person := situation{t: t, r: r, u: r.AddUser(slug + "@users.test"), app: r.AddApp("App "+name, true, harness.CB)}
-				person.b = r.LoggedIn(person.u)
+				person := situation{t: t, r: e, u: e.AddUser(slug + "@users.test"), app: e.AddApp("App "+name, true, harness.CB)}
+				person.b = e.LoggedIn(person.u)
 				code := person.b.Code(person.app)
 				c.end(person)
-				a := r.Exchange(person.app, code)
+				a := e.Exchange(person.app, code)
 				if c.invalidClient {
 					a.WantRefused(t, http.StatusUnauthorized, "invalid_client")
 				} else {
 					a.WantGrantRefused(t)
 				}
-				r.WantUnspent(code, 0)
-				if n := r.Count(`SELECT COUNT(*) FROM tokens WHERE app_id = $1`, person.app.ID); n != 0 {
+				e.WantUnspent(code, 0)
+				if n := e.Count(`SELECT COUNT(*) FROM tokens WHERE app_id = $1`, person.app.ID); n != 0 {
 					t.Errorf("%d tokens were made of a dead code", n)
 				}
 			})
 		}
-		t.Run("scope given up", func(t *testing.T) { redeemGivenUp(t, r.With(t)) })
+		t.Run("scope given up", func(t *testing.T) { redeemGivenUp(t, e.With(t)) })
 	})
 }
 
-func redeemGivenUp(t *testing.T, r *harness.Env) {
-	b := r.LoggedIn(r.U)
-	for name, app := range codeApps(r) {
+func redeemGivenUp(t *testing.T, e *harness.Env) {
+	b := e.LoggedIn(e.U)
+	for name, app := range codeApps(e) {
 		code := b.Code(app, "scope", "faqs contacts")
 		for _, left := range []string{"faqs", "widgets"} {
-			r.Register(app, left)
-			r.Exchange(app, code).WantGrantRefused(t)
+			e.Register(app, left)
+			e.Exchange(app, code).WantGrantRefused(t)
 		}
-		r.WantUnspent(code, 0)
-		if n := r.LiveGrants(r.U, app); n != 0 {
+		e.WantUnspent(code, 0)
+		if n := e.LiveGrants(e.U, app); n != 0 {
 			t.Errorf("%s: %d grants of scopes that were given up", name, n)
 		}
-		r.Register(app, "contacts", "faqs")
-		wantScopes(t, r, app, r.Exchange(app, code), "faqs contacts")
+		e.Register(app, "contacts", "faqs")
+		wantScopes(t, e, app, e.Exchange(app, code), "faqs contacts")
 	}
 }
 
@@ -134,40 +134,40 @@ func (s situation) uninstall() {
 // garbage of any length. Each is invalid_grant and does nothing to the real thing; and a code is good for nothing but
 // redemption: as a bearer token, as a refresh token and at introspection it is unknown, and stays redeemable.
 func TestCodeOtherCredential_C10(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		b := r.LoggedIn(r.U)
-		echo := r.AddExpiring("Echo")
-		token := r.Grant(b, r.A).WantToken(t)
-		family := r.Grant(b, echo)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		b := e.LoggedIn(e.U)
+		echo := e.AddExpiring("Echo")
+		token := e.Grant(b, e.A).WantToken(t)
+		family := e.Grant(b, echo)
 		expiring, refresh := family.WantToken(t), family.String(t, "refresh_token")
-		page := b.Authorize("client_id", r.B.ID, "scope", "contacts")
+		page := b.Authorize("client_id", e.B.ID, "scope", "contacts")
 		request := page.Hidden("request_id")
 		if request == "" {
 			t.Fatalf("no consent page: %d", page.Status)
 		}
-		code := b.Code(r.A)
+		code := b.Code(e.A)
 		flipped := code[:len(code)-1] + string(code[len(code)-1]^1)
 		for name, text := range map[string]string{
 			"non-expiring token": token, "expiring token": expiring, "refresh token": refresh, "consent request": request,
-			"client secret": r.A.Secret, "another letter": "xnoa" + code[4:], "a character changed": flipped, "cut": code[:40],
+			"client secret": e.A.Secret, "another letter": "xnoa" + code[4:], "a character changed": flipped, "cut": code[:40],
 			"space before": " " + code, "newline after": code + "\n", "doubled": code + code, "garbage": "x", "long": strings.Repeat("x", 10_000),
 			"not ASCII": "cödé", "quotes": `'"--`, "well-formed, unknown": secret.Format{}.New(secret.Code).Reveal(),
 		} {
 			t.Run(name, func(t *testing.T) {
-				for _, app := range []harness.App{r.A, echo} {
-					r.With(t).Exchange(app, text).WantGrantRefused(t)
+				for _, app := range []harness.App{e.A, echo} {
+					e.With(t).Exchange(app, text).WantGrantRefused(t)
 				}
 			})
 		}
-		r.WantLive(token, true)
-		r.WantLive(expiring, true)
-		r.WantActive(echo, refresh, true)
+		e.WantLive(token, true)
+		e.WantLive(expiring, true)
+		e.WantActive(echo, refresh, true)
 
-		r.WantLive(code, false)
-		r.WantActive(r.A, code, false)
-		r.Token(r.A, "grant_type", "refresh_token", "refresh_token", code).WantGrantRefused(t)
-		r.WantUnspent(code, 0)
-		r.WantLive(r.Exchange(r.A, code).WantToken(t), true)
-		r.WantCode(b.Decide(page, "allow"), harness.CB, "")
+		e.WantLive(code, false)
+		e.WantActive(e.A, code, false)
+		e.Token(e.A, "grant_type", "refresh_token", "refresh_token", code).WantGrantRefused(t)
+		e.WantUnspent(code, 0)
+		e.WantLive(e.Exchange(e.A, code).WantToken(t), true)
+		e.WantCode(b.Decide(page, "allow"), harness.CB, "")
 	})
 }

@@ -19,8 +19,8 @@ import (
 var rounds = flag.Int("rounds", 12, "rounds of the race for a code, row C2; the battery asks for 200")
 
 // codeApps are the three sorts of app that redeem codes: tokens that never expire, tokens that do, and no secret.
-func codeApps(r *harness.Env) map[string]harness.App {
-	return map[string]harness.App{"confidential": r.A, "confidential, expiring": r.AddExpiring("Echo"), "public": r.P}
+func codeApps(e *harness.Env) map[string]harness.App {
+	return map[string]harness.App{"confidential": e.A, "confidential, expiring": e.AddExpiring("Echo"), "public": e.P}
 }
 
 // TestCodeReplay_C1: A code is redeemed twice, one after the other, by its own authenticated app (confidential, with expiring
@@ -28,39 +28,39 @@ func codeApps(r *harness.Env) map[string]harness.App {
 // produced is dead: the access token, the refresh token, and the tokens of a refresh in between. A third try changes
 // nothing more, and the audit trail tells of the replay once.
 func TestCodeReplay_C1(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		b := r.LoggedIn(r.U)
-		for name, app := range codeApps(r) {
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		b := e.LoggedIn(e.U)
+		for name, app := range codeApps(e) {
 			t.Run(name, func(t *testing.T) {
-				r, b := r.With(t), b.With(t)
+				e, b := e.With(t), b.With(t)
 				code := b.Code(app)
-				first := r.Exchange(app, code)
+				first := e.Exchange(app, code)
 				tokens := []string{first.WantToken(t)}
 				refresh := first.String(t, "refresh_token")
 				if refresh != "" {
-					rotated := r.Token(app, "grant_type", "refresh_token", "refresh_token", refresh)
+					rotated := e.Token(app, "grant_type", "refresh_token", "refresh_token", refresh)
 					tokens = append(tokens, rotated.WantToken(t))
 					refresh = rotated.String(t, "refresh_token")
 				}
 				for _, token := range tokens {
-					r.WantLive(token, true)
+					e.WantLive(token, true)
 				}
 
-				r.Exchange(app, code).WantGrantRefused(t)
+				e.Exchange(app, code).WantGrantRefused(t)
 				for _, token := range tokens {
-					r.WantLive(token, false)
+					e.WantLive(token, false)
 					if app.Secret != "" {
-						r.WantActive(app, token, false)
+						e.WantActive(app, token, false)
 					}
 				}
 				if refresh != "" {
-					r.Token(app, "grant_type", "refresh_token", "refresh_token", refresh).WantGrantRefused(t)
+					e.Token(app, "grant_type", "refresh_token", "refresh_token", refresh).WantGrantRefused(t)
 				}
-				r.Exchange(app, code).WantGrantRefused(t)
-				if n := r.LiveGrants(r.U, app); n != 0 {
+				e.Exchange(app, code).WantGrantRefused(t)
+				if n := e.LiveGrants(e.U, app); n != 0 {
 					t.Errorf("%d grants live after the replay, want 0", n)
 				}
-				r.WantEvents(app, store.EventCodeReplayed, 1)
+				e.WantEvents(app, store.EventCodeReplayed, 1)
 			})
 		}
 	})
@@ -73,7 +73,7 @@ func TestCodeReplay_C1(t *testing.T) {
 // confidential app, one with expiring tokens, and a public one. The battery asks for 200 rounds; the everyday run does
 // 12 of each (go test ./e2e -run C2 -rounds 200 does them all).
 func TestCodeRace_C2(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) { raceCodes(t, r, r) })
+	harness.Each(t, func(t *testing.T, e *harness.Env) { raceCodes(t, e, e) })
 	t.Run("postgres, two replicas", func(t *testing.T) {
 		t.Parallel()
 		first, second := harness.Pair(t)
@@ -82,9 +82,9 @@ func TestCodeRace_C2(t *testing.T) {
 }
 
 func raceCodes(t *testing.T, replicas ...*harness.Env) {
-	r := replicas[0]
-	apps := []harness.App{r.A, r.AddExpiring("Echo"), r.P}
-	b := r.LoggedIn(r.U)
+	e := replicas[0]
+	apps := []harness.App{e.A, e.AddExpiring("Echo"), e.P}
+	b := e.LoggedIn(e.U)
 	for round := range *rounds {
 		app := apps[round%len(apps)]
 		code := b.Code(app)
@@ -94,16 +94,16 @@ func raceCodes(t *testing.T, replicas ...*harness.Env) {
 			replica.WantLive(token, false)
 		}
 		if refresh != "" {
-			r.Token(app, "grant_type", "refresh_token", "refresh_token", refresh).WantGrantRefused(t)
+			e.Token(app, "grant_type", "refresh_token", "refresh_token", refresh).WantGrantRefused(t)
 		}
-		if n := r.LiveGrants(r.U, app); n != 0 {
+		if n := e.LiveGrants(e.U, app); n != 0 {
 			t.Fatalf("round %d: %d grants live after the replays, want 0", round, n)
 		}
 		if t.Failed() {
 			t.FailNow()
 		}
 	}
-	created := r.Count(`SELECT COUNT(*) FROM tokens`) + r.Count(`SELECT COUNT(*) FROM families`)
+	created := e.Count(`SELECT COUNT(*) FROM tokens`) + e.Count(`SELECT COUNT(*) FROM families`)
 	if created != *rounds {
 		t.Errorf("%d rounds created %d grants, want one a round", *rounds, created)
 	}
@@ -142,43 +142,43 @@ func wantOneWinner(t *testing.T, answers []harness.Answer) (token, refresh strin
 // invalid_grant). The owner's token stays live after each: a stolen code is no weapon. The proven owner's own replay
 // afterwards still ends it, however many tries there were.
 func TestCodeReplayUnproven_C3(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		b := r.LoggedIn(r.U)
-		thief := r.A
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		b := e.LoggedIn(e.U)
+		thief := e.A
 		thief.Secret = secret.Format{}.New(secret.Client).Reveal()
-		nobody := r.A
+		nobody := e.A
 		nobody.Secret = ""
 		other := strings.Repeat("w", 43)
-		for name, app := range map[string]harness.App{"confidential": r.A, "public": r.P} {
+		for name, app := range map[string]harness.App{"confidential": e.A, "public": e.P} {
 			t.Run(name, func(t *testing.T) {
-				r, b := r.With(t), b.With(t)
+				e, b := e.With(t), b.With(t)
 				code := b.Code(app, "code_challenge", harness.Challenge, "code_challenge_method", "S256")
-				token := r.Exchange(app, code, "code_verifier", harness.Verifier).WantToken(t)
+				token := e.Exchange(app, code, "code_verifier", harness.Verifier).WantToken(t)
 				if app.Secret != "" {
-					r.Exchange(thief, code, "code_verifier", harness.Verifier).WantRefused(t, http.StatusUnauthorized, "invalid_client")
-					r.Exchange(nobody, code, "code_verifier", harness.Verifier).WantRefused(t, http.StatusUnauthorized, "invalid_client")
+					e.Exchange(thief, code, "code_verifier", harness.Verifier).WantRefused(t, http.StatusUnauthorized, "invalid_client")
+					e.Exchange(nobody, code, "code_verifier", harness.Verifier).WantRefused(t, http.StatusUnauthorized, "invalid_client")
 				}
-				r.WantLive(token, true)
+				e.WantLive(token, true)
 				for what, form := range map[string]url.Values{
-					"by another app":        r.B.As("code", code, "redirect_uri", app.URI, "code_verifier", harness.Verifier),
-					"by another public app": r.N.As("code", code, "redirect_uri", app.URI, "code_verifier", harness.Verifier),
+					"by another app":        e.B.As("code", code, "redirect_uri", app.URI, "code_verifier", harness.Verifier),
+					"by another public app": e.N.As("code", code, "redirect_uri", app.URI, "code_verifier", harness.Verifier),
 					"without verifier":      app.As("code", code, "redirect_uri", app.URI),
 					"wrong verifier":        app.As("code", code, "redirect_uri", app.URI, "code_verifier", other),
 					"wrong redirect_uri":    app.As("code", code, "redirect_uri", harness.CB+"/x", "code_verifier", harness.Verifier),
 					"no redirect_uri":       app.As("code", code, "code_verifier", harness.Verifier),
 				} {
 					for range 2 { // more than MaxCodeTries in all
-						r.Post("/oauth/token", form).WantGrantRefused(t)
+						e.Post("/oauth/token", form).WantGrantRefused(t)
 					}
-					r.WantLive(token, true)
+					e.WantLive(token, true)
 					if t.Failed() {
 						t.Fatalf("after a replay %s", what)
 					}
 				}
-				r.WantEvents(app, store.EventCodeReplayed, 0)
+				e.WantEvents(app, store.EventCodeReplayed, 0)
 
-				r.Exchange(app, code, "code_verifier", harness.Verifier).WantGrantRefused(t)
-				r.WantLive(token, false)
+				e.Exchange(app, code, "code_verifier", harness.Verifier).WantGrantRefused(t)
+				e.WantLive(token, false)
 			})
 		}
 	})
@@ -190,8 +190,8 @@ func TestCodeReplayUnproven_C3(t *testing.T) {
 func TestCodeLifetime_C5(t *testing.T) {
 	for name, lifetime := range map[string]time.Duration{"default": 0, "longest": server.MaxCodeLifetime} {
 		t.Run(name, func(t *testing.T) {
-			harness.Each(t, func(t *testing.T, r *harness.Env) {
-				expireCodes(t, r, max(lifetime, time.Minute))
+			harness.Each(t, func(t *testing.T, e *harness.Env) {
+				expireCodes(t, e, max(lifetime, time.Minute))
 			}, func(o *server.Options) { o.CodeLifetime = lifetime })
 		})
 	}
@@ -205,24 +205,24 @@ func TestCodeLifetime_C5(t *testing.T) {
 	})
 }
 
-func expireCodes(t *testing.T, r *harness.Env, lifetime time.Duration) {
-	b := r.LoggedIn(r.U)
+func expireCodes(t *testing.T, e *harness.Env, lifetime time.Duration) {
+	b := e.LoggedIn(e.U)
 	// shifted is a code whose issue lies so much longer ago.
 	shifted := func(by time.Duration) string {
-		code := b.Code(r.A)
-		id, us := r.Parse(code).ID, by.Microseconds()
-		r.Exec(`UPDATE codes SET created_at = created_at - $1, expires_at = expires_at - $2 WHERE id = $3`, us, us, id[:])
+		code := b.Code(e.A)
+		id, us := e.Parse(code).ID, by.Microseconds()
+		e.Exec(`UPDATE codes SET created_at = created_at - $1, expires_at = expires_at - $2 WHERE id = $3`, us, us, id[:])
 		return code
 	}
-	row := r.CodeRow(b.Code(r.A))
+	row := e.CodeRow(b.Code(e.A))
 	if got := row.ExpiresAt.Sub(row.CreatedAt); got != lifetime {
 		t.Errorf("the code lives %s, want %s", got, lifetime)
 	}
 
 	late := shifted(lifetime + time.Second)
-	r.Exchange(r.A, late).WantGrantRefused(t)
-	r.WantUnspent(late, 0)
-	if n := r.LiveGrants(r.U, r.A); n != 0 {
+	e.Exchange(e.A, late).WantGrantRefused(t)
+	e.WantUnspent(late, 0)
+	if n := e.LiveGrants(e.U, e.A); n != 0 {
 		t.Errorf("an expired code left %d grants", n)
 	}
 
@@ -231,9 +231,9 @@ func expireCodes(t *testing.T, r *harness.Env, lifetime time.Duration) {
 	for range 20 {
 		start := time.Now()
 		early := shifted(lifetime - time.Second)
-		a := r.Exchange(r.A, early)
+		a := e.Exchange(e.A, early)
 		if a.Status == http.StatusOK || time.Since(start) < time.Second {
-			r.WantLive(a.WantToken(t), true)
+			e.WantLive(a.WantToken(t), true)
 			return
 		}
 	}

@@ -15,9 +15,9 @@ import (
 )
 
 // send asks the token endpoint in any way.
-func send(t *testing.T, r *harness.Env, method, contentType, body string) harness.Answer {
+func send(t *testing.T, e *harness.Env, method, contentType, body string) harness.Answer {
 	t.Helper()
-	request, err := http.NewRequest(method, r.URL+"/oauth/token", strings.NewReader(body))
+	request, err := http.NewRequest(method, e.URL+"/oauth/token", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +25,7 @@ func send(t *testing.T, r *harness.Env, method, contentType, body string) harnes
 		request.Header.Set("Content-Type", contentType)
 	}
 	request.Header.Set("Origin", "https://app.test")
-	return r.Do(request)
+	return e.Do(request)
 }
 
 const formType = "application/x-www-form-urlencoded"
@@ -36,45 +36,45 @@ const formType = "application/x-www-form-urlencoded"
 // GET that of /api/me, of the metadata, of the keys and of every other address below /.well-known/, where a 404 and a 405 are as
 // readable as a success. Introspection, authorization and pages are for no other site's scripts.
 func TestTokenHeaders_T1(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		b := r.LoggedIn(r.U)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		b := e.LoggedIn(e.U)
 		form := func(app harness.App, parameters ...string) string { return app.As(parameters...).Encode() }
-		public := r.Grant(b, r.P)
+		public := e.Grant(b, e.P)
 		for name, c := range map[string]struct {
 			status                    int
 			method, contentType, body string
 		}{
-			"code, without grant_type": {200, "POST", formType, form(r.A, "code", b.Code(r.A), "redirect_uri", harness.CB)},
-			"code":                     {200, "POST", formType, form(r.A, "grant_type", "authorization_code", "code", b.Code(r.A), "redirect_uri", harness.CB)},
-			"public":                   {200, "POST", formType, form(r.P, "code", b.Code(r.P), "redirect_uri", harness.CB, "code_verifier", harness.Verifier)},
-			"refresh":                  {200, "POST", formType, form(r.P, "grant_type", "refresh_token", "refresh_token", public.String(t, "refresh_token"))},
-			"client credentials":       {200, "POST", formType, form(r.A, "grant_type", "client_credentials")},
-			"JSON":                     {200, "POST", "application/json; charset=utf-8", `{"grant_type":"client_credentials","client_id":"` + r.A.ID + `","client_secret":"` + r.A.Secret + `"}`},
-			"invalid_grant":            {400, "POST", formType, form(r.A, "code", "x")},
-			"invalid_request":          {400, "POST", formType, form(r.A)},
-			"invalid_scope":            {400, "POST", formType, form(r.A, "grant_type", "client_credentials", "scope", "bogus")},
-			"unsupported_grant_type":   {400, "POST", formType, form(r.A, "grant_type", "password")},
-			"unauthorized_client":      {400, "POST", formType, form(r.P, "grant_type", "client_credentials")},
+			"code, without grant_type": {200, "POST", formType, form(e.A, "code", b.Code(e.A), "redirect_uri", harness.CB)},
+			"code":                     {200, "POST", formType, form(e.A, "grant_type", "authorization_code", "code", b.Code(e.A), "redirect_uri", harness.CB)},
+			"public":                   {200, "POST", formType, form(e.P, "code", b.Code(e.P), "redirect_uri", harness.CB, "code_verifier", harness.Verifier)},
+			"refresh":                  {200, "POST", formType, form(e.P, "grant_type", "refresh_token", "refresh_token", public.String(t, "refresh_token"))},
+			"client credentials":       {200, "POST", formType, form(e.A, "grant_type", "client_credentials")},
+			"JSON":                     {200, "POST", "application/json; charset=utf-8", `{"grant_type":"client_credentials","client_id":"` + e.A.ID + `","client_secret":"` + e.A.Secret + `"}`},
+			"invalid_grant":            {400, "POST", formType, form(e.A, "code", "x")},
+			"invalid_request":          {400, "POST", formType, form(e.A)},
+			"invalid_scope":            {400, "POST", formType, form(e.A, "grant_type", "client_credentials", "scope", "bogus")},
+			"unsupported_grant_type":   {400, "POST", formType, form(e.A, "grant_type", "password")},
+			"unauthorized_client":      {400, "POST", formType, form(e.P, "grant_type", "client_credentials")},
 			"malformed":                {400, "POST", formType, "code=%zz"},
 			"malformed JSON":           {400, "POST", "application/json", `{"code":1}`},
-			"invalid_client":           {401, "POST", formType, form(harness.App{ID: r.A.ID, Secret: "x"}, "code", "x")},
+			"invalid_client":           {401, "POST", formType, form(harness.App{ID: e.A.ID, Secret: "x"}, "code", "x")},
 			"empty":                    {401, "POST", formType, ""},
 			"GET":                      {405, "GET", "", ""},
-			"PUT":                      {405, "PUT", formType, form(r.A, "code", "x")},
+			"PUT":                      {405, "PUT", formType, form(e.A, "code", "x")},
 			"DELETE":                   {405, "DELETE", "", ""},
-			"PATCH":                    {405, "PATCH", formType, form(r.A, "code", "x")},
-			"too large":                {413, "POST", formType, form(r.A, "code", strings.Repeat("x", 64<<10))},
-			"text":                     {415, "POST", "text/plain", form(r.A, "code", "x")},
-			"no content type":          {415, "POST", "", form(r.A, "code", "x")},
+			"PATCH":                    {405, "PATCH", formType, form(e.A, "code", "x")},
+			"too large":                {413, "POST", formType, form(e.A, "code", strings.Repeat("x", 64<<10))},
+			"text":                     {415, "POST", "text/plain", form(e.A, "code", "x")},
+			"no content type":          {415, "POST", "", form(e.A, "code", "x")},
 			"multipart":                {415, "POST", "multipart/form-data; boundary=x", "--x--"},
 		} {
 			t.Run(name, func(t *testing.T) {
-				a := send(t, r.With(t), c.method, c.contentType, c.body)
+				a := send(t, e.With(t), c.method, c.contentType, c.body)
 				if a.Status != c.status {
 					t.Fatalf("status = %d, want %d: %.300s", a.Status, c.status, a.Body)
 				}
 				if a.Status == http.StatusOK {
-					r.With(t).WantLive(a.WantToken(t), true)
+					e.With(t).WantLive(a.WantToken(t), true)
 				} else {
 					a.WantRefused(t, c.status, a.String(t, "error"))
 					if d := a.String(t, "error_description"); d == "" {
@@ -90,18 +90,18 @@ func TestTokenHeaders_T1(t *testing.T) {
 			"/.well-known/openid-configuration": "GET", "/.well-known/oauth-protected-resource/mcp": "GET", "/.well-known/": "GET", "/.well-known//x": "GET", "/api/me": "GET",
 			"/oauth/introspect": "", "/oauth/authorize": "", "/oauth/consent": "", "/login": "", "/account/apps": "",
 		} {
-			t.Run("preflight of "+path, func(t *testing.T) { wantPreflight(t, r.With(t), path, methods) })
+			t.Run("preflight of "+path, func(t *testing.T) { wantPreflight(t, e.With(t), path, methods) })
 		}
-		wantReadable(t, r)
+		wantReadable(t, e)
 	})
 }
 
 // wantReadable asserts that scripts of every site can read what programs get, refusals included, and that addresses and
 // methods are answered as they are without CORS.
-func wantReadable(t *testing.T, r *harness.Env) {
+func wantReadable(t *testing.T, e *harness.Env) {
 	t.Helper()
-	token := r.Grant(r.LoggedIn(r.U), r.A).WantToken(t)
-	metadata := r.Browser().Get("/.well-known/oauth-authorization-server")
+	token := e.Grant(e.LoggedIn(e.U), e.A).WantToken(t)
+	metadata := e.Browser().Get("/.well-known/oauth-authorization-server")
 	for what, want := range map[string]int{
 		"GET /api/me": 401, "GET /api/me Bearer " + token: 200, "HEAD /api/me Bearer " + token: 200, "POST /api/me": 405, "DELETE /api/me": 405,
 		"GET /.well-known/oauth-authorization-server": 200, "GET /.well-known/openid-configuration": 200, "HEAD /.well-known/openid-configuration": 200,
@@ -115,7 +115,7 @@ func wantReadable(t *testing.T, r *harness.Env) {
 		if authorization != "" {
 			lines = append(lines, "Authorization: "+authorization)
 		}
-		a := r.Browser().Visit(method, path, lines...)
+		a := e.Browser().Visit(method, path, lines...)
 		if a.Status != want {
 			t.Errorf("%s: %d, want %d", what, a.Status, want)
 		}
@@ -130,14 +130,14 @@ func wantReadable(t *testing.T, r *harness.Env) {
 }
 
 // wantPreflight asserts what a browser is told before a script of another site may ask; methods "": nothing, so it may not.
-func wantPreflight(t *testing.T, r *harness.Env, path, methods string) {
-	preflight, err := http.NewRequest(http.MethodOptions, r.URL+path, nil)
+func wantPreflight(t *testing.T, e *harness.Env, path, methods string) {
+	preflight, err := http.NewRequest(http.MethodOptions, e.URL+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	preflight.Header.Set("Origin", "https://app.test")
 	preflight.Header.Set("Access-Control-Request-Method", "POST")
-	a := r.Do(preflight)
+	a := e.Do(preflight)
 	status, want := http.StatusNoContent, map[string]string{"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Methods": methods,
 		"Access-Control-Allow-Credentials": "", "Access-Control-Allow-Headers": "Authorization, Content-Type, Accept, DPoP, MCP-Protocol-Version, X-Requested-With, traceparent, tracestate, baggage",
 		"Access-Control-Expose-Headers": "WWW-Authenticate, DPoP-Nonce, Retry-After"}
@@ -168,33 +168,33 @@ func wantHeaders(t *testing.T, a harness.Answer, want map[string]string) {
 // say expires_in 3600, with a refresh_token for an app with a user and none for an app by itself, and are dead an hour
 // later.
 func TestTokenExpiry_T2(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		b := r.LoggedIn(r.U)
-		echo := r.AddExpiring("Echo")
-		a := r.Grant(b, r.A)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		b := e.LoggedIn(e.U)
+		echo := e.AddExpiring("Echo")
+		a := e.Grant(b, e.A)
 		token := a.WantToken(t)
 		wantMembers(t, a, "access_token", "token_type", "scope")
-		me := r.Me(token).JSON(t)
+		me := e.Me(token).JSON(t)
 		if at, there := me["expires_at"]; !there || at != nil {
 			t.Errorf("expires_at = %v, %t; want null", at, there)
 		}
-		if exp, there := r.Introspect(r.A, token).JSON(t)["exp"]; there {
+		if exp, there := e.Introspect(e.A, token).JSON(t)["exp"]; there {
 			t.Errorf("introspection has exp %v", exp)
 		}
 		decade := (10 * 365 * 24 * time.Hour).Microseconds()
-		id := r.Parse(token).ID
-		r.Exec(`UPDATE tokens SET created_at = created_at - $1 WHERE id = $2`, decade, id[:])
-		r.WantLive(token, true)
+		id := e.Parse(token).ID
+		e.Exec(`UPDATE tokens SET created_at = created_at - $1 WHERE id = $2`, decade, id[:])
+		e.WantLive(token, true)
 
 		expiring := map[string]harness.Answer{
-			"public":                 r.Grant(b, r.P),
-			"confidential, expiring": r.Grant(b, echo),
-			"by itself":              r.Token(r.A, "grant_type", "client_credentials"),
+			"public":                 e.Grant(b, e.P),
+			"confidential, expiring": e.Grant(b, echo),
+			"by itself":              e.Token(e.A, "grant_type", "client_credentials"),
 		}
-		expiring["refreshed"] = r.Token(r.P, "grant_type", "refresh_token", "refresh_token", expiring["public"].String(t, "refresh_token"))
+		expiring["refreshed"] = e.Token(e.P, "grant_type", "refresh_token", "refresh_token", expiring["public"].String(t, "refresh_token"))
 		for name, a := range expiring {
 			t.Run(name, func(t *testing.T) {
-				r, token := r.With(t), a.WantToken(t)
+				e, token := e.With(t), a.WantToken(t)
 				if name == "by itself" {
 					wantMembers(t, a, "access_token", "token_type", "scope", "expires_in")
 				} else {
@@ -203,10 +203,10 @@ func TestTokenExpiry_T2(t *testing.T) {
 				if in := a.JSON(t)["expires_in"]; in != 3600.0 {
 					t.Errorf("expires_in = %v, want 3600", in)
 				}
-				r.WantLive(token, true)
-				id := r.Parse(token).ID
-				r.Exec(`UPDATE expiring_tokens SET expires_at = expires_at - $1 WHERE id = $2`, time.Hour.Microseconds(), id[:])
-				r.WantLive(token, false)
+				e.WantLive(token, true)
+				id := e.Parse(token).ID
+				e.Exec(`UPDATE expiring_tokens SET expires_at = expires_at - $1 WHERE id = $2`, time.Hour.Microseconds(), id[:])
+				e.WantLive(token, false)
 			})
 		}
 	})
@@ -230,18 +230,18 @@ func wantMembers(t *testing.T, a harness.Answer, names ...string) {
 // spelling: unsupported_grant_type, before the client is asked who it is. A repeated grant_type or code, equal or not:
 // invalid_request. The code survives all of it.
 func TestTokenMethodAndGrantType_T3(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		b := r.LoggedIn(r.U)
-		code := b.Code(r.A)
-		sound := r.A.As("code", code, "redirect_uri", harness.CB)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		b := e.LoggedIn(e.U)
+		code := b.Code(e.A)
+		sound := e.A.As("code", code, "redirect_uri", harness.CB)
 		for _, method := range []string{"GET", "HEAD", "PUT", "DELETE", "PATCH"} {
 			t.Run(method, func(t *testing.T) {
-				request, err := http.NewRequest(method, r.URL+"/oauth/token?"+sound.Encode(), strings.NewReader(sound.Encode()))
+				request, err := http.NewRequest(method, e.URL+"/oauth/token?"+sound.Encode(), strings.NewReader(sound.Encode()))
 				if err != nil {
 					t.Fatal(err)
 				}
 				request.Header.Set("Content-Type", formType)
-				a := r.With(t).Do(request)
+				a := e.With(t).Do(request)
 				if a.Status != http.StatusMethodNotAllowed {
 					t.Errorf("status = %d, want 405: %s", a.Status, a.Body)
 				}
@@ -264,23 +264,23 @@ func TestTokenMethodAndGrantType_T3(t *testing.T) {
 			" authorization_code", "authorization_code refresh_token", "urn:ietf:params:oauth:grant-type:device_code",
 			"urn:ietf:params:oauth:grant-type:jwt-bearer", "bögus", strings.Repeat("x", 10_000),
 		} {
-			r.Post("/oauth/token", with("grant_type", g)).WantRefused(t, http.StatusBadRequest, "unsupported_grant_type")
+			e.Post("/oauth/token", with("grant_type", g)).WantRefused(t, http.StatusBadRequest, "unsupported_grant_type")
 		}
-		password := url.Values{"grant_type": {"password"}, "username": {r.U.Email}, "password": {harness.Password}, "client_id": {r.P.ID}}
-		r.Post("/oauth/token", password).WantRefused(t, http.StatusBadRequest, "unsupported_grant_type")
+		password := url.Values{"grant_type": {"password"}, "username": {e.U.Email}, "password": {harness.Password}, "client_id": {e.P.ID}}
+		e.Post("/oauth/token", password).WantRefused(t, http.StatusBadRequest, "unsupported_grant_type")
 		for _, form := range []url.Values{
 			with("grant_type", "authorization_code", "authorization_code"), with("grant_type", "authorization_code", "client_credentials"),
 			with("grant_type", "", ""), with("code", code, code), with("redirect_uri", harness.CB, harness.CB), with("code_verifier", "", ""),
 		} {
-			r.Post("/oauth/token", form).WantRefused(t, http.StatusBadRequest, "invalid_request")
+			e.Post("/oauth/token", form).WantRefused(t, http.StatusBadRequest, "invalid_request")
 		}
-		r.WantUnspent(code, 0)
-		if n := r.LiveGrants(r.U, r.A); n != 0 {
+		e.WantUnspent(code, 0)
+		if n := e.LiveGrants(e.U, e.A); n != 0 {
 			t.Errorf("%d grants were made", n)
 		}
-		r.WantLive(r.Post("/oauth/token", sound).WantToken(t), true)
-		r.WantLive(r.Exchange(r.A, b.Code(r.A), "grant_type", "").WantToken(t), true)
-		r.WantLive(r.Exchange(r.A, b.Code(r.A), "grant_type", "authorization_code").WantToken(t), true)
+		e.WantLive(e.Post("/oauth/token", sound).WantToken(t), true)
+		e.WantLive(e.Exchange(e.A, b.Code(e.A), "grant_type", "").WantToken(t), true)
+		e.WantLive(e.Exchange(e.A, b.Code(e.A), "grant_type", "authorization_code").WantToken(t), true)
 	})
 }
 
@@ -306,8 +306,8 @@ func checksum(body string) string {
 // no id, no random part and no text twice. That 10⁵ of them are unique and uniformly drawn is TestEntropy of
 // internal/secret: all these kinds are minted by the same function.
 func TestTokenFormat_T5(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		b := r.LoggedIn(r.U)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		b := e.LoggedIn(e.U)
 		minted := map[byte]int{}
 		seen := map[string]bool{}
 		check := func(text string, kind byte) {
@@ -326,20 +326,20 @@ func TestTokenFormat_T5(t *testing.T) {
 			}
 			minted[kind]++
 		}
-		check(r.A.Secret, byte(secret.Client))
+		check(e.A.Secret, byte(secret.Client))
 		for range 50 {
-			code := b.Code(r.A)
+			code := b.Code(e.A)
 			check(code, byte(secret.Code))
-			check(r.Exchange(r.A, code).WantToken(t), byte(secret.Access))
-			c, err := r.Rules.RotateSecret(context.Background(), harness.Operator, "", r.B.ID, r.Store.Now())
+			check(e.Exchange(e.A, code).WantToken(t), byte(secret.Access))
+			c, err := e.Rules.RotateSecret(context.Background(), harness.Operator, "", e.B.ID, e.Store.Now())
 			if err != nil {
 				t.Fatal(err)
 			}
 			check(c.Reveal(), byte(secret.Client))
-			check(r.Token(r.A, "grant_type", "client_credentials").WantToken(t), byte(secret.Expiring))
+			check(e.Token(e.A, "grant_type", "client_credentials").WantToken(t), byte(secret.Expiring))
 		}
 		for range 10 {
-			a := r.Grant(b, r.P)
+			a := e.Grant(b, e.P)
 			check(a.WantToken(t), byte(secret.Expiring))
 			check(a.String(t, "refresh_token"), byte(secret.Refresh))
 		}

@@ -35,10 +35,10 @@ type jwtWorld struct {
 	key  *ecdsa.PrivateKey
 }
 
-func newJWTWorld(t *testing.T, r *harness.Env) jwtWorld {
+func newJWTWorld(t *testing.T, e *harness.Env) jwtWorld {
 	t.Helper()
-	w := jwtWorld{Env: r, pair: r.UserTokens(r.U), api: r.AddResource("API")}
-	w.kid, w.key = r.SigningKey()
+	w := jwtWorld{Env: e, pair: e.UserTokens(e.U), api: e.AddResource("API")}
+	w.kid, w.key = e.SigningKey()
 	return w
 }
 
@@ -46,14 +46,14 @@ func newJWTWorld(t *testing.T, r *harness.Env) jwtWorld {
 // by asking with it.
 func (w jwtWorld) wantDead(t *testing.T, token string) {
 	t.Helper()
-	r := w.With(t)
-	me := r.Me(token)
+	e := w.With(t)
+	me := e.Me(token)
 	me.WantError(t, http.StatusUnauthorized, "invalid_token")
 	if got := me.Header.Get("WWW-Authenticate"); got != `Bearer realm="xenoauth", error="invalid_token"` {
 		t.Errorf("WWW-Authenticate = %q", got)
 	}
-	r.RefreshByGet(token, w.pair.Refresh).WantError(t, http.StatusUnauthorized, "invalid_token")
-	r.WantActive(w.api, token, false)
+	e.RefreshByGet(token, w.pair.Refresh).WantError(t, http.StatusUnauthorized, "invalid_token")
+	e.WantActive(w.api, token, false)
 }
 
 // wantForged plants a token, so that the database knows it, and asserts that it is dead all the same.
@@ -70,18 +70,18 @@ func (w jwtWorld) wantForged(t *testing.T, token string) {
 // or DER signature, with somebody else's: 401 and inactive, although the database was made to know each to the letter; so is
 // a second valid signature over the same claims, because the database knows the token that was given out.
 func TestUserTokenForgedSignature_J1(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		w := newJWTWorld(t, r)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		w := newJWTWorld(t, e)
 		again := harness.Forge(t, w.pair.Token, nil, nil).ES256(t, w.key)
 		w.wantDead(t, again)
 		w.Plant(again)
-		r.WantLive(again, true) // else what follows would prove nothing
+		e.WantLive(again, true) // else what follows would prove nothing
 		as := func(alg string) harness.JWT { return harness.Forge(t, w.pair.Token, map[string]any{"alg": alg}, nil) }
 		for name, token := range confused(t, w, as) {
 			t.Run(name, func(t *testing.T) { w.wantForged(t, token) })
 		}
 		w.Plant(w.pair.Token)
-		r.WantLive(w.pair.Token, true)
+		e.WantLive(w.pair.Token, true)
 	})
 }
 
@@ -251,17 +251,17 @@ func misled(t *testing.T, w jwtWorld, elsewhere string) map[string]string {
 // "Permission Denied", at every endpoint that takes a Bearer token, and inactive. A user token where an opaque one belongs,
 // and an opaque one, a jti or a refresh token where a user token belongs: 401, 404 or invalid_grant, whatever the place has.
 func TestUserTokenForgedClaims_J3(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		w := newJWTWorld(t, r)
-		other := r.AddUser("other@users.test")
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		w := newJWTWorld(t, e)
+		other := e.AddUser("other@users.test")
 		for name, claims := range map[string]map[string]any{
-			"another iss": {"iss": "https://evil.test"}, "iss with a slash": {"iss": r.URL + "/"}, "no iss": {"iss": nil},
-			"aud": {"aud": "https://api.test"}, "our own aud": {"aud": r.URL}, "a list of aud": {"aud": []string{r.URL}},
+			"another iss": {"iss": "https://evil.test"}, "iss with a slash": {"iss": e.URL + "/"}, "no iss": {"iss": nil},
+			"aud": {"aud": "https://api.test"}, "our own aud": {"aud": e.URL}, "a list of aud": {"aud": []string{e.URL}},
 			"nbf to come": {"nbf": 9999999999}, "nbf past": {"nbf": 1}, "no exp": {"exp": nil}, "exp 0": {"exp": 0}, "negative exp": {"exp": -1},
 			"exp as text": {"exp": "9999999999"}, "exp as a fraction": {"exp": 9999999999.5}, "exp 1e400": {"exp": json.Number("1e400")},
 			"exp 1e10": {"exp": json.Number("1e10")}, "exp over 64 bits": {"exp": json.Number("99999999999999999999")},
 			"another user": {"_id": other.ID, "sub": other.ID}, "another _id": {"_id": other.ID}, "another sub": {"sub": other.ID}, "no _id": {"_id": nil},
-			"a list for _id": {"_id": []string{r.U.ID}},
+			"a list for _id": {"_id": []string{e.U.ID}},
 		} {
 			t.Run(name, func(t *testing.T) { w.wantForged(t, harness.Forge(t, w.pair.Token, nil, claims).ES256(t, w.key)) })
 		}
@@ -272,37 +272,37 @@ func TestUserTokenForgedClaims_J3(t *testing.T) {
 		}
 		// Claims that nobody asks are no fault, and do not decide anything: the scope is the role of today.
 		plain := harness.Forge(t, w.pair.Token, nil, map[string]any{"scope": "owner", "foo": "bar"}).ES256(t, w.key)
-		r.Plant(plain)
-		if got := fmt.Sprint(r.Me(plain).JSON(t)["scopes"]); got != "[admin]" {
+		e.Plant(plain)
+		if got := fmt.Sprint(e.Me(plain).JSON(t)["scopes"]); got != "[admin]" {
 			t.Errorf("scopes = %s", got)
 		}
-		r.Plant(w.pair.Token)
+		e.Plant(w.pair.Token)
 		t.Run("expired", func(t *testing.T) { testExpiredJWT(t, w) })
 		t.Run("in the wrong place", func(t *testing.T) { testMisplacedJWT(t, w) })
 	})
 }
 
 func testExpiredJWT(t *testing.T, w jwtWorld) {
-	r := w.With(t)
-	expired := r.ExpiredUserTokens(r.U)
-	r.Me(expired.Token).WantExpired(t)
-	r.RefreshByGet(expired.Token, expired.Refresh).WantExpired(t)
-	r.WantActive(w.api, expired.Token, false)
-	r.WantActive(r.A, expired.Token, false)
+	e := w.With(t)
+	expired := e.ExpiredUserTokens(e.U)
+	e.Me(expired.Token).WantExpired(t)
+	e.RefreshByGet(expired.Token, expired.Refresh).WantExpired(t)
+	e.WantActive(w.api, expired.Token, false)
+	e.WantActive(e.A, expired.Token, false)
 	long := harness.Forge(t, w.pair.Token, nil, map[string]any{"exp": 1}).ES256(t, w.key)
-	r.Me(long).WantExpired(t) // without its row, too
+	e.Me(long).WantExpired(t) // without its row, too
 	stranger, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Me(harness.Forge(t, w.pair.Token, nil, map[string]any{"exp": 1}).ES256(t, stranger)).WantError(t, http.StatusUnauthorized, "invalid_token")
+	e.Me(harness.Forge(t, w.pair.Token, nil, map[string]any{"exp": 1}).ES256(t, stranger)).WantError(t, http.StatusUnauthorized, "invalid_token")
 	// Nothing was consumed, and the way on is open.
-	r.RefreshByPost(expired.Refresh, r.U.Email).WantUserPair(r)
+	e.RefreshByPost(expired.Refresh, e.U.Email).WantUserPair(e)
 }
 
 func testMisplacedJWT(t *testing.T, w jwtWorld) {
-	r := w.With(t)
-	app := r.Grant(r.LoggedIn(r.U), r.A).String(t, "access_token")
+	e := w.With(t)
+	app := e.Grant(e.LoggedIn(e.U), e.A).String(t, "access_token")
 	var claims struct {
 		ID string `json:"jti"`
 	}
@@ -314,12 +314,12 @@ func testMisplacedJWT(t *testing.T, w jwtWorld) {
 	for _, token := range []string{claims.ID, w.pair.Refresh, string(payload), app + ".", "." + app + ".", fmt.Sprintf("%x", sum), "xnoj_" + app[5:]} {
 		w.wantDead(t, strings.ReplaceAll(token, " ", ""))
 	}
-	r.Token(r.A, "code", w.pair.Token).WantGrantRefused(t)
-	r.Token(r.P, "grant_type", "refresh_token", "refresh_token", w.pair.Refresh).WantGrantRefused(t)
-	r.Token(r.P, "grant_type", "refresh_token", "refresh_token", w.pair.Token).WantGrantRefused(t)
-	r.Token(harness.App{ID: r.A.ID, Secret: w.pair.Token}, "code", "x").WantRefused(t, http.StatusUnauthorized, "invalid_client")
-	if a := r.PostJSON("/authorization/integration", "AccountAPIKey", w.pair.Token); a.Status != http.StatusNotFound {
+	e.Token(e.A, "code", w.pair.Token).WantGrantRefused(t)
+	e.Token(e.P, "grant_type", "refresh_token", "refresh_token", w.pair.Refresh).WantGrantRefused(t)
+	e.Token(e.P, "grant_type", "refresh_token", "refresh_token", w.pair.Token).WantGrantRefused(t)
+	e.Token(harness.App{ID: e.A.ID, Secret: w.pair.Token}, "code", "x").WantRefused(t, http.StatusUnauthorized, "invalid_client")
+	if a := e.PostJSON("/authorization/integration", "AccountAPIKey", w.pair.Token); a.Status != http.StatusNotFound {
 		t.Errorf("a user token as an account API key: %d", a.Status)
 	}
-	r.WantLive(w.pair.Token, true)
+	e.WantLive(w.pair.Token, true)
 }

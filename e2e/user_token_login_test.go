@@ -18,49 +18,49 @@ import (
 // TestUserTokensOfBots: a bot gets its first pair with its e-mail address and its API secret, and lives by the rules of
 // everybody; its tokens end with the bot, with the secret that opened it, and while it is disabled.
 func TestUserTokensOfBots(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		bot := r.AddBot(r.U.Account.ID, "Robbie")
-		p := wantUserAnswer(t, r, r.LogInProgram(bot.Email, bot.Secret), bot.ID, "bot")
-		p = wantUserAnswer(t, r, r.RefreshByGet(p.Token, p.Refresh), bot.ID, "bot")
-		p = wantUserAnswer(t, r, r.RefreshByPost(p.Refresh, bot.Email), bot.ID, "bot")
-		me := r.Me(p.Token).JSON(t)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		bot := e.AddBot(e.U.Account.ID, "Robbie")
+		p := wantUserAnswer(t, e, e.LogInProgram(bot.Email, bot.Secret), bot.ID, "bot")
+		p = wantUserAnswer(t, e, e.RefreshByGet(p.Token, p.Refresh), bot.ID, "bot")
+		p = wantUserAnswer(t, e, e.RefreshByPost(p.Refresh, bot.Email), bot.ID, "bot")
+		me := e.Me(p.Token).JSON(t)
 		if seen, _ := me["bot"].(map[string]any); me["sub"] != bot.ID || seen["id"] != bot.ID || seen["name"] != "Robbie" || me["client_id"] != nil {
 			t.Errorf("/api/me = %v", me)
 		}
-		seen := r.Introspect(r.AddResource("API"), p.Token).JSON(t)
+		seen := e.Introspect(e.AddResource("API"), p.Token).JSON(t)
 		if seen["bot"] != bot.ID || seen["scope"] != "bot" || seen["sub"] != bot.ID {
 			t.Errorf("introspection = %v", seen)
 		}
 
-		other := r.AddBot(r.U.Account.ID, "Marvin")
+		other := e.AddBot(e.U.Account.ID, "Marvin")
 		for name, c := range map[string]struct{ email, password string }{
-			"another bot's secret": {bot.Email, other.Secret}, "a person's address": {r.U.Email, bot.Secret}, "nobody's": {"nobody@users.test", bot.Secret},
+			"another bot's secret": {bot.Email, other.Secret}, "a person's address": {e.U.Email, bot.Secret}, "nobody's": {"nobody@users.test", bot.Secret},
 			"unknown secret": {bot.Email, secret.Format{}.New(secret.Bot).Reveal()}, "the API key": {bot.APIKey, bot.Secret},
-			"a person's password": {bot.Email, harness.Password}, "an app's secret": {bot.Email, r.A.Secret}, "no address": {"x", bot.Secret},
+			"a person's password": {bot.Email, harness.Password}, "an app's secret": {bot.Email, e.A.Secret}, "no address": {"x", bot.Secret},
 		} {
 			t.Run(name, func(t *testing.T) {
-				r.With(t).LogInProgram(c.email, c.password).WantError(t, http.StatusUnauthorized, "invalid_grant")
+				e.With(t).LogInProgram(c.email, c.password).WantError(t, http.StatusUnauthorized, "invalid_grant")
 			})
 		}
 
 		dead := func(p harness.UserPair) {
 			t.Helper()
-			r.WantLive(p.Token, false)
-			r.RefreshByPost(p.Refresh, bot.Email).WantError(t, http.StatusUnauthorized, "invalid_grant")
+			e.WantLive(p.Token, false)
+			e.RefreshByPost(p.Refresh, bot.Email).WantError(t, http.StatusUnauthorized, "invalid_grant")
 		}
-		rotated, err := r.Rules.RotateBot(t.Context(), harness.Operator, "", bot.ID, r.Store.Now())
+		rotated, err := e.Rules.RotateBot(t.Context(), harness.Operator, "", bot.ID, e.Store.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
 		dead(p)
-		r.LogInProgram(bot.Email, bot.Secret).WantError(t, http.StatusUnauthorized, "invalid_grant")
-		p = r.LogInProgram(bot.Email, rotated.Reveal()).WantUserPair(r)
-		r.WantLive(p.Token, true)
-		if err := r.Rules.RemoveBot(t.Context(), harness.Operator, "", bot.ID); err != nil {
+		e.LogInProgram(bot.Email, bot.Secret).WantError(t, http.StatusUnauthorized, "invalid_grant")
+		p = e.LogInProgram(bot.Email, rotated.Reveal()).WantUserPair(e)
+		e.WantLive(p.Token, true)
+		if err := e.Rules.RemoveBot(t.Context(), harness.Operator, "", bot.ID); err != nil {
 			t.Fatal(err)
 		}
 		dead(p)
-		r.LogInProgram(bot.Email, rotated.Reveal()).WantError(t, http.StatusUnauthorized, "invalid_grant")
+		e.LogInProgram(bot.Email, rotated.Reveal()).WantError(t, http.StatusUnauthorized, "invalid_grant")
 	})
 }
 
@@ -68,19 +68,19 @@ func TestUserTokensOfBots(t *testing.T) {
 // whatever is wrong, before the limit and over it. The same work is done for each (directory.LogIn).
 func TestUserTokenUnknownAddress(t *testing.T) {
 	const most = 4
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		known, disabled := r.AddUser("known@users.test"), r.AddUser("disab@users.test")
-		if err := r.Store.SetUserDisabled(t.Context(), harness.Operator, disabled.ID, true); err != nil {
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		known, disabled := e.AddUser("known@users.test"), e.AddUser("disab@users.test")
+		if err := e.Store.SetUserDisabled(t.Context(), harness.Operator, disabled.ID, true); err != nil {
 			t.Fatal(err)
 		}
-		bot := r.AddBot(r.U.Account.ID, "Robbie")
+		bot := e.AddBot(e.U.Account.ID, "Robbie")
 		wait := regexp.MustCompile(`Wait \d+ \w+`)
 		for i := range most + 2 {
 			want := ""
 			for _, c := range []struct{ email, password string }{
 				{"nobod@users.test", "wrong horse battery"}, {known.Email, "wrong horse battery"}, {disabled.Email, harness.Password}, {bot.Email, "wrong horse battery"},
 			} {
-				a := r.LogInProgram(c.email, c.password)
+				a := e.LogInProgram(c.email, c.password)
 				if limited := i >= most; limited != (a.Status == http.StatusTooManyRequests) {
 					t.Fatalf("try %d: %d: %s", i+1, a.Status, a.Body)
 				}
@@ -102,27 +102,27 @@ func TestUserTokenUnknownAddress(t *testing.T) {
 // limited by address.
 func TestUserTokenLimits(t *testing.T) {
 	const most = 4
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		u := r.AddUser("limit@users.test")
-		b := r.LoggedIn(u)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		u := e.AddUser("limit@users.test")
+		b := e.LoggedIn(u)
 		for range most - 1 {
-			r.LogInProgram(u.Email, "wrong horse battery").WantError(t, http.StatusUnauthorized, "invalid_grant")
+			e.LogInProgram(u.Email, "wrong horse battery").WantError(t, http.StatusUnauthorized, "invalid_grant")
 		}
-		p := r.UserTokens(u) // which makes the others good
+		p := e.UserTokens(u) // which makes the others good
 		for range most {
-			r.LogInProgram(u.Email, "wrong horse battery").WantError(t, http.StatusUnauthorized, "invalid_grant")
+			e.LogInProgram(u.Email, "wrong horse battery").WantError(t, http.StatusUnauthorized, "invalid_grant")
 		}
-		limited := r.LogInProgram(u.Email, harness.Password)
+		limited := e.LogInProgram(u.Email, harness.Password)
 		limited.WantError(t, http.StatusTooManyRequests, "temporarily_unavailable")
 		if limited.Header.Get("Retry-After") == "" {
 			t.Error("no Retry-After")
 		}
-		page := r.Browser().Post("/login", harness.Pairs("email", u.Email, "password", harness.Password))
+		page := e.Browser().Post("/login", harness.Pairs("email", u.Email, "password", harness.Password))
 		if page.Status != http.StatusTooManyRequests {
 			t.Errorf("the log-in page of a stranger answers %d", page.Status)
 		}
 		body := `{"email":"` + u.Email + `","password":"` + harness.Password + `"}`
-		request, err := http.NewRequest(http.MethodPost, r.URL+"/v2/auth/token", strings.NewReader(body))
+		request, err := http.NewRequest(http.MethodPost, e.URL+"/v2/auth/token", strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -130,48 +130,48 @@ func TestUserTokenLimits(t *testing.T) {
 		for _, c := range b.Client().Jar.Cookies(request.URL) {
 			request.AddCookie(c)
 		}
-		if a := r.Do(request); a.Status != http.StatusTooManyRequests {
+		if a := e.Do(request); a.Status != http.StatusTooManyRequests {
 			t.Errorf("with the cookies of a known browser: %d", a.Status)
 		}
 		// What was proven before goes on.
-		p = r.RefreshByGet(p.Token, p.Refresh).WantUserPair(r)
+		p = e.RefreshByGet(p.Token, p.Refresh).WantUserPair(e)
 		for range 10 {
-			r.RefreshByPost(u.ID+"."+strings.Repeat("ab", 40), u.Email).WantError(t, http.StatusUnauthorized, "invalid_grant")
+			e.RefreshByPost(u.ID+"."+strings.Repeat("ab", 40), u.Email).WantError(t, http.StatusUnauthorized, "invalid_grant")
 		}
-		r.RefreshByPost(u.ID+"."+strings.Repeat("ab", 40), u.Email).WantError(t, http.StatusTooManyRequests, "temporarily_unavailable")
-		r.RefreshByGet(p.Token, p.Refresh).WantUserPair(r)
+		e.RefreshByPost(u.ID+"."+strings.Repeat("ab", 40), u.Email).WantError(t, http.StatusTooManyRequests, "temporarily_unavailable")
+		e.RefreshByGet(p.Token, p.Refresh).WantUserPair(e)
 	}, func(o *server.Options) { o.Failures = web.FailureLimits{LogIn: most, IP: 1000, Client: 10} })
 }
 
 // TestUserTokenPasswordChange: a password that is changed while a log-in is under way leaves no token behind.
 func TestUserTokenPasswordChange(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		u := r.AddUser("change@users.test")
-		p := r.UserTokens(u)
-		b := r.LoggedIn(u)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		u := e.AddUser("change@users.test")
+		p := e.UserTokens(u)
+		b := e.LoggedIn(u)
 		const next = "another horse battery"
 		a := b.Post("/account/security", harness.Pairs("current_password", harness.Password, "password", next))
 		if a.Status != http.StatusSeeOther {
 			t.Fatalf("change of password: %d", a.Status)
 		}
-		r.WantLive(p.Token, false)
-		r.RefreshByPost(p.Refresh, u.Email).WantError(t, http.StatusUnauthorized, "invalid_grant")
-		made := []harness.UserPair{r.LogInProgram(u.Email, next).WantUserPair(r)} // one at least
-		r.WantLive(made[0].Token, true)
+		e.WantLive(p.Token, false)
+		e.RefreshByPost(p.Refresh, u.Email).WantError(t, http.StatusUnauthorized, "invalid_grant")
+		made := []harness.UserPair{e.LogInProgram(u.Email, next).WantUserPair(e)} // one at least
+		e.WantLive(made[0].Token, true)
 		for _, a := range harness.Race(t, 12, func(i int) harness.Answer {
 			if i == 6 {
-				if _, err := r.Rules.SetPassword(t.Context(), harness.Operator, u.ID, harness.Password, store.PasswordReset{}); err != nil {
+				if _, err := e.Rules.SetPassword(t.Context(), harness.Operator, u.ID, harness.Password, store.PasswordReset{}); err != nil {
 					t.Error(err)
 				}
 			}
-			return r.LogInProgram(u.Email, next)
+			return e.LogInProgram(u.Email, next)
 		}) {
 			if a.Status == http.StatusOK {
-				made = append(made, a.WantUserPair(r))
+				made = append(made, a.WantUserPair(e))
 			}
 		}
 		for _, p := range made {
-			r.WantLive(p.Token, false)
+			e.WantLive(p.Token, false)
 		}
 	}, func(o *server.Options) { o.Failures.LogIn = 1000 })
 }
@@ -179,10 +179,10 @@ func TestUserTokenPasswordChange(t *testing.T) {
 // TestKeySet: an API that knows nothing but the issuer finds the keys by the metadata and verifies a token with them; the
 // answer may be kept for five minutes, is for scripts of every site, and has no private part.
 func TestKeySet(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		metadata := harness.Fetch(t, http.MethodGet, r.URL+"/.well-known/oauth-authorization-server", nil)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		metadata := harness.Fetch(t, http.MethodGet, e.URL+"/.well-known/oauth-authorization-server", nil)
 		address := metadata.String(t, "jwks_uri")
-		if address != r.URL+"/.well-known/jwks.json" {
+		if address != e.URL+"/.well-known/jwks.json" {
 			t.Fatalf("jwks_uri = %q", address)
 		}
 		a := harness.Fetch(t, http.MethodGet, address, nil)
@@ -202,7 +202,7 @@ func TestKeySet(t *testing.T) {
 		if len(key) != 7 || key["kty"] != "EC" || key["crv"] != "P-256" || key["use"] != "sig" || key["alg"] != "ES256" {
 			t.Errorf("key = %v", key)
 		}
-		p := r.UserTokens(r.U)
+		p := e.UserTokens(e.U)
 		if key["kid"] != part(t, p.Token, 0)["kid"] {
 			t.Errorf("the token names the key %v", part(t, p.Token, 0)["kid"])
 		}
@@ -226,42 +226,42 @@ func withHS256(o *server.Options) {
 // that has the secret, but signs by ES256 again, still takes it; one without the secret does not. Whoever knows the secret
 // cannot make a token that this server takes, nor change one that went through its hands.
 func TestUserTokensByHS256(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		p := r.UserTokens(r.U)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		p := e.UserTokens(e.U)
 		header := part(t, p.Token, 0)
 		if len(header) != 3 || header["alg"] != "HS256" || header["typ"] != "JWT" || header["kid"] != "hs256" {
 			t.Errorf("header = %v", header)
 		}
-		if claims := part(t, p.Token, 1); claims["_id"] != r.U.ID || claims["scope"] != "admin" {
+		if claims := part(t, p.Token, 1); claims["_id"] != e.U.ID || claims["scope"] != "admin" {
 			t.Errorf("claims = %v", claims)
 		}
 		if !macMatches(p.Token, sharedSecret) {
 			t.Error("a verifier with the secret refuses the token")
 		}
-		r.WantLive(p.Token, true)
-		p = r.RefreshByGet(p.Token, p.Refresh).WantUserPair(r)
-		back := r.Sibling(func(o *server.Options) { o.UserTokens.Secret = sharedSecret })
+		e.WantLive(p.Token, true)
+		p = e.RefreshByGet(p.Token, p.Refresh).WantUserPair(e)
+		back := e.Sibling(func(o *server.Options) { o.UserTokens.Secret = sharedSecret })
 		back.WantLive(p.Token, true)
-		next := back.RefreshByPost(p.Refresh, r.U.Email).WantUserPair(back)
+		next := back.RefreshByPost(p.Refresh, e.U.Email).WantUserPair(back)
 		if part(t, next.Token, 0)["alg"] != "ES256" {
 			t.Error("the setting is gone, and the algorithm is not")
 		}
-		r.WantLive(next.Token, true)
-		without := r.Sibling()
+		e.WantLive(next.Token, true)
+		without := e.Sibling()
 		without.WantLive(p.Token, false)
 		without.WantLive(next.Token, true)
 
-		admin := r.AddUser("admin@users.test")
-		theirs := r.UserTokens(admin)
+		admin := e.AddUser("admin@users.test")
+		theirs := e.UserTokens(admin)
 		for name, claims := range map[string]map[string]any{
 			"for longer": {"exp": time.Now().Add(1000 * time.Hour).Unix()}, "for somebody else": {"_id": admin.ID, "sub": admin.ID},
 			"another scope": {"scope": "guest"}, "another jti": {"jti": part(t, theirs.Token, 1)["jti"]}, "a new jti": {"jti": secret.NewTokenID(secret.NewID())},
 		} {
 			t.Run(name, func(t *testing.T) {
-				r.With(t).WantLive(harness.Forge(t, next.Token, map[string]any{"alg": "HS256", "kid": "hs256"}, claims).HS256([]byte(sharedSecret)), false)
+				e.With(t).WantLive(harness.Forge(t, next.Token, map[string]any{"alg": "HS256", "kid": "hs256"}, claims).HS256([]byte(sharedSecret)), false)
 			})
 		}
-		if keys := harness.Fetch(t, http.MethodGet, r.URL+"/.well-known/jwks.json", nil); strings.Contains(keys.Body, "oct") || strings.Contains(keys.Body, "hs256") {
+		if keys := harness.Fetch(t, http.MethodGet, e.URL+"/.well-known/jwks.json", nil); strings.Contains(keys.Body, "oct") || strings.Contains(keys.Body, "hs256") {
 			t.Errorf("the key set has the shared secret: %s", keys.Body)
 		}
 	}, withHS256)

@@ -14,9 +14,9 @@ import (
 )
 
 // published are the kids of the key set, as a verifier sees them.
-func published(t *testing.T, r *harness.Env) []string {
+func published(t *testing.T, e *harness.Env) []string {
 	t.Helper()
-	a := harness.Fetch(t, http.MethodGet, r.URL+"/.well-known/jwks.json", nil)
+	a := harness.Fetch(t, http.MethodGet, e.URL+"/.well-known/jwks.json", nil)
 	if a.Status != http.StatusOK {
 		t.Fatalf("key set: %d: %s", a.Status, a.Body)
 	}
@@ -42,8 +42,8 @@ func TestUserTokenKeyRotation_J4(t *testing.T) {
 		live := func(tokens ...harness.UserPair) {
 			t.Helper()
 			for _, p := range tokens {
-				for _, r := range replicas {
-					r.WantLive(p.Token, true)
+				for _, e := range replicas {
+					e.WantLive(p.Token, true)
 				}
 			}
 		}
@@ -99,9 +99,9 @@ func kidOf(t *testing.T, token string) string {
 }
 
 // userRotations is how many refresh tokens of a user were made, and how many of them are current.
-func userRotations(r *harness.Env, u harness.User) (made, current int) {
+func userRotations(e *harness.Env, u harness.User) (made, current int) {
 	const all = `SELECT COUNT(*) FROM user_refresh_tokens t JOIN user_families f ON f.id = t.family_id WHERE f.user_id = $1`
-	return r.Count(all, u.ID), r.Count(all+` AND t.rotated_at IS NULL`, u.ID)
+	return e.Count(all, u.ID), e.Count(all+` AND t.rotated_at IS NULL`, u.ID)
 }
 
 // TestUserTokenRefresh_J5: /v2/auth/token. A form of another site, multipart or text/plain: 415, whatever is in it. GET without
@@ -113,91 +113,91 @@ func userRotations(r *harness.Env, u harness.User) (made, current int) {
 // current token and of one whose successor is unused: one successor, the same for all (a database too busy to say who lost
 // may answer 503). The end of the user, of the account, of the membership or of the password ends the family. (A second factor does not exist yet: directory.needsSecondFactor keeps its place.)
 func TestUserTokenRefresh_J5(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		replica := r.Sibling()
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		replica := e.Sibling()
 		t.Run("another site's form", func(t *testing.T) {
-			r := r.With(t)
-			body := `{"email":"` + r.U.Email + `","password":"` + harness.Password + `"}`
+			e := e.With(t)
+			body := `{"email":"` + e.U.Email + `","password":"` + harness.Password + `"}`
 			for _, contentType := range []string{"application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain", "text/plain; charset=utf-8", ""} {
-				a := r.PostText("/v2/auth/token", contentType, body, "Origin", "https://evil.test", "Sec-Fetch-Site", "cross-site")
+				a := e.PostText("/v2/auth/token", contentType, body, "Origin", "https://evil.test", "Sec-Fetch-Site", "cross-site")
 				a.WantError(t, http.StatusUnsupportedMediaType, "invalid_request")
 				if got := a.Header.Get("Access-Control-Allow-Origin"); got != "" {
 					t.Errorf("Access-Control-Allow-Origin = %q", got)
 				}
 			}
 		})
-		t.Run("GET", func(t *testing.T) { testGetConsumesNothing(t, r.With(t)) })
-		t.Run("the same again", func(t *testing.T) { testUserGrace(t, r.With(t), replica.With(t)) })
-		t.Run("lost answers", func(t *testing.T) { testUserLostAnswers(t, r.With(t), replica.With(t)) })
-		t.Run("reuse", func(t *testing.T) { testUserReuse(t, r.With(t), replica.With(t)) })
-		t.Run("50 at once", func(t *testing.T) { testUserRace(t, r.With(t), replica.With(t)) })
-		t.Run("ended", func(t *testing.T) { testUserFamilyEnds(t, r.With(t)) })
+		t.Run("GET", func(t *testing.T) { testGetConsumesNothing(t, e.With(t)) })
+		t.Run("the same again", func(t *testing.T) { testUserGrace(t, e.With(t), replica.With(t)) })
+		t.Run("lost answers", func(t *testing.T) { testUserLostAnswers(t, e.With(t), replica.With(t)) })
+		t.Run("reuse", func(t *testing.T) { testUserReuse(t, e.With(t), replica.With(t)) })
+		t.Run("50 at once", func(t *testing.T) { testUserRace(t, e.With(t), replica.With(t)) })
+		t.Run("ended", func(t *testing.T) { testUserFamilyEnds(t, e.With(t)) })
 	})
 }
 
-func testGetConsumesNothing(t *testing.T, r *harness.Env) {
-	u, other := r.AddUser("getter@users.test"), r.AddUser("foreign@users.test")
-	expired := r.ExpiredUserTokens(u)
-	r.RefreshByGet(expired.Token, expired.Refresh).WantExpired(t)
-	p, theirs := r.UserTokens(u), r.UserTokens(other)
-	r.RefreshByGet(p.Token, "").WantError(t, http.StatusBadRequest, "invalid_request")
-	bare := r.RefreshByGet("", p.Refresh)
+func testGetConsumesNothing(t *testing.T, e *harness.Env) {
+	u, other := e.AddUser("getter@users.test"), e.AddUser("foreign@users.test")
+	expired := e.ExpiredUserTokens(u)
+	e.RefreshByGet(expired.Token, expired.Refresh).WantExpired(t)
+	p, theirs := e.UserTokens(u), e.UserTokens(other)
+	e.RefreshByGet(p.Token, "").WantError(t, http.StatusBadRequest, "invalid_request")
+	bare := e.RefreshByGet("", p.Refresh)
 	bare.WantError(t, http.StatusUnauthorized, "invalid_token")
 	if got := bare.Header.Get("WWW-Authenticate"); got != `Bearer realm="xenoauth"` {
 		t.Errorf("WWW-Authenticate = %q", got)
 	}
-	r.RefreshByGet(theirs.Token, p.Refresh).WantError(t, http.StatusForbidden, "invalid_token")
-	r.RefreshByGet(p.Token, theirs.Refresh).WantError(t, http.StatusForbidden, "invalid_token")
-	request, err := http.NewRequest(http.MethodHead, r.URL+"/v2/auth/token?refreshToken="+p.Refresh, nil)
+	e.RefreshByGet(theirs.Token, p.Refresh).WantError(t, http.StatusForbidden, "invalid_token")
+	e.RefreshByGet(p.Token, theirs.Refresh).WantError(t, http.StatusForbidden, "invalid_token")
+	request, err := http.NewRequest(http.MethodHead, e.URL+"/v2/auth/token?refreshToken="+p.Refresh, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	request.Header.Set("Authorization", "Bearer "+p.Token)
-	if a := r.Do(request); a.Status != http.StatusMethodNotAllowed {
+	if a := e.Do(request); a.Status != http.StatusMethodNotAllowed {
 		t.Errorf("HEAD: %d", a.Status)
 	}
-	if made, current := userRotations(r, u); made != 2 || current != 2 {
+	if made, current := userRotations(e, u); made != 2 || current != 2 {
 		t.Errorf("%d refresh tokens, %d current; want both untouched", made, current)
 	}
-	r.RefreshByGet(p.Token, p.Refresh).WantUserPair(r)
-	r.RefreshByPost(expired.Refresh, u.Email).WantUserPair(r)
+	e.RefreshByGet(p.Token, p.Refresh).WantUserPair(e)
+	e.RefreshByPost(expired.Refresh, u.Email).WantUserPair(e)
 }
 
-func testUserGrace(t *testing.T, r, replica *harness.Env) {
-	u := r.AddUser("again@users.test")
-	first := r.UserTokens(u)
-	second := r.RefreshByGet(first.Token, first.Refresh).WantUserPair(r)
+func testUserGrace(t *testing.T, e, replica *harness.Env) {
+	u := e.AddUser("again@users.test")
+	first := e.UserTokens(u)
+	second := e.RefreshByGet(first.Token, first.Refresh).WantUserPair(e)
 	for name, again := range map[string]harness.Answer{
-		"GET": r.RefreshByGet(first.Token, first.Refresh), "GET elsewhere": replica.RefreshByGet(second.Token, first.Refresh),
-		"POST": r.RefreshByPost(first.Refresh, u.Email), "POST elsewhere": replica.RefreshByPost(first.Refresh, u.Email),
+		"GET": e.RefreshByGet(first.Token, first.Refresh), "GET elsewhere": replica.RefreshByGet(second.Token, first.Refresh),
+		"POST": e.RefreshByPost(first.Refresh, u.Email), "POST elsewhere": replica.RefreshByPost(first.Refresh, u.Email),
 	} {
-		if got := again.WantUserPair(r); got != second {
+		if got := again.WantUserPair(e); got != second {
 			t.Errorf("%s: another pair", name)
 		}
 	}
 	// Who is not the user learns nothing and ends nothing.
-	r.RefreshByPost(first.Refresh, r.U.Email).WantError(t, http.StatusUnauthorized, "invalid_grant")
-	if made, current := userRotations(r, u); made != 2 || current != 1 {
+	e.RefreshByPost(first.Refresh, e.U.Email).WantError(t, http.StatusUnauthorized, "invalid_grant")
+	if made, current := userRotations(e, u); made != 2 || current != 1 {
 		t.Errorf("%d refresh tokens, %d current; want 2 and 1", made, current)
 	}
-	r.WantLive(second.Token, true)
+	e.WantLive(second.Token, true)
 }
 
 // userLater lets the 10 seconds pass in which a rotation is answered as before.
-func userLater(r *harness.Env) {
-	r.Exec(`UPDATE user_refresh_tokens SET sealed_until = sealed_until - 10000001 WHERE sealed_until IS NOT NULL`)
+func userLater(e *harness.Env) {
+	e.Exec(`UPDATE user_refresh_tokens SET sealed_until = sealed_until - 10000001 WHERE sealed_until IS NOT NULL`)
 }
 
-func testUserLostAnswers(t *testing.T, r, replica *harness.Env) {
-	u := r.AddUser("lost@users.test")
-	first := r.UserTokens(u)
-	held := r.RefreshByGet(first.Token, first.Refresh).WantUserPair(r)
+func testUserLostAnswers(t *testing.T, e, replica *harness.Env) {
+	u := e.AddUser("lost@users.test")
+	first := e.UserTokens(u)
+	held := e.RefreshByGet(first.Token, first.Refresh).WantUserPair(e)
 	var replaced []harness.UserPair
 	for i := range 4 {
-		server := []*harness.Env{r, replica}[i%2]
-		userLater(r)
-		next := server.RefreshByPost(first.Refresh, u.Email).WantUserPair(r)
-		if again := r.RefreshByGet(held.Token, first.Refresh).WantUserPair(r); again != next || next == held {
+		server := []*harness.Env{e, replica}[i%2]
+		userLater(e)
+		next := server.RefreshByPost(first.Refresh, u.Email).WantUserPair(e)
+		if again := e.RefreshByGet(held.Token, first.Refresh).WantUserPair(e); again != next || next == held {
 			t.Fatal("not one fresh pair")
 		}
 		replaced, held = append(replaced, held), next
@@ -206,56 +206,56 @@ func testUserLostAnswers(t *testing.T, r, replica *harness.Env) {
 			server.WantLive(p.Token, true)
 		}
 	}
-	if _, current := userRotations(r, u); current != 1 {
+	if _, current := userRotations(e, u); current != 1 {
 		t.Errorf("%d current refresh tokens, want 1", current)
 	}
-	last := r.RefreshByGet(held.Token, held.Refresh).WantUserPair(r)
+	last := e.RefreshByGet(held.Token, held.Refresh).WantUserPair(e)
 	for _, p := range replaced {
-		r.RefreshByPost(p.Refresh, u.Email).WantError(t, http.StatusUnauthorized, "invalid_grant")
+		e.RefreshByPost(p.Refresh, u.Email).WantError(t, http.StatusUnauthorized, "invalid_grant")
 	}
-	r.RefreshByPost(last.Refresh, u.Email).WantUserPair(r)
+	e.RefreshByPost(last.Refresh, u.Email).WantUserPair(e)
 }
 
 // testUserReuse: once the successor was used, presenting a rotated refresh token ends the family.
-func testUserReuse(t *testing.T, r, replica *harness.Env) {
+func testUserReuse(t *testing.T, e, replica *harness.Env) {
 	for name, reuse := range map[string]func(u harness.User, first, second harness.UserPair) harness.Answer{
 		"at once": func(u harness.User, first, _ harness.UserPair) harness.Answer {
-			return r.RefreshByPost(first.Refresh, u.Email)
+			return e.RefreshByPost(first.Refresh, u.Email)
 		},
 		"after 10 s": func(_ harness.User, first, second harness.UserPair) harness.Answer {
-			userLater(r)
-			return r.RefreshByGet(second.Token, first.Refresh)
+			userLater(e)
+			return e.RefreshByGet(second.Token, first.Refresh)
 		},
 		"on another replica": func(u harness.User, first, _ harness.UserPair) harness.Answer {
 			return replica.RefreshByPost(first.Refresh, u.Email)
 		},
 		"while disabled": func(u harness.User, first, _ harness.UserPair) harness.Answer {
-			if err := r.Store.SetUserDisabled(t.Context(), harness.Operator, u.ID, true); err != nil {
+			if err := e.Store.SetUserDisabled(t.Context(), harness.Operator, u.ID, true); err != nil {
 				t.Fatal(err)
 			}
-			return r.RefreshByPost(first.Refresh, u.Email)
+			return e.RefreshByPost(first.Refresh, u.Email)
 		},
 		"after a restart": func(u harness.User, first, _ harness.UserPair) harness.Answer {
-			return r.Sibling().RefreshByPost(first.Refresh, u.Email)
+			return e.Sibling().RefreshByPost(first.Refresh, u.Email)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			u := r.AddUser(strings.NewReplacer(" ", "", ",", "").Replace(name) + "@users.test")
-			bystander, first := r.UserTokens(u), r.UserTokens(u)
-			second := r.RefreshByGet(first.Token, first.Refresh).WantUserPair(r)
-			last := r.RefreshByGet(second.Token, second.Refresh).WantUserPair(r)
+			u := e.AddUser(strings.NewReplacer(" ", "", ",", "").Replace(name) + "@users.test")
+			bystander, first := e.UserTokens(u), e.UserTokens(u)
+			second := e.RefreshByGet(first.Token, first.Refresh).WantUserPair(e)
+			last := e.RefreshByGet(second.Token, second.Refresh).WantUserPair(e)
 			a := reuse(u, first, second)
 			a.WantError(t, http.StatusUnauthorized, "invalid_grant")
-			if err := r.Store.SetUserDisabled(t.Context(), harness.Operator, u.ID, false); err != nil {
+			if err := e.Store.SetUserDisabled(t.Context(), harness.Operator, u.ID, false); err != nil {
 				t.Fatal(err)
 			}
 			for _, p := range []harness.UserPair{first, second, last} {
-				r.With(t).WantLive(p.Token, false)
+				e.With(t).WantLive(p.Token, false)
 				replica.With(t).WantLive(p.Token, false)
-				r.RefreshByPost(p.Refresh, u.Email).WantError(t, http.StatusUnauthorized, "invalid_grant")
+				e.RefreshByPost(p.Refresh, u.Email).WantError(t, http.StatusUnauthorized, "invalid_grant")
 			}
-			r.With(t).WantLive(bystander.Token, true)
-			events, err := r.Store.Events(t.Context(), store.EventFilter{AccountID: u.Account.ID, Kind: store.EventUserTokenEnded})
+			e.With(t).WantLive(bystander.Token, true)
+			events, err := e.Store.Events(t.Context(), store.EventFilter{AccountID: u.Account.ID, Kind: store.EventUserTokenEnded})
 			if err != nil || len(events) != 1 || events[0].By.ID != u.ID {
 				t.Errorf("the audit trail tells of it %d times: %v %v", len(events), events, err)
 			}
@@ -263,13 +263,13 @@ func testUserReuse(t *testing.T, r, replica *harness.Env) {
 	}
 }
 
-func testUserRace(t *testing.T, r, replica *harness.Env) {
-	u := r.AddUser("race@users.test")
-	first := r.UserTokens(u)
+func testUserRace(t *testing.T, e, replica *harness.Env) {
+	u := e.AddUser("race@users.test")
+	first := e.UserTokens(u)
 	race := func() (won harness.UserPair) {
 		t.Helper()
 		for i, a := range harness.Race(t, 50, func(i int) harness.Answer {
-			server := []*harness.Env{r, replica}[i%2]
+			server := []*harness.Env{e, replica}[i%2]
 			if i%4 < 2 {
 				return server.RefreshByGet(first.Token, first.Refresh)
 			}
@@ -278,7 +278,7 @@ func testUserRace(t *testing.T, r, replica *harness.Env) {
 			if a.Status == http.StatusServiceUnavailable && a.Header.Get("Retry-After") != "" {
 				continue
 			}
-			if got := a.WantUserPair(r); won == (harness.UserPair{}) {
+			if got := a.WantUserPair(e); won == (harness.UserPair{}) {
 				won = got
 			} else if got != won {
 				t.Errorf("request %d got another pair", i)
@@ -291,58 +291,58 @@ func testUserRace(t *testing.T, r, replica *harness.Env) {
 	}
 	for made := 2; made <= 3; made++ {
 		second := race()
-		if n, current := userRotations(r, u); n != made || current != 1 {
+		if n, current := userRotations(e, u); n != made || current != 1 {
 			t.Errorf("%d refresh tokens, %d current; want %d and 1", n, current, made)
 		}
-		userLater(r)
+		userLater(e)
 		if made == 3 {
-			r.RefreshByGet(second.Token, second.Refresh).WantUserPair(r)
+			e.RefreshByGet(second.Token, second.Refresh).WantUserPair(e)
 		}
 	}
 }
 
 // testUserFamilyEnds: what ends a user's tokens ends them at once, and what is reversible gives them back.
-func testUserFamilyEnds(t *testing.T, r *harness.Env) {
+func testUserFamilyEnds(t *testing.T, e *harness.Env) {
 	disable := func(u harness.User, disabled bool) error {
-		return r.Store.SetUserDisabled(t.Context(), harness.Operator, u.ID, disabled)
+		return e.Store.SetUserDisabled(t.Context(), harness.Operator, u.ID, disabled)
 	}
 	for name, c := range map[string]struct{ end, back func(u harness.User) error }{
 		"disabled": {func(u harness.User) error { return disable(u, true) }, func(u harness.User) error { return disable(u, false) }},
 		"account": {
 			func(u harness.User) error {
-				return r.Store.SetAccountDisabled(t.Context(), harness.Operator, u.Account.ID, true)
+				return e.Store.SetAccountDisabled(t.Context(), harness.Operator, u.Account.ID, true)
 			},
 			func(u harness.User) error {
-				return r.Store.SetAccountDisabled(t.Context(), harness.Operator, u.Account.ID, false)
+				return e.Store.SetAccountDisabled(t.Context(), harness.Operator, u.Account.ID, false)
 			},
 		},
-		"deleted": {func(u harness.User) error { return r.Store.DeleteUser(t.Context(), harness.Operator, u.ID) }, nil},
+		"deleted": {func(u harness.User) error { return e.Store.DeleteUser(t.Context(), harness.Operator, u.ID) }, nil},
 		"left": {func(u harness.User) error {
-			return r.Store.RemoveMember(t.Context(), harness.Operator, u.Account.ID, u.ID)
+			return e.Store.RemoveMember(t.Context(), harness.Operator, u.Account.ID, u.ID)
 		}, nil},
 		"password": {func(u harness.User) error {
-			return setPassword(r, u.ID)
+			return setPassword(e, u.ID)
 		}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := r.With(t)
-			u := r.AddUser("ended-" + name + "@users.test")
-			p := r.UserTokens(u)
+			e := e.With(t)
+			u := e.AddUser("ended-" + name + "@users.test")
+			p := e.UserTokens(u)
 			if err := c.end(u); err != nil {
 				t.Fatal(err)
 			}
-			r.WantLive(p.Token, false)
-			r.RefreshByGet(p.Token, p.Refresh).WantError(t, http.StatusUnauthorized, "invalid_token")
-			r.RefreshByPost(p.Refresh, u.Email).WantError(t, http.StatusUnauthorized, "invalid_grant")
+			e.WantLive(p.Token, false)
+			e.RefreshByGet(p.Token, p.Refresh).WantError(t, http.StatusUnauthorized, "invalid_token")
+			e.RefreshByPost(p.Refresh, u.Email).WantError(t, http.StatusUnauthorized, "invalid_grant")
 			if c.back == nil {
 				return
 			}
-			r.LogInProgram(u.Email, harness.Password).WantError(t, http.StatusUnauthorized, "invalid_grant")
+			e.LogInProgram(u.Email, harness.Password).WantError(t, http.StatusUnauthorized, "invalid_grant")
 			if err := c.back(u); err != nil {
 				t.Fatal(err)
 			}
-			r.WantLive(p.Token, true)
-			r.RefreshByGet(p.Token, p.Refresh).WantUserPair(r)
+			e.WantLive(p.Token, true)
+			e.RefreshByGet(p.Token, p.Refresh).WantUserPair(e)
 		})
 	}
 }

@@ -37,9 +37,9 @@ func part(t *testing.T, jwt string, n int) map[string]any {
 }
 
 // wantUserAnswer asserts an answer with a pair, member by member.
-func wantUserAnswer(t *testing.T, r *harness.Env, a harness.Answer, userID, role string) harness.UserPair {
+func wantUserAnswer(t *testing.T, e *harness.Env, a harness.Answer, userID, role string) harness.UserPair {
 	t.Helper()
-	p := a.WantUserPair(r)
+	p := a.WantUserPair(e)
 	object := a.JSON(t)
 	if len(object) != 5 || object["tokenType"] != "Bearer" || object["user"] != userID || object["scope"] != role {
 		t.Errorf("answer = %s", a.Body)
@@ -54,7 +54,7 @@ func wantUserAnswer(t *testing.T, r *harness.Env, a harness.Answer, userID, role
 	if len(header) != 3 || header["alg"] != "ES256" || header["typ"] != "JWT" || header["kid"] == "" {
 		t.Errorf("header = %v", header)
 	}
-	if len(claims) != 7 || claims["_id"] != userID || claims["scope"] != role || claims["sub"] != userID || claims["iss"] != r.URL || claims["jti"] == "" {
+	if len(claims) != 7 || claims["_id"] != userID || claims["scope"] != role || claims["sub"] != userID || claims["iss"] != e.URL || claims["jti"] == "" {
 		t.Errorf("claims = %v", claims)
 	}
 	issued, expires := claims["iat"].(float64), claims["exp"].(float64)
@@ -66,77 +66,77 @@ func wantUserAnswer(t *testing.T, r *harness.Env, a harness.Answer, userID, role
 
 // TestSeedUserTokens replays docs/dialects.md, User tokens, line by line, but for the permissions.
 func TestSeedUserTokens(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		t.Run("create", func(t *testing.T) {
-			r := r.With(t)
-			body := `{"email": "` + r.U.Email + `", "password": "` + harness.Password + `"}`
-			p := wantUserAnswer(t, r, r.PostText("/v2/auth/token", "application/json", body), r.U.ID, "admin")
-			r.WantLive(p.Token, true)
-			wantUserAnswer(t, r, r.PostText("/v2/auth/token", "application/json; charset=utf-8", body), r.U.ID, "admin")
+			e := e.With(t)
+			body := `{"email": "` + e.U.Email + `", "password": "` + harness.Password + `"}`
+			p := wantUserAnswer(t, e, e.PostText("/v2/auth/token", "application/json", body), e.U.ID, "admin")
+			e.WantLive(p.Token, true)
+			wantUserAnswer(t, e, e.PostText("/v2/auth/token", "application/json; charset=utf-8", body), e.U.ID, "admin")
 			// Other members are ignored, whatever they are, and so is an Authorization header.
 			more := `{"remember": true, "scope": ["x"], ` + body[1:]
 			for _, header := range []string{"Bearer x", "Bearer " + p.Token, "Basic eDp5", "\""} {
-				wantUserAnswer(t, r, r.PostText("/v2/auth/token", "application/json", more, "Authorization", header), r.U.ID, "admin")
+				wantUserAnswer(t, e, e.PostText("/v2/auth/token", "application/json", more, "Authorization", header), e.U.ID, "admin")
 			}
 		})
 		t.Run("refresh before expiry", func(t *testing.T) {
-			r := r.With(t)
-			first := r.UserTokens(r.U)
-			second := wantUserAnswer(t, r, r.RefreshByGet(first.Token, first.Refresh), r.U.ID, "admin")
+			e := e.With(t)
+			first := e.UserTokens(e.U)
+			second := wantUserAnswer(t, e, e.RefreshByGet(first.Token, first.Refresh), e.U.ID, "admin")
 			if second == first || second.Token == first.Token || second.Refresh == first.Refresh {
 				t.Error("a token was given twice")
 			}
-			third := wantUserAnswer(t, r, r.RefreshByGet(second.Token, second.Refresh), r.U.ID, "admin")
+			third := wantUserAnswer(t, e, e.RefreshByGet(second.Token, second.Refresh), e.U.ID, "admin")
 			for _, p := range []harness.UserPair{first, second, third} { // an access token works until it expires
-				r.WantLive(p.Token, true)
+				e.WantLive(p.Token, true)
 			}
 		})
 		t.Run("refresh after expiry", func(t *testing.T) {
-			r := r.With(t)
-			first := r.UserTokens(r.U)
-			second := wantUserAnswer(t, r, r.RefreshByPost(first.Refresh, r.U.Email), r.U.ID, "admin")
-			wantUserAnswer(t, r, r.RefreshByPost(second.Refresh, strings.ToUpper(r.U.Email)), r.U.ID, "admin")
-			expired := r.UserTokens(r.U)
-			body := fmt.Sprintf(`{"refreshToken": %q, "clientId": %q}`, expired.Refresh, r.U.Email)
-			wantUserAnswer(t, r, r.PostText("/v2/auth/token", "application/json", body, "Authorization", "Bearer nonsense"), r.U.ID, "admin")
+			e := e.With(t)
+			first := e.UserTokens(e.U)
+			second := wantUserAnswer(t, e, e.RefreshByPost(first.Refresh, e.U.Email), e.U.ID, "admin")
+			wantUserAnswer(t, e, e.RefreshByPost(second.Refresh, strings.ToUpper(e.U.Email)), e.U.ID, "admin")
+			expired := e.UserTokens(e.U)
+			body := fmt.Sprintf(`{"refreshToken": %q, "clientId": %q}`, expired.Refresh, e.U.Email)
+			wantUserAnswer(t, e, e.PostText("/v2/auth/token", "application/json", body, "Authorization", "Bearer nonsense"), e.U.ID, "admin")
 		})
-		t.Run("the scope is the role, of the account joined first", func(t *testing.T) { testUserScope(t, r.With(t)) })
-		t.Run("refused", func(t *testing.T) { testUserTokenRefused(t, r.With(t)) })
-		t.Run("nothing is logged", func(t *testing.T) { testUserTokenLog(t, r.With(t)) })
+		t.Run("the scope is the role, of the account joined first", func(t *testing.T) { testUserScope(t, e.With(t)) })
+		t.Run("refused", func(t *testing.T) { testUserTokenRefused(t, e.With(t)) })
+		t.Run("nothing is logged", func(t *testing.T) { testUserTokenLog(t, e.With(t)) })
 	})
 }
 
-func testUserScope(t *testing.T, r *harness.Env) {
-	u, other := r.AddUser("roland@users.test"), r.AddUser("otto@users.test")
-	if err := r.Store.AddMember(t.Context(), harness.Operator, other.Account.ID, u.ID, scope.RoleAgent); err != nil {
+func testUserScope(t *testing.T, e *harness.Env) {
+	u, other := e.AddUser("roland@users.test"), e.AddUser("otto@users.test")
+	if err := e.Store.AddMember(t.Context(), harness.Operator, other.Account.ID, u.ID, scope.RoleAgent); err != nil {
 		t.Fatal(err)
 	}
-	p := r.UserTokens(u)
+	p := e.UserTokens(u)
 	for _, role := range scope.Roles() {
-		r.SetRole(u, role)
-		if me := r.Me(p.Token).JSON(t); fmt.Sprint(me["scopes"]) != "["+string(role)+"]" {
+		e.SetRole(u, role)
+		if me := e.Me(p.Token).JSON(t); fmt.Sprint(me["scopes"]) != "["+string(role)+"]" {
 			t.Errorf("with the role %s, /api/me says scopes %v", role, me["scopes"])
 		}
-		p = wantUserAnswer(t, r, r.RefreshByGet(p.Token, p.Refresh), u.ID, string(role))
-		wantUserAnswer(t, r, r.LogInProgram(u.Email, harness.Password), u.ID, string(role))
+		p = wantUserAnswer(t, e, e.RefreshByGet(p.Token, p.Refresh), u.ID, string(role))
+		wantUserAnswer(t, e, e.LogInProgram(u.Email, harness.Password), u.ID, string(role))
 	}
 	// Who leaves the account loses its tokens, and the next ones are for the account joined second.
-	if err := r.Store.RemoveMember(t.Context(), harness.Operator, u.Account.ID, u.ID); err != nil {
+	if err := e.Store.RemoveMember(t.Context(), harness.Operator, u.Account.ID, u.ID); err != nil {
 		t.Fatal(err)
 	}
-	r.WantLive(p.Token, false)
-	r.RefreshByPost(p.Refresh, u.Email).WantError(t, http.StatusUnauthorized, "invalid_grant")
-	wantUserAnswer(t, r, r.LogInProgram(u.Email, harness.Password), u.ID, "agent")
-	if err := r.Store.RemoveMember(t.Context(), harness.Operator, other.Account.ID, u.ID); err != nil {
+	e.WantLive(p.Token, false)
+	e.RefreshByPost(p.Refresh, u.Email).WantError(t, http.StatusUnauthorized, "invalid_grant")
+	wantUserAnswer(t, e, e.LogInProgram(u.Email, harness.Password), u.ID, "agent")
+	if err := e.Store.RemoveMember(t.Context(), harness.Operator, other.Account.ID, u.ID); err != nil {
 		t.Fatal(err)
 	}
-	r.LogInProgram(u.Email, harness.Password).WantError(t, http.StatusUnauthorized, "invalid_grant")
+	e.LogInProgram(u.Email, harness.Password).WantError(t, http.StatusUnauthorized, "invalid_grant")
 }
 
-func testUserTokenRefused(t *testing.T, r *harness.Env) {
-	u, other := r.AddUser("refusal@users.test"), r.AddUser("stranger@users.test")
-	p, theirs := r.UserTokens(u), r.UserTokens(other)
-	post := func(body string) harness.Answer { return r.PostText("/v2/auth/token", "application/json", body) }
+func testUserTokenRefused(t *testing.T, e *harness.Env) {
+	u, other := e.AddUser("refusal@users.test"), e.AddUser("stranger@users.test")
+	p, theirs := e.UserTokens(u), e.UserTokens(other)
+	post := func(body string) harness.Answer { return e.PostText("/v2/auth/token", "application/json", body) }
 	email, password := `"email": "`+u.Email+`"`, `"password": "`+harness.Password+`"`
 	refresh, client := `"refreshToken": "`+p.Refresh+`"`, `"clientId": "`+u.Email+`"`
 	for name, body := range map[string]string{
@@ -173,28 +173,28 @@ func testUserTokenRefused(t *testing.T, r *harness.Env) {
 	}
 	for _, contentType := range []string{"", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain", "application/json; charset=utf-16", "text/json"} {
 		t.Run("415 "+contentType, func(t *testing.T) {
-			r.PostText("/v2/auth/token", contentType, `{`+email+`,`+password+`}`).WantError(t, http.StatusUnsupportedMediaType, "invalid_request")
+			e.PostText("/v2/auth/token", contentType, `{`+email+`,`+password+`}`).WantError(t, http.StatusUnsupportedMediaType, "invalid_request")
 		})
 	}
 	t.Run("413", func(t *testing.T) {
 		post(`{`+email+`,"password":"`+strings.Repeat("x", 64<<10)+`"}`).WantError(t, http.StatusRequestEntityTooLarge, "invalid_request")
 	})
-	testUserTokenMethods(t, r, p)
-	testUserTokenGetRefused(t, r, u, p, theirs)
+	testUserTokenMethods(t, e, p)
+	testUserTokenGetRefused(t, e, u, p, theirs)
 	// None of all that consumed anything.
-	wantUserAnswer(t, r, r.RefreshByGet(p.Token, p.Refresh), u.ID, "admin")
+	wantUserAnswer(t, e, e.RefreshByGet(p.Token, p.Refresh), u.ID, "admin")
 }
 
 // testUserTokenMethods: HEAD would rotate a token and show nobody the new one.
-func testUserTokenMethods(t *testing.T, r *harness.Env, p harness.UserPair) {
+func testUserTokenMethods(t *testing.T, e *harness.Env, p harness.UserPair) {
 	for _, method := range []string{"HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"} {
 		t.Run("405 "+method, func(t *testing.T) {
-			request, err := http.NewRequest(method, r.URL+"/v2/auth/token?refreshToken="+p.Refresh, nil)
+			request, err := http.NewRequest(method, e.URL+"/v2/auth/token?refreshToken="+p.Refresh, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			request.Header.Set("Authorization", "Bearer "+p.Token)
-			if a := r.Do(request); a.Status != http.StatusMethodNotAllowed || a.Header.Get("Allow") != "GET, POST" {
+			if a := e.Do(request); a.Status != http.StatusMethodNotAllowed || a.Header.Get("Allow") != "GET, POST" {
 				t.Errorf("%s: %d, Allow %q", method, a.Status, a.Header.Get("Allow"))
 			}
 		})
@@ -209,8 +209,8 @@ func other1(token string) string {
 	return "0"
 }
 
-func testUserTokenGetRefused(t *testing.T, r *harness.Env, u harness.User, p, theirs harness.UserPair) {
-	app := r.Grant(r.LoggedIn(u), r.A).String(t, "access_token")
+func testUserTokenGetRefused(t *testing.T, e *harness.Env, u harness.User, p, theirs harness.UserPair) {
+	app := e.Grant(e.LoggedIn(u), e.A).String(t, "access_token")
 	for name, c := range map[string]struct {
 		bearer, refresh string
 		status          int
@@ -225,26 +225,26 @@ func testUserTokenGetRefused(t *testing.T, r *harness.Env, u harness.User, p, th
 		"malformed":             {p.Token, "x", 401, "invalid_grant"},
 	} {
 		t.Run(fmt.Sprint("GET ", c.status, " ", name), func(t *testing.T) {
-			r.RefreshByGet(c.bearer, c.refresh).WantError(t, c.status, c.code)
+			e.RefreshByGet(c.bearer, c.refresh).WantError(t, c.status, c.code)
 		})
 	}
-	request, err := http.NewRequest(http.MethodGet, r.URL+"/v2/auth/token?refreshToken="+p.Refresh+"&refreshToken="+p.Refresh, nil)
+	request, err := http.NewRequest(http.MethodGet, e.URL+"/v2/auth/token?refreshToken="+p.Refresh+"&refreshToken="+p.Refresh, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	request.Header.Set("Authorization", "Bearer "+p.Token)
-	r.Do(request).WantError(t, http.StatusBadRequest, "invalid_request")
+	e.Do(request).WantError(t, http.StatusBadRequest, "invalid_request")
 }
 
 // testUserTokenLog: the form with the refresh token in the query leaves no trace of it in a log that tells everything,
 // and neither does any other secret.
-func testUserTokenLog(t *testing.T, r *harness.Env) {
-	u := r.AddUser("logged@users.test")
-	first := r.UserTokens(u)
-	second := r.RefreshByGet(first.Token, first.Refresh).WantUserPair(r)
-	third := r.RefreshByPost(second.Refresh, u.Email).WantUserPair(r)
-	r.RefreshByGet("x", third.Refresh)
-	r.RefreshByGet(third.Token, third.Refresh+"?"+third.Refresh)
+func testUserTokenLog(t *testing.T, e *harness.Env) {
+	u := e.AddUser("logged@users.test")
+	first := e.UserTokens(u)
+	second := e.RefreshByGet(first.Token, first.Refresh).WantUserPair(e)
+	third := e.RefreshByPost(second.Refresh, u.Email).WantUserPair(e)
+	e.RefreshByGet("x", third.Refresh)
+	e.RefreshByGet(third.Token, third.Refresh+"?"+third.Refresh)
 	var canaries harness.Canaries
 	canaries.Add("password", harness.Password)
 	for i, p := range []harness.UserPair{first, second, third} {
@@ -254,12 +254,12 @@ func testUserTokenLog(t *testing.T, r *harness.Env) {
 		canaries.Add("refresh token "+name, p.Refresh)
 		canaries.Add("secret part of the refresh token "+name, p.Refresh[len(p.Refresh)-48:])
 	}
-	for what, text := range map[string]string{"the log": r.Log.String(), "the database": r.Dump()} {
+	for what, text := range map[string]string{"the log": e.Log.String(), "the database": e.Dump()} {
 		if found := canaries.In(text); len(found) > 0 {
 			t.Errorf("%s has %v", what, found)
 		}
 	}
-	if !strings.Contains(r.Log.String(), `route="GET /v2/auth/token"`) {
+	if !strings.Contains(e.Log.String(), `route="GET /v2/auth/token"`) {
 		t.Error("the log does not tell of the requests at all")
 	}
 }
@@ -267,16 +267,16 @@ func testUserTokenLog(t *testing.T, r *harness.Env) {
 // TestUserTokenIntrospection: a resource server sees whose a user token is and all that it may do; an app sees nothing,
 // and no app has anything to do with it.
 func TestUserTokenIntrospection(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		p, api := r.UserTokens(r.U), r.AddResource("API")
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		p, api := e.UserTokens(e.U), e.AddResource("API")
 		for role, want := range rolePermissions(t) {
-			r.SetRole(r.U, role)
-			seen := r.Introspect(api, p.Token).JSON(t)
+			e.SetRole(e.U, role)
+			seen := e.Introspect(api, p.Token).JSON(t)
 			if _, there := seen["client_id"]; there {
 				t.Errorf("introspection names a client: %v", seen["client_id"])
 			}
-			if seen["active"] != true || seen["scope"] != string(role) || seen["sub"] != r.U.ID || seen["username"] != r.U.Email ||
-				seen["account"] != r.U.Account.ID || seen["token_type"] != "Bearer" || seen["iss"] != r.URL {
+			if seen["active"] != true || seen["scope"] != string(role) || seen["sub"] != e.U.ID || seen["username"] != e.U.Email ||
+				seen["account"] != e.U.Account.ID || seen["token_type"] != "Bearer" || seen["iss"] != e.URL {
 				t.Errorf("introspection = %v", seen)
 			}
 			if seen["exp"].(float64)-seen["iat"].(float64) != 24*3600 {
@@ -286,14 +286,14 @@ func TestUserTokenIntrospection(t *testing.T) {
 				t.Errorf("%s: permissions = %v, want %v", role, got, want)
 			}
 		}
-		r.WantActive(r.A, p.Token, false)
-		r.WantActive(api, p.Refresh, false)
-		r.WantActive(r.A, p.Refresh, false)
-		if a := r.Post("/oauth/revoke", r.A.As("token", p.Token)); a.Status != http.StatusOK {
+		e.WantActive(e.A, p.Token, false)
+		e.WantActive(api, p.Refresh, false)
+		e.WantActive(e.A, p.Refresh, false)
+		if a := e.Post("/oauth/revoke", e.A.As("token", p.Token)); a.Status != http.StatusOK {
 			t.Errorf("an app that revokes a user token gets %d", a.Status)
 		}
-		me := r.Me(p.Token).JSON(t)
-		if me["client_id"] != nil || me["app"] != nil || me["bot"] != nil || me["installation"] != nil || me["sub"] != r.U.ID ||
+		me := e.Me(p.Token).JSON(t)
+		if me["client_id"] != nil || me["app"] != nil || me["bot"] != nil || me["installation"] != nil || me["sub"] != e.U.ID ||
 			me["expires_at"] != part(t, p.Token, 1)["exp"] {
 			t.Errorf("/api/me = %v", me)
 		}

@@ -22,16 +22,16 @@ import (
 // and the button shows that.
 func TestConsentGuard(t *testing.T) {
 	t.Parallel()
-	r := harness.New(t, dbtest.Open(t, dbtest.SQLite(t)))
-	other := r.AddUser("olga@users.test")
-	if err := r.Store.AddMember(t.Context(), harness.Operator, other.Account.ID, r.U.ID, "agent"); err != nil {
+	e := harness.New(t, dbtest.Open(t, dbtest.SQLite(t)))
+	other := e.AddUser("olga@users.test")
+	if err := e.Store.AddMember(t.Context(), harness.Operator, other.Account.ID, e.U.ID, "agent"); err != nil {
 		t.Fatal(err)
 	}
-	app := startApp(t, r.URL, "127.0.0.1:0", false)
-	app.register(credentials(r.AddApp("Brightdesk Reports", true, app.callback)))
+	app := startApp(t, e.URL, "127.0.0.1:0", false)
+	app.register(credentials(e.AddApp("Brightdesk Reports", true, app.callback)))
 	b := openTab(t)
 	b.open(app.connect())
-	b.logIn(r.U.Email, allow)
+	b.logIn(e.U.Email, allow)
 	b.tick("[name=account]")
 	b.script(`window.sent = 0; document.querySelector("form.guarded").addEventListener("submit", e => {
 		if (!e.submitter?.name) return; // and the page stays where it is
@@ -80,7 +80,7 @@ func TestConsentGuard(t *testing.T) {
 // callback page reports to the page that opened the window.
 func TestConnectInAWindow(t *testing.T) {
 	t.Parallel()
-	r := harness.New(t, dbtest.Open(t, dbtest.SQLite(t)))
+	e := harness.New(t, dbtest.Open(t, dbtest.SQLite(t)))
 	var connect string
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/cb" {
@@ -91,13 +91,13 @@ func TestConnectInAWindow(t *testing.T) {
 <script>addEventListener("message", e => { document.querySelector("h1").textContent = e.data.includes("code=") ? "Got a code" : e.data })</script>`)
 	}))
 	t.Cleanup(s.Close)
-	a := r.AddApp("Popup", true, s.URL+"/cb")
-	connect = r.URL + "/oauth/authorize?" + harness.Pairs("client_id", a.ID, "redirect_uri", s.URL+"/cb", "scope", "contacts", "state", "xyz").Encode()
+	a := e.AddApp("Popup", true, s.URL+"/cb")
+	connect = e.URL + "/oauth/authorize?" + harness.Pairs("client_id", a.ID, "redirect_uri", s.URL+"/cb", "scope", "contacts", "state", "xyz").Encode()
 
 	b := openTab(t)
 	b.open(s.URL)
 	popup := b.window("button")
-	popup.logIn(r.U.Email, allow)
+	popup.logIn(e.U.Email, allow)
 	popup.press(allow)
 	popup.wantHeading("Connected")
 	b.awaitHeading("Got a code")

@@ -17,18 +17,18 @@ import (
 // where they are.
 func TestKeyboardOnly(t *testing.T) {
 	t.Parallel()
-	r := harness.New(t, dbtest.Open(t, dbtest.SQLite(t)))
-	olga := r.AddUser("olga@users.test")
-	if err := r.Store.AddMember(t.Context(), harness.Operator, olga.Account.ID, r.U.ID, scope.RoleAgent); err != nil {
+	e := harness.New(t, dbtest.Open(t, dbtest.SQLite(t)))
+	olga := e.AddUser("olga@users.test")
+	if err := e.Store.AddMember(t.Context(), harness.Operator, olga.Account.ID, e.U.ID, scope.RoleAgent); err != nil {
 		t.Fatal(err)
 	}
-	app := startApp(t, r.URL, "127.0.0.1:0", false)
-	app.register(credentials(r.AddApp("Brightdesk Reports", true, app.callback)))
+	app := startApp(t, e.URL, "127.0.0.1:0", false)
+	app.register(credentials(e.AddApp("Brightdesk Reports", true, app.callback)))
 
 	b := openTab(t)
 	b.open(app.connect())
 	b.tabTo("#email")
-	b.keys(r.U.Email)
+	b.keys(e.U.Email)
 	b.tabTo("#password")
 	b.keys(harness.Password)
 	b.follow("send the log-in", chromedp.KeyEvent(kb.Enter))
@@ -43,7 +43,7 @@ func TestKeyboardOnly(t *testing.T) {
 	b.wantHeading("Connected")
 	app.token()
 
-	b.open(r.URL + "/account/apps")
+	b.open(e.URL + "/account/apps")
 	b.tabTo("a[href$='/remove']")
 	b.follow("go to the question", chromedp.KeyEvent(kb.Enter))
 	b.tabTo("main button")

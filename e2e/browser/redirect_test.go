@@ -21,7 +21,7 @@ const nativeScheme = "com.example.app"
 // on the way violates its policy.
 func TestRedirectChain_W6(t *testing.T) {
 	t.Parallel()
-	r := harness.New(t, dbtest.Open(t, dbtest.SQLite(t)))
+	e := harness.New(t, dbtest.Open(t, dbtest.SQLite(t)))
 
 	for name, at := range map[string]struct {
 		listen string
@@ -33,23 +33,23 @@ func TestRedirectChain_W6(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := r.With(t)
-			app := startApp(t, r.URL, at.listen, at.tls)
-			app.register(credentials(r.AddApp(name, true, app.callback)))
-			walk(t, r, app)
+			e := e.With(t)
+			app := startApp(t, e.URL, at.listen, at.tls)
+			app.register(credentials(e.AddApp(name, true, app.callback)))
+			walk(t, e, app)
 		})
 	}
 	t.Run("an app that sends on to another origin", func(t *testing.T) {
 		t.Parallel()
-		r := r.With(t)
-		other := startApp(t, r.URL, "127.0.0.1:0", true)
+		e := e.With(t)
+		other := startApp(t, e.URL, "127.0.0.1:0", true)
 		for _, tls := range []bool{false, true} {
-			app := startApp(t, r.URL, "127.0.0.1:0", tls)
-			app.register(credentials(r.AddApp("sends on", true, app.callback)))
+			app := startApp(t, e.URL, "127.0.0.1:0", tls)
+			app.register(credentials(e.AddApp("sends on", true, app.callback)))
 			app.onward = other.url + "/done"
 			b := openTab(t)
 			b.open(app.connect())
-			b.logIn(r.U.Email, "input[name=decision], "+allow)
+			b.logIn(e.U.Email, "input[name=decision], "+allow)
 			b.press(allow)
 			b.wantHeading("Done")
 			app.token()
@@ -58,17 +58,17 @@ func TestRedirectChain_W6(t *testing.T) {
 	})
 	t.Run("a native app’s own scheme", func(t *testing.T) {
 		t.Parallel()
-		walkNative(t, r.With(t))
+		walkNative(t, e.With(t))
 	})
 	t.Run("a log-in after which the request is wrong", func(t *testing.T) {
 		t.Parallel()
-		r := r.With(t)
-		app := startApp(t, r.URL, "127.0.0.1:0", false)
-		registered := r.AddApp("wrong", true, app.callback, func(f *directory.AppForm) { f.Scopes = []string{"faqs"} })
+		e := e.With(t)
+		app := startApp(t, e.URL, "127.0.0.1:0", false)
+		registered := e.AddApp("wrong", true, app.callback, func(f *directory.AppForm) { f.Scopes = []string{"faqs"} })
 		app.register(registered.ID, registered.Secret, "contacts")
 		b := openTab(t)
 		b.open(app.connect())
-		b.fill("#email", r.U.Email, "#password", "not it")
+		b.fill("#email", e.U.Email, "#password", "not it")
 		b.press("main button[type=submit]")
 		b.wantText("main", "wrong")
 		b.fill("#password", harness.Password)
@@ -77,7 +77,7 @@ func TestRedirectChain_W6(t *testing.T) {
 		if c := app.comeback(); c.err == nil || c.err.Error() != "invalid_scope" {
 			t.Errorf("the app hears %v, want invalid_scope", c.err)
 		}
-		b.wantOnly303(r.URL)
+		b.wantOnly303(e.URL)
 		b.wantQuiet()
 	})
 	t.Run("control: what a policy forbids is noticed", func(t *testing.T) {
@@ -89,10 +89,10 @@ func TestRedirectChain_W6(t *testing.T) {
 func credentials(a harness.App) (id, secret, scope string) { return a.ID, a.Secret, "contacts" }
 
 // walk denies, allows, and logs in anew with the consent given.
-func walk(t *testing.T, r *harness.Env, app *thirdParty) {
+func walk(t *testing.T, e *harness.Env, app *thirdParty) {
 	b := openTab(t)
 	b.open(app.connect())
-	b.logIn(r.U.Email, deny)
+	b.logIn(e.U.Email, deny)
 	b.press(deny)
 	b.wantHeading("Not connected")
 	if c := app.comeback(); c.err == nil || c.err.Error() != "access_denied" {
@@ -102,12 +102,12 @@ func walk(t *testing.T, r *harness.Env, app *thirdParty) {
 	b.press(allow)
 	b.wantHeading("Connected")
 	app.token()
-	b.wantOnly303(r.URL)
+	b.wantOnly303(e.URL)
 	b.wantQuiet()
 
 	again := openTab(t)
 	again.open(app.connect())
-	again.fill("#email", r.U.Email, "#password", harness.Password)
+	again.fill("#email", e.U.Email, "#password", harness.Password)
 	again.press("main button[type=submit]")
 	// Who can prove that an https address is theirs is not asked about again; everybody else is.
 	if strings.HasPrefix(app.url, "http:") {
@@ -115,19 +115,19 @@ func walk(t *testing.T, r *harness.Env, app *thirdParty) {
 	}
 	again.wantHeading("Connected")
 	app.token()
-	again.wantOnly303(r.URL)
+	again.wantOnly303(e.URL)
 	again.wantQuiet()
 }
 
 // walkNative is walk for an app without a server: that the browser is about to leave is all there is to see.
-func walkNative(t *testing.T, r *harness.Env) {
+func walkNative(t *testing.T, e *harness.Env) {
 	uri := nativeScheme + ":/cb"
-	native := r.AddApp("Pocketdesk", false, uri)
-	connect := r.URL + "/oauth/authorize?" + harness.Pairs("client_id", native.ID, "redirect_uri", uri, "scope", "contacts", "state", "xyz",
+	native := e.AddApp("Pocketdesk", false, uri)
+	connect := e.URL + "/oauth/authorize?" + harness.Pairs("client_id", native.ID, "redirect_uri", uri, "scope", "contacts", "state", "xyz",
 		"code_challenge", harness.Challenge, "code_challenge_method", "S256").Encode()
 	b := openTab(t)
 	b.open(connect)
-	b.logIn(r.U.Email, deny)
+	b.logIn(e.U.Email, deny)
 	if q := b.leave(deny, nativeScheme).Query(); q.Get("error") != "access_denied" || q.Get("state") != "xyz" {
 		t.Errorf("after Deny the app is called with %v, want access_denied", q)
 	}
@@ -136,9 +136,9 @@ func walkNative(t *testing.T, r *harness.Env) {
 	// A tab asks its user before it leaves, and while it asks takes no clicks: each way out begins in a tab of its own.
 	b = openTab(t)
 	b.open(connect)
-	b.logIn(r.U.Email, allow)
+	b.logIn(e.U.Email, allow)
 	q := b.leave(allow, nativeScheme).Query()
-	if a := r.Exchange(native, q.Get("code")); a.Status != http.StatusOK {
+	if a := e.Exchange(native, q.Get("code")); a.Status != http.StatusOK {
 		t.Errorf("the code from the address does not work: %d %s", a.Status, a.Body)
 	}
 	b.wantQuiet()
@@ -146,11 +146,11 @@ func walkNative(t *testing.T, r *harness.Env) {
 	// A fault of the request is told after the log-in, whose form so leads out of the browser, too.
 	wrong := openTab(t)
 	wrong.open(strings.Replace(connect, "scope=contacts", "scope=nonsense", 1))
-	wrong.fill("#email", r.U.Email, "#password", harness.Password)
+	wrong.fill("#email", e.U.Email, "#password", harness.Password)
 	if q := wrong.leave("main button[type=submit]", nativeScheme).Query(); q.Get("error") != "invalid_scope" {
 		t.Errorf("the app is called with %v, want invalid_scope", q)
 	}
-	wrong.wantOnly303(r.URL)
+	wrong.wantOnly303(e.URL)
 	wrong.wantQuiet()
 }
 

@@ -16,22 +16,22 @@ import (
 // and reload after that make nothing, and show the secret no more.
 func TestDoubleClicksOnASlowLine(t *testing.T) {
 	t.Parallel()
-	r := harness.New(t, dbtest.Open(t, dbtest.SQLite(t)))
-	app := startApp(t, r.URL, "127.0.0.1:0", false)
+	e := harness.New(t, dbtest.Open(t, dbtest.SQLite(t)))
+	app := startApp(t, e.URL, "127.0.0.1:0", false)
 	b := openTab(t)
 	b.withoutScripts()
-	b.open(r.URL + "/login")
-	b.logIn(r.U.Email, "h1")
-	before := r.Count(`SELECT COUNT(*) FROM apps`)
+	b.open(e.URL + "/login")
+	b.logIn(e.U.Email, "h1")
+	before := e.Count(`SELECT COUNT(*) FROM apps`)
 
-	b.open(r.URL + "/developer/apps/new")
+	b.open(e.URL + "/developer/apps/new")
 	b.fill("#name", "Slow Reports", "[name=redirect_uris]", app.callback)
 	b.tick("[name=scopes][value=contacts]")
 	b.slow(700)
 	b.twice("main .actions button[type=submit]")
 	b.wantHeading("Slow Reports is registered")
 	app.register(b.value("#client_id"), b.value("#client_secret"), "contacts")
-	if n := r.Count(`SELECT COUNT(*) FROM apps`) - before; n != 1 {
+	if n := e.Count(`SELECT COUNT(*) FROM apps`) - before; n != 1 {
 		t.Errorf("a double click registers %d apps", n)
 	}
 	b.do("reload", chromedp.Reload())
@@ -46,7 +46,7 @@ func TestDoubleClicksOnASlowLine(t *testing.T) {
 	if app.token().AccessToken == "" {
 		t.Error("no token")
 	}
-	if n := r.Count(`SELECT COUNT(*) FROM codes`); n != 1 {
+	if n := e.Count(`SELECT COUNT(*) FROM codes`); n != 1 {
 		t.Errorf("a double click on Allow makes %d codes", n)
 	}
 }

@@ -20,12 +20,12 @@ const (
 func TestWholeStory(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, st store.Store) {
-		r := harness.Bare(t, st)
+		e := harness.Bare(t, st)
 		b := openTab(t)
 		b.withoutScripts()
-		app := startApp(t, r.URL, "127.0.0.1:0", false)
+		app := startApp(t, e.URL, "127.0.0.1:0", false)
 
-		b.signUp(r.URL)
+		b.signUp(e.URL)
 		b.registerApp(app)
 
 		b.open(app.url)
@@ -42,9 +42,9 @@ func TestWholeStory(t *testing.T) {
 			t.Errorf("scope = %v, want what was asked for", got)
 		}
 
-		b.open(r.URL + "/account/apps")
+		b.open(e.URL + "/account/apps")
 		b.wantText("article", "Brightdesk Reports", "Contacts", "Conversations", "By\nyou", "Last used\nnever")
-		if status := app.use(token, r.URL+"/api/me"); status != http.StatusOK {
+		if status := app.use(token, e.URL+"/api/me"); status != http.StatusOK {
 			t.Errorf("GET /api/me answers %d, want 200", status)
 		}
 		b.reloadUntil("article", "Last used\njust now")
@@ -53,7 +53,7 @@ func TestWholeStory(t *testing.T) {
 		b.wantHeading("Remove Brightdesk Reports?")
 		b.press("main button[type=submit]")
 		b.wantText("main", "Brightdesk Reports is removed", "No apps yet")
-		if status := app.use(token, r.URL+"/api/me"); status != http.StatusUnauthorized {
+		if status := app.use(token, e.URL+"/api/me"); status != http.StatusUnauthorized {
 			t.Errorf("the removed app's token answers %d, want 401", status)
 		}
 

@@ -19,9 +19,9 @@ type Answer struct {
 }
 
 // Do sends a request and reads the answer. No redirect is followed.
-func (r *Env) Do(request *http.Request) Answer {
-	r.t.Helper()
-	return read(r.t, client, request)
+func (e *Env) Do(request *http.Request) Answer {
+	e.t.Helper()
+	return read(e.t, client, request)
 }
 
 func read(t testing.TB, c *http.Client, request *http.Request) Answer {
@@ -128,48 +128,48 @@ func (a Answer) openerPolicy() string {
 
 // WantRedirectError asserts an error by redirect: 303 to the app's address with error, state to the byte ("" for none)
 // and iss, each once.
-func (r *Env) WantRedirectError(a Answer, to, code, state string) {
-	r.t.Helper()
-	q := r.wantRedirect(a, to, state)
+func (e *Env) WantRedirectError(a Answer, to, code, state string) {
+	e.t.Helper()
+	q := e.wantRedirect(a, to, state)
 	if got := q.Get("error"); got != code {
-		r.t.Errorf("error = %q, want %q (%s)", got, code, q.Get("error_description"))
+		e.t.Errorf("error = %q, want %q (%s)", got, code, q.Get("error_description"))
 	}
 	if q.Has("code") {
-		r.t.Errorf("a refused request was given a code")
+		e.t.Errorf("a refused request was given a code")
 	}
 }
 
 // WantCode asserts a 303 to the app's address with a code, and returns it.
-func (r *Env) WantCode(a Answer, to, state string) string {
-	r.t.Helper()
-	q := r.wantRedirect(a, to, state)
+func (e *Env) WantCode(a Answer, to, state string) string {
+	e.t.Helper()
+	q := e.wantRedirect(a, to, state)
 	if q.Get("code") == "" || q.Has("error") {
-		r.t.Fatalf("no code in %s: error %q: %s", to, q.Get("error"), q.Get("error_description"))
+		e.t.Fatalf("no code in %s: error %q: %s", to, q.Get("error"), q.Get("error_description"))
 	}
 	return q.Get("code")
 }
 
-func (r *Env) wantRedirect(a Answer, to, state string) url.Values {
-	r.t.Helper()
+func (e *Env) wantRedirect(a Answer, to, state string) url.Values {
+	e.t.Helper()
 	if a.Status != http.StatusSeeOther {
-		r.t.Fatalf("status = %d, want 303: %.300s", a.Status, a.Body)
+		e.t.Fatalf("status = %d, want 303: %.300s", a.Status, a.Body)
 	}
 	location := a.Header.Get("Location")
 	rest, ok := strings.CutPrefix(location, to)
 	if !ok || rest == "" || rest[0] != '?' && rest[0] != '&' {
-		r.t.Fatalf("Location = %q, want %s with parameters", location, to)
+		e.t.Fatalf("Location = %q, want %s with parameters", location, to)
 	}
-	q := a.Location(r.t).Query()
+	q := a.Location(e.t).Query()
 	for name, values := range q {
 		if len(values) != 1 {
-			r.t.Errorf("%s is in the redirect %d times", name, len(values))
+			e.t.Errorf("%s is in the redirect %d times", name, len(values))
 		}
 	}
 	if got := q.Get("state"); got != state || q.Has("state") != (state != "") {
-		r.t.Errorf("state = %q, want %q", got, state)
+		e.t.Errorf("state = %q, want %q", got, state)
 	}
-	if got := q.Get("iss"); got != r.URL {
-		r.t.Errorf("iss = %q, want %q", got, r.URL)
+	if got := q.Get("iss"); got != e.URL {
+		e.t.Errorf("iss = %q, want %q", got, e.URL)
 	}
 	return q
 }

@@ -42,30 +42,30 @@ func (id Identity) Filled() Identity {
 
 // Bearers makes a token of each kind that there is. The apps' have the scopes contacts and conversations of U, who is an
 // admin; the user token and the API key are those of an agent of the same account.
-func (r *Env) Bearers() []Bearer {
-	r.t.Helper()
-	agent := r.AddAgent("agatha@users.test")
-	bot := r.AddBot(r.U.Account.ID, "Order bot")
-	account := r.AddKey(r.U.Account.ID, "")
-	expiring := r.AddExpiring("Expiring")
-	browser := r.LoggedIn(r.U)
-	api := r.AddResource("Installations")
+func (e *Env) Bearers() []Bearer {
+	e.t.Helper()
+	agent := e.AddAgent("agatha@users.test")
+	bot := e.AddBot(e.U.Account.ID, "Order bot")
+	account := e.AddKey(e.U.Account.ID, "")
+	expiring := e.AddExpiring("Expiring")
+	browser := e.LoggedIn(e.U)
+	api := e.AddResource("Installations")
 	const scopes = "contacts conversations"
 	granted := func(kind string, app App) Bearer {
-		token := r.Grant(browser, app, "scope", scopes).WantToken(r.t)
-		installation := r.Introspect(api, token).String(r.t, "installation")
-		return Bearer{kind, token, r.U.ID, true, Identity{"User": r.U.ID, "Account": r.U.Account.ID, "App": app.ID, "Installation": installation, "Scope": scopes}}
+		token := e.Grant(browser, app, "scope", scopes).WantToken(e.t)
+		installation := e.Introspect(api, token).String(e.t, "installation")
+		return Bearer{kind, token, e.U.ID, true, Identity{"User": e.U.ID, "Account": e.U.Account.ID, "App": app.ID, "Installation": installation, "Scope": scopes}}
 	}
-	own := r.Token(r.A, "grant_type", "client_credentials", "scope", scopes).WantToken(r.t)
+	own := e.Token(e.A, "grant_type", "client_credentials", "scope", scopes).WantToken(e.t)
 	bearers := []Bearer{
-		granted("app", r.A),
+		granted("app", e.A),
 		granted("expiring", expiring),
-		{"client credentials", own, "", true, Identity{"App": r.A.ID, "Scope": scopes}},
-		{"user token", r.UserTokens(agent).Token, agent.ID, false, Identity{"User": agent.ID, "Account": r.U.Account.ID, "Scope": "agent"}},
-		{"API key", r.AddKey(r.U.Account.ID, agent.ID, "guest", "agent").Text, agent.ID, false, Identity{"User": agent.ID, "Account": r.U.Account.ID, "Scope": "agent guest"}},
-		{"integration, account", r.Integrate(Keys(account)).WantIntegration(r.t), "", false, Identity{"Account": r.U.Account.ID, "Scope": "admin"}},
-		{"integration, bot", r.Integrate(Keys(account, bot)).WantIntegration(r.t), bot.ID, false,
-			Identity{"User": bot.ID, "Bot": bot.ID, "Account": r.U.Account.ID, "Scope": "bot"}},
+		{"client credentials", own, "", true, Identity{"App": e.A.ID, "Scope": scopes}},
+		{"user token", e.UserTokens(agent).Token, agent.ID, false, Identity{"User": agent.ID, "Account": e.U.Account.ID, "Scope": "agent"}},
+		{"API key", e.AddKey(e.U.Account.ID, agent.ID, "guest", "agent").Text, agent.ID, false, Identity{"User": agent.ID, "Account": e.U.Account.ID, "Scope": "agent guest"}},
+		{"integration, account", e.Integrate(Keys(account)).WantIntegration(e.t), "", false, Identity{"Account": e.U.Account.ID, "Scope": "admin"}},
+		{"integration, bot", e.Integrate(Keys(account, bot)).WantIntegration(e.t), bot.ID, false,
+			Identity{"User": bot.ID, "Bot": bot.ID, "Account": e.U.Account.ID, "Scope": "bot"}},
 	}
 	for i := range bearers {
 		bearers[i].Identity = bearers[i].Identity.Filled()
@@ -74,32 +74,32 @@ func (r *Env) Bearers() []Bearer {
 }
 
 // AddAgent makes a person who is an agent of U's account, and whose own account comes second.
-func (r *Env) AddAgent(email string) User {
-	r.t.Helper()
-	u := r.AddUser(email)
+func (e *Env) AddAgent(email string) User {
+	e.t.Helper()
+	u := e.AddUser(email)
 	ctx := context.Background()
-	if err := r.Store.AddMember(ctx, Operator, r.U.Account.ID, u.ID, scope.RoleAgent); err != nil {
-		r.t.Fatal(err)
+	if err := e.Store.AddMember(ctx, Operator, e.U.Account.ID, u.ID, scope.RoleAgent); err != nil {
+		e.t.Fatal(err)
 	}
-	r.Exec(`UPDATE members SET joined_at = 1 WHERE account_id = $1 AND user_id = $2`, r.U.Account.ID, u.ID)
-	u.Account = r.U.Account
+	e.Exec(`UPDATE members SET joined_at = 1 WHERE account_id = $1 AND user_id = $2`, e.U.Account.ID, u.ID)
+	u.Account = e.U.Account
 	return u
 }
 
 // Revoke is the operator's kill switch for a token of any kind.
-func (r *Env) Revoke(token string) {
-	r.t.Helper()
-	if err := r.Rules.RevokeToken(context.Background(), Operator, token); err != nil {
-		r.t.Fatalf("revoke: %v", err)
+func (e *Env) Revoke(token string) {
+	e.t.Helper()
+	if err := e.Rules.RevokeToken(context.Background(), Operator, token); err != nil {
+		e.t.Fatalf("revoke: %v", err)
 	}
 }
 
 // Verify asks forward-auth with a token ("": none), a query, and further headers given as name, value, …
-func (r *Env) Verify(token, query string, headers ...string) Answer {
-	r.t.Helper()
-	request, err := http.NewRequest(http.MethodGet, r.URL+"/oauth/verify?"+query, nil)
+func (e *Env) Verify(token, query string, headers ...string) Answer {
+	e.t.Helper()
+	request, err := http.NewRequest(http.MethodGet, e.URL+"/oauth/verify?"+query, nil)
 	if err != nil {
-		r.t.Fatal(err)
+		e.t.Fatal(err)
 	}
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
@@ -107,5 +107,5 @@ func (r *Env) Verify(token, query string, headers ...string) Answer {
 	for i := 0; i+1 < len(headers); i += 2 {
 		request.Header.Add(headers[i], headers[i+1])
 	}
-	return r.Do(request)
+	return e.Do(request)
 }

@@ -20,22 +20,22 @@ type Browser struct {
 }
 
 // Browser is a new one, logged out.
-func (r *Env) Browser() *Browser {
-	r.t.Helper()
+func (e *Env) Browser() *Browser {
+	e.t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
-		r.t.Fatal(err)
+		e.t.Fatal(err)
 	}
-	return &Browser{r: r, t: r.t, client: &http.Client{
+	return &Browser{r: e, t: e.t, client: &http.Client{
 		Jar: jar, Transport: transport, Timeout: 30 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
 
 // LoggedIn is a new browser in which the user is logged in.
-func (r *Env) LoggedIn(u User) *Browser {
-	r.t.Helper()
-	b := r.Browser()
+func (e *Env) LoggedIn(u User) *Browser {
+	e.t.Helper()
+	b := e.Browser()
 	b.LogIn(u.Email)
 	return b
 }

@@ -20,17 +20,17 @@ type Conn struct {
 }
 
 // Dial opens a connection to the server. It ends with the test.
-func (r *Env) Dial() *Conn {
-	r.t.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(r.URL, "http://"))
+func (e *Env) Dial() *Conn {
+	e.t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(e.URL, "http://"))
 	if err != nil {
-		r.t.Fatal(err)
+		e.t.Fatal(err)
 	}
-	r.t.Cleanup(func() { conn.Close() })
+	e.t.Cleanup(func() { conn.Close() })
 	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
-		r.t.Fatal(err)
+		e.t.Fatal(err)
 	}
-	return &Conn{conn, r.t, bufio.NewReader(conn)}
+	return &Conn{conn, e.t, bufio.NewReader(conn)}
 }
 
 // Say writes text and says whether the other end still took it.

@@ -9,16 +9,16 @@ import (
 )
 
 // AddCrowd makes n users with U's password and returns their e-mail addresses. The hash is made once, which is quick.
-func (r *Env) AddCrowd(n int) []string {
-	r.t.Helper()
+func (e *Env) AddCrowd(n int) []string {
+	e.t.Helper()
 	emails := make([]string, n)
 	for i := range emails {
 		emails[i] = fmt.Sprintf("crowd%d@users.test", i)
-		now := r.Store.Now()
-		u := store.User{ID: secret.NewUserID(), Email: emails[i], Name: "Crowd", Password: r.U.Password, CreatedAt: now, PasswordAt: now}
+		now := e.Store.Now()
+		u := store.User{ID: secret.NewUserID(), Email: emails[i], Name: "Crowd", Password: e.U.Password, CreatedAt: now, PasswordAt: now}
 		a := store.Account{ID: secret.NewPublicID("acc_"), Name: "Crowd", Plan: "standard", CreatedAt: now}
-		if err := r.Store.CreateUser(context.Background(), Operator, u, a); err != nil {
-			r.t.Fatalf("add user %s: %v", emails[i], err)
+		if err := e.Store.CreateUser(context.Background(), Operator, u, a); err != nil {
+			e.t.Fatalf("add user %s: %v", emails[i], err)
 		}
 	}
 	return emails

@@ -60,7 +60,7 @@ type Env struct {
 }
 
 // Each runs test on a rig over SQLite and on one over Postgres, in parallel.
-func Each(t *testing.T, test func(t *testing.T, r *Env), options ...func(*server.Options)) {
+func Each(t *testing.T, test func(t *testing.T, e *Env), options ...func(*server.Options)) {
 	t.Helper()
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, st store.Store) {
@@ -71,13 +71,13 @@ func Each(t *testing.T, test func(t *testing.T, r *Env), options ...func(*server
 // New starts a server over st and makes the fixtures.
 func New(t testing.TB, st store.Store, options ...func(*server.Options)) *Env {
 	t.Helper()
-	r := Bare(t, st, options...)
-	r.U = r.AddUser("ursula@users.test")
-	r.A = r.AddApp("Alpha", true, CB)
-	r.B = r.AddApp("Beta", true, CB)
-	r.P = r.AddApp("Papa", false, CB)
-	r.N = r.AddApp("November", false, "http://127.0.0.1/cb")
-	return r
+	e := Bare(t, st, options...)
+	e.U = e.AddUser("ursula@users.test")
+	e.A = e.AddApp("Alpha", true, CB)
+	e.B = e.AddApp("Beta", true, CB)
+	e.P = e.AddApp("Papa", false, CB)
+	e.N = e.AddApp("November", false, "http://127.0.0.1/cb")
+	return e
 }
 
 // Bare starts a server over st without fixtures.
@@ -134,8 +134,8 @@ var Patience = web.FailureLimits{LogIn: 1_000_000, Account: 1_000_000, IP: 1_000
 func DefaultLimits(o *server.Options) { o.Failures = web.FailureLimits{} }
 
 // With is the same rig reporting to a subtest.
-func (r *Env) With(t testing.TB) *Env {
-	c := *r
+func (e *Env) With(t testing.TB) *Env {
+	c := *e
 	c.t = t
 	return &c
 }
@@ -144,28 +144,28 @@ func (r *Env) With(t testing.TB) *Env {
 var Operator = store.Actor{Kind: store.ActorOperator}
 
 // AddUser makes a user with Password, and an account of theirs.
-func (r *Env) AddUser(email string) User {
-	r.t.Helper()
-	u, a, err := r.Rules.AddUser(context.Background(), Operator, directory.NewUser{Email: email, Name: "User " + email[:1], Password: Password})
+func (e *Env) AddUser(email string) User {
+	e.t.Helper()
+	u, a, err := e.Rules.AddUser(context.Background(), Operator, directory.NewUser{Email: email, Name: "User " + email[:1], Password: Password})
 	if err != nil {
-		r.t.Fatalf("add user %s: %v", email, err)
+		e.t.Fatalf("add user %s: %v", email, err)
 	}
 	return User{User: u, Account: a}
 }
 
 // AddApp registers an app of U's account (or of its own user, before there is a U) with all scopes; change, if given,
 // edits the form first.
-func (r *Env) AddApp(name string, confidential bool, uris string, change ...func(*directory.AppForm)) App {
-	r.t.Helper()
+func (e *Env) AddApp(name string, confidential bool, uris string, change ...func(*directory.AppForm)) App {
+	e.t.Helper()
 	form := directory.AppForm{
 		Name: name, RedirectURIs: []string{uris}, Scopes: []string{"widgets", "faqs", "contacts", "conversations"}, Confidential: confidential,
 	}
 	for _, c := range change {
 		c(&form)
 	}
-	app, credential, err := r.Rules.CreateApp(context.Background(), Operator, r.U.Account.ID, form)
+	app, credential, err := e.Rules.CreateApp(context.Background(), Operator, e.U.Account.ID, form)
 	if err != nil {
-		r.t.Fatalf("create app %s: %v", name, err)
+		e.t.Fatalf("create app %s: %v", name, err)
 	}
 	a := App{ID: app.ID, URI: form.RedirectURIs[0]}
 	if credential != nil {
@@ -175,9 +175,9 @@ func (r *Env) AddApp(name string, confidential bool, uris string, change ...func
 }
 
 // Exec runs SQL on the rig's database, in the text that both databases accept, to shift times.
-func (r *Env) Exec(sql string, args ...any) {
-	r.t.Helper()
-	dbtest.Exec(r.t, r.Store, sql, args...)
+func (e *Env) Exec(sql string, args ...any) {
+	e.t.Helper()
+	dbtest.Exec(e.t, e.Store, sql, args...)
 }
 
 // Log is what the server logged.

@@ -20,21 +20,21 @@ func (b *Browser) With(t testing.TB) *Browser {
 }
 
 // AddExpiring registers a confidential app that chose expiring tokens with a refresh token.
-func (r *Env) AddExpiring(name string) App {
-	r.t.Helper()
-	return r.AddApp(name, true, CB, func(f *directory.AppForm) { f.Expiring = true })
+func (e *Env) AddExpiring(name string) App {
+	e.t.Helper()
+	return e.AddApp(name, true, CB, func(f *directory.AppForm) { f.Expiring = true })
 }
 
 // Register changes the scopes that an app may ask for.
-func (r *Env) Register(app App, scopes ...string) {
-	r.t.Helper()
-	a, err := r.Rules.App(context.Background(), "", app.ID)
+func (e *Env) Register(app App, scopes ...string) {
+	e.t.Helper()
+	a, err := e.Rules.App(context.Background(), "", app.ID)
 	if err != nil {
-		r.t.Fatal(err)
+		e.t.Fatal(err)
 	}
 	form := directory.AppForm{Name: a.Name, RedirectURIs: a.RedirectURIs, Scopes: scopes, Expiring: a.Expiring, PKCERequired: a.PKCERequired}
-	if _, err := r.Rules.UpdateApp(context.Background(), Operator, "", app.ID, a.Version, form); err != nil {
-		r.t.Fatal(err)
+	if _, err := e.Rules.UpdateApp(context.Background(), Operator, "", app.ID, a.Version, form); err != nil {
+		e.t.Fatal(err)
 	}
 }
 
@@ -105,43 +105,43 @@ func (a Answer) wantAPIHeaders(t testing.TB) {
 }
 
 // Parse reads a credential that the server minted.
-func (r *Env) Parse(text string) secret.Credential {
-	r.t.Helper()
+func (e *Env) Parse(text string) secret.Credential {
+	e.t.Helper()
 	c, ok := secret.Format{}.Parse(text)
 	if !ok {
-		r.t.Fatalf("%.8s… is not a credential", text)
+		e.t.Fatalf("%.8s… is not a credential", text)
 	}
 	return c
 }
 
 // CodeRow is what the database knows of a code.
-func (r *Env) CodeRow(code string) store.Code {
-	r.t.Helper()
-	row, err := r.Store.CodeByID(context.Background(), r.Parse(code).ID)
+func (e *Env) CodeRow(code string) store.Code {
+	e.t.Helper()
+	row, err := e.Store.CodeByID(context.Background(), e.Parse(code).ID)
 	if err != nil {
-		r.t.Fatalf("look up code: %v", err)
+		e.t.Fatalf("look up code: %v", err)
 	}
 	return row
 }
 
 // WantUnspent asserts that a code is not consumed and has seen that many failed attempts.
-func (r *Env) WantUnspent(code string, tries int) {
-	r.t.Helper()
-	row := r.CodeRow(code)
+func (e *Env) WantUnspent(code string, tries int) {
+	e.t.Helper()
+	row := e.CodeRow(code)
 	if !row.ConsumedAt.IsZero() {
-		r.t.Errorf("the code is consumed")
+		e.t.Errorf("the code is consumed")
 	}
 	if row.Tries != tries {
-		r.t.Errorf("the code has seen %d failed attempts, want %d", row.Tries, tries)
+		e.t.Errorf("the code has seen %d failed attempts, want %d", row.Tries, tries)
 	}
 }
 
 // LiveGrants is how many valid access tokens and refresh families the user's installation of the app has.
-func (r *Env) LiveGrants(u User, app App) int {
-	r.t.Helper()
-	installed, _, err := r.Store.InstalledApps(context.Background(), u.ID, store.InstalledQuery{})
+func (e *Env) LiveGrants(u User, app App) int {
+	e.t.Helper()
+	installed, _, err := e.Store.InstalledApps(context.Background(), u.ID, store.InstalledQuery{})
 	if err != nil {
-		r.t.Fatal(err)
+		e.t.Fatal(err)
 	}
 	for _, i := range installed {
 		if i.AppID == app.ID {
@@ -152,46 +152,46 @@ func (r *Env) LiveGrants(u User, app App) int {
 }
 
 // WantEvents asserts how often the audit trail tells of something that happened to the app.
-func (r *Env) WantEvents(app App, kind string, want int) {
-	r.t.Helper()
-	events, err := r.Store.Events(context.Background(), store.EventFilter{AppID: app.ID, Kind: kind})
+func (e *Env) WantEvents(app App, kind string, want int) {
+	e.t.Helper()
+	events, err := e.Store.Events(context.Background(), store.EventFilter{AppID: app.ID, Kind: kind})
 	if err != nil {
-		r.t.Fatal(err)
+		e.t.Fatal(err)
 	}
 	if len(events) != want {
-		r.t.Errorf("the audit trail has %s %d times for the app, want %d", kind, len(events), want)
+		e.t.Errorf("the audit trail has %s %d times for the app, want %d", kind, len(events), want)
 	}
 }
 
 // Introspect asks about a token as an app or resource server.
-func (r *Env) Introspect(app App, token string) Answer {
-	r.t.Helper()
-	return r.Post("/oauth/introspect", app.As("token", token))
+func (e *Env) Introspect(app App, token string) Answer {
+	e.t.Helper()
+	return e.Post("/oauth/introspect", app.As("token", token))
 }
 
 // WantActive asserts what introspection says to the app about its token: active, or exactly that it is not.
-func (r *Env) WantActive(app App, token string, active bool) {
-	r.t.Helper()
-	a := r.Introspect(app, token)
+func (e *Env) WantActive(app App, token string, active bool) {
+	e.t.Helper()
+	a := e.Introspect(app, token)
 	if a.Status != http.StatusOK {
-		r.t.Fatalf("introspection answers %d: %s", a.Status, a.Body)
+		e.t.Fatalf("introspection answers %d: %s", a.Status, a.Body)
 	}
 	if !active && strings.TrimSpace(a.Body) != `{"active":false}` {
-		r.t.Errorf("introspection says %s, want exactly inactive", a.Body)
+		e.t.Errorf("introspection says %s, want exactly inactive", a.Body)
 	}
-	if active && a.JSON(r.t)["active"] != true {
-		r.t.Errorf("introspection says %s, want active", a.Body)
+	if active && a.JSON(e.t)["active"] != true {
+		e.t.Errorf("introspection says %s, want active", a.Body)
 	}
 }
 
 // Count runs a SELECT COUNT on the rig's database, in the text that both databases accept.
-func (r *Env) Count(sql string, args ...any) int {
-	r.t.Helper()
-	db := dbtest.DB(r.t, r.Store)
+func (e *Env) Count(sql string, args ...any) int {
+	e.t.Helper()
+	db := dbtest.DB(e.t, e.Store)
 	defer db.Close()
 	var n int
 	if err := db.QueryRowContext(context.Background(), sql, args...).Scan(&n); err != nil {
-		r.t.Fatalf("%s: %v", sql, err)
+		e.t.Fatalf("%s: %v", sql, err)
 	}
 	return n
 }

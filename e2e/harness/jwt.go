@@ -18,24 +18,24 @@ import (
 )
 
 // SigningKey is the newest key of user tokens, which nobody outside the server should ever see: for forging.
-func (r *Env) SigningKey() (kid string, key *ecdsa.PrivateKey) {
-	r.t.Helper()
-	keys, err := r.Store.SigningKeys(r.t.Context())
+func (e *Env) SigningKey() (kid string, key *ecdsa.PrivateKey) {
+	e.t.Helper()
+	keys, err := e.Store.SigningKeys(e.t.Context())
 	if err != nil || len(keys) == 0 {
-		r.t.Fatalf("signing keys: %d, %v", len(keys), err)
+		e.t.Fatalf("signing keys: %d, %v", len(keys), err)
 	}
 	newest := keys[len(keys)-1]
-	sealing, err := r.Store.EnsureKey(r.t.Context(), "signing", nil)
+	sealing, err := e.Store.EnsureKey(e.t.Context(), "signing", nil)
 	if err != nil {
-		r.t.Fatal(err)
+		e.t.Fatal(err)
 	}
 	plain, err := secret.Open(sealing, newest.Private, "xenoauth signing key "+newest.ID)
 	if err != nil {
-		r.t.Fatal(err)
+		e.t.Fatal(err)
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(plain)
 	if err != nil {
-		r.t.Fatal(err)
+		e.t.Fatal(err)
 	}
 	return newest.ID, parsed.(*ecdsa.PrivateKey)
 }
@@ -102,31 +102,31 @@ func (j JWT) HS256(key []byte) string {
 
 // Plant makes the database believe that it gave this token out instead of the one with the same jti, so that nothing but
 // the token itself can betray it.
-func (r *Env) Plant(token string) {
-	r.t.Helper()
+func (e *Env) Plant(token string) {
+	e.t.Helper()
 	id, ok := secret.ParseUserToken(token)
 	if !ok {
-		r.t.Fatalf("%.20s… has no jti", token)
+		e.t.Fatalf("%.20s… has no jti", token)
 	}
 	hash := secret.HashUserToken(token)
-	r.Exec(`UPDATE user_refresh_tokens SET token_hash = $1 WHERE id = $2`, hash[:], id[:])
+	e.Exec(`UPDATE user_refresh_tokens SET token_hash = $1 WHERE id = $2`, hash[:], id[:])
 }
 
 // Sibling starts another server over the same store under the same issuer, with other options: for what only the time
 // would bring, such as an expired user token.
-func (r *Env) Sibling(options ...func(*server.Options)) *Env {
-	r.t.Helper()
+func (e *Env) Sibling(options ...func(*server.Options)) *Env {
+	e.t.Helper()
 	var address string
-	other := Bare(r.t, r.Store, append(options, func(o *server.Options) { address, o.Issuer = o.Issuer, r.URL })...)
+	other := Bare(e.t, e.Store, append(options, func(o *server.Options) { address, o.Issuer = o.Issuer, e.URL })...)
 	other.URL = address
-	other.A, other.B, other.P, other.N, other.U = r.A, r.B, r.P, r.N, r.U
+	other.A, other.B, other.P, other.N, other.U = e.A, e.B, e.P, e.N, e.U
 	return other
 }
 
 // ExpiredUserTokens is a pair of the user's whose access token has just expired.
-func (r *Env) ExpiredUserTokens(u User) UserPair {
-	r.t.Helper()
-	return r.Sibling(func(o *server.Options) { o.UserTokens.Lifetime = 1 }).UserTokens(u)
+func (e *Env) ExpiredUserTokens(u User) UserPair {
+	e.t.Helper()
+	return e.Sibling(func(o *server.Options) { o.UserTokens.Lifetime = 1 }).UserTokens(u)
 }
 
 // WantExpired asserts the 403 of an expired user token (docs/dialects.md, User tokens).

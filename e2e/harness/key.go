@@ -27,21 +27,21 @@ type Bot struct {
 
 // AddKey makes an API key of the account: an account API key, or with scopes a key that acts for the user, who may be a
 // bot ("": the account's first admin).
-func (r *Env) AddKey(accountID, userID string, scopes ...string) Key {
-	r.t.Helper()
-	k, c, err := r.Rules.CreateKey(context.Background(), Operator, accountID, directory.KeyForm{Name: "A key", Scopes: scopes, UserID: userID})
+func (e *Env) AddKey(accountID, userID string, scopes ...string) Key {
+	e.t.Helper()
+	k, c, err := e.Rules.CreateKey(context.Background(), Operator, accountID, directory.KeyForm{Name: "A key", Scopes: scopes, UserID: userID})
 	if err != nil {
-		r.t.Fatalf("create key: %v", err)
+		e.t.Fatalf("create key: %v", err)
 	}
 	return Key{k, c.Reveal()}
 }
 
 // AddBot makes a bot of the account.
-func (r *Env) AddBot(accountID, name string) Bot {
-	r.t.Helper()
-	b, c, err := r.Rules.CreateBot(context.Background(), Operator, accountID, name)
+func (e *Env) AddBot(accountID, name string) Bot {
+	e.t.Helper()
+	b, c, err := e.Rules.CreateBot(context.Background(), Operator, accountID, name)
 	if err != nil {
-		r.t.Fatalf("create bot: %v", err)
+		e.t.Fatalf("create bot: %v", err)
 	}
 	return Bot{b, c.Reveal()}
 }
@@ -57,17 +57,17 @@ func Keys(key Key, bots ...Bot) string {
 }
 
 // Integrate posts a body of JSON to the integration endpoint, with further headers given as name, value, …
-func (r *Env) Integrate(body string, headers ...string) Answer {
-	r.t.Helper()
-	return r.IntegrateAt("/authorization/integration", body, headers...)
+func (e *Env) Integrate(body string, headers ...string) Answer {
+	e.t.Helper()
+	return e.IntegrateAt("/authorization/integration", body, headers...)
 }
 
 // IntegrateAt is Integrate at another path, such as a bot's service endpoint. An empty Content-Type is not sent.
-func (r *Env) IntegrateAt(path, body string, headers ...string) Answer {
-	r.t.Helper()
-	request, err := http.NewRequest(http.MethodPost, r.URL+path, strings.NewReader(body))
+func (e *Env) IntegrateAt(path, body string, headers ...string) Answer {
+	e.t.Helper()
+	request, err := http.NewRequest(http.MethodPost, e.URL+path, strings.NewReader(body))
 	if err != nil {
-		r.t.Fatal(err)
+		e.t.Fatal(err)
 	}
 	request.Header.Set("Content-Type", "application/json")
 	for i := 0; i+1 < len(headers); i += 2 {
@@ -76,7 +76,7 @@ func (r *Env) IntegrateAt(path, body string, headers ...string) Answer {
 			request.Header.Del(headers[i])
 		}
 	}
-	return r.Do(request)
+	return e.Do(request)
 }
 
 // WantIntegration asserts the answer of an exchange, to the byte, and returns the token.

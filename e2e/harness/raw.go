@@ -20,16 +20,16 @@ func Basic(id, secret string) string {
 
 // Raw posts a form over a connection of its own with header lines exactly as given, among them what no HTTP client
 // sends: the same header twice, an empty one, bytes outside ASCII.
-func (r *Env) Raw(path, form string, lines ...string) Answer {
-	r.t.Helper()
-	host := strings.TrimPrefix(r.URL, "http://")
+func (e *Env) Raw(path, form string, lines ...string) Answer {
+	e.t.Helper()
+	host := strings.TrimPrefix(e.URL, "http://")
 	conn, err := net.Dial("tcp", host)
 	if err != nil {
-		r.t.Fatal(err)
+		e.t.Fatal(err)
 	}
 	defer conn.Close()
 	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
-		r.t.Fatal(err)
+		e.t.Fatal(err)
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "POST %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n", path, host)
@@ -39,16 +39,16 @@ func (r *Env) Raw(path, form string, lines ...string) Answer {
 	}
 	b.WriteString("\r\n" + form)
 	if _, err := io.WriteString(conn, b.String()); err != nil {
-		r.t.Fatalf("write raw request: %v", err)
+		e.t.Fatalf("write raw request: %v", err)
 	}
 	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
-		r.t.Fatalf("read raw answer: %v", err)
+		e.t.Fatalf("read raw answer: %v", err)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
-		r.t.Fatalf("read raw answer: %v", err)
+		e.t.Fatalf("read raw answer: %v", err)
 	}
 	return Answer{Status: response.StatusCode, Header: response.Header, Body: string(body)}
 }

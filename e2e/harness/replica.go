@@ -10,14 +10,14 @@ import (
 
 // Replica starts another server over the same database with a pool of its own, under the same issuer and with the same
 // fixtures. url is the database's.
-func (r *Env) Replica(url string) *Env {
-	r.t.Helper()
+func (e *Env) Replica(url string) *Env {
+	e.t.Helper()
 	var address string
-	other := Bare(r.t, dbtest.Open(r.t, url), func(o *server.Options) {
-		address, o.Issuer, o.UserTokens = o.Issuer, r.URL, r.Options.UserTokens
+	other := Bare(e.t, dbtest.Open(e.t, url), func(o *server.Options) {
+		address, o.Issuer, o.UserTokens = o.Issuer, e.URL, e.Options.UserTokens
 	})
 	other.URL = address
-	other.A, other.B, other.P, other.N, other.U = r.A, r.B, r.P, r.N, r.U
+	other.A, other.B, other.P, other.N, other.U = e.A, e.B, e.P, e.N, e.U
 	return other
 }
 

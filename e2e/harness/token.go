@@ -7,17 +7,17 @@ import (
 )
 
 // Post sends a form to an endpoint, with further headers given as name, value, …
-func (r *Env) Post(path string, form url.Values, headers ...string) Answer {
-	r.t.Helper()
-	request, err := http.NewRequest(http.MethodPost, r.URL+path, strings.NewReader(form.Encode()))
+func (e *Env) Post(path string, form url.Values, headers ...string) Answer {
+	e.t.Helper()
+	request, err := http.NewRequest(http.MethodPost, e.URL+path, strings.NewReader(form.Encode()))
 	if err != nil {
-		r.t.Fatal(err)
+		e.t.Fatal(err)
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	for i := 0; i+1 < len(headers); i += 2 {
 		request.Header.Add(headers[i], headers[i+1])
 	}
-	return r.Do(request)
+	return e.Do(request)
 }
 
 // As adds an app's credentials to parameters given as name, value, …, in the body.
@@ -31,14 +31,14 @@ func (a App) As(parameters ...string) url.Values {
 }
 
 // Token asks the token endpoint as an app, parameters given as name, value, …
-func (r *Env) Token(app App, parameters ...string) Answer {
-	r.t.Helper()
-	return r.Post("/oauth/token", app.As(parameters...))
+func (e *Env) Token(app App, parameters ...string) Answer {
+	e.t.Helper()
+	return e.Post("/oauth/token", app.As(parameters...))
 }
 
 // Exchange redeems a code as it should be redeemed after Browser.Code.
-func (r *Env) Exchange(app App, code string, parameters ...string) Answer {
-	r.t.Helper()
+func (e *Env) Exchange(app App, code string, parameters ...string) Answer {
+	e.t.Helper()
 	v := app.As(append([]string{"code", code}, parameters...)...)
 	if !v.Has("redirect_uri") {
 		v.Set("redirect_uri", app.URI)
@@ -46,41 +46,41 @@ func (r *Env) Exchange(app App, code string, parameters ...string) Answer {
 	if app.Secret == "" && !v.Has("code_verifier") {
 		v.Set("code_verifier", Verifier)
 	}
-	return r.Post("/oauth/token", v)
+	return e.Post("/oauth/token", v)
 }
 
 // Grant goes all the way and returns the token answer of an approved app.
-func (r *Env) Grant(b *Browser, app App, parameters ...string) Answer {
-	r.t.Helper()
-	a := r.Exchange(app, b.Code(app, parameters...))
+func (e *Env) Grant(b *Browser, app App, parameters ...string) Answer {
+	e.t.Helper()
+	a := e.Exchange(app, b.Code(app, parameters...))
 	if a.Status != http.StatusOK {
-		r.t.Fatalf("exchange: %d: %s", a.Status, a.Body)
+		e.t.Fatalf("exchange: %d: %s", a.Status, a.Body)
 	}
 	return a
 }
 
 // Me asks GET /api/me with a token.
-func (r *Env) Me(token string, headers ...string) Answer {
-	r.t.Helper()
-	request, err := http.NewRequest(http.MethodGet, r.URL+"/api/me", nil)
+func (e *Env) Me(token string, headers ...string) Answer {
+	e.t.Helper()
+	request, err := http.NewRequest(http.MethodGet, e.URL+"/api/me", nil)
 	if err != nil {
-		r.t.Fatal(err)
+		e.t.Fatal(err)
 	}
 	request.Header.Set("Authorization", "Bearer "+token)
 	for i := 0; i+1 < len(headers); i += 2 {
 		request.Header.Set(headers[i], headers[i+1])
 	}
-	return r.Do(request)
+	return e.Do(request)
 }
 
 // WantLive asserts that a token is good, or that it is dead.
-func (r *Env) WantLive(token string, live bool) {
-	r.t.Helper()
-	a := r.Me(token)
+func (e *Env) WantLive(token string, live bool) {
+	e.t.Helper()
+	a := e.Me(token)
 	if live && a.Status != http.StatusOK {
-		r.t.Errorf("token is dead (%d), want live: %s", a.Status, a.Body)
+		e.t.Errorf("token is dead (%d), want live: %s", a.Status, a.Body)
 	}
 	if !live && a.Status != http.StatusUnauthorized {
-		r.t.Errorf("token answers %d, want 401: %s", a.Status, a.Body)
+		e.t.Errorf("token answers %d, want 401: %s", a.Status, a.Body)
 	}
 }

@@ -19,25 +19,25 @@ type UserPair struct {
 }
 
 // PostJSON sends a JSON object of strings, given as name, value, …
-func (r *Env) PostJSON(path string, members ...string) Answer {
-	r.t.Helper()
+func (e *Env) PostJSON(path string, members ...string) Answer {
+	e.t.Helper()
 	object := map[string]string{}
 	for i := 0; i+1 < len(members); i += 2 {
 		object[members[i]] = members[i+1]
 	}
 	body, err := json.Marshal(object)
 	if err != nil {
-		r.t.Fatal(err)
+		e.t.Fatal(err)
 	}
-	return r.PostText(path, "application/json", string(body))
+	return e.PostText(path, "application/json", string(body))
 }
 
 // PostText sends a body of any kind, with further headers given as name, value, …
-func (r *Env) PostText(path, contentType, body string, headers ...string) Answer {
-	r.t.Helper()
-	request, err := http.NewRequest(http.MethodPost, r.URL+path, strings.NewReader(body))
+func (e *Env) PostText(path, contentType, body string, headers ...string) Answer {
+	e.t.Helper()
+	request, err := http.NewRequest(http.MethodPost, e.URL+path, strings.NewReader(body))
 	if err != nil {
-		r.t.Fatal(err)
+		e.t.Fatal(err)
 	}
 	if contentType != "" {
 		request.Header.Set("Content-Type", contentType)
@@ -45,62 +45,62 @@ func (r *Env) PostText(path, contentType, body string, headers ...string) Answer
 	for i := 0; i+1 < len(headers); i += 2 {
 		request.Header.Add(headers[i], headers[i+1])
 	}
-	return r.Do(request)
+	return e.Do(request)
 }
 
 // LogInProgram asks for user tokens by e-mail address and password.
-func (r *Env) LogInProgram(email, password string) Answer {
-	r.t.Helper()
-	return r.PostJSON(userTokenPath, "email", email, "password", password)
+func (e *Env) LogInProgram(email, password string) Answer {
+	e.t.Helper()
+	return e.PostJSON(userTokenPath, "email", email, "password", password)
 }
 
 // UserTokens is a pair of the user's.
-func (r *Env) UserTokens(u User) UserPair {
-	r.t.Helper()
-	return r.LogInProgram(u.Email, Password).WantUserPair(r)
+func (e *Env) UserTokens(u User) UserPair {
+	e.t.Helper()
+	return e.LogInProgram(u.Email, Password).WantUserPair(e)
 }
 
 // WantUserPair asserts a 200 and returns its pair.
-func (a Answer) WantUserPair(r *Env) UserPair {
-	r.t.Helper()
+func (a Answer) WantUserPair(e *Env) UserPair {
+	e.t.Helper()
 	if a.Status != http.StatusOK {
-		r.t.Fatalf("status = %d, want 200: %.300s", a.Status, a.Body)
+		e.t.Fatalf("status = %d, want 200: %.300s", a.Status, a.Body)
 	}
-	a.wantAPIHeaders(r.t)
-	p := UserPair{a.String(r.t, "token"), a.String(r.t, "refreshToken")}
+	a.wantAPIHeaders(e.t)
+	p := UserPair{a.String(e.t, "token"), a.String(e.t, "refreshToken")}
 	if p.Token == "" || p.Refresh == "" {
-		r.t.Fatalf("token or refreshToken is missing: %.300s", a.Body)
+		e.t.Fatalf("token or refreshToken is missing: %.300s", a.Body)
 	}
 	return p
 }
 
 // RefreshByGet asks for the next pair with the access token as the Bearer token; "" sends none of the two.
-func (r *Env) RefreshByGet(bearer, refresh string) Answer {
-	r.t.Helper()
-	address := r.URL + userTokenPath
+func (e *Env) RefreshByGet(bearer, refresh string) Answer {
+	e.t.Helper()
+	address := e.URL + userTokenPath
 	if refresh != "" {
 		address += "?refreshToken=" + url.QueryEscape(refresh)
 	}
 	request, err := http.NewRequest(http.MethodGet, address, nil)
 	if err != nil {
-		r.t.Fatal(err)
+		e.t.Fatal(err)
 	}
 	if bearer != "" {
 		request.Header.Set("Authorization", "Bearer "+bearer)
 	}
-	return r.Do(request)
+	return e.Do(request)
 }
 
 // RefreshByPost asks for the next pair as one does after the access token has expired.
-func (r *Env) RefreshByPost(refresh, email string) Answer {
-	r.t.Helper()
-	return r.PostJSON(userTokenPath, "refreshToken", refresh, "clientId", email)
+func (e *Env) RefreshByPost(refresh, email string) Answer {
+	e.t.Helper()
+	return e.PostJSON(userTokenPath, "refreshToken", refresh, "clientId", email)
 }
 
 // SetRole changes the user's role in the account of the sign-up.
-func (r *Env) SetRole(u User, role scope.Role) {
-	r.t.Helper()
-	if err := r.Store.SetMemberRole(context.Background(), Operator, u.Account.ID, u.ID, role); err != nil {
-		r.t.Fatal(err)
+func (e *Env) SetRole(u User, role scope.Role) {
+	e.t.Helper()
+	if err := e.Store.SetMemberRole(context.Background(), Operator, u.Account.ID, u.ID, role); err != nil {
+		e.t.Fatal(err)
 	}
 }

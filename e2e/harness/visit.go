@@ -76,19 +76,19 @@ func (b *Browser) Follow(a Answer) Answer {
 
 // SecureBrowser is a new browser for a rig whose issuer is https, as behind a proxy that ends TLS: it believes that it
 // speaks https, keeps cookies by those rules, and reaches the server over a listener of its own.
-func (r *Env) SecureBrowser() *Browser {
-	r.t.Helper()
-	listener := httptest.NewServer(r.Server.Handler())
+func (e *Env) SecureBrowser() *Browser {
+	e.t.Helper()
+	listener := httptest.NewServer(e.Server.Handler())
 	transport := &http.Transport{
 		DialTLSContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, network, listener.Listener.Addr().String())
 		},
 	}
-	r.t.Cleanup(func() {
+	e.t.Cleanup(func() {
 		transport.CloseIdleConnections()
 		listener.Close()
 	})
-	b := r.Browser()
+	b := e.Browser()
 	b.client.Transport = transport
 	return b
 }

@@ -35,19 +35,19 @@ func (w *world) protect(t *testing.T, needs ...bearer.Requirement) program {
 
 // TestIdentityOfRealTokens: what the server tells is what the handler sees, for a user's token and for an app's own.
 func TestIdentityOfRealTokens(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		w := newWorld(t, r)
-		v, err := bearer.New(bearer.Config{Issuer: r.URL, ClientID: w.id, ClientSecret: w.secret})
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		w := newWorld(t, e)
+		v, err := bearer.New(bearer.Config{Issuer: e.URL, ClientID: w.id, ClientSecret: w.secret})
 		if err != nil {
 			t.Fatal(err)
 		}
 		id, err := v.Verify(t.Context(), w.token(t, "contacts"))
-		if err != nil || id.Subject != r.U.ID || id.Username != r.U.Email || id.Account != r.U.Account.ID || id.ClientID != w.app.ID ||
+		if err != nil || id.Subject != e.U.ID || id.Username != e.U.Email || id.Account != e.U.Account.ID || id.ClientID != w.app.ID ||
 			id.Installation == "" || !id.HasScope("contacts") || id.HasScope("faqs") || !id.HasPermission("contact:list") ||
 			id.IssuedAt.IsZero() || !id.ExpiresAt.IsZero() {
 			t.Errorf("a user's token: %+v, %v", id, err)
 		}
-		own := r.Token(w.app, "grant_type", "client_credentials", "scope", "contacts").WantToken(t)
+		own := e.Token(w.app, "grant_type", "client_credentials", "scope", "contacts").WantToken(t)
 		id, err = v.Verify(t.Context(), own)
 		if err != nil || id.Subject != w.app.ID || id.Username != "" || id.Account != "" || len(id.Permissions) > 0 || id.ExpiresAt.IsZero() {
 			t.Errorf("an app's own token: %+v, %v", id, err)
@@ -58,13 +58,13 @@ func TestIdentityOfRealTokens(t *testing.T) {
 // TestEveryKindOfToken: for each kind of token that there is, bearer tells the identity that forward-auth tells, and asks for
 // scopes, roles and permissions with the same result; once it is revoked, by the operator, it is invalid.
 func TestEveryKindOfToken(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		w := newWorld(t, r)
-		v, err := bearer.New(bearer.Config{Issuer: r.URL, ClientID: w.id, ClientSecret: w.secret})
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		w := newWorld(t, e)
+		v, err := bearer.New(bearer.Config{Issuer: e.URL, ClientID: w.id, ClientSecret: w.secret})
 		if err != nil {
 			t.Fatal(err)
 		}
-		bearers := r.Bearers()
+		bearers := e.Bearers()
 		for _, b := range bearers {
 			id, err := v.Verify(t.Context(), b.Token)
 			if err != nil {
@@ -86,11 +86,11 @@ func TestEveryKindOfToken(t *testing.T) {
 				"scope=bot": id.HasScope("bot"), "scope=admin": id.HasScope("admin"), "permission=conversation:list": id.HasPermission("conversation:list"),
 				"permission=message:list": id.HasPermission("message:list"), "permission=form:fetch": id.HasPermission("form:fetch"),
 			} {
-				if a := r.Verify(b.Token, query); (a.Status == http.StatusOK) != has {
+				if a := e.Verify(b.Token, query); (a.Status == http.StatusOK) != has {
 					t.Errorf("%s: %s: bearer says %v, forward-auth %d", b.Kind, query, has, a.Status)
 				}
 			}
-			r.Revoke(b.Token)
+			e.Revoke(b.Token)
 			if _, err := v.Verify(t.Context(), b.Token); !errors.Is(err, bearer.ErrInvalid) {
 				t.Errorf("%s, revoked: %v", b.Kind, err)
 			}
@@ -103,16 +103,16 @@ func TestEveryKindOfToken(t *testing.T) {
 
 // TestImpliedScopes: a token has the scopes that its own imply, whoever asks: introspection, forward-auth and /api/me agree.
 func TestImpliedScopes(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		w := newWorld(t, r)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		w := newWorld(t, e)
 		token := w.token(t, "crm")
 		if a := w.protect(t, bearer.Scope("crm"), bearer.Scope("contacts"), bearer.Permission("contact:list")).get("/", "Bearer "+token); a.Status != http.StatusOK {
 			t.Errorf("bearer answers %d: %s", a.Status, a.Body)
 		}
-		if a := r.Verify(token, "scope=crm+contacts+faqs"); a.Status != http.StatusOK || a.Header.Get("X-Xenoauth-Scope") != "contacts crm faqs" {
+		if a := e.Verify(token, "scope=crm+contacts+faqs"); a.Status != http.StatusOK || a.Header.Get("X-Xenoauth-Scope") != "contacts crm faqs" {
 			t.Errorf("forward-auth: %d, X-Xenoauth-Scope %q", a.Status, a.Header.Get("X-Xenoauth-Scope"))
 		}
-		if got := fmt.Sprint(r.Me(token).JSON(t)["scopes"]); got != "[contacts crm faqs]" {
+		if got := fmt.Sprint(e.Me(token).JSON(t)["scopes"]); got != "[contacts crm faqs]" {
 			t.Errorf("/api/me says %s", got)
 		}
 	}, withCatalogue(t))
@@ -142,8 +142,8 @@ func TestEndsAtOnce(t *testing.T) {
 		}, 403},
 	} {
 		t.Run(name, func(t *testing.T) {
-			harness.Each(t, func(t *testing.T, r *harness.Env) {
-				w := newWorld(t, r)
+			harness.Each(t, func(t *testing.T, e *harness.Env) {
+				w := newWorld(t, e)
 				api, token := w.protect(t, contacts...), w.token(t, "contacts")
 				if a := api.get("/", "Bearer "+token); a.Status != http.StatusOK {
 					t.Fatalf("a live token answers %d: %s", a.Status, a.Body)
@@ -162,8 +162,8 @@ func TestEndsAtOnce(t *testing.T) {
 // TestRevocationUnderLoad: 20 clients use one token without pause while it is revoked, so that calls are always in flight
 // and shared. No request that starts after the acknowledgement passes, and none from before is refused.
 func TestRevocationUnderLoad(t *testing.T) {
-	harness.Each(t, func(t *testing.T, r *harness.Env) {
-		w := newWorld(t, r)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
+		w := newWorld(t, e)
 		api, token := w.protect(t, bearer.Scope("contacts")), w.token(t, "contacts")
 		var begun, acknowledged atomic.Bool
 		var passed atomic.Int32

@@ -27,10 +27,10 @@ func TestExamples(t *testing.T) {
 	t.Parallel()
 	for language, command := range examples {
 		t.Run(language, func(t *testing.T) {
-			harness.Each(t, func(t *testing.T, r *harness.Env) {
-				w := newWorld(t, r)
+			harness.Each(t, func(t *testing.T, e *harness.Env) {
+				w := newWorld(t, e)
 				testExample(t, w, w.start(t, command(t)))
-				w = newWorld(t, r)
+				w = newWorld(t, e)
 				testExampleAudience(t, w, command(t))
 				// When Xenoauth refuses the API itself, no client's token is called bad for it.
 				w.secret = "wrong"

@@ -41,18 +41,18 @@ type world struct {
 	user       *harness.Browser
 }
 
-func newWorld(t *testing.T, r *harness.Env) *world {
+func newWorld(t *testing.T, e *harness.Env) *world {
 	t.Helper()
-	resource, secret, err := r.Rules.CreateResource(context.Background(), harness.Operator, "Contacts API")
+	resource, secret, err := e.Rules.CreateResource(context.Background(), harness.Operator, "Contacts API")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{env: r, front: httptest.NewServer(r.Server.Handler()), id: resource.ID, secret: secret.Reveal()}
+	w := &world{env: e, front: httptest.NewServer(e.Server.Handler()), id: resource.ID, secret: secret.Reveal()}
 	t.Cleanup(w.front.Close)
-	w.app = r.AddApp("Visitor", true, harness.CB, func(f *directory.AppForm) {
+	w.app = e.AddApp("Visitor", true, harness.CB, func(f *directory.AppForm) {
 		f.Scopes = []string{"widgets", "faqs", "contacts", "conversations", "crm", "me"}
 	})
-	w.user = r.LoggedIn(r.U)
+	w.user = e.LoggedIn(e.U)
 	return w
 }
 
