@@ -27,7 +27,7 @@ func BenchmarkLogInBesideFlood(b *testing.B) {
 		e := harness.New(b, dbtest.Open(b, open(b)), func(o *server.Options) {
 			o.Passwords = secret.NewPasswords(0)
 			o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
-			o.Failures.IP = 100
+			o.Limits.IP = 100
 		})
 		emails := e.AddCrowd(200)
 		var newcomers atomic.Int64

@@ -21,7 +21,7 @@ import (
 // tidied up, and nothing happens. Headers and fields that name another method, path or host are ignored.
 func TestForwardedAddressAndPath_H5(t *testing.T) {
 	t.Run("addresses", func(t *testing.T) {
-		few := func(o *server.Options) { o.Failures.IP = 5 }
+		few := func(o *server.Options) { o.Limits.IP = 5 }
 		harness.Each(t, spoofedAddresses, few)
 	})
 	t.Run("addresses from a proxy", func(t *testing.T) {

@@ -276,7 +276,7 @@ func TestGuessingKeysIsLimited(t *testing.T) {
 			}
 		}
 		e.Integrate(harness.Keys(key, bot)).WantIntegration(t)
-	}, func(o *server.Options) { o.Failures.Client = 20 })
+	}, func(o *server.Options) { o.Limits.Client = 20 })
 }
 
 // TestGuessingOneKeyIsLimited: the tries at one key are counted together, wherever they come from.
@@ -320,5 +320,5 @@ func TestGuessingOneKeyIsLimited(t *testing.T) {
 		e.Integrate(harness.Keys(key, bot)).WantIntegration(t)
 		e.Integrate(harness.Keys(harness.Key{Text: other}), "X-Forwarded-For", "203.0.113.77").WantMessage(t, http.StatusNotFound)
 		e.Integrate(harness.Keys(key)).WantIntegration(t)
-	}, func(o *server.Options) { o.Failures.Client = 20; o.TrustedProxies = harness.Loopback })
+	}, func(o *server.Options) { o.Limits.Client = 20; o.TrustedProxies = harness.Loopback })
 }

@@ -21,6 +21,7 @@ var layers = [][]string{
 	{"server/oauth", "server/account", "server/portal", "server/platform", "server/admin"},
 	{"server/web"},
 	{"internal/issuer", "internal/verify", "internal/directory"},
+	{"internal/ratelimit"},
 	{"store/sqlstore", "migrations"},
 	{"store"},
 	{"internal/scope", "internal/secret", "internal/confusable"},

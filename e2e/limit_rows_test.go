@@ -100,8 +100,8 @@ func TestUserLimits_U4(t *testing.T) {
 	t.Run("half-sent requests", halfSentRequests) // before the others: it needs the process's files
 	t.Run("apps", func(t *testing.T) { harness.Each(t, manyApps, func(o *server.Options) { o.MaxApps = 7 }) })
 	t.Run("sessions", func(t *testing.T) { harness.Each(t, manySessions) })
-	t.Run("changes", func(t *testing.T) { harness.Each(t, manyChanges, func(o *server.Options) { o.UserChanges = 20 }) })
-	t.Run("log-ins of programs", func(t *testing.T) { harness.Each(t, manyPrograms, func(o *server.Options) { o.UserChanges = 2 }) })
+	t.Run("changes", func(t *testing.T) { harness.Each(t, manyChanges, func(o *server.Options) { o.Limits.Changes = 20 }) })
+	t.Run("log-ins of programs", func(t *testing.T) { harness.Each(t, manyPrograms, func(o *server.Options) { o.Limits.Changes = 2 }) })
 }
 
 // halfSentRequests is not parallel: it needs as many open files as a process commonly may have. Its server gives requests

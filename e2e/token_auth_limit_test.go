@@ -74,7 +74,7 @@ func TestClientFailuresAreLimited(t *testing.T) {
 		e.Post("/oauth/token", e.A.As("code", code, "redirect_uri", harness.CB), from...).WantToken(t)
 		e.Post("/oauth/token", e.P.As("grant_type", "refresh_token", "refresh_token", granted.String(t, "refresh_token")), from...).WantToken(t)
 	}, func(o *server.Options) {
-		o.Failures.Client = most
+		o.Limits.Client = most
 		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	})
 }

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"xenoauth/e2e/harness"
+	"xenoauth/internal/ratelimit"
 	"xenoauth/internal/secret"
 	"xenoauth/server"
-	"xenoauth/server/web"
 	"xenoauth/store"
 )
 
@@ -94,7 +94,7 @@ func TestUserTokenUnknownAddress(t *testing.T) {
 				want = got
 			}
 		}
-	}, func(o *server.Options) { o.Failures = web.FailureLimits{LogIn: most, IP: 1000, Client: 1000} })
+	}, func(o *server.Options) { o.Limits = ratelimit.Limits{LogIn: most, IP: 1000, Client: 1000} })
 }
 
 // TestUserTokenLimits: wrong passwords are counted together with those of the log-in page, by account and by address; no
@@ -140,7 +140,7 @@ func TestUserTokenLimits(t *testing.T) {
 		}
 		e.RefreshByPost(u.ID+"."+strings.Repeat("ab", 40), u.Email).WantError(t, http.StatusTooManyRequests, "temporarily_unavailable")
 		e.RefreshByGet(p.Token, p.Refresh).WantUserPair(e)
-	}, func(o *server.Options) { o.Failures = web.FailureLimits{LogIn: most, IP: 1000, Client: 10} })
+	}, func(o *server.Options) { o.Limits = ratelimit.Limits{LogIn: most, IP: 1000, Client: 10} })
 }
 
 // TestUserTokenPasswordChange: a password that is changed while a log-in is under way leaves no token behind.
@@ -173,7 +173,7 @@ func TestUserTokenPasswordChange(t *testing.T) {
 		for _, p := range made {
 			e.WantLive(p.Token, false)
 		}
-	}, func(o *server.Options) { o.Failures.LogIn = 1000 })
+	}, func(o *server.Options) { o.Limits.LogIn = 1000 })
 }
 
 // TestKeySet: an API that knows nothing but the issuer finds the keys by the metadata and verifies a token with them; the

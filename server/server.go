@@ -17,6 +17,7 @@ import (
 
 	"xenoauth/internal/directory"
 	"xenoauth/internal/issuer"
+	"xenoauth/internal/ratelimit"
 	"xenoauth/internal/scope"
 	"xenoauth/internal/secret"
 	"xenoauth/internal/verify"
@@ -45,11 +46,10 @@ type Options struct {
 	Log            *slog.Logger     // nothing is logged without one
 	Passwords      *secret.Passwords
 	UserTokens     issuer.UserTokenOptions // algorithm, secret and times; the rest is filled in
-	Failures       web.FailureLimits       // how many wrong passwords, secrets and codes are borne
+	Limits         ratelimit.Limits        // of failures, and of what one user does
 	ParkedRequests int                     // authorization requests from one client address that may wait for a log-in: 1000
 	MaxApps        int                     // apps of one account, but for those that the operator adds: 100
 	MaxSessions    int                     // sessions of one user, of which the one not used for longest ends: 50
-	UserChanges    int                     // changes that one user makes on pages in an hour, counted by each replica: 600
 	Patience       time.Duration           // how long a request waits for the database altogether: 2.5 s
 	MaxConnections int                     // open at a time: 4096
 	Retention      store.Retention         // of what has ended; grace 1 h, at least 10 min; audit events for ever
@@ -128,8 +128,8 @@ func New(ctx context.Context, st store.Store, o Options) (*Server, error) {
 	}
 	toolkit, err := web.New(web.Config{
 		Issuer: issuerURL, Store: st, Templates: templates.Files, Static: static.Files,
-		Log: o.Log, TrustedProxies: o.TrustedProxies, CookieKey: cookieKey, Failures: o.Failures,
-		MaxSessions: o.MaxSessions, UserChanges: o.UserChanges, Patience: o.Patience,
+		Log: o.Log, TrustedProxies: o.TrustedProxies, CookieKey: cookieKey, Limits: o.Limits,
+		MaxSessions: o.MaxSessions, Patience: o.Patience,
 	})
 	if err != nil {
 		return nil, err
@@ -212,12 +212,12 @@ func (s *Server) Close(ctx context.Context) error {
 
 // Locks gives the accounts that too many wrong passwords have locked, to commands beside a server with that limit (0: the
 // default).
-func Locks(ctx context.Context, st store.Store, accountFailures int) (*web.Locks, error) {
+func Locks(ctx context.Context, st store.Store, accountFailures int) (*ratelimit.Limiter, error) {
 	key, err := ensureKey(ctx, st, "cookie")
 	if err != nil {
 		return nil, err
 	}
-	return web.NewLocks(st, key, accountFailures), nil
+	return ratelimit.New(st, key, ratelimit.Limits{Account: accountFailures}), nil
 }
 
 // ensureKey gets the server's key of that name, which all replicas share, making it if there is none.

@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"xenoauth/internal/dbtest"
+	"xenoauth/internal/ratelimit"
 	"xenoauth/internal/secret"
 	"xenoauth/server"
-	"xenoauth/server/web"
 	"xenoauth/store"
 )
 
@@ -100,7 +100,7 @@ func testUnlock(t *testing.T, l line, database, email string) {
 		t.Errorf("an open user is shown as %v", shown)
 	}
 	st := dbtest.Open(t, database)
-	srv, err := server.New(t.Context(), st, server.Options{Issuer: "http://localhost:1", Failures: web.FailureLimits{Account: 3}})
+	srv, err := server.New(t.Context(), st, server.Options{Issuer: "http://localhost:1", Limits: ratelimit.Limits{Account: 3}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,7 @@ func (r *report) lookAtGuards() {
 	if r.serve.opsPort != "" && !bothLoopbacks(r.serve.opsHost) {
 		r.attend("--ops-listen is %s, and that listener asks nobody who they are: let only your monitoring reach it, or listen on 127.0.0.1.", r.settings.text("ops-listen"))
 	}
-	f := r.serve.options.Failures
+	f := r.serve.options.Limits
 	for _, bound := range []struct {
 		name string
 		most int

@@ -16,9 +16,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"xenoauth/internal/ratelimit"
 	"xenoauth/internal/secret"
 	"xenoauth/server"
-	"xenoauth/server/web"
 	"xenoauth/store"
 	"xenoauth/store/sqlstore"
 )
@@ -115,13 +115,13 @@ func (p *program) serveConfig(s *settings) (serveConfig, error) {
 		ParkedRequests: s.number("ip-requests", 1, 1_000_000),
 		MaxApps:        s.number("max-apps", 1, 1_000_000),
 		MaxSessions:    s.number("max-sessions", 1, 1_000_000),
-		UserChanges:    s.number("user-changes", 1, 1_000_000),
-		Failures: web.FailureLimits{
+		Limits: ratelimit.Limits{
 			LogIn:   s.number("login-failures", 1, 1_000_000),
 			Account: s.number("account-failures", 1, 1_000_000),
 			IP:      s.number("ip-failures", 1, 1_000_000),
 			SignUps: s.number("ip-signups", 1, 1_000_000),
 			Client:  s.number("client-failures", 1, 1_000_000),
+			Changes: s.number("user-changes", 1, 1_000_000),
 		},
 		Retention: store.Retention{Grace: s.duration("retention-grace", server.MinGrace, 365*24*time.Hour), Audit: s.period("audit-retention", time.Hour)},
 	}

@@ -16,9 +16,9 @@ import (
 
 	"xenoauth/internal/dbtest"
 	"xenoauth/internal/directory"
+	"xenoauth/internal/ratelimit"
 	"xenoauth/internal/secret"
 	"xenoauth/server"
-	"xenoauth/server/web"
 	"xenoauth/store"
 )
 
@@ -93,9 +93,7 @@ func Bare(t testing.TB, st store.Store, options ...func(*server.Options)) *Env {
 		SignUpOpen: true,
 		Log:        slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Passwords:  CheapPasswords(),
-		Failures:   Patience,
-		// As with failures: a test's changes are one user's.
-		UserChanges: 1_000_000,
+		Limits:     Patience,
 		// Tests share the machine, where a database may seem slow: those about a database that is take 0, the default.
 		Patience: dbtest.Timeout,
 		// Tests shift times and then look at the rows: nobody but them sweeps.
@@ -128,10 +126,10 @@ func CheapPasswords() *secret.Passwords {
 
 // Patience bears the failures of a whole test, since all of it comes from one address. Tests about limits take the
 // defaults: DefaultLimits.
-var Patience = web.FailureLimits{LogIn: 1_000_000, Account: 1_000_000, IP: 1_000_000, SignUps: 1_000_000, Client: 1_000_000}
+var Patience = ratelimit.Limits{LogIn: 1_000_000, Account: 1_000_000, IP: 1_000_000, SignUps: 1_000_000, Client: 1_000_000, Changes: 1_000_000}
 
 // DefaultLimits is an option of a rig that bears as many failures as a server does without settings.
-func DefaultLimits(o *server.Options) { o.Failures = web.FailureLimits{} }
+func DefaultLimits(o *server.Options) { o.Limits = ratelimit.Limits{Changes: Patience.Changes} }
 
 // With is the same rig reporting to a subtest.
 func (e *Env) With(t testing.TB) *Env {

@@ -66,7 +66,7 @@ func (h *Handler) LogIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	page := logInPage{Email: values.Get("email"), Next: values.Get("next")}
 	keepOpener(w, page.Next)
-	try, err := h.web.TryLogIn(r, page.Email)
+	attempt, err := h.web.AttemptLogIn(r, page.Email)
 	if err != nil {
 		if page.Wait, err = toWait(w, err); err != nil {
 			return err
@@ -87,7 +87,7 @@ func (h *Handler) LogIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch {
 	case err == nil:
-		try.Succeeded(w, r, user)
+		attempt.SucceedAs(w, r, user)
 		web.Redirect(w, r, web.NextURL(page.Next))
 		return nil
 	case errors.Is(err, directory.ErrCredentials):
@@ -95,7 +95,7 @@ func (h *Handler) LogIn(w http.ResponseWriter, r *http.Request) error {
 		return h.renderLogIn(w, r, http.StatusUnprocessableEntity, page)
 	}
 	if page.Errors, err = web.Faults(err); err != nil {
-		try.Undecided(r)
+		attempt.Release(r)
 		if page.Wait, err = toWait(w, err); err != nil {
 			return err
 		}

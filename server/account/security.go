@@ -74,7 +74,7 @@ func (h *Handler) ChangePassword(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v := web.VisitorOf(r.Context())
-	try, err := h.web.TryPassword(r, v.User)
+	attempt, err := h.web.AttemptPassword(r, v.User)
 	if err != nil {
 		wait, err := toWait(w, err)
 		if err != nil {
@@ -88,15 +88,15 @@ func (h *Handler) ChangePassword(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		faults, err := web.Faults(err)
 		if err != nil {
-			try.Undecided(r)
+			attempt.Release(r)
 			return err
 		}
 		if faults["current_password"] == "" {
-			try.Proven(r) // only the new one will not do
+			attempt.Succeed(r) // only the new one will not do
 		}
 		return h.security(w, r, http.StatusUnprocessableEntity, securityPage{Errors: faults})
 	}
-	try.Succeeded(w, r, v.User)
+	attempt.SucceedAs(w, r, v.User)
 	if err := h.web.SignIn(w, r, v.User); err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func (h *Handler) SignUp(w http.ResponseWriter, r *http.Request) error {
 	}
 	page := signUpPage{Name: values.Get("name"), Email: values.Get("email"), Next: values.Get("next")}
 	keepOpener(w, page.Next)
-	try, err := h.web.TrySignUp(r)
+	attempt, err := h.web.AttemptSignUp(r)
 	if err != nil {
 		if page.Wait, err = toWait(w, err); err != nil {
 			return err
@@ -59,7 +59,7 @@ func (h *Handler) SignUp(w http.ResponseWriter, r *http.Request) error {
 	user, err := h.signUp(ctx, r, values, page)
 	if err != nil {
 		if page.Errors, err = web.Faults(err); err != nil {
-			try.Undecided(r)
+			attempt.Release(r)
 			if page.Wait, err = toWait(w, err); err != nil {
 				return err
 			}
@@ -67,7 +67,7 @@ func (h *Handler) SignUp(w http.ResponseWriter, r *http.Request) error {
 		}
 		return h.renderSignUp(w, r, http.StatusUnprocessableEntity, page)
 	}
-	try.Succeeded(w, r, user)
+	attempt.SucceedAs(w, r, user)
 	r = r.WithContext(context.WithoutCancel(r.Context()))
 	if err := h.web.SignIn(w, r, user); err != nil {
 		return err

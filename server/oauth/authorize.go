@@ -97,7 +97,7 @@ func (h *Handler) sendToLogIn(w http.ResponseWriter, r *http.Request, redirect d
 
 // park stores a request that no session holds, for the client's network.
 func (h *Handler) park(r *http.Request, request store.Request) (id string, err error) {
-	holder, release, err := h.web.ParkTurn(r)
+	holder, release, err := h.web.StoreTurn(r)
 	if err != nil {
 		return "", err
 	}

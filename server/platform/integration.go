@@ -123,8 +123,8 @@ func mayUse(b store.BotAccess, key store.KeyAccess, address string) bool {
 // refused counts a failure. Who has had too many is told to wait by a 403, because the endpoint has no 429.
 func (h *Handler) refused(w http.ResponseWriter, r *http.Request, presented string, refusal *web.Error) error {
 	err := h.web.RefusedKey(r, presented, refusal)
-	var limited *web.LimitError
-	if !errors.As(err, &limited) {
+	limited := web.AsLimit(err)
+	if limited == nil {
 		return err
 	}
 	limited.Announce(w)

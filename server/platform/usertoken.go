@@ -92,7 +92,7 @@ func (h *Handler) logInProgram(w http.ResponseWriter, r *http.Request, email, pa
 }
 
 func (h *Handler) provePerson(r *http.Request, email, password string) (store.User, store.LookupID, error) {
-	try, err := h.web.TryProgram(r, email)
+	attempt, err := h.web.AttemptProgramLogIn(r, email)
 	if err != nil {
 		return store.User{}, store.LookupID{}, err
 	}
@@ -102,17 +102,17 @@ func (h *Handler) provePerson(r *http.Request, email, password string) (store.Us
 	faults, other := web.Faults(err)
 	switch {
 	case err == nil:
-		try.Proven(r)
+		attempt.Succeed(r)
 		return user, store.LookupID{}, nil
 	case errors.Is(err, directory.ErrCredentials):
 		err = errLogIn(err)
 	case errors.Is(err, directory.ErrSecondFactor):
-		try.Proven(r)
+		attempt.Succeed(r)
 		err = &web.Error{Status: http.StatusForbidden, Code: "mfa_required", Description: "Permission Denied: " + err.Error(), Cause: err}
 	case other == nil:
 		err = web.BadRequest("password", faults["password"])
 	default:
-		try.Undecided(r)
+		attempt.Release(r)
 	}
 	return store.User{}, store.LookupID{}, err
 }

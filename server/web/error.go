@@ -12,6 +12,7 @@ import (
 
 	"xenoauth/internal/directory"
 	"xenoauth/internal/issuer"
+	"xenoauth/internal/ratelimit"
 	"xenoauth/internal/secret"
 	"xenoauth/internal/verify"
 	"xenoauth/store"
@@ -148,7 +149,7 @@ func translate(err error) Error {
 	limited := AsLimit(err)
 	// Trouble of the database comes first: whatever somebody made of it on the way up, it is not the caller's fault.
 	switch {
-	case errors.Is(err, secret.ErrQueueTimeout), errors.Is(err, errGateTimeout):
+	case errors.Is(err, secret.ErrQueueTimeout), errors.Is(err, ratelimit.ErrTimeout):
 		return Error{Status: http.StatusServiceUnavailable, Description: "Too many people are logging in right now. Please try again in a few seconds.", Cause: err}
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return Error{Status: http.StatusServiceUnavailable, Cause: err}

@@ -22,6 +22,7 @@ import (
 	"sync"
 	"time"
 
+	"xenoauth/internal/ratelimit"
 	"xenoauth/store"
 )
 
@@ -29,18 +30,17 @@ import (
 // error into a page or into JSON.
 type Handler func(w http.ResponseWriter, r *http.Request) error
 
-// Config is what the toolkit needs. All fields but TrustedProxies and Failures are required.
+// Config is what the toolkit needs. All fields but TrustedProxies and Limits are required.
 type Config struct {
-	Issuer         *url.URL       // origin without path; decides the cookie's name and flags, HSTS and the loopback redirect
-	Store          store.Store    // where sessions live
-	Templates      fs.FS          // layout.html, parts.html and one file a page
-	Static         fs.FS          // files served under /static/
-	Log            *slog.Logger   // one line an error; every request at debug level
-	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
-	CookieKey      []byte         // 32 bytes at least; authenticates session cookies, shared by all replicas
-	Failures       FailureLimits  // how many failures are borne
-	MaxSessions    int            // sessions of one user; 0 means 50
-	UserChanges    int            // changes that one user makes in an hour, counted by each replica; 0 means 600
+	Issuer         *url.URL         // origin without path; decides the cookie's name and flags, HSTS and the loopback redirect
+	Store          store.Store      // where sessions live
+	Templates      fs.FS            // layout.html, parts.html and one file a page
+	Static         fs.FS            // files served under /static/
+	Log            *slog.Logger     // one line an error; every request at debug level
+	TrustedProxies []netip.Prefix   // whose X-Forwarded-For is believed
+	CookieKey      []byte           // 32 bytes at least; authenticates session cookies, shared by all replicas
+	Limits         ratelimit.Limits // of failures, and of what one user does
+	MaxSessions    int              // sessions of one user; 0 means 50
 	// Patience is how long one request waits for the database altogether; 0 means 2.5 s.
 	Patience time.Duration
 }
@@ -55,8 +55,7 @@ type Toolkit struct {
 	cookies   *cookieStore
 	devices   devices
 	formKey   []byte // seals parked forms
-	limits    *limits
-	changes   changes   // by user
+	limits    *ratelimit.Limiter
 	proxyHint sync.Once // says that a proxy may be missing in TrustedProxies
 	templates templates
 	assets    assets
@@ -79,8 +78,7 @@ func New(c Config) (*Toolkit, error) {
 	t.cookies = newCookieStore(c.Store, c.CookieKey, c.Issuer.Scheme == "https", cmp.Or(c.MaxSessions, 50))
 	t.devices = newDevices(c.CookieKey, c.Issuer.Scheme == "https")
 	t.formKey = seal(c.CookieKey, "parked forms")
-	t.limits = newLimits(c.Store, c.CookieKey, c.Failures)
-	t.changes = newChanges(cmp.Or(c.UserChanges, 600))
+	t.limits = ratelimit.New(c.Store, c.CookieKey, c.Limits)
 	var err error
 	if t.assets, err = loadAssets(c.Static); err != nil {
 		return nil, err

@@ -1,18 +1,15 @@
-package web
+package ratelimit
 
 import (
 	"context"
 	"errors"
-	"net/http"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
-
-	"xenoauth/internal/secret"
 )
 
-// waitForLine returns when n requests of the network wait at the gate.
+// waitForLine returns when n attempts of the network wait at the gate.
 func waitForLine(g *gate, network string, n int) {
 	for {
 		g.mu.Lock()
@@ -25,8 +22,8 @@ func waitForLine(g *gate, network string, n int) {
 	}
 }
 
-// TestGate: gatePlaces requests of a network are inside, those after them enter in order as others leave, one that gives up
-// makes room in the line, one more than the line holds is refused at once, and other networks are not concerned.
+// TestGate: gatePlaces attempts of a network are inside, those after them enter in order as others leave, one that gives up
+// makes room in the line, one more than the line holds is refused at once, and other networks are not affected.
 func TestGate(t *testing.T) {
 	t.Parallel()
 	g := newGate()
@@ -83,11 +80,11 @@ func TestGate(t *testing.T) {
 		leave()
 	}
 	if n := len(g.of); n != 0 {
-		t.Errorf("%d networks are remembered when all have left", n)
+		t.Errorf("%d networks are kept when all have left", n)
 	}
 }
 
-func TestGateAtOnce(t *testing.T) {
+func TestGate_Concurrent(t *testing.T) {
 	t.Parallel()
 	g := newGate()
 	var inside, most atomic.Int64
@@ -113,20 +110,6 @@ func TestGateAtOnce(t *testing.T) {
 	}
 	all.Wait()
 	if most.Load() > gatePlaces || len(g.of) != 0 {
-		t.Errorf("%d were inside at once, and %d networks are remembered", most.Load(), len(g.of))
-	}
-}
-
-// TestHashingIsBusy: a full queue is the client network's doing, and 429; a wait that was too long is everyone's, and 503.
-// Both have Retry-After.
-func TestHashingIsBusy(t *testing.T) {
-	t.Parallel()
-	for err, status := range map[error]int{
-		secret.ErrQueueFull: http.StatusTooManyRequests, errors.Join(secret.ErrQueueTimeout, context.DeadlineExceeded): http.StatusServiceUnavailable,
-		errGateFull: http.StatusTooManyRequests, errGateTimeout: http.StatusServiceUnavailable,
-	} {
-		if e := classify(err); e.Status != status || e.Header.Get("Retry-After") == "" || e.Description == kinds[status].description {
-			t.Errorf("%v: %d, Retry-After %q: %s", err, e.Status, e.Header.Get("Retry-After"), e.Description)
-		}
+		t.Errorf("%d were inside at once, and %d networks are kept", most.Load(), len(g.of))
 	}
 }

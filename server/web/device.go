@@ -52,13 +52,13 @@ func (d devices) read(r *http.Request) [][]byte {
 	return slices.Collect(slices.Chunk(content, deviceParts))
 }
 
-// device returns the id of a browser that has logged in to the account before.
-func (t *Toolkit) device(r *http.Request, email string) (string, bool) {
+// device returns the id of a browser that has logged in to the account before; empty for any other.
+func (t *Toolkit) device(r *http.Request, email string) string {
 	parts := t.devices.read(r)
 	if len(parts) == 0 || !slices.ContainsFunc(parts[1:], func(p []byte) bool { return bytes.Equal(p, t.devices.mark(email)) }) {
-		return "", false
+		return ""
 	}
-	return base64.RawURLEncoding.EncodeToString(parts[0]), true
+	return base64.RawURLEncoding.EncodeToString(parts[0])
 }
 
 // rememberDevice gives the browser the cookie, or a new one that has the account first.

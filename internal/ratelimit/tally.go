@@ -1,17 +1,17 @@
-package web
+package ratelimit
 
 import (
 	"sync"
 	"time"
 )
 
-// maxTallies bounds the memory of one replica's counts: whoever has more addresses than this is not stopped by counting
+// maxTallies bounds the memory of one replica's counts. An attacker with more addresses than this is not stopped by counts of
 // addresses.
 const maxTallies = 10_000
 
-// tallies counts in memory what fails under a key within a window. Safe for concurrent use.
+// tallies counts in memory, by key, within a window that begins with the first count. Safe for concurrent use.
 type tallies struct {
-	most   int
+	limit  int
 	window time.Duration
 	mu     sync.Mutex
 	of     map[string]tally
@@ -22,11 +22,11 @@ type tally struct {
 	until time.Time
 }
 
-func newTallies(most int, window time.Duration) *tallies {
-	return &tallies{most: most, window: window, of: make(map[string]tally)}
+func newTallies(limit int, window time.Duration) *tallies {
+	return &tallies{limit: limit, window: window, of: make(map[string]tally)}
 }
 
-// add counts one failure and returns how long to wait; 0 while the bound is not passed.
+// add counts one and returns 0. Above the limit it counts nothing and returns how long to wait.
 func (t *tallies) add(key string, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -35,7 +35,7 @@ func (t *tallies) add(key string, now time.Time) time.Duration {
 		t.makeRoom(now)
 		c = tally{until: now.Add(t.window)}
 	}
-	if c.n >= t.most {
+	if c.n >= t.limit {
 		return c.until.Sub(now)
 	}
 	c.n++
@@ -43,7 +43,8 @@ func (t *tallies) add(key string, now time.Time) time.Duration {
 	return 0
 }
 
-// makeRoom forgets what is over, and if that is not enough, anything: half, so that the next one need not look again.
+// makeRoom drops windows that are over. If that is not enough it drops any, down to half, so that the next call does not have
+// to look again. The lock is held.
 func (t *tallies) makeRoom(now time.Time) {
 	if len(t.of) < maxTallies {
 		return

@@ -1,4 +1,4 @@
-package web
+package ratelimit
 
 import (
 	"context"
@@ -9,31 +9,34 @@ import (
 )
 
 const (
-	// gatePlaces is how many requests of one network are at work on a password at a time: more than are hashed at a time, so
-	// that hashing never waits for them.
+	// gatePlaces is how many attempts of one network check a password at a time: more than are hashed at a time, so that
+	// hashing never waits for them.
 	gatePlaces = 32
-	// gateLine is how many more of a network may wait for a place.
+	// gateLine is how many more attempts of a network may wait for a place.
 	gateLine = 256
+	// gateBudget is how long an attempt waits for a place. With turnBudget and the time that a password waits to be hashed it
+	// stays within the server's ReadTimeout.
+	gateBudget = 5 * time.Second
 )
 
-// errGateFull is the error of a request that may not even wait.
-var errGateFull = errors.New("too many requests of this network wait to have a password checked")
+// errGateFull is the error of an attempt that may not even wait.
+var errGateFull = errors.New("too many attempts of this network wait to have a password checked")
 
-// gate lets a bounded number of requests of each network work on a password at a time, in the order in which they came.
-// The others hold neither a connection to the database nor a place in the queue for hashing. Safe for concurrent use.
+// gate lets a limited number of attempts of each network check a password at a time, in the order in which they came. The
+// others hold neither a connection to the database nor a place in the queue for hashing. Safe for concurrent use.
 type gate struct {
-	patience time.Duration // how long a request waits for a place
-	mu       sync.Mutex
-	of       map[string]*gateState
+	budget time.Duration // how long an attempt waits for a place
+	mu     sync.Mutex
+	of     map[string]*gateState // by network
 }
 
 type gateState struct {
 	inside int
-	line   []chan struct{} // each is closed when its request may enter
+	line   []chan struct{} // each is closed when its attempt may enter
 }
 
 func newGate() *gate {
-	return &gate{patience: gatePatience, of: make(map[string]*gateState)}
+	return &gate{budget: gateBudget, of: make(map[string]*gateState)}
 }
 
 // enter waits for a place; leave must be called once. The errors are errGateFull and the context's.
@@ -68,7 +71,7 @@ func (g *gate) enter(ctx context.Context, network string) (leave func(), err err
 		s.line = slices.Delete(s.line, i, i+1)
 	}
 	g.mu.Unlock()
-	if i < 0 { // it was opened at the same moment
+	if i < 0 { // its turn came at the same moment
 		leave()
 	}
 	return nil, ctx.Err()
