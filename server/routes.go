@@ -36,7 +36,7 @@ func (s *Server) routes(h rooms) http.Handler {
 
 	// The protocol.
 	page("GET /oauth/authorize", h.oauth.Authorize)
-	mux.Handle("POST /oauth/authorize", h.web.Open(h.oauth.RepeatAsGet))
+	mux.Handle("POST /oauth/authorize", h.web.Open(h.oauth.RedirectPostToGet))
 	page("GET /oauth/consent", h.oauth.ShowConsent)
 	page("POST /oauth/consent", h.oauth.Decide)
 	cors("POST", "/oauth/token", h.oauth.Token)

@@ -93,9 +93,10 @@ func (d *Directory) NewRequest(ctx context.Context, r store.Request, session []b
 	return c.Reveal(), nil
 }
 
-// ConsentTo gathers what a person needs to decide r, and checks anew what was true when the app sent the browser: the
-// app may have been suspended, or the address withdrawn, since. ErrAppNotLive, ErrRedirectMismatch, ErrRedirectRefused.
-func (d *Directory) ConsentTo(ctx context.Context, user store.User, r store.Request) (Consent, error) {
+// ConsentFor returns a stored request with its app and redirect URI, and checks again what was true when the app sent the
+// browser: the app may have been suspended, or the address withdrawn, since. The accounts are not loaded. ErrAppNotLive,
+// ErrRedirectMismatch, ErrRedirectRefused.
+func (d *Directory) ConsentFor(ctx context.Context, r store.Request) (Consent, error) {
 	app, err := d.LiveApp(ctx, r.AppID)
 	if err != nil {
 		return Consent{}, err
@@ -105,16 +106,20 @@ func (d *Directory) ConsentTo(ctx context.Context, user store.User, r store.Requ
 		return Consent{}, err
 	}
 	redirect.sent = r.RedirectSent
+	return Consent{Request: r, App: app, Redirect: redirect}, nil
+}
+
+// LoadAccounts returns c with the accounts on which the user can decide it, as they are now, and what is installed there.
+func (d *Directory) LoadAccounts(ctx context.Context, user store.User, c Consent) (Consent, error) {
 	members, err := d.store.MembersByUser(ctx, user.ID)
 	if err != nil {
 		return Consent{}, fmt.Errorf("list accounts of user %s: %w", user.ID, err)
 	}
-	members = slices.DeleteFunc(members, func(m store.Member) bool { return m.Disabled })
-	live, err := d.store.LiveInstallations(ctx, user.ID, app.ID)
-	if err != nil {
+	c.Accounts = slices.DeleteFunc(members, func(m store.Member) bool { return m.Disabled })
+	if c.Live, err = d.store.LiveInstallations(ctx, user.ID, c.App.ID); err != nil {
 		return Consent{}, fmt.Errorf("list installations of user %s: %w", user.ID, err)
 	}
-	return Consent{Request: r, App: app, Redirect: redirect, Accounts: members, Live: live}, nil
+	return c, nil
 }
 
 // NewPlace reports whether the person has approved the app before, and never that it sends them to this address's host.

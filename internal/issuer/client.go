@@ -13,26 +13,21 @@ import (
 	"xenoauth/store"
 )
 
-// clientToken gives a confidential app a token of its own (RFC 6749 §4.4): no user, no account, no refresh token.
-func (i *Issuer) clientToken(ctx context.Context, tgr *oauth2.TokenGenerateRequest) (oauth2.TokenInfo, error) {
-	facts := factsOf(ctx)
-	app := facts.Client.App
-	if app == nil || !app.Confidential {
-		return nil, Errorf(UnauthorizedClient, "only a confidential app may use client_credentials")
-	}
-	granted, err := i.clientScopes(app, tgr.Scope)
+// clientToken issues a token to a confidential app for itself (RFC 6749 §4.4): no user, no account, no refresh token.
+func (m *Manager) clientToken(ctx context.Context, tgr *oauth2.TokenGenerateRequest) (oauth2.TokenInfo, error) {
+	granted, err := m.ClientScope(tgr.Scope)
 	if err != nil {
 		return nil, err
 	}
-	now := i.store.Now()
+	app, now := m.params.Client.App, m.store.Now()
 	token := store.Token{
-		AppID: app.ID, Scope: granted, Resource: strings.Join(facts.Resource, " "),
-		CreatedAt: now, ExpiresAt: now.Add(i.options.AccessLifetime),
+		AppID: app.ID, Scope: granted, Resource: strings.Join(m.params.Resource, " "),
+		CreatedAt: now, ExpiresAt: now.Add(m.options.AccessLifetime),
 	}
 	access := ""
-	err = untilFree(func() error {
-		access = i.mint(&token, secret.Expiring)
-		return i.store.CreateClientToken(ctx, token)
+	err = withFreshID(func() error {
+		access = m.mint(&token, secret.Expiring)
+		return m.store.CreateClientToken(ctx, token)
 	})
 	if errors.Is(err, store.ErrEnded) {
 		return nil, ClientRefused(true, err)
@@ -40,38 +35,48 @@ func (i *Issuer) clientToken(ctx context.Context, tgr *oauth2.TokenGenerateReque
 	if err != nil {
 		return nil, fmt.Errorf("create token of app %s: %w", app.ID, err)
 	}
-	return tokenInfo(app.ID, access, "", i.catalogue.Spell(tgr.Scope, granted), now, i.options.AccessLifetime), nil
+	return tokenInfo(app.ID, access, "", m.catalogue.Spell(tgr.Scope, granted), m.options.AccessLifetime), nil
 }
 
-// clientScopes are the scopes an app may hold by itself: those it registered that do not need a user.
-func (i *Issuer) clientScopes(app *store.App, asked string) (scope.Set, error) {
+// ClientScope returns the scopes of a token that the client gets for itself: those it asks for, or without a scope
+// parameter all that it registered and that need no user. It is go-oauth2's client scope rule for client_credentials.
+func (m *Manager) ClientScope(asked string) (scope.Set, error) {
+	app := m.params.Client.App
+	if app == nil || !app.Confidential {
+		return scope.Set{}, ErrNotConfidential()
+	}
 	var own []string
-	for _, s := range i.catalogue.Describe(i.catalogue.Known(app.Scopes)) {
+	for _, s := range m.catalogue.Describe(m.catalogue.Known(app.Scopes)) {
 		if !s.NeedsUser {
 			own = append(own, s.Name)
 		}
 	}
-	may, err := scope.NewSet(own...)
+	allowed, err := scope.NewSet(own...)
 	if err != nil {
 		return scope.Set{}, fmt.Errorf("scopes of app %s: %w", app.ID, err)
 	}
 	if asked == "" {
-		if may.Len() == 0 {
+		if allowed.Len() == 0 {
 			return scope.Set{}, Errorf(InvalidScope, "the app has no scope that it may use without a user")
 		}
-		return may, nil
+		return allowed, nil
 	}
-	want, err := i.canonical(asked)
+	want, err := m.canonical(asked)
 	if err != nil {
 		return scope.Set{}, err
 	}
-	if !may.Covers(want) {
+	if !allowed.Covers(want) {
 		return scope.Set{}, Errorf(InvalidScope, "scope asks for what this app did not register, or what needs a user")
 	}
 	return want, nil
 }
 
-// canonical reads a scope parameter, which is not empty, by the names of the catalogue.
+// ErrNotConfidential refuses client_credentials to a client that is not a confidential app.
+func ErrNotConfidential() *Error {
+	return Errorf(UnauthorizedClient, "only a confidential app may use client_credentials")
+}
+
+// canonical parses a scope parameter, which is not empty, into the catalogue's names.
 func (i *Issuer) canonical(asked string) (scope.Set, error) {
 	known, fault := i.catalogue.Ask(asked)
 	if fault != "" {

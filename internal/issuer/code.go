@@ -19,94 +19,103 @@ import (
 	"xenoauth/store"
 )
 
-// GenerateAuthToken makes an authorization code for the installation in the Facts. The code is in the answer's GetCode
-// and nowhere else: the store keeps its hash. store.ErrEnded: the installation or what it hangs on is no longer live.
-func (i *Issuer) GenerateAuthToken(ctx context.Context, rt oauth2.ResponseType, tgr *oauth2.TokenGenerateRequest) (oauth2.TokenInfo, error) {
+// GenerateAuthToken issues an authorization code for the installation in the GrantParams. Only the answer's GetCode has its
+// text: the store keeps a hash. store.ErrEnded: the installation is not live any more, or the app, account or user is not.
+func (m *Manager) GenerateAuthToken(ctx context.Context, rt oauth2.ResponseType, tgr *oauth2.TokenGenerateRequest) (oauth2.TokenInfo, error) {
 	if rt != oauth2.Code {
 		return nil, Errorf(UnsupportedResponseType, "response_type must be code")
 	}
-	facts := factsOf(ctx)
-	granted, err := scope.ParseSet(tgr.Scope)
+	granted, err := m.AppScope(tgr.Scope)
 	if err != nil {
-		return nil, Errorf(InvalidScope, "scope is malformed").because(err)
+		return nil, err
 	}
-	now := i.store.Now()
+	now := m.store.Now()
 	row := store.Code{
 		AppID:          tgr.ClientID,
 		UserID:         tgr.UserID,
-		AccountID:      facts.Installation.AccountID,
-		InstallationID: facts.Installation.ID,
+		AccountID:      m.params.Installation.AccountID,
+		InstallationID: m.params.Installation.ID,
 		RedirectURI:    tgr.RedirectURI,
-		RedirectSent:   facts.RedirectSent,
+		RedirectSent:   m.params.RedirectSent,
 		Scope:          granted,
-		ScopeAsked:     facts.ScopeAsked,
+		ScopeAsked:     m.params.ScopeAsked,
 		Challenge:      tgr.CodeChallenge,
-		Resource:       strings.Join(facts.Resource, " "),
+		Resource:       strings.Join(m.params.Resource, " "),
 		CreatedAt:      now,
-		ExpiresAt:      now.Add(i.options.CodeLifetime),
+		ExpiresAt:      now.Add(m.options.CodeLifetime),
 	}
 	var code secret.Credential
-	err = untilFree(func() error {
-		code = i.format.New(secret.Code)
+	err = withFreshID(func() error {
+		code = m.format.New(secret.Code)
 		hash := code.Hash()
 		row.ID, row.Hash = code.ID, hash[:]
-		return i.store.CreateCode(ctx, row)
+		return m.store.CreateCode(ctx, row)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("create code for app %s: %w", tgr.ClientID, err)
 	}
-	t := models.NewToken()
-	t.SetClientID(tgr.ClientID)
-	t.SetUserID(tgr.UserID)
-	t.SetRedirectURI(tgr.RedirectURI)
-	t.SetScope(tgr.Scope)
-	t.SetCode(code.Reveal())
-	t.SetCodeCreateAt(now)
-	t.SetCodeExpiresIn(i.options.CodeLifetime)
-	return t, nil
+	return &models.Token{ClientID: tgr.ClientID, UserID: tgr.UserID, Scope: tgr.Scope, Code: code.Reveal()}, nil
+}
+
+// AppScope returns the scopes of a code, which must be canonical names that the app has registered. It is go-oauth2's
+// client scope rule for authorization_code.
+func (m *Manager) AppScope(names string) (scope.Set, error) {
+	granted, err := scope.ParseSet(names)
+	if err != nil {
+		return scope.Set{}, Errorf(InvalidScope, "scope is malformed").because(err)
+	}
+	app := m.params.Client.App
+	if app == nil || !app.Scopes.Covers(granted) {
+		return scope.Set{}, ErrScopeGivenUp()
+	}
+	return granted, nil
+}
+
+// ErrScopeGivenUp refuses a request for scopes that the app had registered when it sent the request, and has not now.
+func ErrScopeGivenUp() *Error {
+	return Errorf(InvalidScope, "scope asks for what this app has given up")
 }
 
 // redeem exchanges a code (RFC 6749 §4.1.3, RFC 7636 §4.6). Everything is checked before the code is consumed, so that
 // a wrong request leaves it usable; and only a caller who has proven everything can end what a consumed code produced,
 // so that a stolen code is no weapon against its owner.
-func (i *Issuer) redeem(ctx context.Context, tgr *oauth2.TokenGenerateRequest) (oauth2.TokenInfo, error) {
-	facts := factsOf(ctx)
-	presented, ok := i.format.Parse(tgr.Code)
+func (m *Manager) redeem(ctx context.Context, tgr *oauth2.TokenGenerateRequest) (oauth2.TokenInfo, error) {
+	presented, ok := m.format.Parse(tgr.Code)
 	if !ok || presented.Kind != secret.Code {
 		return nil, errCode().because(ErrUnknown)
 	}
-	code, err := i.store.CodeByID(ctx, presented.ID)
+	code, err := m.store.CodeByID(ctx, presented.ID)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, errCode().because(ErrUnknown)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look up code: %w", err)
 	}
-	app := facts.Client.App
+	app := m.params.Client.App
 	if !presented.Matches(code.Hash) || app == nil || code.AppID != app.ID {
 		return nil, errCode().because(ErrUnknown)
 	}
 	if fault := checkProof(code, tgr.RedirectURI, tgr.CodeVerifier); fault != nil {
-		if err := i.store.FailCode(ctx, code.ID); err != nil {
+		if err := m.store.FailCode(ctx, code.ID); err != nil {
 			return nil, fmt.Errorf("count failed attempt: %w", err)
 		}
 		return nil, fault
 	}
 	if !code.ConsumedAt.IsZero() {
-		return nil, i.replayed(ctx, facts.By, code.ID)
+		return nil, m.replayed(ctx, code.ID)
 	}
-	now := i.store.Now()
+	now := m.store.Now()
 	if code.Ended || code.Tries >= store.MaxCodeTries || !now.Before(code.ExpiresAt) {
 		return nil, errCode()
 	}
 	if !app.Scopes.Covers(code.Scope) {
 		return nil, errWithdrawn()
 	}
-	resource, err := narrowResource(code.Resource, facts.Resource)
+	resource, err := narrowResource(code.Resource, m.params.Resource)
 	if err != nil {
 		return nil, err
 	}
-	return i.consume(ctx, facts.By, app, code, resource, now)
+	return m.consume(ctx, app, code, resource, now)
 }
 
 // CodeRedeemable reports whether a code that was issued can still be redeemed.
@@ -125,17 +134,17 @@ func (i *Issuer) CodeRedeemable(ctx context.Context, code string) (bool, error) 
 	return row.ConsumedAt.IsZero() && !row.Ended && i.store.Now().Before(row.ExpiresAt), nil
 }
 
-// consume is the moment of truth: the store consumes the code and creates the grant, or neither.
-func (i *Issuer) consume(ctx context.Context, by store.Actor, app *store.App, code store.Code, resource string, now time.Time) (oauth2.TokenInfo, error) {
+// consume redeems a code that has passed every check: one store operation consumes it and creates the grant, or does neither.
+func (m *Manager) consume(ctx context.Context, app *store.App, code store.Code, resource string, now time.Time) (oauth2.TokenInfo, error) {
 	var info oauth2.TokenInfo
-	err := untilFree(func() error {
+	err := withFreshID(func() error {
 		var grant store.Grant
-		grant, info = i.newGrant(app, code, resource, now)
-		return i.store.Redeem(ctx, code.ID, grant, i.options.TokenLimit)
+		grant, info = m.newGrant(app, code, resource, now)
+		return m.store.Redeem(ctx, code.ID, grant, m.options.TokenLimit)
 	})
 	switch {
 	case errors.Is(err, store.ErrConsumed):
-		return nil, i.replayed(ctx, by, code.ID)
+		return nil, m.replayed(ctx, code.ID)
 	case errors.Is(err, store.ErrEnded), errors.Is(err, store.ErrNotFound):
 		return nil, errCode().because(err)
 	case err != nil:
@@ -151,7 +160,7 @@ func (i *Issuer) newGrant(app *store.App, code store.Code, resource string, now 
 	token := store.Token{AppID: app.ID, InstallationID: code.InstallationID, Scope: code.Scope, Resource: resource, CreatedAt: now}
 	if app.Confidential && !app.Expiring {
 		access := i.mint(&token, secret.Access)
-		return store.Grant{Token: token}, tokenInfo(app.ID, access, "", spelled, now, 0)
+		return store.Grant{Token: token}, tokenInfo(app.ID, access, "", spelled, 0)
 	}
 	family := store.Family{
 		ID: secret.NewID(), AppID: app.ID, InstallationID: code.InstallationID,
@@ -162,7 +171,7 @@ func (i *Issuer) newGrant(app *store.App, code store.Code, resource string, now 
 	access := i.mint(&token, secret.Expiring)
 	next, refresh := i.newRefresh(family.ID, now)
 	return store.Grant{Token: token, Family: &family, Refresh: &next},
-		tokenInfo(app.ID, access, refresh.Reveal(), spelled, now, i.options.AccessLifetime)
+		tokenInfo(app.ID, access, refresh.Reveal(), spelled, i.options.AccessLifetime)
 }
 
 // mint gives t a fresh credential and returns its text, which exists nowhere else.
@@ -174,8 +183,8 @@ func (i *Issuer) mint(t *store.Token, kind secret.Kind) string {
 }
 
 // replayed ends what a code produced, because its owner presented it twice: one of the two is a thief (RFC 9700 §4.13).
-func (i *Issuer) replayed(ctx context.Context, by store.Actor, id store.LookupID) error {
-	if err := i.store.EndCode(ctx, by, id); err != nil {
+func (m *Manager) replayed(ctx context.Context, id store.LookupID) error {
+	if err := m.store.EndCode(ctx, m.params.By, id); err != nil {
 		return fmt.Errorf("end what a replayed code produced: %w", err)
 	}
 	return Errorf(InvalidGrant, "the code was used before, so the tokens that it gave are revoked; a page that runs its callback twice sends it twice")

@@ -1,7 +1,6 @@
 package issuer_test
 
 import (
-	"context"
 	"errors"
 	"testing"
 	"time"
@@ -96,34 +95,44 @@ func (f fixture) set(names string) scope.Set {
 	return set
 }
 
-// as is a context in which the app is authenticated and asks for resources.
-func (f fixture) as(app store.App, resources ...string) context.Context {
-	return issuer.WithFacts(f.t.Context(), issuer.Facts{
-		By:     store.Actor{Kind: store.ActorApp, ID: app.ID},
-		Client: store.Client{ID: app.ID, App: &app, Live: true}, Resource: resources,
-	})
+// as is a Manager for a request of the app that asks for resources.
+func (f fixture) as(app store.App, resources ...string) *issuer.Manager {
+	return f.Manager(params(app, "", resources...))
 }
 
-// code is a code for what was asked, which the person approved.
+func params(app store.App, scopeAsked string, resources ...string) issuer.GrantParams {
+	return issuer.GrantParams{
+		By:     store.Actor{Kind: store.ActorApp, ID: app.ID},
+		Client: store.Client{ID: app.ID, App: &app, Live: true}, ScopeAsked: scopeAsked, Resource: resources,
+	}
+}
+
+// code is a code for the scopes asked, which the user approved.
 func (f fixture) code(asked string, resources ...string) string {
 	f.t.Helper()
 	canonical, unknown := scope.Default().Canonical(f.set(asked))
 	if len(unknown) > 0 {
 		f.t.Fatalf("unknown scopes %v", unknown)
 	}
-	ctx := issuer.WithFacts(f.t.Context(), issuer.Facts{Installation: f.installation, ScopeAsked: asked, Resource: resources})
-	info, err := f.GenerateAuthToken(ctx, oauth2.Code, &oauth2.TokenGenerateRequest{
+	info, err := f.consented(asked, resources...).GenerateAuthToken(f.t.Context(), oauth2.Code, &oauth2.TokenGenerateRequest{
 		ClientID: f.app.ID, UserID: f.user.ID, RedirectURI: callback, Scope: canonical.String(),
 	})
 	f.must(err)
 	return info.GetCode()
 }
 
-func (f fixture) redeem(code string, resources ...string) (oauth2.TokenInfo, error) {
-	return f.GenerateAccessToken(f.as(f.app, resources...), oauth2.AuthorizationCode, &oauth2.TokenGenerateRequest{ClientID: f.app.ID, Code: code})
+// consented is a Manager for a request that the user has approved.
+func (f fixture) consented(asked string, resources ...string) *issuer.Manager {
+	p := params(f.app, asked, resources...)
+	p.Installation = f.installation
+	return f.Manager(p)
 }
 
-// grant is what a code for the scopes is worth.
+func (f fixture) redeem(code string, resources ...string) (oauth2.TokenInfo, error) {
+	return f.as(f.app, resources...).GenerateAccessToken(f.t.Context(), oauth2.AuthorizationCode, &oauth2.TokenGenerateRequest{ClientID: f.app.ID, Code: code})
+}
+
+// grant redeems a new code for the scopes.
 func (f fixture) grant(asked string, resources ...string) oauth2.TokenInfo {
 	f.t.Helper()
 	info, err := f.redeem(f.code(asked, resources...))
@@ -132,7 +141,8 @@ func (f fixture) grant(asked string, resources ...string) oauth2.TokenInfo {
 }
 
 func (f fixture) refresh(token, asked string, resources ...string) (oauth2.TokenInfo, error) {
-	return f.RefreshAccessToken(f.as(f.app, resources...), &oauth2.TokenGenerateRequest{ClientID: f.app.ID, Refresh: token, Scope: asked})
+	m := f.Manager(params(f.app, asked, resources...))
+	return m.RefreshAccessToken(f.t.Context(), &oauth2.TokenGenerateRequest{ClientID: f.app.ID, Refresh: token, Scope: asked})
 }
 
 // access is what the database knows of an access token.

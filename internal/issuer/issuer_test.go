@@ -1,6 +1,7 @@
 package issuer_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/go-oauth2/oauth2/v4"
 
 	"xenoauth/internal/issuer"
+	"xenoauth/internal/scope"
 	"xenoauth/internal/secret"
 	"xenoauth/store"
 )
@@ -122,70 +124,132 @@ func TestNoCodeWithoutInstallation(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, issuer.Options{})
 	f.must(f.store.RemoveInstallation(t.Context(), operator, "", f.installation.ID))
-	ctx := issuer.WithFacts(t.Context(), issuer.Facts{Installation: f.installation})
 	request := &oauth2.TokenGenerateRequest{ClientID: f.app.ID, UserID: f.user.ID, RedirectURI: callback, Scope: "contacts"}
-	if info, err := f.GenerateAuthToken(ctx, oauth2.Code, request); !errors.Is(err, store.ErrEnded) || info != nil {
+	if info, err := f.consented("contacts").GenerateAuthToken(t.Context(), oauth2.Code, request); !errors.Is(err, store.ErrEnded) || info != nil {
 		t.Errorf("GenerateAuthToken = %v, %v; want store.ErrEnded", info, err)
 	}
 }
 
-// TestUnknownGrants: what the issuer does not know, it refuses.
-func TestUnknownGrants(t *testing.T) {
+// TestManager_UnknownGrant: the Manager refuses every grant and response type that it does not implement.
+func TestManager_UnknownGrant(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, issuer.Options{})
-	_, err := f.GenerateAuthToken(t.Context(), oauth2.Token, &oauth2.TokenGenerateRequest{})
+	_, err := f.consented("contacts").GenerateAuthToken(t.Context(), oauth2.Token, &oauth2.TokenGenerateRequest{Scope: "contacts"})
 	wantCode(t, err, issuer.UnsupportedResponseType)
 	for _, grant := range []oauth2.GrantType{oauth2.PasswordCredentials, oauth2.Implicit, oauth2.Refreshing, ""} {
-		_, err := f.GenerateAccessToken(f.as(f.app), grant, &oauth2.TokenGenerateRequest{})
+		_, err := f.as(f.app).GenerateAccessToken(t.Context(), grant, &oauth2.TokenGenerateRequest{})
 		wantCode(t, err, issuer.UnsupportedGrantType)
 	}
-	// Without Facts nobody is authenticated, so nobody gets anything.
+}
+
+// TestManager_WithoutParams: a Manager of an endpoint that has established nothing issues nothing, and costs nothing.
+func TestManager_WithoutParams(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, issuer.Options{})
+	none := func() *issuer.Manager { return f.Manager(issuer.GrantParams{}) }
 	code, refresh := f.code("contacts"), f.grant("contacts").GetRefresh()
-	_, err = f.GenerateAccessToken(t.Context(), oauth2.AuthorizationCode, &oauth2.TokenGenerateRequest{ClientID: f.app.ID, Code: code})
+	_, err := none().GenerateAuthToken(t.Context(), oauth2.Code, &oauth2.TokenGenerateRequest{ClientID: f.app.ID, UserID: f.user.ID, Scope: "contacts"})
+	wantCode(t, err, issuer.InvalidScope)
+	_, err = none().GenerateAccessToken(t.Context(), oauth2.AuthorizationCode, &oauth2.TokenGenerateRequest{ClientID: f.app.ID, Code: code})
 	wantCode(t, err, issuer.InvalidGrant)
-	_, err = f.GenerateAccessToken(t.Context(), oauth2.ClientCredentials, &oauth2.TokenGenerateRequest{ClientID: f.app.ID})
+	_, err = none().GenerateAccessToken(t.Context(), oauth2.ClientCredentials, &oauth2.TokenGenerateRequest{ClientID: f.app.ID})
 	wantCode(t, err, issuer.UnauthorizedClient)
-	_, err = f.RefreshAccessToken(t.Context(), &oauth2.TokenGenerateRequest{ClientID: f.app.ID, Refresh: refresh})
+	_, err = none().RefreshAccessToken(t.Context(), &oauth2.TokenGenerateRequest{ClientID: f.app.ID, Refresh: refresh})
 	wantCode(t, err, issuer.InvalidGrant)
-	f.wantLive(f.grant("contacts").GetAccess(), true)
+	_, err = none().GetClient(t.Context(), "")
+	wantCode(t, err, issuer.InvalidClient)
 	_, err = f.redeem(code)
+	f.must(err)
+	_, err = f.refresh(refresh, "")
 	f.must(err)
 }
 
-// TestLoad: the library may load a token by its text alone; garbage, another kind and a forged secret part are not found.
-func TestLoad(t *testing.T) {
+// TestManager_ScopeGivenUp: no code is issued for a scope that the app has not registered.
+func TestManager_ScopeGivenUp(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, issuer.Options{})
+	request := &oauth2.TokenGenerateRequest{ClientID: f.app.ID, UserID: f.user.ID, RedirectURI: callback, Scope: "contacts conversations"}
+	_, err := f.consented("contacts").GenerateAuthToken(t.Context(), oauth2.Code, request)
+	wantCode(t, err, issuer.InvalidScope)
+}
+
+// TestManager_GetClient returns the authenticated client without a secret, and no other client.
+func TestManager_GetClient(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, issuer.Options{})
+	client, err := f.as(f.app).GetClient(t.Context(), f.app.ID)
+	f.must(err)
+	if client.GetSecret() != "" || client.IsPublic() || client.GetID() != f.app.ID {
+		t.Errorf("client = %+v", client)
+	}
+	other := f.addApp(f.installation.AccountID)
+	_, err = f.as(f.app).GetClient(t.Context(), other.ID)
+	wantCode(t, err, issuer.InvalidClient)
+}
+
+// TestManager_LoadAccessToken: the library loads a token by its text; what it gets does not contain the text.
+func TestManager_LoadAccessToken(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, issuer.Options{})
 	info := f.grant("contacts widgets")
-	access, err := f.LoadAccessToken(t.Context(), info.GetAccess())
+	access, err := f.as(f.app).LoadAccessToken(t.Context(), info.GetAccess())
 	f.must(err)
-	refresh, err := f.LoadRefreshToken(t.Context(), info.GetRefresh())
-	f.must(err)
-	for what, loaded := range map[string]oauth2.TokenInfo{"access": access, "refresh": refresh} {
-		if loaded.GetClientID() != f.app.ID || loaded.GetUserID() != f.user.ID || loaded.GetScope() != "contacts widgets" || loaded.GetAccess()+loaded.GetRefresh() != "" {
-			t.Errorf("%s token loads as %+v", what, loaded)
-		}
-	}
-	if access.GetAccessExpiresIn() != time.Hour || refresh.GetRefreshExpiresIn() != 30*24*time.Hour {
-		t.Errorf("they live %s and %s", access.GetAccessExpiresIn(), refresh.GetRefreshExpiresIn())
+	if access.GetClientID() != f.app.ID || access.GetUserID() != f.user.ID || access.GetScope() != "contacts widgets" ||
+		access.GetAccess() != "" || access.GetAccessExpiresIn() != time.Hour {
+		t.Errorf("loaded %+v", access)
 	}
 	for what, text := range map[string]string{
-		"garbage": "x", "unknown access": secret.Format{}.New(secret.Access).Reveal(), "unknown refresh": secret.Format{}.New(secret.Refresh).Reveal(), "code": f.code("contacts"),
+		"garbage": "x", "unknown": secret.Format{}.New(secret.Access).Reveal(), "refresh token": info.GetRefresh(), "code": f.code("contacts"),
 	} {
-		if _, err := f.LoadAccessToken(t.Context(), text); !errors.Is(err, store.ErrNotFound) {
+		if _, err := f.as(f.app).LoadAccessToken(t.Context(), text); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("LoadAccessToken of %s: %v", what, err)
 		}
-		if _, err := f.LoadRefreshToken(t.Context(), text); !errors.Is(err, store.ErrNotFound) {
-			t.Errorf("LoadRefreshToken of %s: %v", what, err)
-		}
 	}
-	client, err := f.GetClient(t.Context(), f.app.ID)
+}
+
+// countReads is a store that counts look-ups of refresh tokens.
+type countReads struct {
+	store.Store
+	n int
+}
+
+func (c *countReads) RefreshByID(ctx context.Context, id store.LookupID) (store.Refresh, store.Family, error) {
+	c.n++
+	return c.Store.RefreshByID(ctx, id)
+}
+
+// TestManager_LoadRefreshToken: only a token of the client that can still be used is loaded, and the rotation after it uses
+// the row that was read.
+func TestManager_LoadRefreshToken(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, issuer.Options{})
+	info := f.grant("contacts widgets")
+	reads := &countReads{Store: f.store}
+	m := issuer.New(reads, scope.Default(), secret.Format{}, issuer.Options{}).Manager(params(f.app, "contacts"))
+	refresh, err := m.LoadRefreshToken(t.Context(), info.GetRefresh())
 	f.must(err)
-	if client.GetSecret() != "" || client.IsPublic() || client.GetID() != f.app.ID {
-		t.Error("the library is told a secret, or something false")
+	if refresh.GetClientID() != f.app.ID || refresh.GetUserID() != f.user.ID || refresh.GetScope() != "contacts widgets" || refresh.GetRefresh() != "" {
+		t.Errorf("loaded %+v", refresh)
 	}
-	if _, err := f.GetClient(t.Context(), "nobody"); !errors.Is(err, store.ErrNotFound) {
-		t.Errorf("GetClient of nobody: %v", err)
+	next, err := m.RefreshAccessToken(t.Context(), &oauth2.TokenGenerateRequest{ClientID: f.app.ID, Refresh: info.GetRefresh(), Scope: "contacts"})
+	f.must(err)
+	if reads.n != 1 {
+		t.Errorf("the refresh token was read %d times, want 1", reads.n)
+	}
+	other := f.addApp(f.installation.AccountID)
+	for what, load := range map[string]func() (oauth2.TokenInfo, error){
+		"garbage": func() (oauth2.TokenInfo, error) { return f.as(f.app).LoadRefreshToken(t.Context(), "x") },
+		"unknown": func() (oauth2.TokenInfo, error) {
+			return f.as(f.app).LoadRefreshToken(t.Context(), secret.Format{}.New(secret.Refresh).Reveal())
+		},
+		"access token":        func() (oauth2.TokenInfo, error) { return f.as(f.app).LoadRefreshToken(t.Context(), next.GetAccess()) },
+		"another app's token": func() (oauth2.TokenInfo, error) { return f.as(other).LoadRefreshToken(t.Context(), next.GetRefresh()) },
+	} {
+		_, err := load()
+		wantCode(t, err, issuer.InvalidGrant)
+		if !errors.Is(err, issuer.ErrUnknown) {
+			t.Errorf("%s does not count as a guess: %v", what, err)
+		}
 	}
 }
 
@@ -196,25 +260,25 @@ func TestRemove(t *testing.T) {
 	other := f.addApp(f.installation.AccountID)
 	info := f.grant("contacts")
 	mine, theirs := f.as(f.app), f.as(other)
-	wantCode(t, f.RemoveAccessToken(theirs, info.GetAccess()), issuer.UnauthorizedClient)
-	wantCode(t, f.RemoveRefreshToken(theirs, info.GetRefresh()), issuer.UnauthorizedClient)
+	wantCode(t, theirs.RemoveAccessToken(t.Context(), info.GetAccess()), issuer.UnauthorizedClient)
+	wantCode(t, theirs.RemoveRefreshToken(t.Context(), info.GetRefresh()), issuer.UnauthorizedClient)
 	f.wantLive(info.GetAccess(), true)
 	for _, text := range []string{"", "x", secret.Format{}.New(secret.Access).Reveal(), secret.Format{}.New(secret.Refresh).Reveal(), f.code("contacts")} {
-		f.must(f.RemoveAccessToken(mine, text))
-		f.must(f.RemoveRefreshToken(mine, text))
+		f.must(mine.RemoveAccessToken(t.Context(), text))
+		f.must(mine.RemoveRefreshToken(t.Context(), text))
 	}
 	// Each takes its own kind only; revoking an access token leaves the family as it is.
-	f.must(f.RemoveAccessToken(mine, info.GetRefresh()))
-	f.must(f.RemoveRefreshToken(mine, info.GetAccess()))
+	f.must(mine.RemoveAccessToken(t.Context(), info.GetRefresh()))
+	f.must(mine.RemoveRefreshToken(t.Context(), info.GetAccess()))
 	f.wantLive(info.GetAccess(), true)
 	for range 2 {
-		f.must(f.RemoveAccessToken(mine, info.GetAccess()))
+		f.must(mine.RemoveAccessToken(t.Context(), info.GetAccess()))
 	}
 	f.wantLive(info.GetAccess(), false)
 	next, err := f.refresh(info.GetRefresh(), "")
 	f.must(err)
 	for range 2 {
-		f.must(f.RemoveRefreshToken(mine, next.GetRefresh()))
+		f.must(mine.RemoveRefreshToken(t.Context(), next.GetRefresh()))
 	}
 	f.wantLive(next.GetAccess(), false)
 }

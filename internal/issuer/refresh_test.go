@@ -248,7 +248,7 @@ func TestRefreshGraceIsItsOwners(t *testing.T) {
 	second, err := f.refresh(first.GetRefresh(), "")
 	f.must(err)
 	for _, token := range []string{first.GetRefresh(), second.GetRefresh()} {
-		_, err := f.RefreshAccessToken(f.as(other), &oauth2.TokenGenerateRequest{ClientID: other.ID, Refresh: token})
+		_, err := f.as(other).RefreshAccessToken(t.Context(), &oauth2.TokenGenerateRequest{ClientID: other.ID, Refresh: token})
 		wantCode(t, err, issuer.InvalidGrant)
 	}
 	f.wantLive(second.GetAccess(), true)

@@ -11,94 +11,65 @@ import (
 	"xenoauth/store"
 )
 
-// RemoveAccessToken revokes an access token of the client in the Facts (RFC 7009 §2.1). A token that does not exist is
-// as good as revoked: no error. Another app's token is UnauthorizedClient and stays as it is.
-func (i *Issuer) RemoveAccessToken(ctx context.Context, access string) error {
-	facts := factsOf(ctx)
-	presented, kind, ok := i.parseAccess(access)
-	if !ok {
-		return nil
-	}
-	a, err := i.store.AccessByID(ctx, kind, presented.ID)
-	if errors.Is(err, store.ErrNotFound) || err == nil && !presented.Matches(a.Hash) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("look up token: %w", err)
-	}
-	if a.AppID != facts.Client.ID {
-		return errForeign()
-	}
-	if err := i.store.RevokeToken(ctx, facts.By, kind, presented.ID); err != nil && !errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("revoke token of app %s: %w", a.AppID, err)
-	}
-	return nil
-}
-
-// RemoveRefreshToken ends a refresh token with its whole family, access tokens included (RFC 7009 §2.1). Errors as
-// RemoveAccessToken.
-func (i *Issuer) RemoveRefreshToken(ctx context.Context, refresh string) error {
-	facts := factsOf(ctx)
-	presented, ok := i.format.Parse(refresh)
-	if !ok || presented.Kind != secret.Refresh {
-		return nil
-	}
-	r, family, err := i.store.RefreshByID(ctx, presented.ID)
-	if errors.Is(err, store.ErrNotFound) || err == nil && !presented.Matches(r.Hash) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("look up refresh token: %w", err)
-	}
-	if family.AppID != facts.Client.ID {
-		return errForeign()
-	}
-	if err := i.store.EndFamily(ctx, facts.By, family.ID, "revoked by the app"); err != nil {
-		return fmt.Errorf("end family of app %s: %w", family.AppID, err)
-	}
-	return nil
-}
-
-// LoadAccessToken and LoadRefreshToken complete the Manager: what a token was issued with, without its text. Whether a
-// token is good is package verify's to say.
-func (i *Issuer) LoadAccessToken(ctx context.Context, access string) (oauth2.TokenInfo, error) {
-	presented, kind, ok := i.parseAccess(access)
+// LoadAccessToken returns what an access token was issued with, without its text. Whether the token is good at the moment
+// is for package verify. store.ErrNotFound: there is no such token.
+func (m *Manager) LoadAccessToken(ctx context.Context, access string) (oauth2.TokenInfo, error) {
+	presented, kind, ok := m.parseAccess(access)
 	if !ok {
 		return nil, store.ErrNotFound
 	}
-	a, err := i.store.AccessByID(ctx, kind, presented.ID)
+	a, err := m.store.AccessByID(ctx, kind, presented.ID)
 	if err != nil {
 		return nil, fmt.Errorf("look up token: %w", err)
 	}
 	if !presented.Matches(a.Hash) {
 		return nil, store.ErrNotFound
 	}
-	t := tokenInfo(a.AppID, "", "", a.Scope.String(), a.CreatedAt, 0)
+	t := tokenInfo(a.AppID, "", "", a.Scope.String(), 0)
 	if !a.ExpiresAt.IsZero() {
-		t.SetAccessExpiresIn(a.ExpiresAt.Sub(a.CreatedAt))
+		t.AccessExpiresIn = a.ExpiresAt.Sub(a.CreatedAt)
 	}
-	t.SetUserID(a.User.ID)
+	t.UserID = a.User.ID
 	return t, nil
 }
 
-// LoadRefreshToken: see LoadAccessToken.
-func (i *Issuer) LoadRefreshToken(ctx context.Context, refresh string) (oauth2.TokenInfo, error) {
-	presented, ok := i.format.Parse(refresh)
-	if !ok || presented.Kind != secret.Refresh {
-		return nil, store.ErrNotFound
+// RemoveAccessToken revokes an access token of the client (RFC 7009 §2.1). A token that does not exist counts as revoked.
+// Another app's token is UnauthorizedClient and stays as it is.
+func (m *Manager) RemoveAccessToken(ctx context.Context, access string) error {
+	t, err := m.LoadAccessToken(ctx, access)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
 	}
-	r, family, err := i.store.RefreshByID(ctx, presented.ID)
 	if err != nil {
-		return nil, fmt.Errorf("look up refresh token: %w", err)
+		return err
 	}
-	if !presented.Matches(r.Hash) {
-		return nil, store.ErrNotFound
+	if t.GetClientID() != m.params.Client.ID {
+		return errForeign()
 	}
-	t := tokenInfo(family.AppID, "", "", family.Scope.String(), r.CreatedAt, 0)
-	t.SetRefreshCreateAt(r.CreatedAt)
-	t.SetRefreshExpiresIn(r.ExpiresAt.Sub(r.CreatedAt))
-	t.SetUserID(family.UserID)
-	return t, nil
+	presented, kind, _ := m.parseAccess(access)
+	if err := m.store.RevokeToken(ctx, m.params.By, kind, presented.ID); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("revoke token of app %s: %w", t.GetClientID(), err)
+	}
+	return nil
+}
+
+// RemoveRefreshToken ends a refresh token with its whole family, access tokens included (RFC 7009 §2.1), whether or not it
+// can still be used. Errors as RemoveAccessToken.
+func (m *Manager) RemoveRefreshToken(ctx context.Context, refresh string) error {
+	r, err := m.findRefresh(ctx, refresh)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if r.family.AppID != m.params.Client.ID {
+		return errForeign()
+	}
+	if err := m.store.EndFamily(ctx, m.params.By, r.family.ID, "revoked by the app"); err != nil {
+		return fmt.Errorf("end family of app %s: %w", r.family.AppID, err)
+	}
+	return nil
 }
 
 // parseAccess accepts the two kinds of access tokens.

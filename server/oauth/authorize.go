@@ -1,8 +1,6 @@
 package oauth
 
 import (
-	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -32,18 +30,19 @@ func (h *Handler) Authorize(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}
-	request := h.readRequest(params, app, redirect)
-	visitor := web.VisitorOf(r.Context())
-	if visitor == nil || request.Asks("login") {
-		return h.sendToLogIn(w, r, redirect, request, params.Get("login_hint"))
+	a := authorization{h: h, visitor: web.VisitorOf(r.Context()), Consent: directory.Consent{
+		Request: h.readRequest(params, app, redirect), App: app, Redirect: redirect,
+	}}
+	if a.visitor == nil || a.Request.Asks("login") {
+		return h.sendToLogIn(w, r, a, params.Get("login_hint"))
 	}
-	return h.ask(w, r, visitor, request)
+	return h.ask(w, r, a)
 }
 
-// RepeatAsGet answers a POST with a redirect to the same request by GET: browsers do not send our session along with a form
-// that another site posts. Query and body are written anew from what was parsed, so that nothing of them can change what
-// the address means.
-func (h *Handler) RepeatAsGet(w http.ResponseWriter, r *http.Request) error {
+// RedirectPostToGet answers a POST with a redirect to the same request by GET: browsers do not send our session cookie with a
+// form that another site posts. The query is encoded from the parsed parameters, so that no bytes of them can change what the
+// address means.
+func (h *Handler) RedirectPostToGet(w http.ResponseWriter, r *http.Request) error {
 	query, err := web.ParseQuery(r)
 	if err != nil {
 		return badLink(err)
@@ -57,7 +56,7 @@ func (h *Handler) RepeatAsGet(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// client proves the app and its address. Every fault is a page.
+// client checks the app and its redirect URI. Every fault is a page.
 func (h *Handler) client(r *http.Request, params web.Values) (store.App, directory.ValidatedRedirect, error) {
 	for _, name := range []string{"client_id", "redirect_uri"} {
 		if len(params.All(name)) > 1 {
@@ -75,15 +74,15 @@ func (h *Handler) client(r *http.Request, params web.Values) (store.App, directo
 	return app, redirect, nil
 }
 
-// sendToLogIn parks the request and sends the browser to log in, from where it comes back by the request's id: a browser
-// that is logged in as well, when the app asks for a new log-in (prompt=login). What
-// was wrong with the request is told after that, unless the app asked for no page at all (prompt=none). A hint that is an
-// e-mail address stands in the form already.
-func (h *Handler) sendToLogIn(w http.ResponseWriter, r *http.Request, redirect directory.ValidatedRedirect, request store.Request, hint string) error {
-	if request.Asks("none") {
-		return h.refuse(w, r, redirect, request.State, issuer.Errorf(issuer.LoginRequired, "the user is not logged in"))
+// sendToLogIn parks the request and sends the browser to log in, from where it comes back by the request's id. It does so
+// for a browser that is logged in, when the app asks for a new log-in (prompt=login). A fault of the request is reported to
+// the app after the log-in, unless the app asked for no page at all (prompt=none). A hint that is an e-mail address fills the
+// form.
+func (h *Handler) sendToLogIn(w http.ResponseWriter, r *http.Request, a authorization, hint string) error {
+	if a.Request.Asks("none") {
+		return a.refuse(w, r, issuer.Errorf(issuer.LoginRequired, "the user is not logged in"))
 	}
-	id, err := h.park(r, request)
+	id, err := a.park(r)
 	if err != nil {
 		return err
 	}
@@ -93,75 +92,4 @@ func (h *Handler) sendToLogIn(w http.ResponseWriter, r *http.Request, redirect d
 	}
 	web.Redirect(w, r, "/login?"+to.Encode())
 	return nil
-}
-
-// park stores a request that no session holds, for the client's network.
-func (h *Handler) park(r *http.Request, request store.Request) (id string, err error) {
-	holder, release, err := h.web.StoreTurn(r)
-	if err != nil {
-		return "", err
-	}
-	defer release()
-	request.Holder = holder
-	return h.directory.NewRequest(r.Context(), request, nil)
-}
-
-// ask brings a request before its person: a fault goes to the app, a request that was approved before is granted, and
-// everything else is shown.
-func (h *Handler) ask(w http.ResponseWriter, r *http.Request, visitor *web.Visitor, request store.Request) error {
-	consent, err := h.directory.ConsentTo(r.Context(), visitor.User, request)
-	if err != nil {
-		return badLink(err)
-	}
-	if request.Fault != "" {
-		return h.refuse(w, r, consent.Redirect, request.State, issuer.Errorf(request.Fault, "%s", request.FaultDetail))
-	}
-	if fault := overtaken(consent); fault != nil {
-		return h.refuse(w, r, consent.Redirect, request.State, fault)
-	}
-	if installation, ok := consent.Covered(); ok && !request.Asks("consent") && !request.Asks("select_account") {
-		if limited := web.AsLimit(h.web.CountCode(visitor.User.ID)); limited != nil {
-			return h.refuse(w, r, consent.Redirect, request.State, issuer.Errorf(issuer.TemporarilyUnavailable, "%s", limited.Sentence()))
-		}
-		return h.grant(w, r, visitor, consent, installation)
-	}
-	if request.Asks("none") {
-		return h.refuse(w, r, consent.Redirect, request.State, issuer.Errorf(issuer.ConsentRequired, "the user has to be asked"))
-	}
-	return h.showConsent(w, r, visitor, consent)
-}
-
-// refuse tells the app by redirect that it gets no code (RFC 6749 §4.1.2.1).
-func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, redirect directory.ValidatedRedirect, state string, fault *issuer.Error) error {
-	params := h.redirectParams(state)
-	params.Set("error", fault.Code)
-	params.Set("error_description", fault.Description)
-	web.RedirectTo(w, r, redirect, params)
-	return nil
-}
-
-// badLink is the page for a request whose app or address is not proven. It says the same to everybody, whoever is
-// logged in; trouble of the database stays what it is.
-func badLink(err error) error {
-	page := &web.Error{Status: http.StatusBadRequest, Code: issuer.InvalidRequest, Title: "This link does not work", Cause: err}
-	var parse *web.Error
-	switch {
-	case errors.Is(err, directory.ErrAppNotLive):
-		page.Parameter = "client_id"
-		page.Description = "does not belong to an app that is registered and active here. If you build this app, compare it with the client ID in the developer portal."
-	case errors.Is(err, directory.ErrRedirectMissing):
-		page.Parameter = "redirect_uri"
-		page.Description = "is missing. The app has registered several, so it must say which one it means."
-	case errors.Is(err, directory.ErrRedirectMismatch):
-		page.Parameter = "redirect_uri"
-		page.Description = "is not registered for this app. It must be the same, character by character, as one in the developer portal; only the port of a loopback address may differ."
-	case errors.Is(err, directory.ErrRedirectRefused):
-		page.Parameter = "redirect_uri"
-		page.Description = "is registered, but can no longer be used: it is on the host of this server itself, or its scheme could be taken for a website. If you build this app, register another address in the developer portal."
-	case errors.As(err, &parse) && parse.Status < http.StatusInternalServerError:
-		page.Parameter, page.Description, page.Status = parse.Parameter, parse.Description, parse.Status
-	default:
-		return fmt.Errorf("read authorization request: %w", err)
-	}
-	return page
 }

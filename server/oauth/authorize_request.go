@@ -176,17 +176,6 @@ func errChallengeMissing() *issuer.Error {
 	return issuer.Errorf(issuer.InvalidRequest, "code_challenge is required for this app (PKCE, RFC 7636)")
 }
 
-// overtaken says what is wrong with a stored request that was sound when it came: its app was changed meanwhile.
-func overtaken(c directory.Consent) *issuer.Error {
-	switch {
-	case c.Request.Challenge == "" && needsChallenge(c.App):
-		return errChallengeMissing()
-	case !c.App.Scopes.Covers(c.Request.Scope):
-		return issuer.Errorf(issuer.InvalidScope, "scope asks for what this app has given up")
-	}
-	return nil
-}
-
 // validChallenge: a SHA-256 in base64url without padding is 43 characters.
 func validChallenge(s string) bool {
 	if len(s) != 43 {

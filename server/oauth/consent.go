@@ -1,14 +1,12 @@
 package oauth
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"xenoauth/internal/directory"
 	"xenoauth/server/web"
-	"xenoauth/store"
 )
 
 // ShowConsent brings a browser back to the request that it had to log in for.
@@ -34,10 +32,23 @@ func (h *Handler) ShowConsent(w http.ResponseWriter, r *http.Request) error {
 		web.Redirect(w, r, "/login?next="+url.QueryEscape(id))
 		return nil
 	}
-	return h.ask(w, r, visitor, request)
+	consent, err := h.directory.ConsentFor(r.Context(), request)
+	if err != nil {
+		return badLink(err)
+	}
+	return h.ask(w, r, authorization{h: h, visitor: visitor, Consent: consent})
 }
 
-// showConsent stores the request anew, for this page and session alone, and shows it.
+// ask shows the consent page, unless the request can be decided without it.
+func (h *Handler) ask(w http.ResponseWriter, r *http.Request, a authorization) error {
+	mustAsk, err := a.decide(w, r)
+	if err != nil || !mustAsk {
+		return err
+	}
+	return h.showConsent(w, r, a.visitor, a.Consent)
+}
+
+// showConsent stores the request once more, for this page and session alone, and shows it.
 func (h *Handler) showConsent(w http.ResponseWriter, r *http.Request, visitor *web.Visitor, c directory.Consent) error {
 	changed := appChanged(c)
 	c.Request.UserID, c.Request.AppSeen = visitor.User.ID, directory.AppSeen(c.App)
@@ -83,7 +94,7 @@ func (h *Handler) consentPage(visitor *web.Visitor, c directory.Consent, id stri
 	}
 	page.Reconnect = len(page.Allowed) > 0 && len(page.Allowed) == len(c.Accounts)
 	held, profile := c.Held()
-	page.Scopes, page.Held = h.inWords(c, held)
+	page.Scopes, page.Held = h.describe(c, held)
 	page.Known = profile && len(page.Held) > 0
 	for _, m := range c.Accounts {
 		page.Accounts = append(page.Accounts, h.consentAccount(c, m))
@@ -105,41 +116,4 @@ func lowerHost(address string) string {
 	scheme, rest, _ := strings.Cut(address, "://")
 	end := strings.IndexAny(rest+"/", "/?#")
 	return scheme + "://" + strings.ToLower(rest[:end]) + rest[end:]
-}
-
-// badRequest is the page for an answer that cannot be taken.
-func badRequest(err error) error {
-	var over *directory.RequestOverError
-	switch {
-	case errors.Is(err, store.ErrUnavailable):
-		return err
-	case errors.As(err, &over):
-		return overPage(over)
-	case errors.Is(err, directory.ErrRequestForeign):
-		return &web.Error{Status: http.StatusForbidden, Title: "This page belongs to another log-in", Cause: err,
-			Description: "It was shown to another user, so nothing was decided. Go back to the app and start again."}
-	case errors.Is(err, directory.ErrRequestUnknown):
-		return &web.Error{Status: http.StatusBadRequest, Title: "This request is over", Cause: err,
-			Description: "It was answered before, or waited too long. Go back to the app and start again."}
-	case errors.Is(err, directory.ErrNotMember):
-		return &web.Error{Status: http.StatusBadRequest, Parameter: "account", Description: "must be one of your accounts. Go back and choose one.", Cause: err}
-	}
-	return err
-}
-
-// overPage names the app, so that its user knows where to go on.
-func overPage(over *directory.RequestOverError) error {
-	page := &web.Error{Status: http.StatusBadRequest, Cause: over, Links: []web.Link{{Text: "Installed apps", Path: "/account/apps"}}}
-	where := "“" + over.App + "”"
-	if host := hostOf(over.Address); strings.HasPrefix(over.Address, "https:") && host != "" {
-		where += " (" + host + ")"
-	}
-	if over.Answered {
-		page.Title = "You have answered this request"
-		page.Description = "Go back to " + where + ". If it is not connected, start again there."
-		return page
-	}
-	page.Title = "This request has expired"
-	page.Description = "Nothing was decided. Go back to " + where + " and start again."
-	return page
 }

@@ -3,17 +3,11 @@ package oauth
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
-	"github.com/go-oauth2/oauth2/v4"
-	grants "github.com/go-oauth2/oauth2/v4/server"
-
 	"xenoauth/internal/directory"
-	"xenoauth/internal/issuer"
 	"xenoauth/server/web"
 	"xenoauth/store"
 )
@@ -44,21 +38,18 @@ func (h *Handler) Decide(w http.ResponseWriter, r *http.Request) error {
 	if decision == "allow" && (visitor == nil || stale) {
 		return h.askAgain(w, r, visitor, page)
 	}
-	var user store.User // none is needed to say no
-	if visitor != nil {
-		user = visitor.User
-	}
-	consent, err := h.directory.ConsentTo(r.Context(), user, page.Request)
+	consent, err := h.directory.ConsentFor(r.Context(), page.Request)
 	if err != nil {
 		return badLink(err)
 	}
+	a := authorization{h: h, visitor: visitor, Consent: consent}
 	switch {
 	case decision == "allow":
-		return h.allow(w, r, visitor, page, consent, consent.Account(params.Get("account")))
-	case stale: // nothing can be granted by this page any more, so that there is nothing to decide
-		return h.sendDenial(w, r, consent)
+		return h.allow(w, r, page, a, params.Get("account"))
+	case stale: // this page can grant nothing any more, so there is nothing to decide
+		return a.deny(w, r)
 	}
-	return h.deny(w, r, visitor, page, consent)
+	return h.deny(w, r, page, a)
 }
 
 func sessionOf(visitor *web.Visitor) *store.Session {
@@ -70,7 +61,8 @@ func sessionOf(visitor *web.Visitor) *store.Session {
 
 // askAgain brings the browser back to the question that a page asked, after a log-in if there is no session.
 func (h *Handler) askAgain(w http.ResponseWriter, r *http.Request, visitor *web.Visitor, page directory.Page) error {
-	id, err := h.park(r, page.Request)
+	a := authorization{h: h, Consent: directory.Consent{Request: page.Request}}
+	id, err := a.park(r)
 	if err != nil {
 		return err
 	}
@@ -87,33 +79,37 @@ func (h *Handler) askAgain(w http.ResponseWriter, r *http.Request, visitor *web.
 	return nil
 }
 
-// codePatience is how long an answer waits for the code of the same answer that came before it.
-const codePatience = 2 * time.Second
+// codeBudget is how long an answer waits for the code of the same answer that came before it.
+const codeBudget = 2 * time.Second
 
-// allow installs the app and sends the browser back with a code; the same answer again with the same code.
-func (h *Handler) allow(w http.ResponseWriter, r *http.Request, visitor *web.Visitor, page directory.Page, c directory.Consent, accountID string) error {
-	if fault := overtaken(c); fault != nil {
-		return h.refuse(w, r, c.Redirect, c.Request.State, fault)
+// allow installs the app and sends the browser back with a code; the same answer again gets the same code.
+func (h *Handler) allow(w http.ResponseWriter, r *http.Request, page directory.Page, a authorization, account string) (err error) {
+	if fault := staleRequestError(a.Consent); fault != nil {
+		return a.refuse(w, r, fault)
 	}
+	if a.Consent, err = h.directory.LoadAccounts(r.Context(), a.visitor.User, a.Consent); err != nil {
+		return err
+	}
+	accountID := a.Account(account)
 	if !page.Request.DecidedAt.IsZero() {
-		return h.repeat(w, r, visitor, page, c, accountID)
+		return h.repeat(w, r, page, a, accountID)
 	}
-	if appChanged(c) {
-		return h.showConsent(w, r, visitor, c)
+	if appChanged(a.Consent) {
+		return h.showConsent(w, r, a.visitor, a.Consent)
 	}
-	installation, err := h.directory.Install(r.Context(), visitor.Actor(r), visitor.User, visitor.Session.ID, c, accountID)
+	installation, err := h.directory.Install(r.Context(), a.visitor.Actor(r), a.visitor.User, a.visitor.Session.ID, a.Consent, accountID)
 	if errors.Is(err, store.ErrConsumed) {
-		return h.repeat(w, r, visitor, page, c, accountID)
+		return h.repeat(w, r, page, a, accountID)
 	}
 	if err != nil {
 		return badRequest(err)
 	}
-	return h.grantKept(w, r, visitor, page, c, installation)
+	return h.grantKept(w, r, page, a, installation)
 }
 
 // repeat answers a page that was answered before. An app that presents a code twice loses the tokens of the code, so a
 // code that was redeemed is not sent again.
-func (h *Handler) repeat(w http.ResponseWriter, r *http.Request, visitor *web.Visitor, page directory.Page, c directory.Consent, accountID string) error {
+func (h *Handler) repeat(w http.ResponseWriter, r *http.Request, page directory.Page, a authorization, accountID string) error {
 	page, err := h.directory.Reload(r.Context(), page)
 	if err != nil {
 		return err
@@ -121,35 +117,39 @@ func (h *Handler) repeat(w http.ResponseWriter, r *http.Request, visitor *web.Vi
 	if !h.directory.Repeats(page, store.DecisionAllow+accountID) {
 		return badRequest(h.directory.Over(r.Context(), page))
 	}
-	code, err := h.directory.KeptCode(r.Context(), page, codePatience)
+	code, err := h.directory.KeptCode(r.Context(), page, codeBudget)
 	if err != nil {
 		return err
 	}
 	if code == "" { // the first answer installed the app and got no further
-		c, err := h.directory.ConsentTo(r.Context(), visitor.User, page.Request)
-		if err != nil {
-			return badLink(err)
-		}
-		installation, live := c.LiveOn(accountID)
-		if !live {
-			return badRequest(h.directory.Over(r.Context(), page))
-		}
-		return h.grantKept(w, r, visitor, page, c, installation)
+		return h.grantInstalled(w, r, page, a, accountID)
 	}
-	fresh, err := h.manager.CodeRedeemable(r.Context(), code)
+	fresh, err := h.issuer.CodeRedeemable(r.Context(), code)
 	if err != nil {
 		return err
 	}
 	if !fresh {
 		return badRequest(h.directory.Over(r.Context(), page))
 	}
-	return h.sendCode(w, r, c, code)
+	return a.sendCode(w, r, code)
 }
 
-// grantKept is grant for the answer of a page: the code is kept for the same answer. Of two at once, the first to be kept
-// is everyone's.
-func (h *Handler) grantKept(w http.ResponseWriter, r *http.Request, visitor *web.Visitor, page directory.Page, c directory.Consent, installation store.Installation) error {
-	code, err := h.newCode(r, visitor, c, installation)
+// grantInstalled is grantKept for the installation that another answer of the page has made meanwhile.
+func (h *Handler) grantInstalled(w http.ResponseWriter, r *http.Request, page directory.Page, a authorization, accountID string) (err error) {
+	if a.Consent, err = h.directory.LoadAccounts(r.Context(), a.visitor.User, a.Consent); err != nil {
+		return err
+	}
+	installation, live := a.LiveOn(accountID)
+	if !live {
+		return badRequest(h.directory.Over(r.Context(), page))
+	}
+	return h.grantKept(w, r, page, a, installation)
+}
+
+// grantKept is grant for the answer of a page: the code is kept for the same answer. Of two at once, both get the one that
+// was kept first.
+func (h *Handler) grantKept(w http.ResponseWriter, r *http.Request, page directory.Page, a authorization, installation store.Installation) error {
+	code, err := a.newCode(w, r, installation)
 	if err != nil {
 		return err
 	}
@@ -160,11 +160,11 @@ func (h *Handler) grantKept(w http.ResponseWriter, r *http.Request, visitor *web
 	if err != nil {
 		return err
 	}
-	return h.sendCode(w, r, c, code)
+	return a.sendCode(w, r, code)
 }
 
-func (h *Handler) deny(w http.ResponseWriter, r *http.Request, visitor *web.Visitor, page directory.Page, c directory.Consent) error {
-	err := h.directory.Deny(r.Context(), visitor.Actor(r), visitor.Session.ID, c)
+func (h *Handler) deny(w http.ResponseWriter, r *http.Request, page directory.Page, a authorization) error {
+	err := h.directory.Deny(r.Context(), a.visitor.Actor(r), a.visitor.Session.ID, a.Consent)
 	if errors.Is(err, store.ErrConsumed) {
 		page, err = h.directory.Reload(r.Context(), page)
 		if err == nil && !h.directory.Repeats(page, store.DecisionDeny) {
@@ -174,52 +174,5 @@ func (h *Handler) deny(w http.ResponseWriter, r *http.Request, visitor *web.Visi
 	if err != nil {
 		return badRequest(err)
 	}
-	return h.sendDenial(w, r, c)
-}
-
-func (h *Handler) sendDenial(w http.ResponseWriter, r *http.Request, c directory.Consent) error {
-	return h.refuse(w, r, c.Redirect, c.Request.State, issuer.Errorf(issuer.AccessDenied, "the user said no"))
-}
-
-// grant sends the browser back to the app with a code (RFC 6749 §4.1.2).
-func (h *Handler) grant(w http.ResponseWriter, r *http.Request, visitor *web.Visitor, c directory.Consent, installation store.Installation) error {
-	code, err := h.newCode(r, visitor, c, installation)
-	if err != nil {
-		return err
-	}
-	return h.sendCode(w, r, c, code)
-}
-
-func (h *Handler) newCode(r *http.Request, visitor *web.Visitor, c directory.Consent, installation store.Installation) (string, error) {
-	ctx := issuer.WithFacts(r.Context(), issuer.Facts{
-		By:           visitor.Actor(r),
-		Installation: installation,
-		RedirectSent: c.Request.RedirectSent,
-		ScopeAsked:   c.Request.ScopeAsked,
-		Resource:     strings.Fields(c.Request.Resource),
-	})
-	code, err := h.grants.GetAuthorizeToken(ctx, &grants.AuthorizeRequest{
-		ResponseType:        oauth2.Code,
-		ClientID:            c.App.ID,
-		Scope:               c.Request.Scope.String(),
-		RedirectURI:         c.Redirect.URI(),
-		UserID:              visitor.User.ID,
-		CodeChallenge:       c.Request.Challenge,
-		CodeChallengeMethod: oauth2.CodeChallengeS256,
-		Request:             r,
-	})
-	if errors.Is(err, store.ErrEnded) {
-		return "", badLink(fmt.Errorf("%w: %w", directory.ErrAppNotLive, err))
-	}
-	if err != nil {
-		return "", err
-	}
-	return code.GetCode(), nil
-}
-
-func (h *Handler) sendCode(w http.ResponseWriter, r *http.Request, c directory.Consent, code string) error {
-	params := h.redirectParams(c.Request.State)
-	params.Set("code", code)
-	web.RedirectTo(w, r, c.Redirect, params)
-	return nil
+	return a.deny(w, r)
 }

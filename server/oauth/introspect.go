@@ -37,17 +37,17 @@ type inactive struct {
 // Introspect is the introspection endpoint (RFC 7662), POST. A resource server may ask about every access token, an app
 // about its own tokens. Public apps may not ask: they cannot prove who they are.
 func (h *Handler) Introspect(w http.ResponseWriter, r *http.Request) error {
-	params, client, err := h.readTokenQuestion(w, r)
+	client, token, err := h.readTokenQuestion(w, r)
 	if err != nil {
 		return err
 	}
 	if client.App != nil && !client.App.Confidential {
 		return errClient("a public app has no client_secret, and introspection needs one")
 	}
-	if params.Get("token") == "" {
+	if token == "" {
 		return errTokenMissing()
 	}
-	id, err := h.inspect(r, client, params.Get("token"))
+	id, err := h.inspect(r, client, token)
 	if errors.Is(err, verify.ErrInvalid) {
 		return web.WriteJSON(w, http.StatusOK, inactive{})
 	}
@@ -76,13 +76,13 @@ func (h *Handler) inspect(r *http.Request, client store.Client, token string) (v
 func (h *Handler) newIntrospection(id verify.Identity) introspection {
 	a := introspection{
 		Active: true, Scope: id.Scopes.String(), ClientID: id.ClientID, Subject: id.Subject,
-		Installation: id.Installation, IssuedAt: id.IssuedAt.Unix(), Issuer: h.issuer, Permissions: id.Permissions,
+		Installation: id.Installation, IssuedAt: id.IssuedAt.Unix(), Issuer: h.origin, Permissions: id.Permissions,
 	}
 	if a.Permissions == nil {
 		a.Permissions = []scope.Permission{}
 	}
 	if id.Kind != secret.Refresh {
-		a.TokenType = "Bearer"
+		a.TokenType = h.config.TokenType
 	}
 	if id.Account != nil {
 		a.Account = id.Account.ID

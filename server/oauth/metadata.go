@@ -34,16 +34,16 @@ func (h *Handler) Metadata(w http.ResponseWriter, _ *http.Request) error {
 	all := append(secrets[:2:2], "none")
 	w.Header().Set("Cache-Control", "public, max-age=300")
 	return web.WriteJSON(w, http.StatusOK, metadata{
-		Issuer:                h.issuer,
-		AuthorizationEndpoint: h.issuer + "/oauth/authorize",
-		TokenEndpoint:         h.issuer + "/oauth/token",
-		RevocationEndpoint:    h.issuer + "/oauth/revoke",
-		IntrospectionEndpoint: h.issuer + "/oauth/introspect",
-		KeySet:                h.issuer + keySetPath,
+		Issuer:                h.origin,
+		AuthorizationEndpoint: h.origin + "/oauth/authorize",
+		TokenEndpoint:         h.origin + "/oauth/token",
+		RevocationEndpoint:    h.origin + "/oauth/revoke",
+		IntrospectionEndpoint: h.origin + "/oauth/introspect",
+		KeySet:                h.origin + keySetPath,
 		Scopes:                h.catalogue.Names(),
 		ResponseTypes:         []string{"code"},
 		ResponseModes:         []string{"query"},
-		GrantTypes:            []string{"authorization_code", "client_credentials", "refresh_token"},
+		GrantTypes:            h.grantTypes(),
 		TokenAuth:             all,
 		RevocationAuth:        all,
 		IntrospectionAuth:     secrets,

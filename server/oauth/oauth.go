@@ -3,15 +3,12 @@
 //
 // It owns the reading of protocol requests and the writing of protocol answers. It refuses before it acts: a request is
 // parsed strictly, the client and the redirect URI are proven, and only then is a rule of directory or issuer called.
-// It holds no state and no SQL. go-oauth2 dispatches the grants; parsing, client authentication, redirects and answers
-// are ours (docs/decisions).
+// It holds no state and no SQL. go-oauth2 dispatches the grants, and its hooks carry the rules about clients and scopes;
+// parsing, client authentication, redirects and answers are our own (docs/decisions/go-oauth2.md).
 package oauth
 
 import (
-	"net/url"
-
-	"github.com/go-oauth2/oauth2/v4"
-	grants "github.com/go-oauth2/oauth2/v4/server"
+	library "github.com/go-oauth2/oauth2/v4/server"
 
 	"xenoauth/internal/directory"
 	"xenoauth/internal/issuer"
@@ -25,31 +22,25 @@ type Handler struct {
 	web       *web.Toolkit
 	directory *directory.Directory
 	verify    *verify.Verifier
-	manager   *issuer.Issuer
-	grants    *grants.Server
+	issuer    *issuer.Issuer
 	catalogue *scope.Catalogue
-	issuer    string
+	grants    []grant
+	config    *library.Config
+	origin    string
 }
 
-// New makes the handler. issuerURL is the origin that every absolute URL and every iss parameter begins with.
-func New(t *web.Toolkit, d *directory.Directory, i *issuer.Issuer, v *verify.Verifier, c *scope.Catalogue, issuerURL string) *Handler {
-	config := &grants.Config{
-		TokenType:                   "Bearer",
-		AllowedResponseTypes:        []oauth2.ResponseType{oauth2.Code},
-		AllowedGrantTypes:           []oauth2.GrantType{oauth2.AuthorizationCode, oauth2.ClientCredentials, oauth2.Refreshing},
-		AllowedCodeChallengeMethods: []oauth2.CodeChallengeMethod{oauth2.CodeChallengeS256},
-	}
-	return &Handler{
-		web: t, directory: d, verify: v, manager: i, catalogue: c, issuer: issuerURL,
-		grants: grants.NewServer(config, i),
-	}
+// New makes the handler. origin is the issuer: every absolute URL and every iss parameter begins with it.
+func New(t *web.Toolkit, d *directory.Directory, i *issuer.Issuer, v *verify.Verifier, c *scope.Catalogue, origin string) *Handler {
+	h := &Handler{web: t, directory: d, verify: v, issuer: i, catalogue: c, origin: origin}
+	h.setGrants(grants())
+	return h
 }
 
-// redirectParams are the parameters of every redirect to an app: its state, to the byte, and who answers (RFC 9207).
-func (h *Handler) redirectParams(state string) url.Values {
-	params := url.Values{"iss": {h.issuer}}
-	if state != "" {
-		params.Set("state", state)
+// setGrants makes the library allow the grants, and the metadata name them.
+func (h *Handler) setGrants(list []grant) {
+	h.grants = list
+	h.config = &library.Config{TokenType: "Bearer"}
+	for _, g := range list {
+		h.config.AllowedGrantTypes = append(h.config.AllowedGrantTypes, g.name())
 	}
-	return params
 }

@@ -9,25 +9,24 @@ import (
 	"xenoauth/store"
 )
 
-// Revoke is the revocation endpoint (RFC 7009), POST. The answer comes when the token is dead everywhere, and is the
-// same for a token that was dead before or never lived. token_type_hint is not needed: a token says what it is.
+// Revoke is the revocation endpoint (RFC 7009), POST. When it answers, the token is refused everywhere. The answer is the
+// same for a token that was revoked before or never existed. token_type_hint is not read: a token's prefix states its kind.
 func (h *Handler) Revoke(w http.ResponseWriter, r *http.Request) error {
-	r = r.WithContext(store.WithReserve(r.Context())) // whoever ends a token must not wait behind those who use it
-	params, client, err := h.readTokenQuestion(w, r)
+	r = r.WithContext(store.WithReserve(r.Context())) // revoking a token must not wait behind requests that use it
+	client, token, err := h.readTokenQuestion(w, r)
 	if err != nil {
 		return err
 	}
-	if params.Get("token") == "" {
+	if token == "" {
 		return errTokenMissing()
 	}
-	ctx := issuer.WithFacts(r.Context(), issuer.Facts{
+	m := h.issuer.Manager(issuer.GrantParams{
 		By:     store.Actor{Kind: store.ActorApp, ID: client.ID, IP: web.ClientIP(r)},
 		Client: client,
 	})
-	token := params.Get("token")
-	err = h.manager.RemoveAccessToken(ctx, token)
+	err = m.RemoveAccessToken(r.Context(), token)
 	if err == nil {
-		err = h.manager.RemoveRefreshToken(ctx, token)
+		err = m.RemoveRefreshToken(r.Context(), token)
 	}
 	// A public caller has proven nothing, so it learns nothing about a token that is not its own.
 	var fault *issuer.Error
@@ -39,21 +38,3 @@ func (h *Handler) Revoke(w http.ResponseWriter, r *http.Request) error {
 	}
 	return web.WriteJSON(w, http.StatusOK, struct{}{})
 }
-
-// readTokenQuestion reads what revocation and introspection have in common: a client that asks about one token.
-func (h *Handler) readTokenQuestion(w http.ResponseWriter, r *http.Request) (web.Values, store.Client, error) {
-	params, err := web.ParseBody(w, r)
-	if err != nil {
-		return web.Values{}, store.Client{}, err
-	}
-	if err := params.OneValue(); err != nil {
-		return web.Values{}, store.Client{}, err
-	}
-	client, err := h.authenticate(r, params)
-	if err != nil {
-		return web.Values{}, store.Client{}, err
-	}
-	return params, client, nil
-}
-
-func errTokenMissing() error { return issuer.Errorf(issuer.InvalidRequest, "token is missing") }

@@ -9,11 +9,11 @@ import (
 	"xenoauth/store"
 )
 
-// inWords describes what the app asks for, with all that comes with it. Where it has something already, asked is what is
+// describe returns what the app asks for, with all that comes with it. Where it has something already, asked is what is
 // new, and held what was approved before; an app that asks again for nothing new is shown with all of it. With one account both are what
 // the user's role there leaves of them; with several, that stands beside each account.
-func (h *Handler) inWords(c directory.Consent, approved scope.Set) (asked, held []scope.Grant) {
-	describe := func(set scope.Set) []scope.Grant {
+func (h *Handler) describe(c directory.Consent, approved scope.Set) (asked, held []scope.Grant) {
+	grants := func(set scope.Set) []scope.Grant {
 		if len(c.Accounts) == 1 {
 			return h.catalogue.Grants(set, c.Accounts[0].Role)
 		}
@@ -23,13 +23,13 @@ func (h *Handler) inWords(c directory.Consent, approved scope.Set) (asked, held 
 		}
 		return uncut
 	}
-	asked = describe(h.catalogue.Expand(c.Request.Scope))
+	asked = grants(h.catalogue.Expand(c.Request.Scope))
 	has := h.catalogue.Expand(approved)
 	fresh := slices.DeleteFunc(slices.Clone(asked), func(g scope.Grant) bool { return has.Has(g.Name) })
 	if len(fresh) == 0 {
 		return asked, nil
 	}
-	return fresh, describe(has)
+	return fresh, grants(has)
 }
 
 // consentAccount is an account that the app may be installed on, with the rights that the user's role there cuts off.

@@ -1,0 +1,76 @@
+package oauth
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"xenoauth/internal/directory"
+	"xenoauth/internal/issuer"
+	"xenoauth/server/web"
+	"xenoauth/store"
+)
+
+// badLink is the page for a request whose app or address is not proven. It says the same to everybody, whoever is
+// logged in; trouble of the database stays what it is.
+func badLink(err error) error {
+	page := &web.Error{Status: http.StatusBadRequest, Code: issuer.InvalidRequest, Title: "This link does not work", Cause: err}
+	var parse *web.Error
+	switch {
+	case errors.Is(err, directory.ErrAppNotLive):
+		page.Parameter = "client_id"
+		page.Description = "does not belong to an app that is registered and active here. If you build this app, compare it with the client ID in the developer portal."
+	case errors.Is(err, directory.ErrRedirectMissing):
+		page.Parameter = "redirect_uri"
+		page.Description = "is missing. The app has registered several, so it must say which one it means."
+	case errors.Is(err, directory.ErrRedirectMismatch):
+		page.Parameter = "redirect_uri"
+		page.Description = "is not registered for this app. It must be the same, character by character, as one in the developer portal; only the port of a loopback address may differ."
+	case errors.Is(err, directory.ErrRedirectRefused):
+		page.Parameter = "redirect_uri"
+		page.Description = "is registered, but can no longer be used: it is on the host of this server itself, or its scheme could be taken for a website. If you build this app, register another address in the developer portal."
+	case errors.As(err, &parse) && parse.Status < http.StatusInternalServerError:
+		page.Parameter, page.Description, page.Status = parse.Parameter, parse.Description, parse.Status
+	default:
+		return fmt.Errorf("read authorization request: %w", err)
+	}
+	return page
+}
+
+// badRequest is the page for an answer that cannot be taken.
+func badRequest(err error) error {
+	var over *directory.RequestOverError
+	switch {
+	case errors.Is(err, store.ErrUnavailable):
+		return err
+	case errors.As(err, &over):
+		return overPage(over)
+	case errors.Is(err, directory.ErrRequestForeign):
+		return &web.Error{Status: http.StatusForbidden, Title: "This page belongs to another log-in", Cause: err,
+			Description: "It was shown to another user, so nothing was decided. Go back to the app and start again."}
+	case errors.Is(err, directory.ErrRequestUnknown):
+		return &web.Error{Status: http.StatusBadRequest, Title: "This request is over", Cause: err,
+			Description: "It was answered before, or waited too long. Go back to the app and start again."}
+	case errors.Is(err, directory.ErrNotMember):
+		return &web.Error{Status: http.StatusBadRequest, Parameter: "account", Description: "must be one of your accounts. Go back and choose one.", Cause: err}
+	}
+	return err
+}
+
+// overPage names the app, so that its user knows where to go on.
+func overPage(over *directory.RequestOverError) error {
+	page := &web.Error{Status: http.StatusBadRequest, Cause: over, Links: []web.Link{{Text: "Installed apps", Path: "/account/apps"}}}
+	where := "“" + over.App + "”"
+	if host := hostOf(over.Address); strings.HasPrefix(over.Address, "https:") && host != "" {
+		where += " (" + host + ")"
+	}
+	if over.Answered {
+		page.Title = "You have answered this request"
+		page.Description = "Go back to " + where + ". If it is not connected, start again there."
+		return page
+	}
+	page.Title = "This request has expired"
+	page.Description = "Nothing was decided. Go back to " + where + " and start again."
+	return page
+}
