@@ -140,7 +140,7 @@ func (n *installed) install(u harness.User) {
 // id is the member's installation, which the app learns from introspection; it stays known when it has ended.
 func (n *installed) id(u harness.User) string {
 	n.t.Helper()
-	list, err := n.r.Store.LiveInstallations(n.t.Context(), u.ID, n.r.A.ID)
+	_, list, err := n.r.Store.ConsentAccounts(n.t.Context(), u.ID, n.r.A.ID)
 	if err != nil {
 		n.t.Fatal(err)
 	}

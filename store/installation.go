@@ -33,7 +33,7 @@ type Request struct {
 	UserID       string // the user whose session may decide; "" without a session
 	Decision     string // read only: DecisionDeny, DecisionAllow and an account, or "" while undecided
 	Answer       []byte // read only: what KeepAnswer was given; nil before
-	Holder       string // write only: the browser or network that the row counts for in TrimRequests, without personal data in the clear
+	Holder       string // write only: the browser or network that the row counts for in CreateRequest, without personal data in the clear
 }
 
 // Values of Request.Decision.
@@ -53,9 +53,9 @@ func (r Request) NeedsLogIn(s Session) bool {
 
 // Requests keeps authorization requests between their pages. They are short-lived and used once.
 type Requests interface {
-	CreateRequest(ctx context.Context, r Request) error
-	// TrimRequests deletes all requests of a holder but the newest keep, a hundred at a time at most.
-	TrimRequests(ctx context.Context, holder string, keep int) error
+	// CreateRequest stores r. Of the requests that its Holder has already, all but the newest keep are deleted, a hundred at
+	// a time at most; an empty Holder has none.
+	CreateRequest(ctx context.Context, r Request, keep int) error
 	// RequestByID returns the request whether or not it was decided or has expired: the caller says which page that is.
 	RequestByID(ctx context.Context, id LookupID) (Request, error)
 	// DenyRequest decides a request of this session against the app. ErrConflict: it belongs to another session or to
@@ -127,8 +127,9 @@ type Installations interface {
 	// it returns the installation as it is now. Errors as DenyRequest for the request; ErrEnded: app suspended or
 	// deleted, redirect URI or a scope withdrawn from the app, user or account disabled, user no longer a member.
 	Install(ctx context.Context, by Actor, a Approval) (Installation, error)
-	// LiveInstallations returns the user's live installations of one app, over all accounts of which the user is a member.
-	LiveInstallations(ctx context.Context, userID, appID string) ([]Installation, error)
+	// ConsentAccounts returns the accounts of the user, in the order of joining, and the user's live installations of the app on
+	// them: what a consent page decides about.
+	ConsentAccounts(ctx context.Context, userID, appID string) ([]Member, []Installation, error)
 	// InstalledApps lists the installations that a person may see and remove: their own, and all on accounts where they are
 	// an admin. Those of one app on one account stand together, newest first; the app that was installed last comes first.
 	// more: the list goes on after this part.

@@ -80,14 +80,9 @@ func (d *Directory) NewRequest(ctx context.Context, r store.Request, session []b
 	} else {
 		r.Holder = "session:" + base64.RawURLEncoding.EncodeToString(session[:min(len(session), 16)])
 	}
-	if r.Holder != "" {
-		if err := d.store.TrimRequests(ctx, r.Holder, keep); err != nil {
-			return "", fmt.Errorf("make room for an authorization request of app %s: %w", r.AppID, err)
-		}
-	}
 	r.CreatedAt = d.store.Now()
 	r.ExpiresAt = r.CreatedAt.Add(requestLifetime)
-	if err := d.store.CreateRequest(ctx, r); err != nil {
+	if err := d.store.CreateRequest(ctx, r, keep); err != nil {
 		return "", fmt.Errorf("store authorization request of app %s: %w", r.AppID, err)
 	}
 	return c.Reveal(), nil
@@ -111,14 +106,12 @@ func (d *Directory) ConsentFor(ctx context.Context, r store.Request) (Consent, e
 
 // LoadAccounts returns c with the accounts on which the user can decide it, as they are now, and what is installed there.
 func (d *Directory) LoadAccounts(ctx context.Context, user store.User, c Consent) (Consent, error) {
-	members, err := d.store.MembersByUser(ctx, user.ID)
+	members, live, err := d.store.ConsentAccounts(ctx, user.ID, c.App.ID)
 	if err != nil {
-		return Consent{}, fmt.Errorf("list accounts of user %s: %w", user.ID, err)
+		return Consent{}, fmt.Errorf("list accounts of user %s for app %s: %w", user.ID, c.App.ID, err)
 	}
 	c.Accounts = slices.DeleteFunc(members, func(m store.Member) bool { return m.Disabled })
-	if c.Live, err = d.store.LiveInstallations(ctx, user.ID, c.App.ID); err != nil {
-		return Consent{}, fmt.Errorf("list installations of user %s: %w", user.ID, err)
-	}
+	c.Live = live
 	return c, nil
 }
 

@@ -46,7 +46,7 @@ func newFixture(t *testing.T, o issuer.Options, change ...func(*store.App)) fixt
 		ID: secret.NewID(), Hash: make([]byte, 32), Session: session, AppID: f.app.ID, RedirectURI: callback, Scope: f.app.Scopes,
 		CreatedAt: now, ExpiresAt: now.Add(time.Hour),
 	}
-	f.must(st.CreateRequest(t.Context(), request))
+	f.must(st.CreateRequest(t.Context(), request, 0))
 	var err error
 	f.installation, err = st.Install(t.Context(), operator, store.Approval{
 		Request: request.ID, Session: session, RedirectURI: callback, Installation: store.Installation{

@@ -147,6 +147,9 @@ type UserRefreshRequest struct {
 	Email  string
 	// Spellings are others of Email under which an older version may have stored it.
 	Spellings []string
+	// Beside is the pair of the access token that came along, as it was read to verify that; nil without one. If the refresh token
+	// is of the same pair, the row is not read again.
+	Beside *store.UserAccess
 }
 
 func (r UserRefreshRequest) from(u store.User) bool {
@@ -162,7 +165,7 @@ func (i *Issuer) RefreshUserPair(ctx context.Context, by store.Actor, r UserRefr
 	if !ok {
 		return UserPair{}, errUserRefresh().because(ErrUnknown)
 	}
-	old, err := i.store.UserRefreshByID(ctx, store.LookupID(presented.ID))
+	old, err := i.userRefresh(ctx, r.Beside, store.LookupID(presented.ID))
 	if errors.Is(err, store.ErrNotFound) {
 		return UserPair{}, errUserRefresh().because(ErrUnknown)
 	}
@@ -184,6 +187,14 @@ func (i *Issuer) RefreshUserPair(ctx context.Context, by store.Actor, r UserRefr
 		}
 	}
 	return UserPair{}, errContended(by.ID)
+}
+
+// userRefresh returns the pair that was loaded, if it is the one with this id, or reads it.
+func (i *Issuer) userRefresh(ctx context.Context, loaded *store.UserAccess, id store.LookupID) (store.UserAccess, error) {
+	if loaded != nil && loaded.ID == id {
+		return *loaded, nil
+	}
+	return i.store.UserRefreshByID(ctx, id)
 }
 
 // rotatePair answers for a refresh token that is proven, as rotate does for apps.

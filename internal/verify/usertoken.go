@@ -72,8 +72,8 @@ type userClaims struct {
 // isJWT tells by the form: no Format writes a dot.
 func isJWT(token string) bool { return strings.IndexByte(token, '.') >= 0 }
 
-// inspectUserToken is Inspect for a JWT. What the token says of itself is proven first, without a question to anybody;
-// then the database is asked whether it was given out, to the letter, and whether all that it hangs on is good today.
+// inspectUserToken is Inspect for a JWT. Signature and claims are verified first, without the database; then the database is
+// asked whether exactly this token was issued, and whether user, account and membership are good today.
 func (v *Verifier) inspectUserToken(ctx context.Context, token string) (Identity, error) {
 	if v.userTokens == nil {
 		return Identity{}, ErrInvalid
@@ -102,7 +102,7 @@ func (v *Verifier) inspectUserToken(ctx context.Context, token string) (Identity
 	}
 	return v.acting(Identity{
 		Kind: secret.JWT, TokenID: id, Subject: a.User.ID, User: &a.User, Bot: a.User.Bot, Account: &a.Account, Role: a.Role,
-		IssuedAt: time.Unix(claims.IssuedAt, 0).UTC(), ExpiresAt: time.Unix(claims.ExpiresAt, 0).UTC(),
+		IssuedAt: time.Unix(claims.IssuedAt, 0).UTC(), ExpiresAt: time.Unix(claims.ExpiresAt, 0).UTC(), Pair: &a,
 	}, []scope.Role{a.Role})
 }
 

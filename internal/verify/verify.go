@@ -53,7 +53,8 @@ type Identity struct {
 	Permissions  []scope.Permission // what the scopes allow, as far as the user's role does
 	Audience     []string           // RFC 8707 resources
 	IssuedAt     time.Time
-	ExpiresAt    time.Time // zero: never
+	ExpiresAt    time.Time         // zero: never
+	Pair         *store.UserAccess // of a user token: the pair that it is of, as it was read
 }
 
 // OfApp says whether the token was given to an app, or is its refresh token.

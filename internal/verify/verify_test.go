@@ -58,7 +58,7 @@ func (f *fixture) install(accountID string) (store.Installation, error) {
 	now := f.store.Now()
 	request := store.Request{ID: secret.NewID(), Hash: make([]byte, 32), Session: []byte("s"), AppID: f.app.ID, RedirectURI: "https://app.test/cb",
 		Scope: f.app.Scopes, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}
-	f.must(f.store.CreateRequest(f.t.Context(), request))
+	f.must(f.store.CreateRequest(f.t.Context(), request, 0))
 	return f.store.Install(f.t.Context(), operator, store.Approval{Request: request.ID, Session: request.Session, RedirectURI: request.RedirectURI,
 		Installation: store.Installation{ID: secret.NewPublicID("ins_"), UserID: f.user.ID, AccountID: accountID, AppID: f.app.ID, Scopes: f.app.Scopes}})
 }

@@ -260,7 +260,7 @@ func (s *site) install(email, app string, scopes scope.Set) string {
 	session := make([]byte, 32)
 	request := store.Request{ID: store.LookupID(secret.NewID()), Hash: session, Session: session, AppID: a.ID, RedirectURI: "https://app.test/cb", Scope: scopes,
 		CreatedAt: now, ExpiresAt: now.Add(time.Minute)}
-	if err := s.st.CreateRequest(ctx, request); err != nil {
+	if err := s.st.CreateRequest(ctx, request, 0); err != nil {
 		s.t.Fatal(err)
 	}
 	ins, err := s.st.Install(ctx, by, store.Approval{Request: request.ID, Session: session, RedirectURI: "https://app.test/cb", Installation: store.Installation{

@@ -160,7 +160,7 @@ func (h *Handler) RefreshUserToken(w http.ResponseWriter, r *http.Request) error
 	if id.Kind != secret.JWT || ok && presented.UserID != id.Subject {
 		return web.PermissionDenied("the access token is not one of the user whose refresh token this is")
 	}
-	return h.refresh(w, r, issuer.UserRefreshRequest{Token: secret.Text(token), UserID: id.Subject})
+	return h.refresh(w, r, issuer.UserRefreshRequest{Token: secret.Text(token), UserID: id.Subject, Beside: id.Pair})
 }
 
 func (h *Handler) refresh(w http.ResponseWriter, r *http.Request, request issuer.UserRefreshRequest) error {

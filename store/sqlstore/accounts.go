@@ -80,21 +80,30 @@ func (s *Store) SetAccountPlan(ctx context.Context, by store.Actor, id, plan str
 	})
 }
 
-// selectMembers is completed by a condition on one end of the relation.
-const selectMembers = `SELECT m.account_id, c.name, CASE WHEN c.disabled_at IS NULL THEN 0 ELSE 1 END, m.user_id, u.email, u.name, u.bot, m.role, m.joined_at
+const (
+	memberColumns = `m.account_id, c.name, CASE WHEN c.disabled_at IS NULL THEN 0 ELSE 1 END, m.user_id, u.email, u.name, u.bot, m.role, m.joined_at`
+	memberRows    = `
 FROM members m
 JOIN accounts c ON c.id = m.account_id AND c.deleted_at IS NULL
-JOIN users u ON u.id = m.user_id AND u.deleted_at IS NULL
+JOIN users u ON u.id = m.user_id AND u.deleted_at IS NULL`
+	// selectMembers is completed by a condition on one end of the relation.
+	selectMembers = `SELECT ` + memberColumns + memberRows + `
 WHERE `
+)
 
 const (
 	selectMembersByAccount = selectMembers + `m.account_id = $1 ORDER BY m.joined_at, m.user_id`
 	selectMembersByUser    = selectMembers + `m.user_id = $1 ORDER BY m.joined_at, m.account_id`
 )
 
+func toMember(m *store.Member) []any {
+	return []any{
+		toText(&m.AccountID), toText(&m.AccountName), toBool(&m.Disabled), toText(&m.UserID), toText(&m.Email), toText(&m.UserName), toBool(&m.Bot), toRole(&m.Role), toTime(&m.JoinedAt),
+	}
+}
+
 func readMember(scan scanner) (m store.Member, err error) {
-	err = scan(toText(&m.AccountID), toText(&m.AccountName), toBool(&m.Disabled), toText(&m.UserID), toText(&m.Email),
-		toText(&m.UserName), toBool(&m.Bot), toRole(&m.Role), toTime(&m.JoinedAt))
+	err = scan(toMember(&m)...)
 	return m, err
 }
 

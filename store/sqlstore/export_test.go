@@ -75,7 +75,7 @@ var Statements = map[string]string{
 	"removeResource": removeResource,
 
 	"selectRequest": selectRequest, "decideRequest": decideRequest, "selectInstallable": selectInstallable,
-	"selectLive": selectLive, "updateApproved": updateApproved, "selectLiveInstallations": selectLiveInstallations,
+	"selectLive": selectLive, "updateApproved": updateApproved, "selectConsentAccounts": selectConsentAccounts,
 	"selectInstalledApps": selectInstalledApps, "removeInstallation": removeInstallation,
 
 	"insertCode": insertCode, "selectCode": selectCode, "countTry": countTry, "consumeCode": consumeCode + consumedCode,

@@ -143,21 +143,31 @@ func unite(list, more string) string {
 	return strings.Join(all[max(0, len(all)-maxRedirectsKept):], " ")
 }
 
-const selectLiveInstallations = `SELECT ` + installationColumns + `
-FROM installations i
-JOIN apps a ON a.id = i.app_id AND a.deleted_at IS NULL
-JOIN accounts c ON c.id = i.account_id AND c.deleted_at IS NULL
-JOIN members m ON m.account_id = i.account_id AND m.user_id = i.user_id
-WHERE i.user_id = $1 AND i.user_id <> '' AND i.app_id = $2 AND i.removed_at IS NULL
-ORDER BY i.created_at, i.id`
+// selectConsentAccounts reads the accounts of user $1, and on each the live installation of app $2, if there is one.
+const selectConsentAccounts = `SELECT ` + memberColumns + `, ` + installationColumns + memberRows + `
+LEFT JOIN installations i ON i.user_id = m.user_id AND i.user_id <> '' AND i.account_id = m.account_id AND i.app_id = $2 AND i.removed_at IS NULL
+	AND EXISTS (SELECT 1 FROM apps a WHERE a.id = $2 AND a.deleted_at IS NULL)
+WHERE m.user_id = $1 ORDER BY m.joined_at, m.account_id`
 
-// LiveInstallations implements store.Installations.
-func (s *Store) LiveInstallations(ctx context.Context, userID, appID string) (list []store.Installation, err error) {
-	defer tried(&err, "installations of app %s by user %s", appID, userID)
-	return collect(ctx, s.read(), func(scan scanner) (i store.Installation, err error) {
-		err = scan(toInstallation(&i)...)
-		return i, err
-	}, selectLiveInstallations, userID, appID)
+// ConsentAccounts implements store.Installations.
+func (s *Store) ConsentAccounts(ctx context.Context, userID, appID string) (members []store.Member, live []store.Installation, err error) {
+	defer tried(&err, "accounts of user %s for app %s", userID, appID)
+	err = s.read().rows(ctx, selectConsentAccounts, []any{userID, appID}, func(scan scanner) error {
+		var m store.Member
+		var i store.Installation
+		if err := scan(append(toMember(&m), toInstallation(&i)...)...); err != nil {
+			return err
+		}
+		members = append(members, m)
+		if i.ID != "" {
+			live = append(live, i)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return members, live, nil
 }
 
 // installedApp counts live tokens by the rule in installed.go. Last use comes from installation_uses, and by the

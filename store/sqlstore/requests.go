@@ -13,27 +13,34 @@ challenge, resource, prompt, fault, fault_detail, created_at, expires_at, user_i
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`
 
 // CreateRequest implements store.Requests.
-func (s *Store) CreateRequest(ctx context.Context, r store.Request) (err error) {
+func (s *Store) CreateRequest(ctx context.Context, r store.Request, keep int) (err error) {
 	defer tried(&err, "create request of app %s", r.AppID)
-	_, err = s.db.exec(ctx, insertRequest, r.ID[:], r.Hash, r.Session, r.AppID, r.RedirectURI, flag(r.RedirectSent),
+	args := []any{
+		r.ID[:], r.Hash, r.Session, r.AppID, r.RedirectURI, flag(r.RedirectSent),
 		r.Scope.String(), r.ScopeAsked, r.State, r.Challenge, r.Resource, r.Prompt, r.Fault, r.FaultDetail, at(r.CreatedAt), at(r.ExpiresAt),
-		r.UserID, r.AppSeen, r.Holder)
-	return err
+		r.UserID, r.AppSeen, r.Holder,
+	}
+	if s.dialect.consuming {
+		_, err = s.db.exec(ctx, s.dialect.trimAndInsertRequest(), append(args, keep)...)
+		return err
+	}
+	var b batch
+	b.exec(s.dialect.trimRequests("$1", "$2"), r.Holder, keep)
+	b.exec(insertRequest, args...)
+	return s.db.send(ctx, b)
 }
 
-// trimRequests passes over the newest entries of the holder in the index, and locks no row of them. Of several at once,
+// trimAndInsertRequest does both in one statement. The number of requests to keep is $20.
+func (d dialect) trimAndInsertRequest() string {
+	return `WITH trimmed AS (` + d.trimRequests("$19", "$20") + `) ` + insertRequest
+}
+
+// trimRequests deletes all requests of a holder but the newest. It passes over the newest entries of the holder in the index, and locks no row of them. Of several at once,
 // each deletes what no other is deleting: they would otherwise wait for one another, in a different order each, and hold all
 // connections to the database meanwhile.
-func (d dialect) trimRequests() string {
+func (d dialect) trimRequests(holder, keep string) string {
 	return `DELETE FROM requests WHERE id` + d.inBatch(`SELECT x.id FROM requests x WHERE x.id IN (SELECT o.id FROM requests o
-WHERE o.holder = $1 AND o.holder <> '' ORDER BY o.created_at DESC LIMIT 100 OFFSET $2)`)
-}
-
-// TrimRequests implements store.Requests.
-func (s *Store) TrimRequests(ctx context.Context, holder string, keep int) (err error) {
-	defer tried(&err, "delete old requests of a holder")
-	_, err = s.db.exec(ctx, s.dialect.trimRequests(), holder, keep)
-	return err
+WHERE o.holder = `+holder+` AND o.holder <> '' ORDER BY o.created_at DESC LIMIT 100 OFFSET `+keep+`)`)
 }
 
 const selectRequest = `SELECT r.id, r.hash, r.session, r.app_id, r.redirect_uri, r.redirect_sent, r.scope, r.scope_asked,

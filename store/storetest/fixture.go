@@ -95,7 +95,7 @@ func NewRequest(t testing.TB, st store.Store, appID string, session []byte, scop
 		ID: id, Hash: hash(id), Session: session, AppID: appID, RedirectURI: RedirectURI, RedirectSent: true, Scope: scopes,
 		ScopeAsked: scopes.String(), State: "st", CreatedAt: now, ExpiresAt: now.Add(15 * time.Minute),
 	}
-	if err := st.CreateRequest(t.Context(), r); err != nil {
+	if err := st.CreateRequest(t.Context(), r, 0); err != nil {
 		t.Fatalf("create request: %v", err)
 	}
 	return r

@@ -47,7 +47,7 @@ func testInstallTwice(t *testing.T, st store.Store) {
 	if diff := cmp.Diff(second, third); diff != "" {
 		t.Fatalf("after a consent to less (-want +got):\n%s", diff)
 	}
-	live, err := st.LiveInstallations(ctx, u.ID, app.ID)
+	_, live, err := st.ConsentAccounts(ctx, u.ID, app.ID)
 	no(t, err)
 	if diff := cmp.Diff([]store.Installation{third}, live); diff != "" {
 		t.Fatalf("live (-want +got):\n%s", diff)
@@ -61,18 +61,18 @@ func testLiveInstallations(t *testing.T, st store.Store) {
 	no(t, st.AddMember(ctx, operator, second.ID, w.user.ID, scope.RoleGuest))
 	other := Install(t, st, w.user, second.ID, w.app.ID, Scopes(t, "faqs"))
 	id := func(i store.Installation) string { return i.ID }
-	live, err := st.LiveInstallations(ctx, w.user.ID, w.app.ID)
+	_, live, err := st.ConsentAccounts(ctx, w.user.ID, w.app.ID)
 	no(t, err)
 	sameList(t, "on both accounts", ids(live, id), []string{w.ins.ID, other.ID})
-	live, err = st.LiveInstallations(ctx, owner.ID, w.app.ID)
+	_, live, err = st.ConsentAccounts(ctx, owner.ID, w.app.ID)
 	no(t, err)
 	equal(t, "of another user", len(live), 0)
 	no(t, st.RemoveMember(ctx, operator, second.ID, w.user.ID))
-	live, err = st.LiveInstallations(ctx, w.user.ID, w.app.ID)
+	_, live, err = st.ConsentAccounts(ctx, w.user.ID, w.app.ID)
 	no(t, err)
 	sameList(t, "after leaving one", ids(live, id), []string{w.ins.ID})
 	no(t, st.DeleteApp(ctx, operator, w.app.ID))
-	live, err = st.LiveInstallations(ctx, w.user.ID, w.app.ID)
+	_, live, err = st.ConsentAccounts(ctx, w.user.ID, w.app.ID)
 	no(t, err)
 	equal(t, "of a deleted app", len(live), 0)
 }
@@ -115,7 +115,7 @@ func testRefusedInstall(t *testing.T, st store.Store) {
 			test.change(t, w, &a)
 			_, err := st.Install(t.Context(), as(w.user), a)
 			wants(t, err, test.want)
-			live, err := st.LiveInstallations(t.Context(), w.user.ID, w.app.ID)
+			_, live, err := st.ConsentAccounts(t.Context(), w.user.ID, w.app.ID)
 			no(t, err)
 			if diff := cmp.Diff([]store.Installation{w.ins}, live); diff != "" {
 				t.Fatalf("live installation (-want +got):\n%s", diff)

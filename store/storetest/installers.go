@@ -84,7 +84,7 @@ func testProfile(t *testing.T, st store.Store) {
 		no(t, err)
 		access, err := st.AccessByID(ctx, store.NonExpiring, g.Token.ID)
 		no(t, err)
-		live, err := st.LiveInstallations(ctx, w.user.ID, w.app.ID)
+		_, live, err := st.ConsentAccounts(ctx, w.user.ID, w.app.ID)
 		no(t, err)
 		equal(t, "told, as installed", ins.Profile, told)
 		equal(t, "told, as listed", live[0].Profile, told)

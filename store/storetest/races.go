@@ -107,7 +107,7 @@ func raceInstall(t *testing.T, st store.Store) {
 		_, err := st.Install(t.Context(), as(u), a)
 		return err
 	}), store.ErrConsumed)
-	live, err := st.LiveInstallations(t.Context(), u.ID, app.ID)
+	_, live, err := st.ConsentAccounts(t.Context(), u.ID, app.ID)
 	no(t, err)
 	equal(t, "installations", len(live), 1)
 }
@@ -128,7 +128,7 @@ func raceInstalls(t *testing.T, st store.Store) {
 	}) {
 		no(t, err)
 	}
-	live, err := st.LiveInstallations(t.Context(), u.ID, app.ID)
+	_, live, err := st.ConsentAccounts(t.Context(), u.ID, app.ID)
 	no(t, err)
 	equal(t, "installations", len(live), 1)
 	equal(t, "scopes", live[0].Scopes.String(), app.Scopes.String())

@@ -56,7 +56,7 @@ func shortLived(t *testing.T, w world, end time.Time) (code store.Code, token st
 	no(t, st.RecordUse(t.Context(), map[store.LookupID]time.Time{token.ID: st.Now()}))
 	request = NewRequest(t, st, w.app.ID, nil, Scopes(t, "widgets"))
 	request.ID, request.ExpiresAt = Code(st, w.ins).ID, end
-	no(t, st.CreateRequest(t.Context(), request))
+	no(t, st.CreateRequest(t.Context(), request, 0))
 	session = store.Session{ID: hash(Code(st, w.ins).ID), UserID: w.user.ID, CreatedAt: end.Add(-time.Hour), SeenAt: end.Add(-time.Hour), ExpiresAt: end}
 	no(t, st.CreateSession(t.Context(), as(w.user), session))
 	return code, token, request, session
