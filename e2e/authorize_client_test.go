@@ -6,11 +6,9 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"xenoauth/e2e/harness"
-	"xenoauth/internal/dbtest"
 	"xenoauth/internal/directory"
 	"xenoauth/store"
 )
@@ -39,7 +37,7 @@ func TestAuthorizeUnknownClient_A1(t *testing.T) {
 		}
 		// An address that belongs to an app is worth nothing without its client_id.
 		v.wantDeadEnd(t, "/oauth/authorize?client_id=nope&redirect_uri="+url.QueryEscape(harness.CB), "client_id")
-		wantNoTrace(t, e)
+		e.With(t).WantNoRequests()
 	})
 }
 
@@ -62,7 +60,7 @@ func TestAuthorizeForeignRedirect_A3(t *testing.T) {
 				v.wantDeadEnd(t, address(request(e.A, append(more, "redirect_uri", "https://evil.test/cb")...)), "redirect_uri")
 			})
 		}
-		wantNoTrace(t, e)
+		e.With(t).WantNoRequests()
 	})
 }
 
@@ -76,7 +74,7 @@ func TestAuthorizeWithoutRedirectURI_A13(t *testing.T) {
 		v := newVisitors(e)
 		v.wantDeadEnd(t, address(request(several, "redirect_uri", "-")), "redirect_uri")
 		v.wantDeadEnd(t, address(request(several, "redirect_uri", "")), "redirect_uri")
-		wantNoTrace(t, e)
+		e.With(t).WantNoRequests()
 
 		code := v.in.Code(e.A, "redirect_uri", "-")
 		token := e.Post("/oauth/token", e.A.As("code", code)).WantToken(t)
@@ -86,36 +84,18 @@ func TestAuthorizeWithoutRedirectURI_A13(t *testing.T) {
 	})
 }
 
-// unreachable is a store that cannot look up apps while it is switched off, as when the database went away between two
-// questions.
-type unreachable struct {
-	store.Store
-	off atomic.Bool
-}
-
 const dsn = "postgres://xenoauth:hunter2@10.1.2.3:5432/auth"
-
-func (u *unreachable) AppByID(ctx context.Context, id string) (store.App, error) {
-	if u.off.Load() {
-		return store.App{}, fmt.Errorf("connect to %s: connection refused: %w", dsn, store.ErrUnavailable)
-	}
-	return u.Store.AppByID(ctx, id)
-}
 
 // TestAuthorizeOutage_A22: the database fails while the app is looked up, at the authorization request and at the answer of its
 // consent page: a page with 503 and Retry-After, no redirect, no word of the database; what was asked can be answered
 // after that.
 func TestAuthorizeOutage_A22(t *testing.T) {
-	t.Parallel()
-	dbtest.Each(t, func(t *testing.T, st store.Store) {
-		database := &unreachable{Store: st}
-		e := harness.New(t, database)
-		e.Store = st
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		v := newVisitors(e)
 		shown := v.in.Get(address(request(e.A)))
 		wantConsent(t, shown, "Alpha")
 
-		database.off.Store(true)
+		e.Faults.Fail(fmt.Errorf("connect to %s: connection refused: %w", dsn, store.ErrUnavailable), "AppByID")
 		evil := address(request(e.A, "redirect_uri", "https://evil.test/cb"))
 		form := url.Values{"request_id": {shown.Hidden("request_id")}, "decision": {"allow"}}
 		for name, a := range map[string]harness.Answer{
@@ -139,9 +119,9 @@ func TestAuthorizeOutage_A22(t *testing.T) {
 				}
 			})
 		}
-		wantNoGrant(t, e)
+		e.With(t).WantNoGrants()
 
-		database.off.Store(false)
+		e.Faults.Heal()
 		e.WantCode(v.in.Decide(shown, "allow"), harness.CB, "xyz")
 	})
 }
@@ -168,7 +148,7 @@ func TestAuthorizeMethods_A23(t *testing.T) {
 				t.Errorf("%s: Allow = %q", method, allow)
 			}
 		}
-		wantNoTrace(t, e)
+		e.With(t).WantNoRequests()
 
 		for name, headers := range map[string][]string{
 			"from another site": {"Origin", "https://evil.test", "Sec-Fetch-Site", "cross-site"},
@@ -176,7 +156,7 @@ func TestAuthorizeMethods_A23(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) { wantRepeated(t, e, v.in, headers) })
 		}
-		wantNoGrant(t, e)
+		e.With(t).WantNoGrants()
 
 		back := "/oauth/consent?request_id=" + wantLogIn(t, v.out.Get(good))
 		before := e.Count(`SELECT COUNT(*) FROM requests`)
@@ -237,7 +217,7 @@ func TestAuthorizeAppChanged_A24(t *testing.T) {
 				v.in.With(t).Decide(allow, "allow").WantPage(t, http.StatusBadRequest)
 				v.in.With(t).Decide(deny, "deny").WantPage(t, http.StatusBadRequest)
 				v.in.Get("/oauth/consent?request_id="+parked).WantPage(t, http.StatusBadRequest)
-				wantNoGrant(t, e)
+				e.With(t).WantNoGrants()
 			})
 		}
 		// A suspension can be taken back, and the page is as good as before.

@@ -38,7 +38,7 @@ func TestPKCEPublicApp_P1(t *testing.T) {
 				}
 			}
 		}
-		wantNoTrace(t, e)
+		e.With(t).WantNoRequests()
 	})
 }
 
@@ -59,7 +59,7 @@ func TestPKCEMethod_P2(t *testing.T) {
 				e.WantRedirectError(a, app.URI, "invalid_request", "xyz")
 			}
 		}
-		wantNoTrace(t, e)
+		e.With(t).WantNoRequests()
 	})
 }
 
@@ -77,7 +77,7 @@ func TestPKCEChallengeForm_P4(t *testing.T) {
 				e.WantRedirectError(in.Get(address(request(app, withChallenge(bad)...))), app.URI, "invalid_request", "xyz")
 			}
 		}
-		wantNoTrace(t, e)
+		e.With(t).WantNoRequests()
 	})
 }
 
@@ -88,11 +88,11 @@ func TestPKCEVerifierMissing_P5(t *testing.T) {
 		in := e.LoggedIn(e.U)
 		for _, app := range []harness.App{e.A, e.P} {
 			code := in.Code(app, withChallenge(harness.Challenge)...)
-			before := countGrants(e)
+			before := e.CountGrants()
 			e.Token(app, "code", code, "redirect_uri", app.URI).WantGrantRefused(t)
 			e.Token(app, "code", code, "redirect_uri", app.URI, "code_verifier", "").WantGrantRefused(t)
 			e.WantUnspent(code, 2)
-			if n := countGrants(e); n != before {
+			if n := e.CountGrants(); n != before {
 				t.Errorf("%d rows of grants, want %d", n, before)
 			}
 			token := e.Exchange(app, code, "code_verifier", harness.Verifier).WantToken(t)
@@ -106,12 +106,12 @@ func TestPKCEVerifierMissing_P5(t *testing.T) {
 func TestPKCEVerifierUnexpected_P6(t *testing.T) {
 	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		code := e.LoggedIn(e.U).Code(e.A)
-		before := countGrants(e)
+		before := e.CountGrants()
 		for _, verifier := range []string{harness.Verifier, "x", strings.Repeat("v", 128)} {
 			e.Exchange(e.A, code, "code_verifier", verifier).WantGrantRefused(t)
 		}
 		e.WantUnspent(code, 3)
-		if n := countGrants(e); n != before {
+		if n := e.CountGrants(); n != before {
 			t.Errorf("%d rows of grants, want %d", n, before)
 		}
 		e.WantLive(e.Exchange(e.A, code, "code_verifier", "").WantToken(t), true)
@@ -126,7 +126,7 @@ func TestPKCEDowngrade_P7(t *testing.T) {
 		in := e.LoggedIn(e.U)
 		marked := e.AddApp("Marked", true, harness.CB, pkceRequired)
 		e.WantRedirectError(in.Get(address(request(marked))), harness.CB, "invalid_request", "xyz")
-		wantNoTrace(t, e)
+		e.With(t).WantNoRequests()
 		code := in.Code(marked, withChallenge(harness.Challenge)...)
 		e.WantLive(e.Exchange(marked, code, "code_verifier", harness.Verifier).WantToken(t), true)
 		// An approval of before does not let a request without challenge through.

@@ -23,7 +23,7 @@ func wantUnregistered(t *testing.T, e *harness.Env, v visitors, app harness.App,
 			}
 		})
 	}
-	wantNoTrace(t, e)
+	e.With(t).WantNoRequests()
 }
 
 // TestAuthorizeRedirectHost_A4: a host that only looks like the app's (other beginning, other end, subdomain, closing dot, homograph in

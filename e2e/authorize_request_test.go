@@ -50,7 +50,7 @@ func TestAuthorizeRepeatedParameter_A14(t *testing.T) {
 			v.wantDeadEnd(t, target, parameter)
 			v.in.Visit(http.MethodPost, target, "Content-Type: application/x-www-form-urlencoded", "Content-Length: 0").WantPage(t, http.StatusBadRequest)
 		}
-		wantNoTrace(t, e)
+		e.With(t).WantNoRequests()
 	})
 }
 
@@ -83,7 +83,7 @@ func TestAuthorizeResponseType_A16(t *testing.T) {
 		for _, bad := range []string{"fragment", "form_post", "web_message", "jwt", "QUERY"} {
 			e.WantRedirectError(in.Get(address(request(e.A, "response_mode", bad))), harness.CB, "invalid_request", "xyz")
 		}
-		wantNoTrace(t, e)
+		e.With(t).WantNoRequests()
 		for _, sound := range []string{"-", "", "code"} {
 			a := in.Get(address(request(e.A, "response_type", sound, "prompt", "consent")))
 			code := e.WantCode(in.Decide(a, "allow"), harness.CB, "xyz")
@@ -116,7 +116,7 @@ func TestAuthorizeLoggedOutErrors_A17(t *testing.T) {
 					}
 					parked := wantLogIn(t, b.Get(address(faults)))
 					b.Get("/login?next="+parked).WantPage(t, http.StatusOK)
-					wantNoGrant(t, e)
+					e.With(t).WantNoGrants()
 					back := b.Post("/login", url.Values{"email": {e.U.Email}, "password": {harness.Password}, "next": {parked}})
 					e.With(t).WantRedirectError(b.Follow(back), harness.CB, code, "xyz")
 				})
@@ -127,7 +127,7 @@ func TestAuthorizeLoggedOutErrors_A17(t *testing.T) {
 		parked := wantLogIn(t, b.Get(address(request(e.A))))
 		back := b.Post("/login", url.Values{"email": {e.U.Email}, "password": {harness.Password}, "next": {parked}})
 		wantConsent(t, b.Follow(back), "Alpha")
-		wantNoGrant(t, e)
+		e.With(t).WantNoGrants()
 	})
 }
 
@@ -144,7 +144,7 @@ func TestAuthorizeErrorRedirect_A18(t *testing.T) {
 			}
 			e.WantRedirectError(v.in.Decide(v.in.Get(address(request(app))), "deny"), app.URI, "access_denied", "xyz")
 		}
-		wantNoGrant(t, e)
+		e.With(t).WantNoGrants()
 	})
 }
 

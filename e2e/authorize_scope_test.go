@@ -109,7 +109,7 @@ func TestConsentDeny_S3(t *testing.T) {
 			e.WantEvents(app, "request.denied", 1)
 			e.WantEvents(app, "installation.created", 0)
 		}
-		wantNoGrant(t, e)
+		e.With(t).WantNoGrants()
 		if installed := in.Get("/account/apps"); strings.Contains(installed.Body, "Alpha") {
 			t.Error("a denied app is listed as installed")
 		}
@@ -167,14 +167,14 @@ func TestAuthorizeInvalidScope_S4(t *testing.T) {
 		if !strings.Contains(comma, "scopes are separated by spaces") {
 			t.Errorf("error_description = %q", comma)
 		}
-		wantNoTrace(t, e)
+		e.With(t).WantNoRequests()
 		passing := e.AddApp("Passing", true, harness.CB)
 		two := address(request(passing, "scope", "contacts faqs"))
 		shown, parked := in.Get(two), wantLogIn(t, e.Browser().Get(two))
 		e.Register(passing, "contacts")
 		e.WantRedirectError(in.Decide(shown, "allow"), harness.CB, "invalid_scope", "xyz")
 		e.WantRedirectError(in.Get("/oauth/consent?request_id="+parked), harness.CB, "invalid_scope", "xyz")
-		wantNoGrant(t, e)
+		e.With(t).WantNoGrants()
 		e.Register(passing, "faqs", "contacts")
 		e.WantCode(in.Decide(shown, "allow"), harness.CB, "xyz")
 		// What is well formed is taken, however often and in whatever order it is said.
@@ -268,7 +268,7 @@ func TestClientCredentialsScope_S7(t *testing.T) {
 			e.Token(both, "grant_type", "client_credentials", "scope", asked).WantRefused(t, http.StatusBadRequest, "invalid_scope")
 		}
 		e.Token(only, "grant_type", "client_credentials").WantRefused(t, http.StatusBadRequest, "invalid_scope")
-		wantNoGrant(t, e)
+		e.With(t).WantNoGrants()
 
 		answer := e.Token(both, "grant_type", "client_credentials")
 		token := answer.WantToken(t)

@@ -55,29 +55,6 @@ func (v visitors) wantDeadEnd(t *testing.T, target, parameter string) {
 	}
 }
 
-// countGrants is how many rows of the database give somebody access to something.
-func countGrants(e *harness.Env) int {
-	return e.Count(`SELECT (SELECT COUNT(*) FROM codes) + (SELECT COUNT(*) FROM installations) + (SELECT COUNT(*) FROM tokens)
-		+ (SELECT COUNT(*) FROM expiring_tokens) + (SELECT COUNT(*) FROM families) + (SELECT COUNT(*) FROM refresh_tokens)`)
-}
-
-// wantNoGrant asserts that nobody has been given anything: no code, no installation, no token.
-func wantNoGrant(t *testing.T, e *harness.Env) {
-	t.Helper()
-	if n := countGrants(e.With(t)); n != 0 {
-		t.Errorf("%d rows give access to something, want none", n)
-	}
-}
-
-// wantNoTrace asserts that not even a request is kept.
-func wantNoTrace(t *testing.T, e *harness.Env) {
-	t.Helper()
-	wantNoGrant(t, e)
-	if n := e.With(t).Count(`SELECT COUNT(*) FROM requests`); n != 0 {
-		t.Errorf("%d requests are kept, want none", n)
-	}
-}
-
 // wantLogIn asserts that the browser is sent to log in, and returns by what it comes back.
 func wantLogIn(t *testing.T, a harness.Answer) string {
 	t.Helper()

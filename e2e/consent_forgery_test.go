@@ -40,7 +40,7 @@ func TestConsentCrossSite_W1(t *testing.T) {
 				}
 			})
 		}
-		wantNoGrant(t, e)
+		e.With(t).WantNoGrants()
 		e.WantCode(in.Decide(shown, "allow"), harness.CB, "xyz")
 	})
 }
@@ -86,16 +86,16 @@ func TestConsentRequestID_W2(t *testing.T) {
 		wantLogIn(t, post(e.Browser(), allow(shown)))
 		post(other, allow(shown)).WantPage(t, http.StatusForbidden)
 		post(in, url.Values{"request_id": {shown.Hidden("request_id")}}).WantPage(t, http.StatusBadRequest)
-		wantNoGrant(t, e)
+		e.With(t).WantNoGrants()
 
 		code := e.WantCode(post(in, allow(shown)), harness.CB, "xyz")
-		before := countGrants(e)
+		before := e.CountGrants()
 		if again := e.WantCode(post(in, allow(shown)), harness.CB, "xyz"); again != code {
 			t.Error("the same answer again is another code")
 		}
 		other.With(t).Post("/oauth/consent", allow(shown)).WantPage(t, http.StatusForbidden)
 		post(twin, allow(shown)).WantPage(t, http.StatusBadRequest)
-		if n := countGrants(e); n != before {
+		if n := e.CountGrants(); n != before {
 			t.Errorf("an answer that was given before made %d rows of grants", n-before)
 		}
 	})
@@ -111,7 +111,7 @@ func TestConsentTampered_W3(t *testing.T) {
 			foreign.Set("account", account)
 			in.Post("/oauth/consent", foreign).WantPage(t, http.StatusBadRequest)
 		}
-		wantNoGrant(t, e)
+		e.With(t).WantNoGrants()
 
 		form := allow(in.Get(address(request(e.A))))
 		for name, value := range map[string]string{

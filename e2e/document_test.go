@@ -69,7 +69,7 @@ var groups = []struct{ letter, title string }{
 // row is a test of the battery.
 type row struct {
 	id   string
-	says string // the doc comment: what is asked and what must be answered
+	text string // the request and the required answer, from the test's doc comment
 	file string
 }
 
@@ -97,8 +97,18 @@ func TestBatteryDocument(t *testing.T) {
 	}
 }
 
-var name = regexp.MustCompile(`^Test[A-Za-z0-9]+_([A-Z][0-9]+)$`)
+var (
+	// rowTest is the name of a test that is one row.
+	rowTest = regexp.MustCompile(`^Test[A-Za-z0-9]+_([A-Z][0-9]+)$`)
+	// rowText is a row in the doc comment of a test of several: a paragraph that begins with its id.
+	rowText = regexp.MustCompile(`^([A-Z][0-9]+): `)
+	// rowName is a string that names a subtest after a row.
+	rowName = regexp.MustCompile("^[`\"]([A-Z][0-9]+)[ `\"]")
+)
 
+// readRows reads the rows out of the tests: a test whose name ends with the id of a row is that row, and its doc comment the
+// text. A test of several rows has a paragraph for each in its doc comment, which begins with the id, and a subtest in the
+// same file whose name begins with it.
 func readRows(t *testing.T) map[string]row {
 	t.Helper()
 	var files []string
@@ -115,23 +125,46 @@ func readRows(t *testing.T) map[string]row {
 		if err != nil {
 			t.Fatal(err)
 		}
+		subtests := map[string]bool{}
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			if literal, ok := n.(*ast.BasicLit); ok && literal.Kind == token.STRING {
+				if m := rowName.FindStringSubmatch(literal.Value); m != nil {
+					subtests[m[1]] = true
+				}
+			}
+			return true
+		})
 		for _, d := range parsed.Decls {
 			f, ok := d.(*ast.FuncDecl)
-			if !ok {
+			if !ok || !strings.HasPrefix(f.Name.Name, "Test") {
 				continue
 			}
-			m := name.FindStringSubmatch(f.Name.Name)
-			if m == nil {
-				continue
+			for id, text := range rowsOf(f) {
+				switch other, twice := rows[id]; {
+				case text == "":
+					t.Errorf("%s has no doc comment that states the request and the answer", f.Name.Name)
+				case twice:
+					t.Errorf("row %s is tested in %s and in %s; make them one", id, other.file, file)
+				case rowTest.FindStringSubmatch(f.Name.Name) == nil && !subtests[id]:
+					t.Errorf("%s: no subtest is named after row %s of %s", file, id, f.Name.Name)
+				}
+				rows[id] = row{id: id, text: text, file: "e2e/" + filepath.ToSlash(file)}
 			}
-			says := strings.Join(strings.Fields(strings.TrimPrefix(f.Doc.Text(), f.Name.Name+":")), " ")
-			if says == "" {
-				t.Errorf("%s has no doc comment that says what is asked and what must be answered", f.Name.Name)
-			}
-			if other, twice := rows[m[1]]; twice {
-				t.Errorf("row %s is tested in %s and in %s; make them one", m[1], other.file, file)
-			}
-			rows[m[1]] = row{id: m[1], says: says, file: "e2e/" + filepath.ToSlash(file)}
+		}
+	}
+	return rows
+}
+
+// rowsOf is the text of each row of a test.
+func rowsOf(f *ast.FuncDecl) map[string]string {
+	oneLine := func(text string) string { return strings.Join(strings.Fields(text), " ") }
+	if m := rowTest.FindStringSubmatch(f.Name.Name); m != nil {
+		return map[string]string{m[1]: oneLine(strings.TrimPrefix(f.Doc.Text(), f.Name.Name+":"))}
+	}
+	rows := map[string]string{}
+	for paragraph := range strings.SplitSeq(f.Doc.Text(), "\n\n") {
+		if m := rowText.FindStringSubmatch(paragraph); m != nil {
+			rows[m[1]] = oneLine(strings.TrimPrefix(paragraph, m[0]))
 		}
 	}
 	return rows
@@ -151,13 +184,13 @@ func addFaults(rows map[string]row) {
 				run = "make test, longer in make faults"
 			}
 			r := rows[f.Name]
-			if r.says != "" {
-				r.says += "; "
+			if r.text != "" {
+				r.text += "; "
 			}
-			rows[f.Name] = row{id: f.Name, says: r.says + f.Title + " (" + database + ": " + run + ")", file: "docs/faults.md"}
+			rows[f.Name] = row{id: f.Name, text: r.text + f.Title + " (" + database + ": " + run + ")", file: "docs/faults.md"}
 		}
 	}
-	rows["F9"] = row{id: "F9", says: "disk full for data and journal of Postgres, for SQLite, and for the log: 503, nothing acknowledged is lost, all works when " +
+	rows["F9"] = row{id: "F9", text: "disk full for data and journal of Postgres, for SQLite, and for the log: 503, nothing acknowledged is lost, all works when " +
 		"there is room again (TestOutage)", file: "e2e/outage_disk_test.go"}
 }
 
@@ -177,7 +210,7 @@ func render(rows map[string]row) string {
 		slices.SortFunc(of, func(x, y row) int { return number(x.id) - number(y.id) })
 		fmt.Fprintf(&b, "\n## %s. %s\n\n| row | what is asked, and what must be answered | test |\n| --- | --- | --- |\n", g.letter, g.title)
 		for _, r := range of {
-			fmt.Fprintf(&b, "| %s | %s | [%s](../%s) |\n", r.id, strings.ReplaceAll(r.says, "|", "\\|"), filepath.Base(r.file), r.file)
+			fmt.Fprintf(&b, "| %s | %s | [%s](../%s) |\n", r.id, strings.ReplaceAll(r.text, "|", "\\|"), filepath.Base(r.file), r.file)
 		}
 	}
 	return b.String()

@@ -2,18 +2,15 @@ package e2e
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"xenoauth/e2e/harness"
-	"xenoauth/internal/dbtest"
 	"xenoauth/internal/scope"
 	"xenoauth/internal/secret"
 	"xenoauth/store"
@@ -286,15 +283,14 @@ func TestForwardAuthWithoutTheBody(t *testing.T) {
 
 // TestForwardAuthOutage: when the database cannot say, nobody passes and nobody is called unknown.
 func TestForwardAuthOutage(t *testing.T) {
-	t.Parallel()
-	dbtest.Each(t, func(t *testing.T, st store.Store) {
-		blind := &blindStore{Store: st}
-		e := harness.New(t, st)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		bearers := e.Bearers()
-		e.Store = blind
 		e = e.Sibling()
+		e.Faults.Fail(store.ErrUnavailable, "AccessByID", "KeyBySecret", "IntegrationByID", "UserRefreshByID")
 		for _, away := range []bool{true, false} {
-			blind.on.Store(away)
+			if !away {
+				e.Faults.Heal()
+			}
 			for _, b := range bearers {
 				a := e.Verify(b.Token, "permission=x")
 				if away && (a.Header.Get("Retry-After") == "" || a.String(t, "error") != "temporarily_unavailable") {
@@ -308,49 +304,4 @@ func TestForwardAuthOutage(t *testing.T) {
 			}
 		}
 	})
-}
-
-// blindStore cannot look up tokens of any kind while it is on.
-type blindStore struct {
-	store.Store
-	on atomic.Bool
-}
-
-func (b *blindStore) fault() error {
-	if b.on.Load() {
-		return store.ErrUnavailable
-	}
-	return nil
-}
-
-// AccessByID fails on demand.
-func (b *blindStore) AccessByID(ctx context.Context, kind store.TokenKind, id store.LookupID) (store.Access, error) {
-	if err := b.fault(); err != nil {
-		return store.Access{}, err
-	}
-	return b.Store.AccessByID(ctx, kind, id)
-}
-
-// KeyBySecret fails on demand.
-func (b *blindStore) KeyBySecret(ctx context.Context, id store.LookupID) (store.KeyAccess, error) {
-	if err := b.fault(); err != nil {
-		return store.KeyAccess{}, err
-	}
-	return b.Store.KeyBySecret(ctx, id)
-}
-
-// IntegrationByID fails on demand.
-func (b *blindStore) IntegrationByID(ctx context.Context, id store.LookupID) (store.IntegrationAccess, error) {
-	if err := b.fault(); err != nil {
-		return store.IntegrationAccess{}, err
-	}
-	return b.Store.IntegrationByID(ctx, id)
-}
-
-// UserRefreshByID fails on demand.
-func (b *blindStore) UserRefreshByID(ctx context.Context, id store.LookupID) (store.UserAccess, error) {
-	if err := b.fault(); err != nil {
-		return store.UserAccess{}, err
-	}
-	return b.Store.UserRefreshByID(ctx, id)
 }

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"net/http"
 	"strings"
 	"sync"
@@ -10,7 +9,6 @@ import (
 
 	"xenoauth/e2e/harness"
 	"xenoauth/internal/dbtest"
-	"xenoauth/store"
 )
 
 // TestSlowClients_H2: Clients that send a header or a body a byte at a time, that stop in the middle of either, and that open
@@ -54,31 +52,18 @@ func TestSlowClients_H2(t *testing.T) {
 	})
 }
 
-// held is a store that lets nobody have a token of an app's own until it is told to.
-type held struct {
-	store.Store
-	asked, open chan struct{}
-}
-
-// CreateClientToken waits.
-func (h *held) CreateClientToken(ctx context.Context, t store.Token) error {
-	close(h.asked)
-	<-h.open
-	return h.Store.CreateClientToken(context.WithoutCancel(ctx), t)
-}
-
 // floodOfConnections is not parallel: it needs as many open files as a process commonly may have.
 func floodOfConnections(t *testing.T) {
 	const idle = 10_000
-	st := dbtest.Open(t, dbtest.SQLite(t))
-	h := &held{st, make(chan struct{}), make(chan struct{})}
-	e := harness.New(t, h)
-	letGo := sync.OnceFunc(func() { close(h.open) })
+	e := harness.New(t, dbtest.Open(t, dbtest.SQLite(t)))
+	held, open := make(chan struct{}), make(chan struct{})
+	e.Faults.Before(func() error { close(held); <-open; return nil }, "CreateClientToken")
+	letGo := sync.OnceFunc(func() { close(open) })
 	t.Cleanup(letGo)
 	token := e.Grant(e.LoggedIn(e.U), e.A).WantToken(t)
 	answered := make(chan harness.Answer, 1) // a request that is being answered is not cut off
 	go func() { answered <- e.Token(e.A, "grant_type", "client_credentials") }()
-	<-h.asked
+	<-held
 	first := e.Dial()
 	for i := range idle {
 		c := e.Dial()

@@ -254,7 +254,7 @@ func TestIntrospectActive_I4(t *testing.T) {
 // refresh tokens: 503 temporarily_unavailable with Retry-After, never active:false (callers delete tokens on that) and
 // never a 401. Once it is back, the same tokens are active.
 func TestIntrospectOutage_I6(t *testing.T) {
-	eachTrouble(t, func(t *testing.T, e *harness.Env, fail func(...string), mend func()) {
+	eachTrouble(t, func(t *testing.T, e *harness.Env, fail func(method string), mend func()) {
 		b := e.LoggedIn(e.U)
 		server := e.AddResource("widgets")
 		echo := newFamily(t, e, b, e.AddExpiring("Echo"))

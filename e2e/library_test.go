@@ -12,7 +12,6 @@ import (
 	oautherrors "github.com/go-oauth2/oauth2/v4/errors"
 
 	"xenoauth/e2e/harness"
-	"xenoauth/internal/dbtest"
 	"xenoauth/store"
 )
 
@@ -253,10 +252,7 @@ func TestLibraryKnowsErrorsByIdentity(t *testing.T) {
 		s.shows("an error that is no key of a map panics", false)
 	}
 
-	t.Parallel()
-	dbtest.Each(t, func(t *testing.T, st store.Store) {
-		faulty := &harness.Faulty{Store: st}
-		e := harness.New(t, faulty)
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		b := e.LoggedIn(e.U)
 		code, refresh := b.Code(e.A), e.Grant(b, e.P).String(t, "refresh_token")
 		requests := map[string]url.Values{
@@ -267,11 +263,11 @@ func TestLibraryKnowsErrorsByIdentity(t *testing.T) {
 		for name, form := range requests {
 			for _, sentinel := range []error{store.ErrUnavailable, store.ErrEnded, store.ErrNotFound, oautherrors.ErrInvalidGrant} {
 				for _, wrapped := range []error{sentinel, fmt.Errorf("a: %w", fmt.Errorf("b: %w", sentinel)), errors.Join(errors.New("a"), sentinel), list{sentinel}} {
-					faulty.Fail(wrapped)
+					e.Faults.Fail(wrapped, "CodeByID", "Redeem", "RefreshByID", "CreateClientToken")
 					wantFault(t, name, sentinel, e.Post("/oauth/token", form))
 				}
 			}
-			faulty.Fail(nil)
+			e.Faults.Heal()
 			e.WantLive(e.Post("/oauth/token", form).WantToken(t), true)
 		}
 		if strings.Contains(e.Log.String(), "panic") {

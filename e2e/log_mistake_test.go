@@ -81,8 +81,8 @@ func (s *story) mistakes(b *harness.Browser, app harness.App, email, password st
 // trouble is the database going away in the middle of it, which is what the log has most to say about.
 func (s *story) trouble(b *harness.Browser, apps []harness.App) {
 	e := s.r
-	s.database.Break(fmt.Errorf("conn closed: %w", store.ErrUnavailable), "ClientByID", "AccessByID", "RefreshByID", "RevokeToken", "EndFamily")
-	defer s.database.Mend()
+	s.r.Faults.Fail(fmt.Errorf("conn closed: %w", store.ErrUnavailable), "ClientByID", "AccessByID", "RefreshByID", "RevokeToken", "EndFamily")
+	defer s.r.Faults.Heal()
 	for _, app := range apps {
 		s.see(e.Exchange(app, s.mint(secret.Code), "code_verifier", s.invent("verifier")))
 		s.see(refresh(e, app, s.mint(secret.Refresh)))

@@ -16,10 +16,9 @@ import (
 
 // story is all that people, apps and APIs do with the product, with secrets that can be recognised wherever they turn up.
 type story struct {
-	t        *testing.T
-	r        *harness.Env
-	database *harness.Outage
-	secrets  harness.Canaries // passwords, tokens, codes, client secrets, verifiers, cookies, request ids; right and wrong ones
+	t       *testing.T
+	r       *harness.Env
+	secrets harness.Canaries // passwords, tokens, codes, client secrets, verifiers, cookies, request ids; right and wrong ones
 	// misplaced are secrets that somebody put where none belongs, such as a password typed as a name. Who put them there may
 	// see them again, and a look-up by a name is a look-up by a name; but no log holds them.
 	misplaced harness.Canaries
@@ -87,9 +86,9 @@ func (s *story) keepCookies(a harness.Answer) harness.Answer {
 	return a
 }
 
-// told tells the story on a server in front of a database, and returns it at its end.
-func told(t *testing.T, e *harness.Env, database *harness.Outage) *story {
-	s := &story{t: t, r: e, database: database}
+// told tells the story on a server, and returns it at its end.
+func told(t *testing.T, e *harness.Env) *story {
+	s := &story{t: t, r: e}
 	b := e.Browser()
 	email := "carla@users.test"
 	password := s.people(b, email)

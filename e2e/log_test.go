@@ -27,11 +27,7 @@ func eachStory(t *testing.T, test func(t *testing.T, s *story, statements string
 		if strings.HasPrefix(databaseURL, "postgres:") {
 			statements = harness.LogStatements(t, databaseURL)
 		}
-		st := dbtest.Open(t, databaseURL)
-		database := &harness.Outage{Store: st}
-		e := harness.New(t, database)
-		e.Store = st
-		test(t, told(t, e, database), statements())
+		test(t, told(t, harness.New(t, dbtest.Open(t, databaseURL))), statements())
 	})
 }
 
@@ -129,16 +125,15 @@ func TestLogInjection_G2(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dbtest.Each(t, func(t *testing.T, st store.Store) {
-				log, database := &harness.Log{}, &harness.Outage{Store: st}
-				e := harness.New(t, database, func(o *server.Options) { o.Log = slog.New(handler(log)) })
-				inject(t, e, database)
+				log := &harness.Log{}
+				inject(t, harness.New(t, st, func(o *server.Options) { o.Log = slog.New(handler(log)) }))
 				wantOwnLines(t, name, log.String())
 			})
 		})
 	}
 }
 
-func inject(t *testing.T, e *harness.Env, database *harness.Outage) {
+func inject(t *testing.T, e *harness.Env) {
 	b, out := e.LoggedIn(e.U), e.Browser()
 	evil := url.QueryEscape(forgery)
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
@@ -176,10 +171,10 @@ func inject(t *testing.T, e *harness.Env, database *harness.Outage) {
 		e.Post(path, url.Values{forgery: {"1", "2"}})
 		e.Post(path, e.A.As("grant_type", "client_credentials", "token", "x", "scope", forgery, "resource", forgery))
 	}
-	database.Break(fmt.Errorf("%s: %w", forgery, store.ErrUnavailable), "ClientByID", "AccessByID")
+	e.Faults.Fail(fmt.Errorf("%s: %w", forgery, store.ErrUnavailable), "ClientByID", "AccessByID")
 	e.Token(e.A, "code", "x")
 	e.Introspect(e.A, "x")
-	database.Mend()
+	e.Faults.Heal()
 }
 
 func wantOwnLines(t *testing.T, form, log string) {

@@ -113,7 +113,7 @@ func TestGetChangesNothing_W4(t *testing.T) {
 		shown := in.Get(address(request(e.B)))
 		state := func() int {
 			return e.Count(`SELECT (SELECT COUNT(*) FROM audit_events) + 1000 * (SELECT COUNT(*) FROM sessions)
-				+ 1000000 * ((SELECT COUNT(*) FROM users) + (SELECT COUNT(*) FROM apps) + (SELECT COUNT(*) FROM client_secrets))`) + 1000000000*countGrants(e)
+				+ 1000000 * ((SELECT COUNT(*) FROM users) + (SELECT COUNT(*) FROM apps) + (SELECT COUNT(*) FROM client_secrets))`) + 1000000000*e.CountGrants()
 		}
 		seen := 0
 		for _, path := range mounted(t, http.MethodPost) {

@@ -62,11 +62,8 @@ func TestDatabaseRole_G5(t *testing.T) {
 	if err := st.Close(); err != nil {
 		t.Fatal(err)
 	}
-	own := dbtest.Open(t, limited, dbtest.AsServed)
-	database := &harness.Outage{Store: own}
-	e := harness.New(t, database)
-	e.Store = own
-	s := told(t, e, database)
+	e := harness.New(t, dbtest.Open(t, limited, dbtest.AsServed))
+	s := told(t, e)
 	e.LoggedIn(e.U).Post("/account", url.Values{"name": {"Robert'); DROP TABLE users;--"}})
 	s.want(404, e.Browser().Get("/developer/'; SELECT pg_sleep(9)--"))
 

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"xenoauth/e2e/harness"
-	"xenoauth/internal/dbtest"
 	"xenoauth/internal/secret"
 	"xenoauth/store"
 )
@@ -208,16 +207,12 @@ var troubles = map[string]error{
 }
 
 // eachTrouble runs test on a server whose operations fail in each way, on each database.
-func eachTrouble(t *testing.T, test func(t *testing.T, e *harness.Env, fail func(...string), mend func())) {
+func eachTrouble(t *testing.T, test func(t *testing.T, e *harness.Env, fail func(method string), mend func())) {
 	t.Helper()
-	t.Parallel()
-	dbtest.Each(t, func(t *testing.T, st store.Store) {
-		database := &harness.Outage{Store: st}
-		e := harness.New(t, database)
-		e.Store = st
+	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		for name, trouble := range troubles {
 			t.Run(name, func(t *testing.T) {
-				test(t, e.With(t), func(o ...string) { database.Break(trouble, o...) }, database.Mend)
+				test(t, e.With(t), func(method string) { e.Faults.Fail(fmt.Errorf("%s: %w", method, trouble), method) }, e.Faults.Heal)
 			})
 		}
 	})
@@ -227,7 +222,7 @@ func eachTrouble(t *testing.T, test func(t *testing.T, e *harness.Env, fail func
 // wording, for access and refresh tokens of confidential and public apps: 503 temporarily_unavailable with Retry-After,
 // never a 200, and no word of what happened. The token is live as before; once the database is back, the same request ends it.
 func TestRevokeOutage_V6(t *testing.T) {
-	eachTrouble(t, func(t *testing.T, e *harness.Env, fail func(...string), mend func()) {
+	eachTrouble(t, func(t *testing.T, e *harness.Env, fail func(method string), mend func()) {
 		b := e.LoggedIn(e.U)
 		echo := newFamily(t, e, b, e.AddExpiring("Echo"))
 		public := newFamily(t, e, b, e.P)

@@ -204,9 +204,9 @@ func TestGatewayWithoutXenoauth(t *testing.T) {
 		}
 		good := func() harness.Answer { return w.ask(t, http.MethodGet, "/contacts", token, "") }
 		w.passes(t, "before", good())
-		w.lookups.Break(store.ErrUnavailable, "AccessByID")
+		w.asked.Faults.Fail(store.ErrUnavailable, "AccessByID")
 		unavailable("without the database", good)
-		w.lookups.Mend()
+		w.asked.Faults.Heal()
 		w.passes(t, "between", good())
 		w.front.Close()
 		unavailable("a good token", good)

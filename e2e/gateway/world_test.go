@@ -17,7 +17,7 @@ import (
 // world is a server, an API that tells what reaches it, and a gateway between the two and the client.
 type world struct {
 	env     *harness.Env
-	lookups *harness.Outage  // what the Xenoauth that the gateway asks has for a database
+	asked   *harness.Env     // the server that the gateway asks
 	front   *httptest.Server // the way that the gateway takes to it
 	api     *httptest.Server
 	url     string
@@ -39,10 +39,9 @@ func each(t *testing.T, test func(t *testing.T, w *world)) {
 		t.Run(p.name, func(t *testing.T) {
 			need(t, p.name)
 			dbtest.Each(t, func(t *testing.T, st store.Store) {
-				w := &world{env: harness.New(t, st), lookups: &harness.Outage{Store: st}}
-				replica := w.env.With(t)
-				replica.Store = w.lookups
-				w.front = httptest.NewServer(replica.Sibling().Server.Handler())
+				w := &world{env: harness.New(t, st)}
+				w.asked = w.env.Sibling()
+				w.front = httptest.NewServer(w.asked.Server.Handler())
 				t.Cleanup(w.front.Close)
 				w.api = httptest.NewServer(http.HandlerFunc(w.tell))
 				t.Cleanup(w.api.Close)

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"xenoauth/e2e/faultstore"
 	"xenoauth/internal/dbtest"
 	"xenoauth/internal/directory"
 	"xenoauth/internal/ratelimit"
@@ -47,8 +48,9 @@ type User struct {
 // Env is a server under test with its fixtures.
 type Env struct {
 	t       testing.TB
-	URL     string // the issuer
-	Store   store.Store
+	URL     string            // the issuer
+	Store   store.Store       // the real one, whatever Faults are set
+	Faults  *faultstore.Store // between the server and Store
 	Server  *server.Server
 	Rules   *directory.Directory
 	Log     *Log
@@ -72,12 +74,17 @@ func Each(t *testing.T, test func(t *testing.T, e *Env), options ...func(*server
 func New(t testing.TB, st store.Store, options ...func(*server.Options)) *Env {
 	t.Helper()
 	e := Bare(t, st, options...)
-	e.U = e.AddUser("ursula@users.test")
+	e.addFixtures("ursula@users.test")
+	return e
+}
+
+func (e *Env) addFixtures(email string) {
+	e.t.Helper()
+	e.U = e.AddUser(email)
 	e.A = e.AddApp("Alpha", true, CB)
 	e.B = e.AddApp("Beta", true, CB)
 	e.P = e.AddApp("Papa", false, CB)
 	e.N = e.AddApp("November", false, "http://127.0.0.1/cb")
-	return e
 }
 
 // Bare starts a server over st without fixtures.
@@ -102,7 +109,8 @@ func Bare(t testing.TB, st store.Store, options ...func(*server.Options)) *Env {
 	for _, option := range options {
 		option(&o)
 	}
-	s, err := server.New(context.Background(), st, o)
+	faults := faultstore.New(st)
+	s, err := server.New(context.Background(), faults, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +124,7 @@ func Bare(t testing.TB, st store.Store, options ...func(*server.Options)) *Env {
 			t.Logf("close server: %v", err)
 		}
 	})
-	return &Env{t: t, URL: o.Issuer, Store: st, Server: s, Rules: s.Directory(), Log: log, Options: o}
+	return &Env{t: t, URL: o.Issuer, Store: st, Faults: faults, Server: s, Rules: s.Directory(), Log: log, Options: o}
 }
 
 // CheapPasswords hashes fast, because what argon2id costs is not what most tests are about.
