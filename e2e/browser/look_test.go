@@ -32,7 +32,8 @@ var (
 
 // TestPagesLook: every page, and every state in which people meet it, has one heading, a title and a name for each input,
 // can be read (contrast of all text at least 4.5:1, of large text 3:1), fits a screen of 360 pixels without being moved
-// sideways, in light and in dark, and makes the browser complain about nothing. XENOAUTH_SCREENSHOTS=DIR keeps pictures.
+// sideways, in light and in dark, and makes the browser complain about nothing. XENOAUTH_SCREENSHOTS=DIR keeps pictures and
+// the text of each page.
 func TestPagesLook(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -56,6 +57,7 @@ func TestPagesLook(t *testing.T) {
 					}
 				}
 				if pictures != "" {
+					b.saveText(pictures, s.name)
 					b.picture(pictures, s.name)
 				}
 				if pictures != "" && s.name == pictureOf {
@@ -117,6 +119,21 @@ func (b *tab) take(l look) {
 			{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
 		}}),
 	)
+}
+
+// saveText writes the title and the visible text of the page, including the text of folded parts.
+func (b *tab) saveText(dir, name string) {
+	b.t.Helper()
+	text := get(b, "read the text", chromedp.Evaluate[string](`(() => {
+		const folded = [...document.querySelectorAll("details:not([open])")];
+		folded.forEach(d => { d.open = true; });
+		const text = document.title + "\n" + document.body.innerText + "\n";
+		folded.forEach(d => { d.open = false; });
+		return text;
+	})()`))
+	if err := os.WriteFile(filepath.Join(dir, name+".txt"), []byte(text), 0o644); err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 // picture writes the whole page, as it looks on a desk and on a phone.
