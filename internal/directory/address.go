@@ -29,10 +29,10 @@ func (d *Directory) checkRedirectURIs(rows []string, confidential bool) ([]strin
 		}
 		fault := redirectFault(uri, !confidential)
 		if fault == "" && d.own.holds(uri) {
-			fault = "it is an address of this server itself; give one of your app's."
+			fault = "this is an address of this service itself; enter one of your app's."
 		}
 		if fault == "" && slices.Contains(uris, uri) {
-			fault = "it is listed twice; remove one of them."
+			fault = "this URI is listed twice; remove one."
 		}
 		if fault != "" {
 			faults = append(faults, fmt.Sprintf("Row %d: %s", i+1, fault))
@@ -41,9 +41,9 @@ func (d *Directory) checkRedirectURIs(rows []string, confidential bool) ([]strin
 	}
 	switch {
 	case len(uris) == 0:
-		return nil, "Give at least one redirect URI, such as https://app.example/callback."
+		return nil, "Enter at least one redirect URI, such as https://app.example/callback."
 	case len(uris) > maxRedirects:
-		return uris, fmt.Sprintf("Give at most %d redirect URIs; these are %d.", maxRedirects, len(uris))
+		return uris, fmt.Sprintf("Enter at most %d redirect URIs; there are %d.", maxRedirects, len(uris))
 	}
 	return uris, strings.Join(faults, " ")
 }
@@ -57,7 +57,7 @@ func redirectFault(uri string, public bool) string {
 	scheme, rest, found := strings.Cut(uri, ":")
 	switch {
 	case !found || scheme == "" || strings.ContainsAny(scheme, "/?"):
-		return "it has no scheme; begin with https://."
+		return "the scheme is missing; start with https://."
 	case scheme != strings.ToLower(scheme):
 		return "write the scheme in lower-case letters."
 	case scheme == "https" || scheme == "http":
@@ -70,7 +70,7 @@ func redirectFault(uri string, public bool) string {
 		}
 	}
 	if _, err := url.Parse(uri); err != nil {
-		return "it is not a well-formed address: look for a stray percent sign or bracket."
+		return "this is not a valid URI; look for a stray percent sign or bracket."
 	}
 	path, query, hasQuery := strings.Cut(rest, "?")
 	if fault := pathFault(path); fault != "" {
@@ -85,17 +85,17 @@ func redirectFault(uri string, public bool) string {
 // webURLFault is the rule for a homepage or logo: https, or http on this machine, without userinfo.
 func webURLFault(address string) string {
 	if fault := charactersFault(strings.ReplaceAll(address, "#", "")); fault != "" {
-		return "This address cannot be used: " + fault
+		return "This URL is not allowed: " + fault
 	}
 	scheme, rest, _ := strings.Cut(address, ":")
 	if scheme != "https" && scheme != "http" {
-		return "Give a full address that begins with https://."
+		return "Enter a full URL that starts with https://."
 	}
 	if fault := webAddressFault(scheme, rest); fault != "" {
-		return "This address cannot be used: " + fault
+		return "This URL is not allowed: " + fault
 	}
 	if _, err := url.Parse(address); err != nil {
-		return "This is not a well-formed address: look for a stray % sign."
+		return "This is not a valid URL: look for a stray % sign."
 	}
 	return ""
 }
@@ -103,18 +103,18 @@ func webURLFault(address string) string {
 // charactersFault refuses by the bytes alone, before anything is parsed.
 func charactersFault(uri string) string {
 	if len(uri) > maxAddress {
-		return fmt.Sprintf("it is too long; use at most %d bytes.", maxAddress)
+		return fmt.Sprintf("too long; use at most %d bytes.", maxAddress)
 	}
 	for i := range len(uri) {
 		switch c := uri[i]; {
 		case c >= 0x7F:
-			return "write a host outside ASCII in punycode (xn--…) and percent-encode the rest."
+			return "only ASCII is allowed; write the host in punycode (xn--…) and percent-encode the rest."
 		case c <= ' ':
-			return "it holds a space or a control character; take it out."
+			return "remove the space or control character."
 		case c == '#':
-			return "a fragment (#) is not allowed; take it out."
+			return "remove the fragment (#); it is not allowed."
 		case c == '*':
-			return "wildcards (*) are not supported; list each address by itself."
+			return "wildcards (*) are not supported; list each URI separately."
 		case c == '\\':
 			return `a backslash is not allowed; write "/" instead.`
 		case strings.IndexByte("\"<>^`{|}", c) >= 0:
@@ -128,22 +128,22 @@ func charactersFault(uri string) string {
 func webAddressFault(scheme, rest string) string {
 	after, found := strings.CutPrefix(rest, "//")
 	if !found {
-		return fmt.Sprintf("write %s:// and then the host.", scheme)
+		return fmt.Sprintf("write %s:// before the host.", scheme)
 	}
 	authority, _, _ := cutAny(after, "/?#")
 	if strings.Contains(authority, "@") {
-		return "a user name or password before the host is not allowed; take it out."
+		return "remove the user name or password before the host."
 	}
 	host, port, hasPort := cutPort(authority)
 	switch {
 	case host == "":
-		return "it has no host; write one after //."
+		return "the host is missing; write it after //."
 	case hasPort && (strings.Trim(port, "0123456789") != "" || !validPort(port)):
-		return "the port is not a number from 1 to 65535."
+		return "the port must be a number from 1 to 65535."
 	case scheme == "http" && !loopbackHost(host):
-		return "use https; http is for this machine only (localhost, 127.0.0.1, [::1])."
+		return "use https; http is allowed only for localhost, 127.0.0.1 and [::1]."
 	case !validHost(host):
-		return "the host is not a domain name or an IP address as they are usually written."
+		return "the host must be a domain name or IP address in its usual form."
 	}
 	return ""
 }
@@ -198,18 +198,18 @@ func pathFault(path string) string {
 	// What a proxy decodes once, the program behind it may decode once more, and every character has two spellings there.
 	for _, hidden := range []string{"%2e", "%2f", "%5c"} {
 		if strings.Contains(strings.ToLower(path), hidden) || strings.Contains(strings.ToLower(decoded), hidden) {
-			return "write dots and slashes of the path plainly, not percent-encoded."
+			return "do not percent-encode dots or slashes in the path."
 		}
 	}
 	for segment := range strings.SplitSeq(path, "/") {
 		name, _, _ := strings.Cut(segment, ";")
 		if name == "." || name == ".." {
-			return "path segments . and .. are not allowed; write the path that they lead to."
+			return "remove the . and .. segments from the path."
 		}
 	}
 	for i := range len(decoded) {
 		if decoded[i] < ' ' || decoded[i] == 0x7F {
-			return "it holds an encoded control character; take it out."
+			return "remove the percent-encoded control character."
 		}
 	}
 	return ""
@@ -218,15 +218,15 @@ func pathFault(path string) string {
 // queryFault checks the parameters that a redirect URI brings along.
 func queryFault(query string) string {
 	if query == "" {
-		return "it ends with a question mark and nothing after it; take that out."
+		return "remove the question mark at the end."
 	}
 	values, err := url.ParseQuery(query)
 	if err != nil {
-		return "its query is not well-formed: use name=value pairs joined by &."
+		return "the query is malformed; use name=value pairs joined by &."
 	}
 	for name := range values {
 		if slices.Contains(reservedParameters, strings.ToLower(name)) {
-			return fmt.Sprintf("its query may not have the parameter %q, because the answer to the app does; rename it.", strings.ToLower(name))
+			return fmt.Sprintf("rename the query parameter %q, which is reserved for the response to the app.", strings.ToLower(name))
 		}
 	}
 	return ""

@@ -61,7 +61,7 @@ func (d *Directory) CreateApp(ctx context.Context, by store.Actor, accountID str
 	}
 	err := d.createWithin(ctx, by, a, first)
 	if errors.Is(err, store.ErrLimit) {
-		return store.App{}, nil, FieldErrors{"account": fmt.Sprintf("The account has %d apps, which is the most there may be. Delete one that is no longer used, or ask the operator of this server.", d.options.MaxApps)}
+		return store.App{}, nil, FieldErrors{"account": fmt.Sprintf("The account has %d apps, the maximum. Delete one you no longer use, or ask the operator of this service for help.", d.options.MaxApps)}
 	}
 	if err != nil {
 		return store.App{}, nil, fmt.Errorf("create app in account %s: %w", accountID, err)
@@ -184,7 +184,7 @@ func (d *Directory) checkWebURL(address string) (string, string) {
 		return address, fault
 	}
 	if d.own.holds(address) {
-		return address, "This is the address of this server itself; give one of your own."
+		return address, "This is an address of this service itself. Enter one of your own."
 	}
 	return address, ""
 }
@@ -193,18 +193,18 @@ func (d *Directory) checkWebURL(address string) (string, string) {
 func (d *Directory) checkScopes(names []string) (scope.Set, string) {
 	asked, err := scope.ParseSet(strings.Join(names, " "))
 	if err != nil {
-		return scope.Set{}, "A scope has a character that scopes cannot have: use the names in the list."
+		return scope.Set{}, "A scope contains an invalid character. Use the names in the list."
 	}
 	if asked.Len() == 0 {
-		return scope.Set{}, "Choose at least one scope: without one the app could do nothing."
+		return scope.Set{}, "Choose at least one scope. The app cannot do anything without one."
 	}
 	canonical, unknown := d.catalogue.Canonical(asked)
 	if len(unknown) > 0 {
 		slices.Sort(unknown)
-		fault := fmt.Sprintf("There is no scope %s; there are %s.",
+		fault := fmt.Sprintf("Unknown scope: %s. Available scopes: %s.",
 			strings.Join(unknown, ", "), strings.Join(d.catalogue.Names(), ", "))
 		if slices.ContainsFunc(unknown, func(name string) bool { return strings.Contains(name, ",") }) {
-			fault += " Separate scopes by spaces, not commas."
+			fault += " Separate scopes with spaces, not commas."
 		}
 		return scope.Set{}, fault
 	}

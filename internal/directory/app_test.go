@@ -82,7 +82,7 @@ func TestAppFormFaults(t *testing.T) {
 		RedirectURIs: []string{"ftp://x"}, Scopes: []string{"widgets", "admin"},
 	})
 	wantFaults(t, err, "name", "description", "homepage", "logo_url", "redirect_uris", "scopes")
-	if !strings.Contains(err.Error(), "There is no scope admin") {
+	if !strings.Contains(err.Error(), "Unknown scope: admin") {
 		t.Errorf("the fault does not name the unknown scope: %v", err)
 	}
 	_, _, err = d.CreateApp(ctx, operator, account.ID, directory.AppForm{})

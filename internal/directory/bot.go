@@ -54,7 +54,7 @@ func (d *Directory) CreateBot(ctx context.Context, by store.Actor, accountID, na
 		CreatedBy: by.ID, CreatedAt: d.store.Now(),
 	}
 	var fault string
-	if b.Name, fault = checkName(name, "Give the bot a name."); fault != "" {
+	if b.Name, fault = checkName(name, "Enter a name for the bot."); fault != "" {
 		return fail(FieldErrors{"name": fault})
 	}
 	c := d.format.New(secret.Bot)

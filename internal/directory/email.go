@@ -23,9 +23,9 @@ func (s sentence) Error() string { return string(s) }
 const (
 	errEmailEmpty  = sentence("Enter an e-mail address, such as ada@example.org.")
 	errEmailLong   = sentence("The e-mail address is too long: use at most 254 characters.")
-	errEmailAt     = sentence("An e-mail address has exactly one @, as in ada@example.org.")
-	errEmailLocal  = sentence("The part before the @ may have the letters a to z, digits, dots and the signs !#$%&'*+-/=?^_`{|}~ only.")
-	errEmailDomain = sentence("The part after the @ is not the name of a domain, such as example.org.")
+	errEmailAt     = sentence("The e-mail address must have exactly one @, as in ada@example.org.")
+	errEmailLocal  = sentence("The part before the @ can contain only letters a to z, digits, dots and !#$%&'*+-/=?^_`{|}~.")
+	errEmailDomain = sentence("The part after the @ must be a domain name, such as example.org.")
 )
 
 // NormalizeEmail returns the one spelling under which an address is stored and looked up, so that one mailbox is one user:

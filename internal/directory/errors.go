@@ -13,11 +13,11 @@ import (
 // Refusals that are not a fault of one field.
 var (
 	// ErrCredentials: the e-mail address and password do not open an enabled user. It never says which of them was wrong.
-	ErrCredentials = errors.New("the e-mail address or the password is wrong")
+	ErrCredentials = errors.New("incorrect e-mail address or password")
 	// ErrSignUpClosed: only the operator adds users here.
 	ErrSignUpClosed = errors.New("sign-up is closed: ask the operator to add you")
 	// ErrOthersKey: the key acts for another person, so nobody else is shown a new credential of it. It can be revoked.
-	ErrOthersKey = errors.New("the key acts for another person, who alone can replace it")
+	ErrOthersKey = errors.New("the key acts for another person, so only they can replace it")
 	// ErrPublicApp: the app is public, so it has no secrets and can get none.
 	ErrPublicApp = errors.New("the app is public and has no secrets")
 )
@@ -89,12 +89,12 @@ type EmailTakenError struct {
 // Error says it to the operator.
 func (e *EmailTakenError) Error() string {
 	if e.Removed {
-		return fmt.Sprintf("the e-mail address %s belonged to a user who was removed, and is never used again", e.Email)
+		return fmt.Sprintf("the e-mail address %s belonged to a removed user and cannot be used again", e.Email)
 	}
 	if u := e.Unverified; u != nil {
-		return fmt.Sprintf("the e-mail address %[1]s is in use by user %[2]s, who signed up with it on %[3]s and has not proved to own it.\n"+
-			"If that is the same person, \"xenoauth user edit %[2]s --email-verified\" states so. If not, \"xenoauth user add %[1]s --take-over\"\n"+
-			"removes that user, with all that is theirs, and gives the address to the new one.",
+		return fmt.Sprintf("the e-mail address %[1]s is in use by user %[2]s, who signed up with it on %[3]s and has not verified it.\n"+
+			"If that is the same person, run \"xenoauth user edit %[2]s --email-verified\". If not, \"xenoauth user add %[1]s --take-over\"\n"+
+			"removes that user and everything they own, and gives the address to the new one.",
 			e.Email, u.ID, u.CreatedAt.UTC().Format("2 January 2006"))
 	}
 	return fmt.Sprintf("the e-mail address %s is already in use", e.Email)
@@ -109,7 +109,7 @@ type SecretLimitError struct{}
 
 // Error says what to do first.
 func (e *SecretLimitError) Error() string {
-	return fmt.Sprintf("%d secrets work already, which is the most there may be: revoke one first", store.MaxSecrets)
+	return fmt.Sprintf("there are already %d active secrets, the maximum: revoke one first", store.MaxSecrets)
 }
 
 // Unwrap makes it store.ErrLimit.
@@ -124,7 +124,7 @@ type KeyLimitError struct {
 
 // Error says what to do first.
 func (e *KeyLimitError) Error() string {
-	return fmt.Sprintf("the account has %d %s, which is the most there may be: end one that is no longer used", e.Most, e.What)
+	return fmt.Sprintf("the account has %d %s, the maximum: remove one that is no longer used", e.Most, e.What)
 }
 
 // Unwrap makes it store.ErrLimit.

@@ -90,7 +90,7 @@ func (d *Directory) examineSecret(ctx context.Context, c secret.Credential, e *E
 			}
 			e.end(!k.RevokedAt.IsZero(), StateRevoked, "the API key was revoked")
 			e.end(!k.AccountLive, StateSuspended, "the account is disabled")
-			e.end(k.Key.UserID != "" && (!k.UserLive || k.Role == ""), StateSuspended, "its user is disabled, removed or no member of the account")
+			e.end(k.Key.UserID != "" && (!k.UserLive || k.Role == ""), StateSuspended, "its user is disabled, removed or not a member of the account")
 		}
 	case strings.HasPrefix(s.ClientID, "bot_"):
 		b, found := d.store.BotBySecret(ctx, store.LookupID(c.ID))
@@ -149,7 +149,7 @@ func (d *Directory) examineRefresh(ctx context.Context, c secret.Credential, e *
 	}
 	e.Owner, e.User, e.Account, e.CreatedAt, e.ExpiresAt = f.AppID, f.UserID, f.AccountID, r.CreatedAt, r.ExpiresAt
 	e.end(!f.EndedAt.IsZero(), StateRevoked, "")
-	e.end(!r.RotatedAt.IsZero(), StateUsed, "another refresh token has replaced it")
+	e.end(!r.RotatedAt.IsZero(), StateUsed, "it was replaced by another refresh token")
 	e.end(d.expired(r.ExpiresAt), StateExpired, "")
 	e.end(f.Ended, StateSuspended, "its app, installation, user or account is disabled or removed")
 	return nil
@@ -165,7 +165,7 @@ func (d *Directory) examineIntegration(ctx context.Context, c secret.Credential,
 	}
 	now := d.store.Now()
 	e.Owner, e.User, e.Account, e.CreatedAt, e.ExpiresAt = a.KeyID, a.BotID, a.Account.ID, a.CreatedAt, a.ExpiresAt
-	e.end(!a.RevokedAt.IsZero() || !a.KeyLive || !a.Key.LiveAt(now), StateRevoked, "it, or the API key that it was got with, was revoked")
+	e.end(!a.RevokedAt.IsZero() || !a.KeyLive || !a.Key.LiveAt(now), StateRevoked, "it was revoked, or the API key it was obtained with was")
 	e.end(d.expired(a.ExpiresAt), StateExpired, "")
 	e.end(!a.AccountLive, StateSuspended, "the account is disabled")
 	e.end(a.BotID != "" && (!a.BotLive || !a.Bot.LiveAt(now) || a.Role == ""), StateSuspended, "the bot is disabled or removed, or its secret was revoked")
@@ -226,7 +226,7 @@ func (d *Directory) examineUserToken(ctx context.Context, text string) (Examined
 		return Examined{}, store.ErrNotFound
 	}
 	e.end(!a.Owner.EndedAt.IsZero(), StateRevoked, "")
-	e.end(isRefresh && !a.RotatedAt.IsZero(), StateUsed, "another refresh token has replaced it")
+	e.end(isRefresh && !a.RotatedAt.IsZero(), StateUsed, "it was replaced by another refresh token")
 	e.end(d.expired(e.ExpiresAt) || d.expired(a.Owner.EndsAt), StateExpired, "")
 	e.end(!a.User.PasswordAt.Equal(a.Owner.PasswordAt), StateRevoked, "the password was changed")
 	e.end(!a.Live, StateSuspended, "its user, account or bot secret is disabled or removed")

@@ -60,7 +60,7 @@ func originOf(uri string) string {
 }
 
 // ErrAppChanged: the app is no longer as the operator saw it, so it was not verified.
-var ErrAppChanged = errors.New("the app was changed meanwhile, so it was not verified: look at it again")
+var ErrAppChanged = errors.New("the app has changed, so it was not verified: review it again")
 
 // VerifyApp vouches for the app as it was in this version. ErrAppChanged if it was edited since.
 func (d *Directory) VerifyApp(ctx context.Context, by store.Actor, appID string, version int64) error {

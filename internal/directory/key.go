@@ -41,7 +41,7 @@ func (d *Directory) CreateKey(ctx context.Context, by store.Actor, accountID str
 	k := store.APIKey{ID: secret.NewPublicID("key_"), AccountID: accountID, CreatedBy: by.ID, CreatedAt: d.store.Now()}
 	faults := FieldErrors{}
 	var fault string
-	k.Name, fault = checkName(f.Name, "Give the key a name: what will use it?")
+	k.Name, fault = checkName(f.Name, "Enter a name for the key, such as what will use it.")
 	faults.add("name", fault)
 	if f.Scopes != nil {
 		k.Roles, fault = parseRoles(f.Scopes)
@@ -49,7 +49,7 @@ func (d *Directory) CreateKey(ctx context.Context, by store.Actor, accountID str
 		k.UserID, fault = actedFor(by, f.UserID, members)
 		faults.add("user", fault)
 	} else if f.UserID != "" {
-		faults.add("user", "Only a key with scopes acts for somebody: an account API key acts for the account.")
+		faults.add("user", "Only a key with scopes acts for a user. An account API key acts for the account.")
 	}
 	if err := faults.orNil(); err != nil {
 		return fail(err)
@@ -95,12 +95,12 @@ func parseRoles(names []string) ([]scope.Role, string) {
 	for _, name := range names {
 		r, err := scope.ParseRole(name)
 		if err != nil {
-			return nil, "The scopes of a key are roles: guest, agent, bot, admin."
+			return nil, "Use only these scopes, which are roles: guest, agent, bot, admin."
 		}
 		roles = append(roles, r)
 	}
 	if len(roles) == 0 {
-		return nil, "Choose at least one scope: a key that is used as a token must have one."
+		return nil, "Choose at least one scope. A key with scopes needs one."
 	}
 	slices.SortFunc(roles, func(a, b scope.Role) int { return a.Rank() - b.Rank() })
 	return slices.Compact(roles), ""
@@ -126,9 +126,9 @@ func actedFor(by store.Actor, userID string, members []store.Member) (string, st
 		}
 	}
 	if person {
-		return "", "A key acts for yourself, or for a bot of the account."
+		return "", "A key can act only for yourself or for a bot of the account."
 	}
-	return "", "This is not a member of the account."
+	return "", "This user is not a member of the account."
 }
 
 // Key returns a live API key to an admin of its account; to anybody else it does not exist (store.ErrNotFound). userID ""

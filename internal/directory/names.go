@@ -23,7 +23,7 @@ const (
 // look like another or run backwards: controls, bidirectional marks, and characters of no width.
 func cleanName(s string, most int) (string, string) {
 	if !utf8.ValidString(s) {
-		return "", "This is not text in UTF-8."
+		return "", "This is not valid UTF-8 text."
 	}
 	s = strings.TrimSpace(s)
 	if n := utf8.RuneCountInString(s); n > most {
@@ -31,7 +31,7 @@ func cleanName(s string, most int) (string, string) {
 	}
 	for _, r := range s {
 		if !visible(r) {
-			return s, fmt.Sprintf("Take out the character U+%04X: it is invisible or changes how the name is read.", r)
+			return s, fmt.Sprintf("Remove the character U+%04X: it is invisible or changes how the name is read.", r)
 		}
 	}
 	return s, ""
@@ -41,7 +41,7 @@ func cleanName(s string, most int) (string, string) {
 // of India are not spelled without them.
 func cleanDescription(s string) (string, string) {
 	if !utf8.ValidString(s) {
-		return "", "This is not text in UTF-8."
+		return "", "This is not valid UTF-8 text."
 	}
 	s = strings.TrimSpace(strings.ReplaceAll(s, "\r\n", "\n"))
 	if n := utf8.RuneCountInString(s); n > maxDescription {
@@ -50,7 +50,7 @@ func cleanDescription(s string) (string, string) {
 	const nonJoiner, joiner = '\u200C', '\u200D'
 	for _, r := range s {
 		if !visible(r) && r != '\n' && r != nonJoiner && r != joiner {
-			return s, fmt.Sprintf("Take out the character U+%04X: it is invisible or changes how the text is read.", r)
+			return s, fmt.Sprintf("Remove the character U+%04X: it is invisible or changes how the text is read.", r)
 		}
 	}
 	return s, ""
@@ -86,9 +86,9 @@ func checkAppName(s string) (string, string) {
 	case fault != "":
 		return name, fault
 	case foldName(name) == "":
-		return name, "Give the app a name with letters or digits: people see it when they are asked to allow it."
+		return name, "Enter a name with letters or digits. People see it when they are asked to allow the app."
 	case namesProduct(name):
-		return name, "Choose a name without “Xenoauth”: people would take the app for a part of Xenoauth itself."
+		return name, "Choose a name without “Xenoauth”, so that people don’t mistake the app for part of Xenoauth."
 	}
 	return name, ""
 }

@@ -45,26 +45,26 @@ func (d *Directory) imitationFault(ctx context.Context, name string, accounts ..
 // decorationFault is imitationFault as far as the name alone shows it.
 func (d *Directory) decorationFault(name string) string {
 	if written, usual, found := confusable.Styled(name); found {
-		return fmt.Sprintf("Write %q instead of %q: styled letters make one name look like another.", usual, string(written))
+		return fmt.Sprintf("Use %q instead of %q: styled letters can make one name look like another.", usual, string(written))
 	}
 	for _, word := range confusable.Words(name) {
 		if confusable.Mixed(word) {
-			return fmt.Sprintf("The word “%s” mixes letters of several scripts that look alike: write it in one.", word)
+			return fmt.Sprintf("The word “%s” mixes look-alike letters from several scripts. Write it in one script.", word)
 		}
 	}
 	letters := confusable.Keys(name)[1]
 	for _, own := range d.ownNames() {
 		if strings.Contains(letters, own) {
-			return "Choose a name without that of this service: people would take it for a part of the service."
+			return "Choose a name without the name of this service, so that people don’t mistake it for part of the service."
 		}
 	}
 	if strings.ContainsAny(name, badges) {
-		return "Take out the mark: whether an app is verified is shown beside its name, by this service."
+		return "Remove the check mark: this service itself shows whether an app is verified."
 	}
 	undenied := denied.Replace(letters)
 	for _, claim := range claims {
 		if strings.Contains(undenied, confusable.Keys(claim)[1]) {
-			return "Choose a name that does not call itself official or verified: this service shows beside the name what is."
+			return "Remove words such as “official” or “verified”: this service itself shows whether an app is verified."
 		}
 	}
 	return ""
@@ -132,7 +132,7 @@ func likeVerified(name string, verified []store.VerifiedName, accounts []string)
 		}
 		for _, theirs := range []string{v.Name, v.AccountName} {
 			if confusable.Alike(keys, confusable.Keys(withoutForm(theirs))) {
-				return "This name looks like that of a verified app or of its publisher: choose one that cannot be taken for it."
+				return "This name looks like that of a verified app or its publisher. Choose one that cannot be mistaken for it."
 			}
 		}
 	}

@@ -36,7 +36,7 @@ func (d *Directory) SignUp(ctx context.Context, by store.Actor, f SignUpForm) (s
 	u, _, err := d.AddUser(ctx, by, NewUser{Email: f.Email, Name: f.Name, Password: f.Password})
 	var taken *EmailTakenError
 	if errors.As(err, &taken) {
-		return store.User{}, FieldErrors{"email": "This e-mail address is already in use. Log in, or choose another."}
+		return store.User{}, FieldErrors{"email": "This e-mail address is already in use. Log in, or use another one."}
 	}
 	return u, err
 }
@@ -50,7 +50,7 @@ func (d *Directory) AddUser(ctx context.Context, by store.Actor, n NewUser) (sto
 		faults.add("email", err.Error())
 	}
 	if isBotEmail(email) {
-		faults.add("email", "Addresses of this form belong to bots.")
+		faults.add("email", "E-mail addresses of this form are reserved for bots.")
 	}
 	name, fault := cleanName(n.Name, maxPersonName)
 	if name == "" {
@@ -226,7 +226,7 @@ func (d *Directory) ChangePassword(ctx context.Context, by store.Actor, u store.
 		if err != nil || repeated {
 			return err
 		}
-		faults.add("current_password", "This is not your current password.")
+		faults.add("current_password", "The current password is incorrect.")
 	}
 	if err := faults.orNil(); err != nil {
 		return err

@@ -41,7 +41,7 @@ func (d *Directory) EditUser(ctx context.Context, by store.Actor, userID string,
 			faults.add("email", err.Error())
 		}
 		if isBotEmail(email) {
-			faults.add("email", "Addresses of this form belong to bots.")
+			faults.add("email", "E-mail addresses of this form are reserved for bots.")
 		}
 		e.Email = &email
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // ErrSecondFactor: the password was right, and is not enough for this user.
-var ErrSecondFactor = errors.New("this user logs in with a second factor, which a program cannot show")
+var ErrSecondFactor = errors.New("this user logs in with a second factor, which a program cannot provide")
 
 // LogInProgram is LogIn for a program, which sees no page and can be asked for nothing more (POST /v2/auth/token).
 // Errors as LogIn's, and ErrSecondFactor.

@@ -16,7 +16,7 @@ var (
 	ErrRedirectMissing = errors.New("redirect_uri is required, because the app has several")
 	// ErrRedirectRefused: the URI was registered when this was not refused yet: it is on this server's own host, or its
 	// scheme is one that may not be registered.
-	ErrRedirectRefused = errors.New("redirect_uri is registered, but is not allowed any more")
+	ErrRedirectRefused = errors.New("redirect_uri is registered but no longer allowed")
 )
 
 // ValidatedRedirect is an address of an app that was proven to be registered. Only MatchRedirect makes one, and only

@@ -134,12 +134,12 @@ func TestRedirectURIRefused(t *testing.T) {
 		"https://app.test/./cb":                         "segments",
 		"https://app.test/cb/..":                        "segments",
 		"https://app.test/cb/..;/x":                     "segments",
-		"https://app.test/cb/..%2Fx":                    "plainly",
-		"https://app.test/cb/%2e%2e/x":                  "plainly",
-		"https://app.test/cb/..%252Fx":                  "plainly",
-		"https://app.test/cb/%25%32%65%25%32e/x":        "plainly",
-		"https://app.test/cb/..%25%32Fx":                "plainly",
-		"https://app.test/cb%5C..":                      "plainly",
+		"https://app.test/cb/..%2Fx":                    "do not percent-encode",
+		"https://app.test/cb/%2e%2e/x":                  "do not percent-encode",
+		"https://app.test/cb/..%252Fx":                  "do not percent-encode",
+		"https://app.test/cb/%25%32%65%25%32e/x":        "do not percent-encode",
+		"https://app.test/cb/..%25%32Fx":                "do not percent-encode",
+		"https://app.test/cb%5C..":                      "do not percent-encode",
 		"https://app.test/cb%00":                        "control",
 		"https://app.test/cb%0A%0D/x":                   "control",
 		"https://app.test/cb%zz":                        "percent sign",
@@ -149,8 +149,8 @@ func TestRedirectURIRefused(t *testing.T) {
 		"https://b\u00fccher.example/cb":                "punycode",
 		"https://\u0430pp.test/cb":                      "punycode",
 		"https://app.test/<cb>":                         "percent-encode",
-		"https:///cb":                                   "no host",
-		"https://:443/cb":                               "no host",
+		"https:///cb":                                   "the host is missing",
+		"https://:443/cb":                               "the host is missing",
 		"https:app.test/cb":                             "https://",
 		"https://app.test./cb":                          "domain name",
 		"https://app..test/cb":                          "domain name",
@@ -170,10 +170,10 @@ func TestRedirectURIRefused(t *testing.T) {
 		"http://localhost.evil.test/cb":                 "use https",
 		"http://LOCALHOST/cb":                           "use https",
 		"HTTPS://app.test/cb":                           "lower-case",
-		"//app.test/cb":                                 "no scheme",
-		"/cb":                                           "no scheme",
-		"app.test/cb":                                   "no scheme",
-		"/cb:x":                                         "no scheme",
+		"//app.test/cb":                                 "the scheme is missing",
+		"/cb":                                           "the scheme is missing",
+		"app.test/cb":                                   "the scheme is missing",
+		"/cb:x":                                         "the scheme is missing",
 		"javascript://app.test/%0aalert(1)":             "reverse",
 		"data:text/html,x":                              "reverse",
 		"vbscript:x":                                    "reverse",
@@ -195,8 +195,8 @@ func TestRedirectURIRefused(t *testing.T) {
 		"https://app.test/cb?respons%65=1":              `"response"`,
 		"https://app.test/cb?error_description":         `"error_description"`,
 		"https://app.test/cb?":                          "question mark",
-		"https://app.test/cb?a=%zz":                     "well-formed",
-		"https://app.test/cb?a=1;code=2":                "well-formed",
+		"https://app.test/cb?a=%zz":                     "malformed",
+		"https://app.test/cb?a=1;code=2":                "malformed",
 		"https://app.test/" + strings.Repeat("a", 1984): "too long",
 	} {
 		_, fault := new(Directory).checkRedirectURIs([]string{"", uri}, true)
@@ -212,7 +212,7 @@ func TestRedirectURIRows(t *testing.T) {
 		t.Errorf("no rows: %q", fault)
 	}
 	_, fault := new(Directory).checkRedirectURIs([]string{"https://a.test/cb", "ftp://b", "https://a.test/cb"}, true)
-	if !strings.Contains(fault, "Row 2: ") || !strings.Contains(fault, "Row 3: it is listed twice") {
+	if !strings.Contains(fault, "Row 2: ") || !strings.Contains(fault, "Row 3: this URI is listed twice") {
 		t.Errorf("two faulty rows: %q", fault)
 	}
 	var many []string

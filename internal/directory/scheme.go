@@ -7,7 +7,7 @@ import (
 )
 
 // schemeAdvice is what to register instead of a scheme that is refused.
-const schemeAdvice = "use https, or a scheme of your own made of a domain name in reverse, such as com.example.app:/callback."
+const schemeAdvice = "use https, or your own scheme made of your domain name in reverse, such as com.example.app:/callback."
 
 // meantSchemes have a meaning to browsers or operating systems: they run text as a program, read files, hand the request
 // to another program than the app's, or carry it over the network in the clear. An app that is called by one of them
@@ -49,7 +49,7 @@ func privateSchemeFault(scheme, rest string, public bool) string {
 		authority, _, _ := cutAny(after, "/?")
 		for i := range len(authority) {
 			if c := authority[i]; !isAlnum(c) && c != '.' && c != '-' && c != '_' {
-				return "between // and the path only letters, digits, dots and hyphens are allowed."
+				return "between // and the path, use only letters, digits, dots, hyphens and underscores."
 			}
 		}
 	}
@@ -63,9 +63,9 @@ func schemeFault(scheme string, public bool) string {
 	hasMeaning := func(prefix string) bool { return strings.HasPrefix(scheme, prefix) }
 	switch {
 	case slices.Contains(meantSchemes, scheme), slices.ContainsFunc(meantPrefixes, hasMeaning):
-		return "this scheme has a meaning of its own to browsers or operating systems: " + schemeAdvice
+		return "this scheme is already used by browsers or operating systems; " + schemeAdvice
 	case namesProduct(scheme):
-		return "a scheme with the name of this service is reserved: " + schemeAdvice
+		return "schemes with the name of this service are reserved; " + schemeAdvice
 	}
 	labels := strings.Split(scheme, ".")
 	for _, label := range labels {
@@ -75,11 +75,11 @@ func schemeFault(scheme string, public bool) string {
 	}
 	switch {
 	case len(labels) == 1 && !public:
-		return "a scheme without a dot is for public apps, which use PKCE: " + schemeAdvice
+		return "a scheme without a dot is only for public apps, which use PKCE; " + schemeAdvice
 	case len(labels) == 1 && len(scheme) < 3:
-		return "this scheme is too short; the letter of a drive looks the same."
+		return "this scheme is too short; it looks like a drive letter."
 	case len(labels) > 1 && !reversed(labels):
-		return "this scheme is a domain name the usual way around, which looks like a website: " + schemeAdvice
+		return "this scheme is a domain name in the usual order and looks like a website; " + schemeAdvice
 	}
 	return ""
 }

@@ -33,11 +33,11 @@ func TestPrivateSchemes(t *testing.T) {
 		}
 	}
 	for uri, advice := range map[string]string{
-		"www.paypal.com:/cb": "usual way around", "www.paypal:/cb": "usual way around", "paypal.com:/cb": "usual way around",
-		"paypal.de:/cb": "usual way around", "paypal.co.uk:/cb": "usual way around", "hp.com:/cb": "usual way around", "paypal.app:/cb": "usual way around",
-		"accounts.google.com:/cb": "usual way around", "com..app:/cb": "reverse", "com.-app:/cb": "reverse", "com.app-:/cb": "reverse",
+		"www.paypal.com:/cb": "usual order", "www.paypal:/cb": "usual order", "paypal.com:/cb": "usual order",
+		"paypal.de:/cb": "usual order", "paypal.co.uk:/cb": "usual order", "hp.com:/cb": "usual order", "paypal.app:/cb": "usual order",
+		"accounts.google.com:/cb": "usual order", "com..app:/cb": "reverse", "com.-app:/cb": "reverse", "com.app-:/cb": "reverse",
 		"com.xenoauth.app:/cb": "reserved", "xenoauth:/cb": "reserved", "c:/cb": "too short", "git+ssh:/cb": "reverse",
-		"httpx:/cb": "meaning", "http+unix:/cb": "meaning", "web+app:/cb": "meaning", "ms-settings:/cb": "meaning",
+		"httpx:/cb": "already used", "http+unix:/cb": "already used", "web+app:/cb": "already used", "ms-settings:/cb": "already used",
 	} {
 		if f := fault(uri, false); !strings.Contains(f, advice) {
 			t.Errorf("%s: fault %q, want one with %q", uri, f, advice)

@@ -27,15 +27,15 @@ func (e *PasswordError) Error() string { return e.Message }
 // What CheckPassword and CheckNewPassword refuse.
 var (
 	ErrPasswordTooLong = &PasswordError{"The password is too long: use at most 1024 bytes."}
-	ErrPasswordNotText = &PasswordError{"The password holds bytes that are not text in UTF-8."}
-	ErrPasswordNUL     = &PasswordError{"The password holds a NUL character, which cannot be used."}
+	ErrPasswordNotText = &PasswordError{"The password is not valid UTF-8 text."}
+	ErrPasswordNUL     = &PasswordError{"The password contains a NUL character, which is not allowed."}
 
 	ErrPasswordTooShort  = &PasswordError{"The password is too short: use at least 8 characters."}
-	ErrPasswordSpaces    = &PasswordError{"The password is nothing but spaces."}
-	ErrPasswordRepeated  = &PasswordError{"The password repeats the same few characters or counts through them: choose one that is harder to guess, for example several words."}
-	ErrPasswordCommon    = &PasswordError{"This password is among the first that are guessed: choose another, for example several words."}
-	ErrPasswordPersonal  = &PasswordError{"The password is your e-mail address or name, which is guessed first: choose another."}
-	ErrPasswordCharacter = &PasswordError{"The password holds a character that cannot be used in one, such as a control character or an invisible one."}
+	ErrPasswordSpaces    = &PasswordError{"The password contains only spaces."}
+	ErrPasswordRepeated  = &PasswordError{"The password repeats or counts through a few characters. Choose one that is harder to guess, such as several words."}
+	ErrPasswordCommon    = &PasswordError{"This password is too easy to guess. Choose another, such as several words."}
+	ErrPasswordPersonal  = &PasswordError{"The password is your e-mail address or name, which is easy to guess. Choose another."}
+	ErrPasswordCharacter = &PasswordError{"The password contains a character that is not allowed, such as a control character or an invisible one."}
 )
 
 // CheckPassword refuses text that cannot be a password, before any work: more
@@ -99,7 +99,7 @@ func refusedCharacter(p string) error {
 			if unicode.IsControl(r) {
 				what = "a control character"
 			}
-			return &PasswordError{fmt.Sprintf("The password holds %s (U+%04X), which cannot be used.", what, r)}
+			return &PasswordError{fmt.Sprintf("The password contains %s (U+%04X), which is not allowed.", what, r)}
 		}
 	}
 	return ErrPasswordCharacter
