@@ -28,13 +28,13 @@ func readAnswer(status int, contentType string, body []byte) (answer, error) {
 	media, _, err := mime.ParseMediaType(contentType)
 	switch {
 	case status == http.StatusUnauthorized:
-		return answer{}, errors.New("the introspection endpoint refuses the credentials of this API (401): check ClientID and ClientSecret")
+		return answer{}, errors.New("the introspection endpoint rejected the credentials of this API (401): check ClientID and ClientSecret")
 	case status != http.StatusOK:
-		return answer{}, fmt.Errorf("the introspection endpoint answers %d", status)
+		return answer{}, fmt.Errorf("the introspection endpoint returned %d", status)
 	case err != nil || media != "application/json":
-		return answer{}, errors.New("the introspection endpoint does not answer with JSON")
+		return answer{}, errors.New("the introspection endpoint did not return JSON")
 	case len(body) > maxAnswer:
-		return answer{}, errors.New("the answer is too long")
+		return answer{}, errors.New("the response is too long")
 	}
 	return decode(body)
 }
@@ -58,11 +58,11 @@ func decode(body []byte) (answer, error) {
 		"permissions": &id.Permissions, "aud": &audience, "iat": &issuedAt, "exp": &expiresAt,
 	} {
 		if raw, there := members[name]; there && json.Unmarshal(raw, into) != nil {
-			return answer{}, fmt.Errorf("member %s of the answer has another type than it should", name)
+			return answer{}, fmt.Errorf("member %s of the response has the wrong type", name)
 		}
 	}
 	if active == nil {
-		return answer{}, errors.New("the answer does not say whether the token is active")
+		return answer{}, errors.New("the response does not state whether the token is active")
 	}
 	if !*active {
 		return answer{}, nil
@@ -81,7 +81,7 @@ func decode(body []byte) (answer, error) {
 // readMembers splits an object into its members. Reading it into a struct would take "Active" for "active", and the last
 // of two.
 func readMembers(body []byte) (map[string]json.RawMessage, error) {
-	malformed := errors.New("the answer is not one JSON object")
+	malformed := errors.New("the response is not a single JSON object")
 	d := json.NewDecoder(bytes.NewReader(body))
 	if open, err := d.Token(); err != nil || open != json.Delim('{') {
 		return nil, malformed
@@ -98,7 +98,7 @@ func readMembers(body []byte) (map[string]json.RawMessage, error) {
 			return nil, malformed
 		}
 		if _, twice := members[text]; twice {
-			return nil, errors.New("a member of the answer is there twice")
+			return nil, errors.New("a member of the response is repeated")
 		}
 		if !bytes.Equal(raw, []byte("null")) {
 			members[text] = raw

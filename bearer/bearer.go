@@ -190,7 +190,7 @@ func (v *Verifier) introspect(ctx context.Context, k key, token string) (Identit
 	sent := time.Now()
 	a, err := v.call(ctx, token)
 	if err == nil && a.active && v.issuer != "" && a.issuer != v.issuer {
-		err = errors.New("the answer is another issuer's")
+		err = errors.New("the response is from another issuer")
 	}
 	if err != nil {
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -230,7 +230,7 @@ func (v *Verifier) call(ctx context.Context, token string) (answer, error) {
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	if err != nil {
-		return answer{}, fmt.Errorf("read the answer: %w", err)
+		return answer{}, fmt.Errorf("read the response: %w", err)
 	}
 	return readAnswer(response.StatusCode, response.Header.Get("Content-Type"), body)
 }

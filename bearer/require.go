@@ -24,7 +24,7 @@ var (
 		description: "Permission Denied: the user token has expired"}
 	// 403 and not 401, since the token is good: an app that asks for a resource each time would log in again and again.
 	narrowed = &refusal{status: http.StatusForbidden, code: "insufficient_scope",
-		description: "the access token is narrowed to resources, and this API does not name itself as one of them"}
+		description: "the access token is restricted to specific resources, and this API is not named as one of them"}
 	unavailable = &refusal{status: http.StatusServiceUnavailable, code: "temporarily_unavailable",
 		description: "access tokens cannot be verified right now; try again in a few seconds"}
 )
@@ -70,7 +70,7 @@ func (v *Verifier) admit(r *http.Request, needs Requirement) (Identity, *refusal
 		return Identity{}, narrowed
 	case !needs.met(r, id):
 		return Identity{}, &refusal{status: http.StatusForbidden, code: "insufficient_scope", scopes: needs.missing(id),
-			description: "the access token may not do this, by its scope or by the role of its user; needed: " + needs.text}
+			description: "the access token's scope or its user's role does not allow this; required: " + needs.text}
 	}
 	return id, nil
 }

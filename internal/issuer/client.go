@@ -66,7 +66,7 @@ func (m *Manager) ClientScope(asked string) (scope.Set, error) {
 		return scope.Set{}, err
 	}
 	if !allowed.Covers(want) {
-		return scope.Set{}, Errorf(InvalidScope, "scope asks for what this app did not register, or what needs a user")
+		return scope.Set{}, Errorf(InvalidScope, "scope includes a scope that this app did not register or that needs a user")
 	}
 	return want, nil
 }

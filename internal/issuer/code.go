@@ -187,16 +187,16 @@ func (m *Manager) replayed(ctx context.Context, id store.LookupID) error {
 	if err := m.store.EndCode(ctx, m.params.By, id); err != nil {
 		return fmt.Errorf("end what a replayed code produced: %w", err)
 	}
-	return Errorf(InvalidGrant, "the code was used before, so the tokens that it gave are revoked; a page that runs its callback twice sends it twice")
+	return Errorf(InvalidGrant, "the code was already used, so the tokens issued for it were revoked; check that the callback does not send the code twice")
 }
 
 // checkProof compares what must be repeated from the authorization request.
 func checkProof(code store.Code, redirectURI, verifier string) error {
 	switch {
 	case redirectURI == "" && code.RedirectSent:
-		return Errorf(InvalidGrant, "redirect_uri is missing: it was sent to the authorization endpoint and must be repeated")
+		return Errorf(InvalidGrant, "redirect_uri is missing: repeat the one sent to the authorization endpoint")
 	case redirectURI != "" && redirectURI != code.RedirectURI:
-		return Errorf(InvalidGrant, "redirect_uri is not the one of the authorization request")
+		return Errorf(InvalidGrant, "redirect_uri differs from the one in the authorization request")
 	case code.Challenge == "" && verifier != "":
 		return Errorf(InvalidGrant, "code_verifier was sent, but the authorization request had no code_challenge")
 	case code.Challenge != "" && verifier == "":
@@ -211,7 +211,7 @@ func checkProof(code store.Code, redirectURI, verifier string) error {
 // that no app can have chosen one short enough to guess; then that it matches.
 func checkVerifier(challenge, verifier string) error {
 	if strings.ContainsFunc(verifier, func(c rune) bool { return !unreserved(c) }) {
-		return Errorf(InvalidGrant, "code_verifier has characters outside the alphabet: A-Z a-z 0-9 - . _ ~ are allowed (RFC 7636 section 4.1)")
+		return Errorf(InvalidGrant, "code_verifier contains an invalid character: A-Z a-z 0-9 - . _ ~ are allowed (RFC 7636 section 4.1)")
 	}
 	if len(verifier) < 43 || len(verifier) > 128 {
 		return Errorf(InvalidGrant, "code_verifier has %d characters; 43 to 128 are allowed (RFC 7636 section 4.1)", len(verifier))
@@ -255,5 +255,5 @@ func narrowResource(authorized string, asked []string) (string, error) {
 
 // errCode is the one answer for every code that cannot be redeemed, whatever the reason.
 func errCode() *Error {
-	return Errorf(InvalidGrant, "code is unknown, expired, used, or belongs to another app")
+	return Errorf(InvalidGrant, "code is unknown, expired, already used, or belongs to another app")
 }

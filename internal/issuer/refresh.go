@@ -189,7 +189,7 @@ func (m *Manager) RefreshScope(asked string, granted scope.Set) (scope.Set, erro
 		return scope.Set{}, err
 	}
 	if !granted.Covers(want) {
-		return scope.Set{}, Errorf(InvalidScope, "scope asks for more than was granted")
+		return scope.Set{}, Errorf(InvalidScope, "scope includes a scope that was not granted")
 	}
 	return want, nil
 }
@@ -240,7 +240,7 @@ func (m *Manager) repeat(ctx context.Context, r *loadedRefresh) (oauth2.TokenInf
 	if err := m.store.EndFamily(ctx, m.params.By, r.family.ID, "refresh token reused"); err != nil {
 		return nil, fmt.Errorf("end family of a reused refresh token: %w", err)
 	}
-	return nil, Errorf(InvalidGrant, "refresh_token was used before, and so was its successor; all tokens of this grant are revoked")
+	return nil, Errorf(InvalidGrant, "refresh_token was already used, and so was its successor; all tokens of this grant were revoked")
 }
 
 // newRefresh makes the next refresh token of a family.
@@ -254,7 +254,7 @@ func (i *Issuer) newRefresh(family store.LookupID, now time.Time) (store.Refresh
 
 // errWithdrawn is for a grant of scopes that the app has given up since: a token would not have what its answer says.
 func errWithdrawn() *Error {
-	return Errorf(InvalidGrant, "the app may no longer ask for all of these scopes; send the user through the authorization endpoint again")
+	return Errorf(InvalidGrant, "the app may no longer request all of these scopes; send the user to the authorization endpoint again")
 }
 
 // errRefresh is the one answer for every refresh token that cannot be used, whatever the reason.
@@ -265,5 +265,5 @@ func errRefresh() *Error {
 // errReplaced is for a refresh token that ended unused because the one before it was presented again: two processes
 // share one store, say. Nothing else ends with it.
 func errReplaced() *Error {
-	return Errorf(InvalidGrant, "refresh_token was replaced by a newer one before it was used, because the one before it was presented again; use the newest one that was issued")
+	return Errorf(InvalidGrant, "refresh_token was replaced by a newer one, because the one before it was presented again; use the newest one issued")
 }

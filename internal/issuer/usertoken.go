@@ -51,13 +51,13 @@ func (o UserTokenOptions) Check() error {
 	o = o.withDefaults()
 	switch {
 	case o.Algorithm != "" && o.Algorithm != "ES256" && o.Algorithm != "HS256":
-		return errors.New("user tokens are signed by ES256 or HS256")
+		return errors.New("user tokens must be signed with ES256 or HS256")
 	case o.Algorithm == "HS256" && o.Secret == "":
-		return errors.New("user tokens by HS256 need a secret")
+		return errors.New("user tokens signed with HS256 need a secret")
 	case o.Secret != "" && len(o.Secret) < MinSharedSecret:
 		return fmt.Errorf("the secret of user tokens must have %d bytes", MinSharedSecret)
 	case o.KeyInterval < 2*KeyLead:
-		return fmt.Errorf("a signing key must sign for %s at least", 2*KeyLead)
+		return fmt.Errorf("a signing key must be used for at least %s", 2*KeyLead)
 	}
 	return nil
 }
@@ -233,7 +233,7 @@ func (i *Issuer) repeatPair(ctx context.Context, by store.Actor, presented secre
 		return UserPair{}, errUserRefresh()
 	}
 	if !old.ReplacedAt.IsZero() {
-		return UserPair{}, userRefused("refreshToken was replaced by a newer one before it was used, because the one before it was presented again; use the newest one that was issued")
+		return UserPair{}, userRefused("refreshToken was replaced by a newer one, because the one before it was presented again; use the newest one issued")
 	}
 	if len(old.Sealed) > 0 && i.store.Now().Before(old.SealedUntil) {
 		if !old.Live {
@@ -247,7 +247,7 @@ func (i *Issuer) repeatPair(ctx context.Context, by store.Actor, presented secre
 	if err := i.store.EndUserFamily(ctx, by, old.Family, "refresh token reused"); err != nil {
 		return UserPair{}, fmt.Errorf("end family of a reused refresh token: %w", err)
 	}
-	return UserPair{}, userRefused("refreshToken was used before, and so was its successor; all tokens of this log-in are revoked, so log in again")
+	return UserPair{}, userRefused("refreshToken was already used, and so was its successor; all tokens of this log-in were revoked, so log in again")
 }
 
 // pairSeal is the context under which an answer is sealed.
@@ -278,7 +278,7 @@ func openPair(under secret.UserRefresh, sealed []byte) (p UserPair, err error) {
 
 // errUserRefresh is the one answer for every refresh token that cannot be used, whatever the reason.
 func errUserRefresh() *Error {
-	return userRefused("refreshToken is unknown, expired or revoked, or does not belong to this user")
+	return userRefused("refreshToken is unknown, expired, revoked, or belongs to another user")
 }
 
 func userRefused(description string) *Error {

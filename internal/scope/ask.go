@@ -20,7 +20,7 @@ type Asked struct {
 func (c *Catalogue) Ask(parameter string) (a Asked, fault string) {
 	set, err := ParseSet(parameter)
 	if err != nil || set.Len() == 0 {
-		return Asked{}, "scope is malformed: it is a list of names separated by spaces"
+		return Asked{}, "scope is malformed; send names separated by spaces"
 	}
 	var words, canonical []string
 	seen := map[string]bool{}
@@ -29,17 +29,17 @@ func (c *Catalogue) Ask(parameter string) (a Asked, fault string) {
 		switch {
 		case seen[word], !known && standard[word]:
 		case !known && strings.Contains(word, ","):
-			return Asked{}, "scope names an unknown scope that holds a comma; scopes are separated by spaces, not commas"
+			return Asked{}, "scope includes an unknown scope with a comma; separate scopes with spaces, not commas"
 		case !known:
-			return Asked{}, "scope names an unknown scope; the metadata lists the known ones, and spaces separate them"
+			return Asked{}, "scope includes an unknown scope; see scopes_supported in the metadata, and separate scopes with spaces"
 		default:
 			words, canonical = append(words, word), append(canonical, c.scopes[i].Name)
 		}
 		seen[word] = true
 	}
 	if len(words) == 0 {
-		return Asked{}, "scope names no scope of this server: openid, profile, email, address, phone and offline_access are left out; " +
-			"name another one, or send no scope for the default"
+		return Asked{}, "scope includes no scope of this server: openid, profile, email, address, phone and offline_access are ignored; " +
+			"add another one, or omit scope to get the default"
 	}
 	return Asked{newSet(canonical), strings.Join(words, " ")}, ""
 }
