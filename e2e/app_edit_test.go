@@ -68,7 +68,7 @@ func TestAppEditEndsVerification_N1(t *testing.T) {
 				page := edit(t, owner, app, c.change).Body
 				ended := c.reason != ""
 				for words, want := range map[string]bool{
-					`class="badge good"`: !ended, "Your changes are saved. The app is no longer verified.": ended, "Verification was removed on": ended, "because of a change: " + c.reason + ".": ended,
+					`class="badge good"`: !ended, "Changes saved. The app is no longer verified.": ended, "This app lost its verification on": ended, "because of a change to " + c.reason + ".": ended,
 				} {
 					if strings.Contains(page, words) != want {
 						t.Errorf("the app's page holds %q: %t, want %t", words, !want, want)
@@ -104,7 +104,7 @@ func TestAppEditEndsVerification_N1(t *testing.T) {
 				if err := e.Rules.VerifyApp(t.Context(), harness.Operator, app.ID, now.Version); err != nil {
 					t.Fatal(err)
 				}
-				if page := owner.Get("/developer/apps/" + app.ID).Body; !strings.Contains(page, `class="badge good"`) || strings.Contains(page, "Verification was removed") {
+				if page := owner.Get("/developer/apps/" + app.ID).Body; !strings.Contains(page, `class="badge good"`) || strings.Contains(page, "lost its verification") {
 					t.Error("the app's page after it was verified again")
 				}
 			})
@@ -125,7 +125,7 @@ func newHostAsks(t *testing.T, e *harness.Env) {
 	e.WantRedirectError(b.Get(address(request(app, "redirect_uri", evilHost, "prompt", "none"))), evilHost, "consent_required", "xyz")
 	page := b.Get(address(evil))
 	wantConsentOf(t, page)
-	if !strings.Contains(page.Body, "now it sends you to <strong>evil.example</strong>") {
+	if !strings.Contains(page.Body, "it now sends you to <strong>evil.example</strong>") {
 		t.Errorf("the page does not name the new host: %.2500s", page.Body)
 	}
 	e.WantCode(b.Decide(page, "allow"), evilHost, "xyz")
@@ -203,7 +203,7 @@ func changedWhileOpen(t *testing.T, e *harness.Env) {
 		change()
 		again := b.Decide(page, "allow")
 		wantConsentOf(t, again)
-		if !strings.Contains(again.Body, "The app was changed while this page was open.") || strings.Contains(again.Body, `class="badge good"`) {
+		if !strings.Contains(again.Body, "The app changed while this page was open.") || strings.Contains(again.Body, `class="badge good"`) {
 			t.Errorf("%s: %.2500s", what, again.Body)
 		}
 		e.WantRedirectError(b.Decide(page, "deny"), harness.CB, "access_denied", "xyz")

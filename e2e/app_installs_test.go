@@ -37,7 +37,7 @@ func TestInstallationCount_N6(t *testing.T) {
 				t.Errorf("%s: the app's page says %q, want %q", what, m, words)
 			}
 			deletes := owner.Get("/developer/apps/" + app.ID + "/delete").Body
-			if strings.Contains(deletes, "it is not installed on any account now") != (want == 0) || strings.Contains(deletes, "stops working on "+words) != (want > 0) {
+			if strings.Contains(deletes, "it is not installed on any account") != (want == 0) || strings.Contains(deletes, "stops working on "+words) != (want > 0) {
 				t.Errorf("%s: before the deletion: %.2000s", what, deletes)
 			}
 			list := owner.Get("/developer/apps").Body

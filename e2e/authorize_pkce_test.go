@@ -162,7 +162,7 @@ func TestPKCEVerifierForm_P8(t *testing.T) {
 			a.WantGrantRefused(t)
 			want := "43 to 128 are allowed"
 			if strings.Trim(bad, "v"+v) != "" {
-				want = "characters outside the alphabet"
+				want = "contains an invalid character"
 			}
 			if got := a.String(t, "error_description"); bad != "x" && !strings.Contains(got, want) || strings.Contains(got, "match") {
 				t.Errorf("error_description = %q for %.50q, want %q in it", got, bad, want)

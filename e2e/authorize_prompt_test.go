@@ -184,7 +184,7 @@ func TestCodeTwice(t *testing.T) {
 		e.Exchange(e.P, code).WantToken(t)
 		again := e.Exchange(e.P, code)
 		again.WantGrantRefused(t)
-		if got := again.String(t, "error_description"); !strings.Contains(got, "used before") || !strings.Contains(got, "a page that runs its callback twice sends it twice") {
+		if got := again.String(t, "error_description"); !strings.Contains(got, "already used") || !strings.Contains(got, "check that the callback does not send the code twice") {
 			t.Errorf("error_description = %q", got)
 		}
 	})

@@ -159,12 +159,12 @@ func TestAuthorizeInvalidScope_S4(t *testing.T) {
 			e.Token(narrow, "grant_type", "client_credentials", "scope", "widgets,contacts"),
 			e.Token(narrow, "grant_type", "client_credentials", "scope", "contacts, faqs"),
 		} {
-			if got := a.String(t, "error_description"); !strings.Contains(got, "scopes are separated by spaces") {
+			if got := a.String(t, "error_description"); !strings.Contains(got, "separate scopes with spaces") {
 				t.Errorf("error_description = %q", got)
 			}
 		}
 		comma := in.Get(address(request(narrow, "scope", "widgets,contacts"))).Location(t).Query().Get("error_description")
-		if !strings.Contains(comma, "scopes are separated by spaces") {
+		if !strings.Contains(comma, "separate scopes with spaces") {
 			t.Errorf("error_description = %q", comma)
 		}
 		e.With(t).WantNoRequests()

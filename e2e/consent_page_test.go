@@ -32,7 +32,7 @@ func withImplied(t *testing.T) *scope.Catalogue {
 }
 
 // TestConsentPageSays: the page names all that a token will have, implied scopes included, and so does the list of installed
-// apps; it says "asks for more" when there is more, names that alone as new, and is like the first time when there is not,
+// apps; it says "wants more access" when there is more, names that alone as new, and is like the first time when there is not,
 // or when nobody knows for which account.
 func TestConsentPageSays(t *testing.T) {
 	catalogue := withImplied(t)
@@ -55,21 +55,21 @@ func TestConsentPageSays(t *testing.T) {
 				}
 			}
 		}
-		says("first", page("scope", "notes"), "Diary wants to connect", "It will be able to use", "Read notes.", "Read and delete all chats.", "Sensitive", "not Hear all calls.")
+		says("first", page("scope", "notes"), "Diary wants to connect", "It will have access to", "Read notes.", "Read and delete all chats.", "Sensitive", "not Hear all calls.")
 		token := e.Grant(b, app, "scope", "notes").WantToken(t)
 		if a := e.Me(token); !strings.Contains(a.Body, `"chats"`) || !strings.Contains(a.Body, "conversation:list") {
 			t.Errorf("the token is good for %s", a.Body)
 		}
 		says("installed apps", b.Get("/account/apps").Body, "Notes", "Chats", "not Calls")
-		says("nothing new", page("scope", "notes", "prompt", "consent"), "Diary wants to reconnect", "You have already allowed this app on", "Read notes.", "Read and delete all chats.", "not asks for more")
-		says("more", page("scope", "notes calls"), "Diary asks for more", "It now asks for", "Hear all calls.", "not Read notes.", "It may already use Notes, Chats, and learn your name and e-mail address")
-		says("other", page("scope", "calls"), "Diary asks for more", "Hear all calls.", "It may already use Notes, Chats, and learn your name and e-mail address")
+		says("nothing new", page("scope", "notes", "prompt", "consent"), "Diary wants to reconnect", "You have already allowed this app on", "Read notes.", "Read and delete all chats.", "not wants more access")
+		says("more", page("scope", "notes calls"), "Diary wants more access", "It also asks for access to", "Hear all calls.", "not Read notes.", "It already has access to Notes, Chats, and to your name and e-mail address")
+		says("other", page("scope", "calls"), "Diary wants more access", "Hear all calls.", "It already has access to Notes, Chats, and to your name and e-mail address")
 
 		second := e.AddUser("second@users.test")
 		if err := e.Store.AddMember(t.Context(), harness.Operator, second.Account.ID, u.ID, scope.RoleAgent); err != nil {
 			t.Fatal(err)
 		}
-		says("a choice of accounts", page("scope", "notes"), "Diary wants to connect", "You have already allowed this app on", "On which account?", "Read and delete all chats.", "not asks for more")
+		says("a choice of accounts", page("scope", "notes"), "Diary wants to connect", "You have already allowed this app on", "Choose an account", "Read and delete all chats.", "not wants more access")
 	}, func(o *server.Options) { o.Catalogue = catalogue })
 }
 

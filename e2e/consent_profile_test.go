@@ -19,7 +19,7 @@ func TestConsentShowsProfile_N10(t *testing.T) {
 		page := b.Authorize("client_id", e.A.ID, "redirect_uri", harness.CB, "scope", "faqs")
 		page.WantPage(t, http.StatusOK)
 		first := said(items.FindString(page.Body[strings.Index(page.Body, "<h2>"):]))
-		if first != "Your name and e-mail address "+e.U.Name+", "+e.U.Email+"; and the name of the account and your role in it." {
+		if first != "Your name and e-mail address "+e.U.Name+", "+e.U.Email+"; also the name of the account and your role in it." {
 			t.Errorf("the first line of the list of grants: %q", first)
 		}
 		token := e.Grant(b, e.A, "scope", "faqs").WantToken(t)
@@ -42,7 +42,7 @@ func TestConsentShowsProfile_N10(t *testing.T) {
 			t.Helper()
 			page := b.Authorize("client_id", e.A.ID, "redirect_uri", harness.CB, "scope", "faqs contacts")
 			page.WantPage(t, http.StatusOK)
-			return strings.Contains(page.Body, `>Your name and e-mail address<`), strings.Contains(said(page.Body), "It may already use FAQs, and learn your name and e-mail address")
+			return strings.Contains(page.Body, `>Your name and e-mail address<`), strings.Contains(said(page.Body), "It already has access to FAQs, and to your name and e-mail address")
 		}
 		if asked, known := more(); asked || !known {
 			t.Errorf("asked for more, the page has the name and the address as new: %t, as known: %t", asked, known)

@@ -63,7 +63,7 @@ func wantGrants(t *testing.T, what, page string, role scope.Role, names []string
 		g := scope.Default().Grants(set, role)[0]
 		want := []string{g.Title}
 		if g.Nothing() {
-			want = append(want, "Gives nothing")
+			want = append(want, "No access")
 		}
 		if g.Can != "" {
 			want = append(want, g.Can+".")
@@ -143,7 +143,7 @@ func wantNothingSaid(t *testing.T, e *harness.Env, u harness.User) {
 	e.SetRole(u, scope.RoleAgent)
 	b := e.LoggedIn(u)
 	page := b.Authorize("client_id", e.B.ID, "redirect_uri", harness.CB, "scope", "widgets")
-	if text := said(page.Body); !strings.Contains(text, "The app gets nothing but your name and e-mail address. You are an agent of this account") || !strings.Contains(text, "Gives nothing") {
+	if text := said(page.Body); !strings.Contains(text, "The app gets only your name and e-mail address. You are an agent of this account") || !strings.Contains(text, "No access") {
 		t.Errorf("widgets for an agent: %s", text)
 	}
 	token := e.Grant(b, e.B, "scope", "widgets").WantToken(t)
@@ -178,7 +178,7 @@ func wantChoiceSaid(t *testing.T, e *harness.Env) {
 	}
 	for _, label := range labels {
 		text := said(label)
-		want := []string{"You are an admin there: the app gets all of this."}
+		want := []string{"You are an admin there: the app gets everything it asks for."}
 		if strings.Contains(label, `value="`+u.Account.ID+`"`) {
 			want = []string{"You are an agent there, so the app gets less:", "Chat widgets and brands : nothing. [List, read, add and change widgets and brands.] Needs an admin; the app will not get it.",
 				"Contacts : List contacts. [Read, add and change contacts.] Needs an admin; the app will not get it."}

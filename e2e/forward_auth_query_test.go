@@ -17,9 +17,9 @@ func TestForwardAuthUnknownName(t *testing.T) {
 		token := e.Grant(e.LoggedIn(e.U), e.A).WantToken(t)
 		leaked := secret.Format{}.New(secret.Access).Reveal()
 		for query, named := range map[string]string{
-			"permissions=contact:list": "permissions is not one of its names, which are scope, permission, owner, bot, aud",
-			"scop=admin":               "scop is not", leaked: "a name is not", leaked + "=": "a name is not", strings.Repeat("x", 33): "a name is not",
-			"%3Cscript%3E=1": "a name is not", "=x": "a name is not", "scope=": "scope is empty", "bot=": "bot is empty",
+			"permissions=contact:list": "permissions is not supported; use scope, permission, owner, bot, aud",
+			"scop=admin":               "scop is not", leaked: "one parameter is not", leaked + "=": "one parameter is not", strings.Repeat("x", 33): "one parameter is not",
+			"%3Cscript%3E=1": "one parameter is not", "=x": "one parameter is not", "scope=": "scope is empty", "bot=": "bot is empty",
 		} {
 			a := e.Verify(token, query)
 			wantForward(t, query, a, http.StatusForbidden, lacksChallenge, nil)

@@ -46,7 +46,7 @@ func TestRemoveInstallation_N5(t *testing.T) {
 		if text := said(ask.Body); !containsAll(text, []string{"for you at once", "It keeps its access for User u and ben@users.test", "An admin of the account can remove it for all members."}) || strings.Contains(ask.Body, `name="for"`) {
 			t.Errorf("Anna is asked %s", text)
 		}
-		left := "Alpha is removed from User u for you. It still has access there for User u and ben@users.test."
+		left := "Alpha was removed from User u for you. It still has access there for User u and ben@users.test."
 		n.notice(anna, left, func(b *harness.Browser) harness.Answer { return b.Post(path, ask.Form(path)) })
 		n.want(false, anna)
 		n.want(true, e.U, ben)
@@ -59,7 +59,7 @@ func TestRemoveInstallation_N5(t *testing.T) {
 		if text := said(ask.Body); !containsAll(text, []string{"for you", "for ben@users.test", "for all members (2)"}) {
 			t.Errorf("the admin is asked %s", text)
 		}
-		left = "Alpha is removed from User u for ben@users.test. It still has access there for you."
+		left = "Alpha was removed from User u for ben@users.test. It still has access there for you."
 		n.notice(e.U, left, func(b *harness.Browser) harness.Answer { return b.Post(path, url.Values{"for": {n.id(ben)}}) })
 		n.want(false, ben)
 		n.want(true, e.U)
@@ -79,7 +79,7 @@ func TestRemoveInstallation_N5(t *testing.T) {
 		e.Exec(`UPDATE users SET name = 'User u' WHERE id IN ($1, $2)`, ben.ID, anna.ID)
 		n.install(anna)
 		twin := "User u (anna@users.test). It still has access there for you and User u (ben@users.test)."
-		n.notice(e.U, "Alpha is removed from User u for "+twin, func(b *harness.Browser) harness.Answer { return b.Post(path, url.Values{"for": {n.id(anna)}}) })
+		n.notice(e.U, "Alpha was removed from User u for "+twin, func(b *harness.Browser) harness.Answer { return b.Post(path, url.Values{"for": {n.id(anna)}}) })
 		e.Exec(`UPDATE users SET name = '' WHERE id = $1`, ben.ID)
 		n.notice(e.U, "for ben@users.test. It still", func(b *harness.Browser) harness.Answer { return b.Post(path, url.Values{"for": {n.id(ben)}}) })
 
@@ -87,14 +87,14 @@ func TestRemoveInstallation_N5(t *testing.T) {
 		before := "/account/apps/" + n.id(ben) + "/remove"
 		n.install(anna)
 		n.install(ben)
-		n.notice(ben, "Alpha was removed from User u before, and has been connected again since.", func(b *harness.Browser) harness.Answer { return b.Post(before, url.Values{}) })
+		n.notice(ben, "Alpha had already been removed from User u and has been connected again since.", func(b *harness.Browser) harness.Answer { return b.Post(before, url.Values{}) })
 		n.want(true, ben)
 		other := e.Grant(e.LoggedIn(anna), e.B, "account", e.U.Account.ID).WantToken(t)
 		ask = n.of(e.U).Get(path)
 		if text := said(ask.Body); !strings.Contains(text, "for all members (3)") {
 			t.Errorf("the admin is asked %s", text)
 		}
-		all := "Alpha is removed from User u for all members. It has no access to the account any more."
+		all := "Alpha was removed from User u for all members. It no longer has access to the account."
 		n.notice(e.U, all, func(b *harness.Browser) harness.Answer { return b.Post(path, url.Values{"for": {"all"}}) })
 		n.want(false, e.U, anna, ben)
 		n.notice(e.U, all, func(b *harness.Browser) harness.Answer { return b.Post(path, url.Values{"for": {"all"}}) })
@@ -103,7 +103,7 @@ func TestRemoveInstallation_N5(t *testing.T) {
 
 		// The last one: only now has the app no access.
 		n.install(anna)
-		n.notice(anna, "Alpha is removed from User u. It has no access to the account any more.",
+		n.notice(anna, "Alpha was removed from User u. It no longer has access to the account.",
 			func(b *harness.Browser) harness.Answer {
 				return b.Post("/account/apps/"+n.id(anna)+"/remove", url.Values{})
 			})

@@ -271,7 +271,7 @@ func TestGuessingKeysIsLimited(t *testing.T) {
 		for _, guess := range []string{harness.Keys(harness.Key{Text: "another"}), harness.Keys(key, harness.Bot{Bot: bot.Bot, Secret: "guess"})} {
 			a := e.Integrate(guess)
 			a.WantMessage(t, http.StatusForbidden)
-			if a.Header.Get("Retry-After") == "" || !strings.Contains(a.Body, "too many failed tries") {
+			if a.Header.Get("Retry-After") == "" || !strings.Contains(a.Body, "Too many failed attempts") {
 				t.Errorf("got %s, want to be told to wait", a.Body)
 			}
 		}

@@ -180,7 +180,7 @@ func TestDisabledAccountIsNotOffered(t *testing.T) {
 		}
 		disable(members[1].AccountID, true)
 		page := b.Get("/oauth/authorize?client_id=" + e.B.ID + "&scope=contacts&redirect_uri=" + harness.CB)
-		if page.Status != http.StatusOK || !strings.Contains(page.Body, "You have no account") || strings.Contains(page.Body, members[1].AccountID) {
+		if page.Status != http.StatusOK || !strings.Contains(page.Body, "You have no active account") || strings.Contains(page.Body, members[1].AccountID) {
 			t.Errorf("the consent page, %d: %.3000s", page.Status, page.Body)
 		}
 		if a := b.Post("/oauth/consent", harness.Pairs("request_id", page.Hidden("request_id"), "decision", "allow", "account", members[1].AccountID)); a.Status != http.StatusBadRequest || a.Header.Get("Location") != "" {

@@ -71,7 +71,7 @@ func strangerElsewhere(t *testing.T, e *harness.Env) {
 	wantLogInStatus(t, logIn(e.Browser(), e.U.Email, harness.Password, office), http.StatusSeeOther) // without any cookie
 	logInProgramFrom(t, e, e.U.Email, harness.Password, office).WantUserPair(e)
 	wantLogInStatus(t, logIn(known, e.U.Email, harness.Password, stranger), http.StatusSeeOther) // from behind the same address, even
-	if a := changePasswordFrom(known, harness.Password, stranger); a.Status != http.StatusUnprocessableEntity || strings.Contains(a.Body, "not your current") {
+	if a := changePasswordFrom(known, harness.Password, stranger); a.Status != http.StatusUnprocessableEntity || strings.Contains(a.Body, "current password is incorrect") {
 		t.Errorf("the owner at the form: %d", a.Status)
 	}
 }

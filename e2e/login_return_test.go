@@ -106,7 +106,7 @@ func TestNoDeadEnds(t *testing.T) {
 				to := b.Authorize("client_id", e.A.ID, "redirect_uri", harness.CB, "scope", "contacts", "state", "xyz")
 				id := e.Parse(to.Location(t).Query().Get("next")).ID
 				e.Exec(`UPDATE requests SET created_at = created_at - $1, expires_at = expires_at - $1 WHERE id = $2`, late.Microseconds(), id[:])
-				if page := b.Follow(to); strings.Contains(page.Body, "The request of “Alpha” has ended") == reached {
+				if page := b.Follow(to); strings.Contains(page.Body, "The request from “Alpha” is no longer valid") == reached {
 					t.Errorf("the log-in page: %.900s", page.Body)
 				}
 				after := b.Follow(logInAt(t, b, to, e.U.Email))
@@ -145,10 +145,10 @@ func TestFormsOutliveTheirSession(t *testing.T) {
 		if kept.Get("name") != form.Get("name") || len(kept["redirect_uris"]) != 2 || kept.Get("form") == "" {
 			t.Fatalf("the form holds %v", kept)
 		}
-		if a := b.Make("/developer/apps", kept); a.Status != http.StatusOK || !strings.Contains(a.Body, "is registered") {
+		if a := b.Make("/developer/apps", kept); a.Status != http.StatusOK || !strings.Contains(a.Body, " registered</h1>") {
 			t.Errorf("the kept form answers %d: %.300s", a.Status, a.Body)
 		}
-		if page := b.Get("/account/form"); !strings.Contains(page.Body, "No form is waiting") {
+		if page := b.Get("/account/form"); !strings.Contains(page.Body, "No form to send") {
 			t.Error("the form is still kept after it was sent")
 		}
 
@@ -169,12 +169,12 @@ func TestFormsOutliveTheirSession(t *testing.T) {
 		value := b.Cookie("xenoauth-form")
 		// Another user of the browser does not see it.
 		other := logInAt(t, b, b.Post("/account", harness.Pairs("name", "Later")), e.AddUser("dora@users.test").Email)
-		if page := b.Follow(other); strings.Contains(page.Body, "Later") || !strings.Contains(page.Body, "No form is waiting") {
+		if page := b.Follow(other); strings.Contains(page.Body, "Later") || !strings.Contains(page.Body, "No form to send") {
 			t.Errorf("another user of the browser is shown %.900s", page.Body)
 		}
 		in := e.LoggedIn(e.U)
 		for name, cookie := range map[string]string{"changed": value[:len(value)-2] + "AA", "empty": "", "garbage": "x", "long": strings.Repeat("A", 5000)} {
-			if page := e.Browser().Send(http.MethodGet, "/account/form", nil, "Cookie", "xenoauth="+in.Cookie("xenoauth")+"; xenoauth-form="+cookie); !strings.Contains(page.Body, "No form is waiting") {
+			if page := e.Browser().Send(http.MethodGet, "/account/form", nil, "Cookie", "xenoauth="+in.Cookie("xenoauth")+"; xenoauth-form="+cookie); !strings.Contains(page.Body, "No form to send") {
 				t.Errorf("%s: %.300s", name, page.Body)
 			}
 		}
@@ -198,7 +198,7 @@ func TestCookiesBlocked(t *testing.T) {
 			path := first.Header.Get("Location")
 			lost := e.Browser().Send(http.MethodGet, path, nil, "Referer", e.URL+"/login?next="+next)
 			lost.WantPage(t, http.StatusForbidden)
-			if !strings.Contains(lost.Body, "Your browser keeps no cookies") {
+			if !strings.Contains(lost.Body, "Cookies are blocked") {
 				t.Errorf("%s: %.300s", path, lost.Body)
 			}
 			for _, from := range []string{"", "https://evil.test/login", e.URL + "/", e.URL + "/logout"} {

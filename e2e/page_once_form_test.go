@@ -77,13 +77,13 @@ func (c onceCase) check(t *testing.T, e *harness.Env, in *harness.Browser) {
 	shows := func(a harness.Answer) int { return len(credentials(a.Body, c.kind)) }
 	shown := in.Get(path)
 	shown.WantPage(t, http.StatusOK)
-	if shows(shown) != secrets || strings.Contains(shown.Body, "This page was shown once") {
+	if shows(shown) != secrets || strings.Contains(shown.Body, "This page is shown only once") {
 		t.Fatalf("the page shows %d secrets: %.600s", shows(shown), shown.Body)
 	}
 	for range 2 {
 		again := in.Get(path)
 		again.WantPage(t, http.StatusOK)
-		if shows(again) > 0 || !strings.Contains(again.Body, "This page was shown once") || !strings.Contains(again.Body, c.again) {
+		if shows(again) > 0 || !strings.Contains(again.Body, "This page is shown only once") || !strings.Contains(again.Body, c.again) {
 			t.Errorf("the page seen again: %.900s", again.Body)
 		}
 	}

@@ -54,7 +54,7 @@ func answeredTwice(t *testing.T, e *harness.Env) {
 	token := e.Exchange(e.A, code).WantToken(t)
 	over := in.Decide(page, "allow")
 	over.WantPage(t, http.StatusBadRequest)
-	if !strings.Contains(over.Body, "You have answered this request") || !strings.Contains(over.Body, "“Alpha” (app.test)") {
+	if !strings.Contains(over.Body, "You already answered this request") || !strings.Contains(over.Body, "“Alpha” (app.test)") {
 		t.Errorf("the page does not name the app: %.600s", over.Body)
 	}
 	e.WantLive(token, true)

@@ -97,7 +97,7 @@ func TestSecretList_N7(t *testing.T) {
 			// The version before stored the four characters before the checksum.
 			e.Exec(`UPDATE client_secrets SET hint = $1, hint_after = 6 WHERE id = $2`, second[66:70], idOf(e, second))
 			page = b.Get(o.page)
-			if !strings.Contains(page.Body, "…"+second[66:70]+"??????") || !strings.Contains(page.Body, "character that is not known") {
+			if !strings.Contains(page.Body, "…"+second[66:70]+"??????") || !strings.Contains(page.Body, "an unknown character") {
 				t.Errorf("%s: a secret of an older version is not marked", o.kind)
 			}
 		}
@@ -128,7 +128,7 @@ func TestRotationIsSaid(t *testing.T) {
 				return a.Body, shownSecret.FindString(a.Body)
 			}
 			page, second := made("24h")
-			if !strings.Contains(page, "before it stops working in 24 hours.") {
+			if !strings.Contains(page, " expires in 24 hours.") {
 				t.Errorf("%s: the end of the previous secret is not shown: %.2000s", o.kind, page)
 			}
 			revoke(second)
@@ -138,7 +138,7 @@ func TestRotationIsSaid(t *testing.T) {
 				t.Fatal(err)
 			}
 			page, third := made("7d")
-			if want := "before it stops working on " + end.Format("2 January 2006, 15:04 UTC") + ", as was decided before."; !strings.Contains(page, want) {
+			if want := "still expires on " + end.Format("2 January 2006, 15:04 UTC") + "."; !strings.Contains(page, want) {
 				t.Errorf("%s: the page does not have %q: %.2000s", o.kind, want, page)
 			}
 			if until := e.Strings(`SELECT CAST(expires_at AS TEXT) FROM client_secrets WHERE id = $1`, idOf(e, o.first)); until[0] != micros[0] {
@@ -150,11 +150,11 @@ func TestRotationIsSaid(t *testing.T) {
 			if o.kind == "app" {
 				form = o.page
 			}
-			if ask := b.Get(form); strings.Contains(ask.Body, "The present") || strings.Contains(ask.Body, "The old one") {
-				t.Errorf("%s: the form speaks of a secret that does not work", o.kind)
+			if ask := b.Get(form); strings.Contains(ask.Body, ">Current ") || strings.Contains(ask.Body, "The current one") {
+				t.Errorf("%s: the form mentions a secret that does not work", o.kind)
 			}
-			if page, fourth := made("now"); fourth == "" || strings.Contains(page, "before it") {
-				t.Errorf("%s: the page speaks of a secret before the only one: %.2000s", o.kind, page)
+			if page, fourth := made("now"); fourth == "" || strings.Contains(page, "The previous") {
+				t.Errorf("%s: the page mentions a previous secret, although there is none: %.2000s", o.kind, page)
 			}
 		}
 	})

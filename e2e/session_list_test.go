@@ -64,7 +64,7 @@ func (l *logIns) want(t *testing.T, here, there bool, programs ...bool) {
 	e.Integrate(harness.Keys(l.keys[0], l.bot)).WantIntegration(t)
 }
 
-// TestLogOutElsewhere_N8: "You are logged out in all other browsers and programs", after the button and after a change of the
+// TestLogOutElsewhere_N8: "You are logged out of all other browsers and programs", after the button and after a change of the
 // password: other sessions and every family of user tokens are dead, access and refresh tokens alike; apps, keys and bots
 // work, and the page names them with links. Sessions and programs are listed with their address, name, use and end, and
 // end one by one, another person's never. A family ends 90 days after its log-in however often it is refreshed, one of an
@@ -77,7 +77,7 @@ func TestLogOutElsewhere_N8(t *testing.T) {
 			l.want(t, true, true, true, true)
 			a := l.here.Post("/account/security/sessions", url.Values{})
 			page := l.here.Follow(a)
-			wantTexts(t, page.Body, "logged out in all other browsers and programs", "Installed apps, API keys and bots keep working",
+			wantTexts(t, page.Body, "logged out of all other browsers and programs", "Installed apps, API keys and bots keep working",
 				`href="/account/apps">1 installed app<`, `href="/account/keys">2 API keys<`, `href="/account/bots">1 bot<`)
 			if strings.Contains(page.Body, "Log out everywhere else") {
 				t.Error("the button is still offered with nothing to end")
@@ -88,13 +88,13 @@ func TestLogOutElsewhere_N8(t *testing.T) {
 			l := logInEverywhere(t, e.With(t), "password@users.test")
 			a := l.here.Post("/account/security", url.Values{"current_password": {harness.Password}, "password": {"another horse battery"}})
 			page := l.here.Follow(a)
-			wantTexts(t, page.Body, "You were logged out in all other browsers and programs", `href="/account/apps"`, `href="/account/keys"`, `href="/account/bots"`)
+			wantTexts(t, page.Body, "You were logged out of all other browsers and programs", `href="/account/apps"`, `href="/account/keys"`, `href="/account/bots"`)
 			l.want(t, true, false, false, false)
 		})
 		t.Run("log out", func(t *testing.T) {
 			l := logInEverywhere(t, e.With(t), "out@users.test")
 			page := l.here.Get("/logout")
-			wantTexts(t, page.Body, "Only this browser is logged out", "keep working")
+			wantTexts(t, page.Body, "This logs out this browser only", "keep working")
 			l.here.Post("/logout", page.Form("/logout"))
 			l.want(t, false, true, true, true)
 		})

@@ -177,12 +177,12 @@ func TestClientMissing_K6(t *testing.T) {
 				}
 			})
 		}
-		described(nil, nil, "client_id is missing; the address is not read")
-		described(nil, url.Values{"client_secret": {e.A.Secret}}, "client_id is missing; the address is not read")
+		described(nil, nil, "client_id is missing; URL parameters are ignored")
+		described(nil, url.Values{"client_secret": {e.A.Secret}}, "client_id is missing; URL parameters are ignored")
 		described([]string{"Authorization", "Bearer x"}, nil, "a Bearer token does not authenticate a client")
-		described([]string{"Authorization", harness.Basic("", e.A.Secret)}, nil, "client_id is missing in the Authorization header")
+		described([]string{"Authorization", harness.Basic("", e.A.Secret)}, nil, "client_id is missing from the Authorization header")
 		described([]string{"Authorization", "Basic x"}, nil, "base64 of client_id:client_secret")
-		described([]string{"Authorization", "Digest x"}, nil, "must be Basic")
+		described([]string{"Authorization", "Digest x"}, nil, "must use the Basic scheme")
 		described(nil, url.Values{"client_id": {e.A.ID}, "client_assertion": {"x"}}, "client_assertion is not supported")
 		// Stored data makes no difference: an app that needs a secret is as unknown without one as an app that is not there.
 		for _, id := range []string{e.A.ID, "app_" + strings.Repeat("0", 22), "nope"} {

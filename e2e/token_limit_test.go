@@ -51,9 +51,9 @@ func TestTokenLimitIsSaid(t *testing.T) {
 		e.WantLive(other, true)
 		e.WantEvents(e.A, store.EventTokenRevoked, 2)
 		for path, want := range map[string]string{
-			"/developer/apps/" + e.A.ID: "up to 3 for each installation: one more ends the oldest",
-			"/developer/apps/new":       "up to 3 for each installation: one more ends the oldest",
-			"/account/apps":             "An app can hold 3 connections that do not expire; one more ends its oldest.",
+			"/developer/apps/" + e.A.ID: "up to 3 per installation, and a new one ends the oldest",
+			"/developer/apps/new":       "up to 3 per installation, and a new one ends the oldest",
+			"/account/apps":             "An app can hold up to 3 connections that do not expire; a new one ends the oldest.",
 		} {
 			if page := b.Get(path); page.Status != http.StatusOK || !strings.Contains(page.Body, want) {
 				t.Errorf("%s does not say %q: %d: %s", path, want, page.Status, page.Body)

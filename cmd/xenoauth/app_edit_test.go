@@ -48,7 +48,7 @@ func TestAppEdit(t *testing.T) {
 			}
 		}
 		l.fails(t, exitRefused, "--redirect-uri: Row 1: use https", "app", "edit", id, "--name", "Other", "--redirect-uri", "http://w.example/cb")
-		l.fails(t, exitRefused, "--scope: There is no scope admin", "app", "edit", id, "--scope", "admin")
+		l.fails(t, exitRefused, "--scope: Unknown scope: admin", "app", "edit", id, "--scope", "admin")
 		l.fails(t, exitRefused, "at least one redirect URI", "app", "edit", id, "--redirect-uri", "")
 		l.fails(t, exitRefused, "--name: ", "app", "edit", id, "--name", "")
 		l.fails(t, exitRefused, "there is no app", "app", "edit", "app_x", "--name", "Other")

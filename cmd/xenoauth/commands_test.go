@@ -50,7 +50,7 @@ func TestUserCommands(t *testing.T) {
 		}
 		addUser(t, l, "bob@example.org")
 		l.with("correct horse").fails(t, exitRefused, "xenoauth: the e-mail address ada@example.org is already in use\n", "user", "add", "ADA@example.org", "--password-stdin")
-		l.with("short").fails(t, exitRefused, "xenoauth: EMAIL: An e-mail address", "user", "add", "nobody", "--password-stdin")
+		l.with("short").fails(t, exitRefused, "xenoauth: EMAIL: The e-mail address", "user", "add", "nobody", "--password-stdin")
 		l.with("short").fails(t, exitRefused, "\npassword: ", "user", "add", "nobody", "--password-stdin")
 		l.with("short").fails(t, exitRefused, "--name: ", "user", "add", "nobody", "--password-stdin", "--name", "a\x01b")
 		l.with("").fails(t, exitUsage, "standard input is empty", "user", "add", "x@example.org", "--password-stdin")
@@ -83,7 +83,7 @@ func TestUserCommands(t *testing.T) {
 		l.ok(t, &done, "user", "remove", "bob@example.org")
 		wantNames(t, done, "id", "done")
 		l.fails(t, exitRefused, "there is no user", "user", "remove", "bob@example.org")
-		l.with("correct horse").fails(t, exitRefused, "xenoauth: the e-mail address bob@example.org belonged to a user who was removed, and is never used again\n",
+		l.with("correct horse").fails(t, exitRefused, "xenoauth: the e-mail address bob@example.org belonged to a removed user and cannot be used again\n",
 			"user", "add", "Bob@example.org", "--password-stdin")
 		if r := l.ok(t, nil, "user", "list"); !strings.Contains(r.stdout, "ada@example.org") || strings.Contains(r.stdout, "bob@example.org") {
 			t.Errorf("table of users:\n%s", r.stdout)
@@ -223,8 +223,8 @@ func TestAppCommands(t *testing.T) {
 		l.fails(t, exitRefused, "NAME: ", "app", "add", "Xenoauth", "--owner", account, "--redirect-uri", "https://w.example/cb")
 		l.fails(t, exitRefused, "--logo-url: ", "app", "add", "X", "--owner", account, "--redirect-uri", "https://w.example/cb", "--logo-url", "logo.png")
 		l.fails(t, exitRefused, "there is no user", "app", "add", "X", "--owner", "eve@example.org", "--redirect-uri", "https://w.example/cb")
-		l.fails(t, exitRefused, "--scope: There is no scope admin", "app", "add", "X", "--owner", account, "--redirect-uri", "https://w.example/cb", "--scope", "admin")
-		l.fails(t, exitRefused, "Separate scopes by spaces", "app", "add", "X", "--owner", account, "--redirect-uri", "https://w.example/cb", "--scope", "widgets,contacts")
+		l.fails(t, exitRefused, "--scope: Unknown scope: admin", "app", "add", "X", "--owner", account, "--redirect-uri", "https://w.example/cb", "--scope", "admin")
+		l.fails(t, exitRefused, "Separate scopes with spaces", "app", "add", "X", "--owner", account, "--redirect-uri", "https://w.example/cb", "--scope", "widgets,contacts")
 
 		var list []object
 		l.ok(t, &list, "app", "list")
@@ -262,7 +262,7 @@ func TestAppCommands(t *testing.T) {
 		}
 		seen := fmt.Sprint(shown["version"])
 		l.ok(t, nil, "app", "edit", id, "--name", "Widget Wizard 2")
-		l.fails(t, exitRefused, "the app was changed meanwhile, so it was not verified", "app", "verify", id, "--version", seen)
+		l.fails(t, exitRefused, "the app has changed, so it was not verified", "app", "verify", id, "--version", seen)
 		if r := l.ok(t, nil, "app", "verify", id); !strings.Contains(r.stdout, "name:      Widget Wizard 2\n") || !strings.Contains(r.stdout, "goes to:   https://w.example/cb\n") {
 			t.Errorf("the command does not print the facts that it vouches for:\n%s", r.stdout)
 		}

@@ -120,7 +120,7 @@ func TestBotCommands(t *testing.T) {
 		l.fails(t, exitUsage, "issuer", "bot", "add", "x", "--account", account, "--issuer", "auth.example.com")
 		l.fails(t, exitUsage, "--account", "bot", "add", "x")
 		l.fails(t, exitRefused, "name", "bot", "add", "", "--account", account)
-		l.with("correct horse").fails(t, exitRefused, "belong to bots", "user", "add", fmt.Sprint(b["email"]), "--password-stdin")
+		l.with("correct horse").fails(t, exitRefused, "reserved for bots", "user", "add", fmt.Sprint(b["email"]), "--password-stdin")
 
 		var list []object
 		l.ok(t, &list, "bot", "list", "--account", account)

@@ -29,13 +29,13 @@ func TestDoubleClicksOnASlowLine(t *testing.T) {
 	b.tick("[name=scopes][value=contacts]")
 	b.slow(700)
 	b.twice("main .actions button[type=submit]")
-	b.wantHeading("Slow Reports is registered")
+	b.wantHeading("Slow Reports registered")
 	app.register(b.value("#client_id"), b.value("#client_secret"), "contacts")
 	if n := e.Count(`SELECT COUNT(*) FROM apps`) - before; n != 1 {
 		t.Errorf("a double click registers %d apps", n)
 	}
 	b.do("reload", chromedp.Reload())
-	b.wantHeading("This page was shown once")
+	b.wantHeading("This page is shown only once")
 	b.slow(0)
 
 	b.open(app.connect())

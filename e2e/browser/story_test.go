@@ -43,7 +43,7 @@ func TestWholeStory(t *testing.T) {
 		}
 
 		b.open(e.URL + "/account/apps")
-		b.wantText("article", "Brightdesk Reports", "Contacts", "Conversations", "By\nyou", "Last used\nnever")
+		b.wantText("article", "Brightdesk Reports", "Contacts", "Conversations", "Installed by\nyou", "Last used\nnever")
 		if status := app.use(token, e.URL+"/api/me"); status != http.StatusOK {
 			t.Errorf("GET /api/me answers %d, want 200", status)
 		}
@@ -52,7 +52,7 @@ func TestWholeStory(t *testing.T) {
 		b.press("article a[href$='/remove']")
 		b.wantHeading("Remove Brightdesk Reports?")
 		b.press("main button[type=submit]")
-		b.wantText("main", "Brightdesk Reports is removed", "No apps yet")
+		b.wantText("main", "Brightdesk Reports was removed", "No apps yet")
 		if status := app.use(token, e.URL+"/api/me"); status != http.StatusUnauthorized {
 			t.Errorf("the removed app's token answers %d, want 401", status)
 		}
@@ -86,7 +86,7 @@ func (b *tab) registerApp(app *thirdParty) {
 	b.tick("[name=scopes][value=contacts]")
 	b.tick("[name=scopes][value=conversations]")
 	b.press("main .actions button[type=submit]")
-	b.wantHeading("Brightdesk Reports is registered")
+	b.wantHeading("Brightdesk Reports registered")
 	id, secret := b.value("#client_id"), b.value("#client_secret")
 	app.register(id, secret, "contacts", "conversations")
 

@@ -145,7 +145,7 @@ func TestSignUpTellsAllFaultsAndKeepsWhatWasTyped(t *testing.T) {
 	s.signedUp("taken@example.org")
 	b := s.browser()
 	a := b.post("/signup", "name", `<b>"Ada`, "email", "nonsense", "password", "short")
-	b.want(a, http.StatusUnprocessableEntity, "", "2 things need mending", `href="#email"`, `id="email-fault"`, `id="password-fault"`, `value="&lt;b&gt;&#34;Ada"`)
+	b.want(a, http.StatusUnprocessableEntity, "", "There are 2 problems", `href="#email"`, `id="email-fault"`, `id="password-fault"`, `value="&lt;b&gt;&#34;Ada"`)
 	if strings.Contains(a.text, "short\"") {
 		t.Error("a password must not be sent back")
 	}
@@ -174,7 +174,7 @@ func TestWrongLogInTellsNothing(t *testing.T) {
 	b := s.browser()
 	known := b.post("/login", "email", "known@example.org", "password", "wrong password", "next", "apps")
 	other := b.post("/login", "email", "nobody@example.org", "password", "wrong password", "next", "apps")
-	b.want(known, http.StatusUnprocessableEntity, "", "is wrong", `value="known@example.org"`)
+	b.want(known, http.StatusUnprocessableEntity, "", "Incorrect e-mail address or password", `value="known@example.org"`)
 	if strings.ReplaceAll(known.text, "known@", "nobody@") != other.text || known.status != other.status {
 		t.Errorf("the answers differ:\n%s\n%s", known.text, other.text)
 	}
@@ -186,7 +186,7 @@ func TestRename(t *testing.T) {
 	t.Parallel()
 	b := newSite(t, dbtest.Open(t, dbtest.SQLite(t)), true).signedUp("ada@example.org")
 	b.want(b.post("/account", "name", "Ada <Lovelace>"), http.StatusSeeOther, "/account")
-	b.want(b.get("/account"), http.StatusOK, "", "Your name is saved.", `value="Ada &lt;Lovelace&gt;"`)
+	b.want(b.get("/account"), http.StatusOK, "", "Name saved.", `value="Ada &lt;Lovelace&gt;"`)
 	b.want(b.post("/account", "name", " "), http.StatusUnprocessableEntity, "", "Enter a name.", `aria-describedby=" name-fault"`)
 }
 
@@ -197,13 +197,13 @@ func TestChangePasswordEndsEveryOtherSession(t *testing.T) {
 		b := s.signedUp("ada@example.org")
 		other := s.browser()
 		other.want(other.post("/login", "email", "ada@example.org", "password", password), http.StatusSeeOther, "/account/apps")
-		b.want(b.post("/account/security", "current_password", "wrong password", "password", "short"), http.StatusUnprocessableEntity, "", "2 things need mending")
+		b.want(b.post("/account/security", "current_password", "wrong password", "password", "short"), http.StatusUnprocessableEntity, "", "There are 2 problems")
 		before := b.cookie()
 		b.want(b.post("/account/security", "current_password", password, "password", password+"!"), http.StatusSeeOther, "/account/security")
 		if b.cookie() == before {
 			t.Error("the session must get a new id")
 		}
-		b.want(b.get("/account/security"), http.StatusOK, "", "Your password is changed")
+		b.want(b.get("/account/security"), http.StatusOK, "", "Password changed")
 		other.want(other.get("/account"), http.StatusSeeOther, "/login?next=profile")
 		other.want(other.post("/login", "email", "ada@example.org", "password", password), http.StatusUnprocessableEntity, "")
 		other.want(other.post("/login", "email", "ada@example.org", "password", password+"!"), http.StatusSeeOther, "/account/apps")
@@ -294,10 +294,10 @@ func TestInstalledAppsAreShownInWordsAndRemoved(t *testing.T) {
 		b.want(b.get("/account/apps/"+id+"/remove"), http.StatusOK, "", "loses its access", `method="post"`)
 		b.want(b.get("/account/apps"), http.StatusOK, "", id) // looking removed nothing
 		b.want(b.post("/account/apps/"+id+"/remove"), http.StatusSeeOther, "/account/apps")
-		b.want(b.get("/account/apps"), http.StatusOK, "", "is removed from Ada", "No apps yet")
+		b.want(b.get("/account/apps"), http.StatusOK, "", "was removed from Ada", "No apps yet")
 		for _, again := range []func(string) answer{func(p string) answer { return b.post(p) }, b.get} { // pressed twice, or gone back to
 			b.want(again("/account/apps/"+id+"/remove"), http.StatusSeeOther, "/account/apps")
-			b.want(b.get("/account/apps"), http.StatusOK, "", "is removed from Ada. It has no access to the account any more.", "No apps yet")
+			b.want(b.get("/account/apps"), http.StatusOK, "", "was removed from Ada. It no longer has access to the account.", "No apps yet")
 		}
 		stranger.want(stranger.post("/account/apps/"+id+"/remove"), http.StatusNotFound, "")
 	})

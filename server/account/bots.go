@@ -66,7 +66,7 @@ func (h *Handler) botForm(w http.ResponseWriter, r *http.Request, status int, pa
 		return err
 	}
 	if len(page.Accounts) == 0 {
-		return web.Forbidden("Bots are made by the admins of an account, and you are none.")
+		return web.Forbidden("Only admins of an account can create bots, and you are not an admin of any.")
 	}
 	page.Several = len(page.Accounts) > 1
 	return h.web.Render(w, r, status, "bot_form", page)
@@ -185,7 +185,7 @@ func (h *Handler) RemoveBot(w http.ResponseWriter, r *http.Request) error {
 	if err := h.directory.RemoveBot(r.Context(), v.Ending(r), v.User.ID, b.ID); err != nil {
 		return h.web.Ended(w, r, err, "/account/bots")
 	}
-	h.web.Notice(w, r, "The bot "+b.Name+" is removed and has no access any more.")
+	h.web.Notice(w, r, "The bot "+b.Name+" was removed and no longer has access.")
 	web.Redirect(w, r, "/account/bots")
 	return nil
 }

@@ -118,7 +118,7 @@ func (h *Handler) removeForAll(w http.ResponseWriter, r *http.Request, v *web.Vi
 	if _, err := h.store.RemoveInstallations(r.Context(), v.Actor(r), v.User.ID, i.AccountID, i.AppID); err != nil {
 		return err
 	}
-	h.web.Notice(w, r, i.AppName+" is removed from "+i.AccountName+" for all members. It has no access to the account any more.")
+	h.web.Notice(w, r, i.AppName+" was removed from "+i.AccountName+" for all members. It no longer has access to the account.")
 	web.Redirect(w, r, "/account/apps")
 	return nil
 }
@@ -141,12 +141,12 @@ func (h *Handler) isAdmin(r *http.Request, user store.User, accountID string) (b
 func removed(i store.InstalledApp, left []store.Installer, visitor store.User) string {
 	left = without(left, i.ID)
 	members := namingOf(append([]store.Installer{{UserName: i.UserName}}, left...), visitor)
-	text := i.AppName + " is removed from " + i.AccountName
+	text := i.AppName + " was removed from " + i.AccountName
 	if slices.ContainsFunc(left, func(l store.Installer) bool { return l.UserID == i.UserID }) {
-		return i.AppName + " was removed from " + i.AccountName + " before, and has been connected again since."
+		return i.AppName + " had already been removed from " + i.AccountName + " and has been connected again since."
 	}
 	if len(left) == 0 {
-		return text + ". It has no access to the account any more."
+		return text + ". It no longer has access to the account."
 	}
 	return text + " for " + members.of(i.UserID, i.UserName, i.UserEmail) + ". It still has access there for " + members.list(left) + "."
 }

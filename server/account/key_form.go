@@ -41,7 +41,7 @@ func (h *Handler) keyForm(w http.ResponseWriter, r *http.Request, status int, pa
 		return err
 	}
 	if len(page.Accounts) == 0 {
-		return web.Forbidden("API keys are made by the admins of an account, and you are none.")
+		return web.Forbidden("Only admins of an account can create API keys, and you are not an admin of any.")
 	}
 	page.Several = len(page.Accounts) > 1
 	if page.Bots, err = h.directory.Bots(r.Context(), web.VisitorOf(r.Context()).User.ID); err != nil {
@@ -72,7 +72,7 @@ func (h *Handler) CreateKey(w http.ResponseWriter, r *http.Request) error {
 	case values.Get("kind") != "account":
 		return web.BadRequest("kind", "must be account or token")
 	case len(scopes) > 0:
-		page.Errors = directory.FieldErrors{"scopes": "An account API key has no scopes. Choose the other kind, or untick them."}
+		page.Errors = directory.FieldErrors{"scopes": "An account API key has no scopes. Choose “Key with scopes”, or clear the scopes."}
 		return h.keyForm(w, r, http.StatusUnprocessableEntity, page, scopes)
 	}
 	err = h.web.Once(w, r, values, created, func(r *http.Request, by store.Actor) (*web.Shown, error) {

@@ -108,7 +108,7 @@ func (h *Handler) revokeSecret(w http.ResponseWriter, r *http.Request, find func
 	if err := owner.revoke(r.Context(), id); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	h.web.Notice(w, r, "The "+owner.what+" of "+owner.name+" is revoked. Tokens that were got with it have ended.")
+	h.web.Notice(w, r, "The "+owner.what+" of "+owner.name+" was revoked. Tokens obtained with it no longer work.")
 	web.Redirect(w, r, owner.back)
 	return nil
 }

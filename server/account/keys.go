@@ -177,7 +177,7 @@ func (h *Handler) RotateKey(w http.ResponseWriter, r *http.Request) error {
 // othersKey is the refusal to show one admin a key that acts for another person.
 func othersKey(k listedKey, cause error) error {
 	return &web.Error{Status: http.StatusForbidden, Cause: cause,
-		Description: "The key " + k.Name + " acts for " + k.For + ", who alone can replace it. You can revoke it."}
+		Description: "The key " + k.Name + " acts for " + k.For + ", so only they can replace it. You can revoke it."}
 }
 
 // keeps reads how long what is replaced goes on working, and says it in words.
@@ -185,13 +185,13 @@ func (h *Handler) keeps(values web.Values, what string) (time.Time, string, erro
 	now := h.store.Now()
 	switch values.Get("keep") {
 	case "now":
-		return now, "The " + what + " before it has stopped working.", nil
+		return now, "The previous " + what + " has expired.", nil
 	case "1h":
-		return now.Add(time.Hour), "The " + what + " before it stops working in an hour.", nil
+		return now.Add(time.Hour), "The previous " + what + " expires in 1 hour.", nil
 	case "24h":
-		return now.Add(24 * time.Hour), "The " + what + " before it stops working in 24 hours.", nil
+		return now.Add(24 * time.Hour), "The previous " + what + " expires in 24 hours.", nil
 	case "7d":
-		return now.Add(7 * 24 * time.Hour), "The " + what + " before it stops working in 7 days.", nil
+		return now.Add(7 * 24 * time.Hour), "The previous " + what + " expires in 7 days.", nil
 	}
 	return time.Time{}, "", web.BadRequest("keep", "must be now, 1h, 24h or 7d")
 }
@@ -202,10 +202,10 @@ func tooMany(err error) error {
 	var keys *directory.KeyLimitError
 	switch {
 	case errors.As(err, &secrets):
-		return &web.Error{Status: http.StatusConflict, Title: "Two work already", Cause: err,
-			Description: "That is the most there may be. Go back, and revoke the one that is no longer used, or let both end now."}
+		return &web.Error{Status: http.StatusConflict, Title: "Two are already active", Cause: err,
+			Description: "That is the maximum. Go back and revoke the one you no longer use, or replace both now."}
 	case errors.As(err, &keys):
-		return &web.Error{Status: http.StatusConflict, Title: "That is enough", Cause: err, Description: "Nothing was made: " + keys.Error() + "."}
+		return &web.Error{Status: http.StatusConflict, Title: "Limit reached", Cause: err, Description: keys.Error() + ". Nothing was created."}
 	}
 	return err
 }
@@ -237,7 +237,7 @@ func (h *Handler) RevokeKey(w http.ResponseWriter, r *http.Request) error {
 	if err := h.directory.RevokeKey(r.Context(), v.Ending(r), v.User.ID, k.ID); err != nil {
 		return h.web.Ended(w, r, err, "/account/keys")
 	}
-	h.web.Notice(w, r, "The key "+k.Name+" is revoked and does not work any more.")
+	h.web.Notice(w, r, "The key "+k.Name+" was revoked and no longer works.")
 	web.Redirect(w, r, "/account/keys")
 	return nil
 }

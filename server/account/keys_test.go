@@ -32,10 +32,10 @@ func TestKeyPages(t *testing.T) {
 		b := s.signedUp("ada@example.org")
 		b.want(s.browser().get("/account/keys"), http.StatusSeeOther, "/login?next=keys")
 		b.want(b.get("/account"), http.StatusOK, "", `href="/account/keys"`, `href="/account/bots"`)
-		b.want(b.get("/account/keys"), http.StatusOK, "", "Create the first key")
+		b.want(b.get("/account/keys"), http.StatusOK, "", "Create your first key")
 		b.want(b.get("/account/keys/new"), http.StatusOK, "", `name="kind"`, `value="guest"`, `value="admin"`)
 
-		b.want(b.post("/account/keys", "kind", "token"), http.StatusUnprocessableEntity, "", "2 things need mending", `id="name-fault"`, `id="scopes-fault"`)
+		b.want(b.post("/account/keys", "kind", "token"), http.StatusUnprocessableEntity, "", "There are 2 problems", `id="name-fault"`, `id="scopes-fault"`)
 		b.want(b.post("/account/keys", "name", "Export", "kind", "token", "scopes", "king"), http.StatusUnprocessableEntity, "", "guest, agent, bot, admin")
 		b.want(b.post("/account/keys", "name", "Export", "name", "Import"), http.StatusBadRequest, "", "<code>name</code>")
 		a := b.post("/account/keys", "name", `"><svg onload=alert(1)>`, "kind", "account")
@@ -49,28 +49,28 @@ func TestKeyPages(t *testing.T) {
 			t.Fatalf("%q is no API key", key)
 		}
 		list := b.get("/account/keys")
-		b.want(list, http.StatusOK, "", "integration tokens", "…"+c.Hint(), "never", "New key")
+		b.want(list, http.StatusOK, "", "Account API key", "…"+c.Hint(), "never", "Create a key")
 		if strings.Contains(list.text, key[30:]) {
 			t.Error("the list shows the key")
 		}
 		id := regexp.MustCompile(`key_[0-9A-Za-z]{22}`).FindString(list.text)
 		path := "/account/keys/" + id
 
-		b.want(b.get(path+"/rotate"), http.StatusOK, "", "stops in 24 hours", `action="`+path+`/rotate"`)
+		b.want(b.get(path+"/rotate"), http.StatusOK, "", "Expire in 24 hours", `action="`+path+`/rotate"`)
 		b.want(b.post(path+"/rotate", "keep", "forever"), http.StatusBadRequest, "", "<code>keep</code>")
 		second := shown(t, b.post(path+"/rotate", "keep", "1h"), "key")
-		b.want(b.get(path+"/rotate"), http.StatusOK, "", "Two work already")
-		b.want(b.post(path+"/rotate", "keep", "24h"), http.StatusConflict, "", "let both end now")
+		b.want(b.get(path+"/rotate"), http.StatusOK, "", "two active keys")
+		b.want(b.post(path+"/rotate", "keep", "24h"), http.StatusConflict, "", "replace both now")
 		a = b.post(path+"/rotate", "keep", "now")
-		b.want(a, http.StatusOK, "", "has stopped working")
+		b.want(a, http.StatusOK, "", "The previous key has expired")
 		third := shown(t, a, "key")
 		if key == second || second == third {
 			t.Error("a rotated key is the old one")
 		}
-		b.want(b.get(path+"/revoke"), http.StatusOK, "", "at once and for good", "those of bots among them")
+		b.want(b.get(path+"/revoke"), http.StatusOK, "", "at once and cannot be restored", "including tokens of bots")
 		b.want(b.get("/account/keys"), http.StatusOK, "", id) // looking revoked nothing
 		b.want(b.post(path+"/revoke"), http.StatusSeeOther, "/account/keys")
-		b.want(b.get("/account/keys"), http.StatusOK, "", "is revoked and does not work any more", "Create the first key")
+		b.want(b.get("/account/keys"), http.StatusOK, "", "was revoked and no longer works", "Create your first key")
 		b.want(b.post(path+"/revoke"), http.StatusSeeOther, "/account/keys")
 	})
 }
@@ -81,9 +81,9 @@ func TestBotPages(t *testing.T) {
 		s := newSite(t, st, true)
 		b := s.signedUp("ada@example.org")
 		b.want(s.browser().get("/account/bots"), http.StatusSeeOther, "/login?next=bots")
-		b.want(b.get("/account/bots"), http.StatusOK, "", "Create the first bot")
+		b.want(b.get("/account/bots"), http.StatusOK, "", "Create your first bot")
 		b.want(b.get("/account/bots/new"), http.StatusOK, "", `name="name"`)
-		b.want(b.post("/account/bots", "name", " "), http.StatusUnprocessableEntity, "", "Give the bot a name.")
+		b.want(b.post("/account/bots", "name", " "), http.StatusUnprocessableEntity, "", "Enter a name for the bot.")
 		a := b.post("/account/bots", "name", "Order <b>bot")
 		b.want(a, http.StatusOK, "", "Copy the secret now", "Order &lt;b&gt;bot")
 		first, name, endpoint := shown(t, a, "api_secret"), shown(t, a, "api_key"), shown(t, a, "endpoint")
@@ -95,7 +95,7 @@ func TestBotPages(t *testing.T) {
 		path := "/account/bots/" + id
 		b.want(b.get("/account/bots"), http.StatusOK, "", path, "never used")
 		page := b.get(path)
-		b.want(page, http.StatusOK, "", name, endpoint, "/authorization/integration", "you revoke it")
+		b.want(page, http.StatusOK, "", name, endpoint, "/authorization/integration", "never")
 		if strings.Contains(page.text, first[30:]) {
 			t.Error("the bot's page shows its secret")
 		}
@@ -103,11 +103,11 @@ func TestBotPages(t *testing.T) {
 		if second := shown(t, b.post(path+"/rotate", "keep", "7d"), "api_secret"); second == first {
 			t.Error("the rotated secret is the old one")
 		}
-		b.want(b.get("/account/keys/new"), http.StatusOK, "", "the bot Order &lt;b&gt;bot", `value="`+id+`"`)
+		b.want(b.get("/account/keys/new"), http.StatusOK, "", "Bot Order &lt;b&gt;bot", `value="`+id+`"`)
 		b.want(b.post("/account/keys", "name", "Chat", "kind", "token", "scopes", "bot", "user", id), http.StatusOK, "", "It acts for the bot Order")
 		b.want(b.get(path+"/remove"), http.StatusOK, "", "API keys that act for it stop working")
 		b.want(b.post(path+"/remove"), http.StatusSeeOther, "/account/bots")
-		b.want(b.get("/account/bots"), http.StatusOK, "", "is removed and has no access any more", "Create the first bot")
+		b.want(b.get("/account/bots"), http.StatusOK, "", "was removed and no longer has access", "Create your first bot")
 		b.want(b.get(path), http.StatusNotFound, "")
 	})
 }

@@ -141,7 +141,7 @@ func (h *Handler) expectApp(w http.ResponseWriter, r *http.Request, next string)
 	var ended *directory.RequestOverError
 	switch {
 	case errors.As(err, &ended):
-		return waitingApp{Over: "The request of “" + ended.App + "” has ended. Go back to the app and start again there."}, nil
+		return waitingApp{Over: "The request from “" + ended.App + "” is no longer valid. Go back to the app and start again."}, nil
 	case errors.Is(err, directory.ErrRequestUnknown), errors.Is(err, directory.ErrAppNotLive), errors.Is(err, directory.ErrRedirectMismatch),
 		errors.Is(err, directory.ErrRedirectRefused):
 		return waitingApp{}, nil // the page after the log-in reports it

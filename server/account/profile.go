@@ -48,7 +48,7 @@ func (h *Handler) Rename(w http.ResponseWriter, r *http.Request) error {
 		}
 		return h.profile(w, r, http.StatusUnprocessableEntity, page)
 	}
-	h.web.Notice(w, r, "Your name is saved.")
+	h.web.Notice(w, r, "Name saved.")
 	web.Redirect(w, r, "/account")
 	return nil
 }

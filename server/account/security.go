@@ -113,7 +113,7 @@ func (h *Handler) EndOtherLogIns(w http.ResponseWriter, r *http.Request) error {
 	if err := h.store.EndLogIns(r.Context(), v.Actor(r), v.User.ID, v.Session.ID); err != nil {
 		return err
 	}
-	h.web.Notice(w, r, "You are logged out in all other browsers and programs. Installed apps, API keys and bots keep working.")
+	h.web.Notice(w, r, "You were logged out of all other browsers and programs. Installed apps, API keys and bots keep working.")
 	web.Redirect(w, r, "/account/security")
 	return nil
 }
@@ -140,7 +140,7 @@ func (h *Handler) EndSession(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	h.web.Notice(w, r, "You are logged out in that browser.")
+	h.web.Notice(w, r, "That browser was logged out.")
 	web.Redirect(w, r, "/account/security")
 	return nil
 }
@@ -159,7 +159,7 @@ func (h *Handler) EndProgram(w http.ResponseWriter, r *http.Request) error {
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	h.web.Notice(w, r, "That program is logged out; its user tokens have ended.")
+	h.web.Notice(w, r, "That program was logged out, and its user tokens no longer work.")
 	web.Redirect(w, r, "/account/security")
 	return nil
 }

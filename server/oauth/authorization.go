@@ -43,7 +43,7 @@ func (a *authorization) decide(w http.ResponseWriter, r *http.Request) (mustAsk 
 		return false, a.grant(w, r, installation)
 	}
 	if a.Request.Asks("none") {
-		return false, a.refuse(w, r, issuer.Errorf(issuer.ConsentRequired, "the user has to be asked"))
+		return false, a.refuse(w, r, issuer.Errorf(issuer.ConsentRequired, "the user must be asked for consent"))
 	}
 	return true, nil
 }
@@ -131,7 +131,7 @@ func (a *authorization) refuse(w http.ResponseWriter, r *http.Request, fault *is
 
 // deny sends the user's no to the app.
 func (a *authorization) deny(w http.ResponseWriter, r *http.Request) error {
-	return a.refuse(w, r, issuer.Errorf(issuer.AccessDenied, "the user said no"))
+	return a.refuse(w, r, issuer.Errorf(issuer.AccessDenied, "the user denied the request"))
 }
 
 // redirectParams are the parameters of every redirect to an app: its state, to the byte, and the issuer (RFC 9207).

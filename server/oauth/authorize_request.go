@@ -31,7 +31,7 @@ func (h *Handler) readRequest(params web.Values, app store.App, redirect directo
 	sound := request
 	fault := h.readParameters(params, app, stateLimit(redirect), &sound)
 	if fault == nil && kept(sound) > maxKept {
-		fault = issuer.Errorf(issuer.InvalidRequest, "the request is too long: redirect_uri, state, scope and resource may have %d bytes together", maxKept)
+		fault = issuer.Errorf(issuer.InvalidRequest, "the request is too long: redirect_uri, state, scope and resource can have at most %d bytes in total", maxKept)
 	}
 	if fault != nil {
 		request.Fault, request.FaultDetail = fault.Code, fault.Description
@@ -105,7 +105,7 @@ func readPrompt(sent string) (string, *issuer.Error) {
 		}
 	}
 	if len(values) > 1 && slices.Contains(values, "none") {
-		return "", issuer.Errorf(issuer.InvalidRequest, "prompt is none and something else; none stands alone")
+		return "", issuer.Errorf(issuer.InvalidRequest, "prompt=none cannot be combined with other values")
 	}
 	return strings.Join(values, " "), nil
 }
@@ -125,7 +125,7 @@ func known(name string) bool {
 func listFault(params web.Values) *issuer.Error {
 	for _, name := range params.Names() {
 		if base, _, found := strings.Cut(name, "["); found && known(base) {
-			return issuer.Errorf(issuer.InvalidRequest, "%s must be one text, not a list or an object", base)
+			return issuer.Errorf(issuer.InvalidRequest, "%s must be a single string, not a list or an object", base)
 		}
 	}
 	return nil
@@ -138,7 +138,7 @@ func (h *Handler) readScope(sent string, app store.App) (scope.Set, string, *iss
 	if sent == "" {
 		all := h.catalogue.Known(app.Scopes)
 		if all.Len() == 0 {
-			return scope.Set{}, "", issuer.Errorf(issuer.InvalidScope, "this app has registered no scope that still exists")
+			return scope.Set{}, "", issuer.Errorf(issuer.InvalidScope, "none of the scopes registered for this app exist any more")
 		}
 		return all, "", nil
 	}
@@ -147,7 +147,7 @@ func (h *Handler) readScope(sent string, app store.App) (scope.Set, string, *iss
 		return scope.Set{}, "", issuer.Errorf(issuer.InvalidScope, "%s", fault)
 	}
 	if !app.Scopes.Covers(asked.Scopes) {
-		return scope.Set{}, "", issuer.Errorf(issuer.InvalidScope, "scope asks for what this app did not register")
+		return scope.Set{}, "", issuer.Errorf(issuer.InvalidScope, "scope includes a scope that this app did not register")
 	}
 	return asked.Scopes, asked.Words, nil
 }
@@ -157,7 +157,7 @@ func readChallenge(params web.Values, app store.App) (string, *issuer.Error) {
 	challenge, method := params.Get("code_challenge"), params.Get("code_challenge_method")
 	switch {
 	case challenge == "" && method != "":
-		return "", issuer.Errorf(issuer.InvalidRequest, "code_challenge is missing, although code_challenge_method is given")
+		return "", issuer.Errorf(issuer.InvalidRequest, "code_challenge is missing, but code_challenge_method was sent")
 	case challenge == "" && needsChallenge(app):
 		return "", errChallengeMissing()
 	case challenge == "":
@@ -205,7 +205,7 @@ func readResources(params web.Values) ([]string, *issuer.Error) {
 		given++
 		u, err := url.Parse(s)
 		if err != nil || !u.IsAbs() || strings.ContainsAny(s, "# ") || len(s) > maxResourceLen || !printableASCII(s) {
-			return nil, issuer.Errorf(issuer.InvalidTarget, "resource must be an absolute URI without fragment")
+			return nil, issuer.Errorf(issuer.InvalidTarget, "resource must be an absolute URI without a fragment")
 		}
 		if !scope.HasResource(list, s) {
 			list = append(list, s)

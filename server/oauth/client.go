@@ -43,7 +43,7 @@ func (h *Handler) authenticate(r *http.Request, params web.Values) (store.Client
 func readClient(r *http.Request, params web.Values) (verify.ClientCredentials, error) {
 	headers := r.Header.Values("Authorization")
 	if len(headers) > 1 {
-		return verify.ClientCredentials{}, issuer.Errorf(issuer.InvalidRequest, "several Authorization headers are sent; send one")
+		return verify.ClientCredentials{}, issuer.Errorf(issuer.InvalidRequest, "send only one Authorization header")
 	}
 	header := strings.Join(headers, "")
 	scheme, _, _ := strings.Cut(header, " ")
@@ -59,15 +59,15 @@ func readClient(r *http.Request, params web.Values) (verify.ClientCredentials, e
 	}
 	switch {
 	case methods > 1:
-		return verify.ClientCredentials{}, issuer.Errorf(issuer.InvalidRequest, "two methods of client authentication are used; use one")
+		return verify.ClientCredentials{}, issuer.Errorf(issuer.InvalidRequest, "use only one client authentication method")
 	case assertion:
 		return verify.ClientCredentials{}, errClient("client_assertion is not supported; use client_secret_basic or client_secret_post")
 	case basic:
 		return readBasic(header, params.Get("client_id"))
 	case params.Get("client_id") == "" && bearer:
-		return verify.ClientCredentials{}, errClient("client_id is missing; the address is not read, and a Bearer token does not authenticate a client")
+		return verify.ClientCredentials{}, errClient("client_id is missing; URL parameters are ignored, and a Bearer token does not authenticate a client")
 	case params.Get("client_id") == "":
-		return verify.ClientCredentials{}, errClient("client_id is missing; the address is not read")
+		return verify.ClientCredentials{}, errClient("client_id is missing; URL parameters are ignored")
 	}
 	c := verify.ClientCredentials{ID: params.Get("client_id")}
 	if bodySecret != "" {
@@ -82,26 +82,26 @@ func readClient(r *http.Request, params web.Values) (verify.ClientCredentials, e
 func readBasic(header, bodyID string) (verify.ClientCredentials, error) {
 	scheme, encoded, _ := strings.Cut(header, " ")
 	if !strings.EqualFold(scheme, "Basic") {
-		return verify.ClientCredentials{}, errClient("the scheme of the Authorization header must be Basic; or send client_id and client_secret in the body")
+		return verify.ClientCredentials{}, errClient("the Authorization header must use the Basic scheme; alternatively, send client_id and client_secret in the body")
 	}
 	raw, err := base64.StdEncoding.DecodeString(strings.TrimLeft(encoded, " ")) // RFC 9110 §11.4: one space or more
 	rawID, rawSecret, found := strings.Cut(string(raw), ":")
 	if err != nil || !found {
-		return verify.ClientCredentials{}, errClient("the Authorization header is not Basic followed by the base64 of client_id:client_secret")
+		return verify.ClientCredentials{}, errClient("the Authorization header must be Basic followed by the base64 of client_id:client_secret")
 	}
 	id, err := url.QueryUnescape(rawID)
 	if err != nil {
 		id = rawID
 	}
 	if id == "" {
-		return verify.ClientCredentials{}, errClient("client_id is missing in the Authorization header")
+		return verify.ClientCredentials{}, errClient("client_id is missing from the Authorization header")
 	}
 	// No client id has other characters; the store refuses to be asked for NUL and broken UTF-8.
 	if !printableASCII(id) {
 		return verify.ClientCredentials{}, issuer.ClientRefused(rawSecret != "", nil)
 	}
 	if bodyID != "" && bodyID != id {
-		return verify.ClientCredentials{}, issuer.Errorf(issuer.InvalidRequest, "client_id in the body is not the one of the Authorization header")
+		return verify.ClientCredentials{}, issuer.Errorf(issuer.InvalidRequest, "client_id in the body differs from the one in the Authorization header")
 	}
 	c := verify.ClientCredentials{ID: id}
 	if rawSecret == "" {

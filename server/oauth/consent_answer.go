@@ -70,11 +70,11 @@ func (h *Handler) askAgain(w http.ResponseWriter, r *http.Request, visitor *web.
 		web.Redirect(w, r, "/login?next="+url.QueryEscape(id))
 		return nil
 	}
-	reason := "The page was too old to be answered."
+	reason := "The page had expired, so your answer was not used."
 	if !page.ShownTo(visitor.Session) {
-		reason = "You have logged in again since the page was shown, so nothing was decided."
+		reason = "You logged in again after the page was shown, so your answer was not used."
 	}
-	h.web.Notice(w, r, reason+" Please look at it once more and decide.")
+	h.web.Notice(w, r, reason+" Please review the request and decide again.")
 	web.Redirect(w, r, "/oauth/consent?request_id="+url.QueryEscape(id))
 	return nil
 }

@@ -20,16 +20,16 @@ func badLink(err error) error {
 	switch {
 	case errors.Is(err, directory.ErrAppNotLive):
 		page.Parameter = "client_id"
-		page.Description = "does not belong to an app that is registered and active here. If you build this app, compare it with the client ID in the developer portal."
+		page.Description = "does not match any active app. If you develop this app, check the client ID in the developer portal."
 	case errors.Is(err, directory.ErrRedirectMissing):
 		page.Parameter = "redirect_uri"
-		page.Description = "is missing. The app has registered several, so it must say which one it means."
+		page.Description = "is missing. The app has several redirect URIs, so the request must name one."
 	case errors.Is(err, directory.ErrRedirectMismatch):
 		page.Parameter = "redirect_uri"
-		page.Description = "is not registered for this app. It must be the same, character by character, as one in the developer portal; only the port of a loopback address may differ."
+		page.Description = "is not registered for this app. It must exactly match one in the developer portal; only the port of a loopback address may differ."
 	case errors.Is(err, directory.ErrRedirectRefused):
 		page.Parameter = "redirect_uri"
-		page.Description = "is registered, but can no longer be used: it is on the host of this server itself, or its scheme could be taken for a website. If you build this app, register another address in the developer portal."
+		page.Description = "is registered but no longer allowed: it is on the host of this service itself, or its scheme could be mistaken for a website. If you develop this app, register another one in the developer portal."
 	case errors.As(err, &parse) && parse.Status < http.StatusInternalServerError:
 		page.Parameter, page.Description, page.Status = parse.Parameter, parse.Description, parse.Status
 	default:
@@ -48,10 +48,10 @@ func badRequest(err error) error {
 		return overPage(over)
 	case errors.Is(err, directory.ErrRequestForeign):
 		return &web.Error{Status: http.StatusForbidden, Title: "This page belongs to another log-in", Cause: err,
-			Description: "It was shown to another user, so nothing was decided. Go back to the app and start again."}
+			Description: "It was shown to a different user, so nothing was allowed or denied. Go back to the app and start again."}
 	case errors.Is(err, directory.ErrRequestUnknown):
-		return &web.Error{Status: http.StatusBadRequest, Title: "This request is over", Cause: err,
-			Description: "It was answered before, or waited too long. Go back to the app and start again."}
+		return &web.Error{Status: http.StatusBadRequest, Title: "This request has expired", Cause: err,
+			Description: "It was already answered, or it waited too long. Go back to the app and start again."}
 	case errors.Is(err, directory.ErrNotMember):
 		return &web.Error{Status: http.StatusBadRequest, Parameter: "account", Description: "must be one of your accounts. Go back and choose one.", Cause: err}
 	}
@@ -66,11 +66,11 @@ func overPage(over *directory.RequestOverError) error {
 		where += " (" + host + ")"
 	}
 	if over.Answered {
-		page.Title = "You have answered this request"
+		page.Title = "You already answered this request"
 		page.Description = "Go back to " + where + ". If it is not connected, start again there."
 		return page
 	}
 	page.Title = "This request has expired"
-	page.Description = "Nothing was decided. Go back to " + where + " and start again."
+	page.Description = "Nothing was allowed or denied. Go back to " + where + " and start again."
 	return page
 }

@@ -42,7 +42,7 @@ func (h *Handler) Introspect(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if client.App != nil && !client.App.Confidential {
-		return errClient("a public app has no client_secret, and introspection needs one")
+		return errClient("introspection requires a client_secret, which a public app does not have")
 	}
 	if token == "" {
 		return errTokenMissing()

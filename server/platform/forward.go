@@ -46,16 +46,16 @@ func (h *Handler) Verify(w http.ResponseWriter, r *http.Request) error {
 func (h *Handler) meets(id verify.Identity, n needs) error {
 	switch {
 	case n.bot != "" && (!id.Bot || id.User == nil || id.User.ID != n.bot):
-		return insufficient("the token is not one of the bot that is needed", nil)
+		return insufficient("the token does not belong to the required bot", nil)
 	case n.audience == "" && len(id.Audience) > 0:
 		// RFC 8707 §3: the app asked for a token that is good elsewhere only.
-		return insufficient("the token is narrowed to resources, and the gateway does not name this one (aud)", nil)
+		return insufficient("the token is restricted to specific resources, and the gateway does not name this one (aud)", nil)
 	case n.audience != "" && !scope.HasResource(id.Audience, n.audience):
-		return insufficient("the token is not for the resource that is needed", nil)
+		return insufficient("the token is not valid for the required resource", nil)
 	}
 	for _, name := range n.scopes {
 		if !h.hasScope(id, name) {
-			return insufficient("the token does not have the scope that is needed", h.stepUp(id, n))
+			return insufficient("the token lacks a required scope", h.stepUp(id, n))
 		}
 	}
 	for _, p := range n.permissions {

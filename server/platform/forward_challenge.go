@@ -13,12 +13,12 @@ import (
 // withoutPermission is the 403 for a token that lacks a permission. Where the member's role is too low, the
 // answer reports that and names no scope, since a step-up would lead back here.
 func (h *Handler) withoutPermission(id verify.Identity, n needs) error {
-	description := "the token does not have the permission that is needed"
+	description := "the token lacks a required permission"
 	switch {
 	case id.OfApp() && id.User == nil:
 		description += ": it acts for no member"
 	case !h.roleAllows(id, n):
-		description = "the member's role in the account does not allow this, whatever the scope of the token"
+		description = "the member's role in the account does not allow this, regardless of the token's scope"
 	}
 	return insufficient(description, h.stepUp(id, n))
 }

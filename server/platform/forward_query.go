@@ -49,13 +49,13 @@ func (h *Handler) readNeeds(r *http.Request) (needs, error) {
 		}
 	}
 	if n.owner != "" && n.permissions == nil {
-		return needs{}, misconfigured("owner means nothing without a permission")
+		return needs{}, misconfigured("owner requires a permission")
 	}
 	if n.bot != "" && !secret.ValidUserID(n.bot) {
-		return needs{}, misconfigured("bot is not the id of a bot")
+		return needs{}, misconfigured("bot must be the ID of a bot")
 	}
 	if u, err := url.Parse(n.audience); n.audience != "" && (err != nil || !u.IsAbs()) {
-		return needs{}, misconfigured("aud is not an absolute URI")
+		return needs{}, misconfigured("aud must be an absolute URI")
 	}
 	return n, nil
 }
@@ -67,7 +67,7 @@ func (h *Handler) checkQueryName(query web.Values, name string) error {
 	case slices.Contains(h.verifyIgnore, name):
 		return nil
 	case !slices.Contains(VerifyNames, name):
-		return misconfigured(shown(name) + " is not one of its names, which are " + strings.Join(VerifyNames, ", "))
+		return misconfigured(shown(name) + " is not supported; use " + strings.Join(VerifyNames, ", "))
 	case slices.ContainsFunc(values, func(v string) bool { return strings.TrimSpace(v) == "" }):
 		// As from a variable of the gateway that is not set: it needs something, and it is not known what.
 		return misconfigured(name + " is empty")
@@ -84,7 +84,7 @@ func shown(name string) string {
 	if name == "" || len(name) > maxShown || strings.ContainsFunc(name, func(c rune) bool {
 		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-' || c == '.')
 	}) {
-		return "a name"
+		return "one parameter"
 	}
 	return name
 }

@@ -28,7 +28,7 @@ type integrationKeys struct {
 var (
 	errKey = &web.Error{Status: http.StatusNotFound, Description: "the AccountAPIKey was not found"}
 	errAPI = &web.Error{Status: http.StatusForbidden, Description: "Unauthorized: this account may not use the platform API"}
-	errBot = &web.Error{Status: http.StatusForbidden, Description: "Unauthorized: the BotAPIKey or the BotAPISecret is wrong"}
+	errBot = &web.Error{Status: http.StatusForbidden, Description: "Unauthorized: incorrect BotAPIKey or BotAPISecret"}
 )
 
 // Integration exchanges an account's API key, alone or with a bot's key and secret, for a token of 60 minutes: POST
@@ -66,9 +66,9 @@ func readIntegration(w http.ResponseWriter, r *http.Request) (integrationKeys, e
 	case keys.account == "":
 		return integrationKeys{}, web.BadRequest("AccountAPIKey", "is missing from the JSON body")
 	case keys.bot != "" && keys.botSecret == "":
-		return integrationKeys{}, web.BadRequest("BotAPISecret", "is missing: it goes with the BotAPIKey")
+		return integrationKeys{}, web.BadRequest("BotAPISecret", "is missing: it is required with BotAPIKey")
 	case keys.bot == "" && keys.botSecret != "":
-		return integrationKeys{}, web.BadRequest("BotAPIKey", "is missing: it goes with the BotAPISecret")
+		return integrationKeys{}, web.BadRequest("BotAPIKey", "is missing: it is required with BotAPISecret")
 	}
 	return keys, nil
 }

@@ -33,7 +33,7 @@ func writeUserToken(w http.ResponseWriter, p issuer.UserPair) error {
 
 // errLogIn is the one answer to whoever is not proven, to the byte.
 func errLogIn(cause error) error {
-	return &issuer.Error{Code: issuer.InvalidGrant, Status: http.StatusUnauthorized, Description: "the email or the password is wrong", Cause: cause}
+	return &issuer.Error{Code: issuer.InvalidGrant, Status: http.StatusUnauthorized, Description: "incorrect email or password", Cause: cause}
 }
 
 // CreateUserToken answers POST /v2/auth/token: a pair for an e-mail address and its password (for a bot, its API secret),
@@ -48,12 +48,12 @@ func (h *Handler) CreateUserToken(w http.ResponseWriter, r *http.Request) error 
 	if body.Get(refreshToken) != "" || body.Get(clientID) != "" {
 		first, second = refreshToken, clientID
 		if body.Get(email) != "" || body.Get(password) != "" {
-			return web.BadRequest("", "send email and password, or refreshToken and clientId, and not both")
+			return web.BadRequest("", "send either email and password or refreshToken and clientId, not both")
 		}
 	}
 	for _, name := range []string{first, second} {
 		if body.Get(name) == "" {
-			return web.BadRequest(name, "is missing from the JSON body; send email and password, or refreshToken and clientId")
+			return web.BadRequest(name, "is missing from the JSON body; send either email and password or refreshToken and clientId")
 		}
 	}
 	if first == email {
@@ -158,7 +158,7 @@ func (h *Handler) RefreshUserToken(w http.ResponseWriter, r *http.Request) error
 	}
 	presented, ok := secret.ParseUserRefresh(token)
 	if id.Kind != secret.JWT || ok && presented.UserID != id.Subject {
-		return web.PermissionDenied("the access token is not one of the user whose refresh token this is")
+		return web.PermissionDenied("the access token and the refresh token belong to different users")
 	}
 	return h.refresh(w, r, issuer.UserRefreshRequest{Token: secret.Text(token), UserID: id.Subject, Beside: id.Pair})
 }

@@ -38,13 +38,13 @@ func (h *Handler) DeleteApp(w http.ResponseWriter, r *http.Request) error {
 	}
 	if typed := values.Get("confirm"); typed != a.Name {
 		return h.renderDelete(w, r, http.StatusUnprocessableEntity, deletePage{App: a, Typed: typed,
-			Errors: directory.FieldErrors{"confirm": fmt.Sprintf("Type the name exactly as it is: %s", a.Name)}})
+			Errors: directory.FieldErrors{"confirm": fmt.Sprintf("Type the name exactly as shown: %s", a.Name)}})
 	}
 	v := web.VisitorOf(r.Context())
 	if err := h.directory.DeleteApp(r.Context(), v.Ending(r), v.User.ID, a.ID); err != nil {
 		return h.web.Ended(w, r, err, "/developer/apps")
 	}
-	h.web.Notice(w, r, a.Name+" is deleted.")
+	h.web.Notice(w, r, a.Name+" was deleted.")
 	web.Redirect(w, r, "/developer/apps")
 	return nil
 }

@@ -98,9 +98,9 @@ func (h *Handler) CreateApp(w http.ResponseWriter, r *http.Request) error {
 func accountFault(accounts []account, id string) string {
 	switch {
 	case len(accounts) == 0:
-		return "You are not an admin of an account that is in use, so the app could belong to nobody. Ask an admin of your account."
+		return "You are not an admin of any active account, so no account could own the app. Ask an admin of your account."
 	case !slices.ContainsFunc(accounts, func(a account) bool { return a.ID == id }):
-		return "Choose an account of which you are an admin."
+		return "Choose an account that you are an admin of."
 	}
 	return ""
 }
@@ -129,7 +129,7 @@ func (h *Handler) UpdateApp(w http.ResponseWriter, r *http.Request) error {
 	}
 	version, err := strconv.ParseInt(values.Get("version"), 10, 64)
 	if err != nil {
-		return web.BadRequest("version", "must be the number that the form holds")
+		return web.BadRequest("version", "must be the number from the form")
 	}
 	page := formPage{ID: a.ID, Heading: a.Name, Version: version, Verified: !a.VerifiedAt.IsZero(), Form: parseForm(values)}
 	page.Form.Confidential = a.Confidential
@@ -142,7 +142,7 @@ func (h *Handler) UpdateApp(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return nil, err
 		}
-		notice := "Your changes are saved."
+		notice := "Changes saved."
 		if page.Verified && saved.VerifiedAt.IsZero() {
 			notice += " The app is no longer verified."
 		}
@@ -195,7 +195,7 @@ func (h *Handler) renderForm(w http.ResponseWriter, r *http.Request, status int,
 			return err
 		}
 		if len(page.Accounts) == 0 && page.Errors["account"] == "" { // else what was typed is kept
-			return web.Forbidden("Apps belong to an account, and you are not an admin of any. Ask an admin to make you one.")
+			return web.Forbidden("Only admins of an account can register apps, and you are not an admin of any. Ask an admin to give you that role.")
 		}
 	}
 	page.Form.RedirectURIs = slices.Clone(page.Form.RedirectURIs)

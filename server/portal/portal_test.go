@@ -125,7 +125,7 @@ func (d *developer) register(more ...string) (string, string) {
 	d.t.Helper()
 	a := d.post("/developer/apps", append([]string{"name", "Chat Insights", "redirect_uris", "https://app.test/cb", "redirect_uris", "", "redirect_uris", "http://localhost/cb",
 		"scopes", "contacts", "scopes", "faqs", "homepage", "https://app.test"}, more...)...)
-	d.want(a, http.StatusOK, "", "is registered", "/oauth/authorize?client_id=")
+	d.want(a, http.StatusOK, "", " registered</h1>", "/oauth/authorize?client_id=")
 	return clientID.FindString(a.text), clientSecret.FindString(a.text)
 }
 
@@ -191,7 +191,7 @@ func TestAFaultyFormKeepsEverything(t *testing.T) {
 	d := newSite(t, st).developer("ada@example.org")
 	a := d.post("/developer/apps", "name", " ", "description", `</textarea><script>`, "homepage", "javascript:alert(1)", "redirect_uris", "http://app.test/cb", "redirect_uris", "https://ok.test/cb",
 		"scopes", "faqs", "type", "public", "expiring", "on")
-	d.want(a, http.StatusUnprocessableEntity, "", "3 things need mending", `href="#name"`, `href="#homepage"`, `href="#redirect_uris"`, `id="redirect_uris-fault"`,
+	d.want(a, http.StatusUnprocessableEntity, "", "There are 3 problems", `href="#name"`, `href="#homepage"`, `href="#redirect_uris"`, `id="redirect_uris-fault"`,
 		`value="http://app.test/cb"`, `value="https://ok.test/cb"`, `value="faqs" checked`, `value="public" checked`, `name="expiring" value="on" checked`)
 	if strings.Contains(a.raw, "<script>") {
 		t.Error("the description is not inert")
@@ -230,9 +230,9 @@ func TestEditAnAppAndMeetSomebodyElsesEdit(t *testing.T) {
 			return d.post("/developer/apps/"+id+"/edit", "version", version, "name", name, "redirect_uris", "https://new.test/cb", "scopes", "widgets", "pkce_required", "on")
 		}
 		d.want(edit(version, "First"), http.StatusSeeOther, "/developer/apps/"+id)
-		d.want(d.get("/developer/apps/"+id), http.StatusOK, "", "Your changes are saved.", "First", "https://new.test/cb", "widgets", "required")
+		d.want(d.get("/developer/apps/"+id), http.StatusOK, "", "Changes saved.", "First", "https://new.test/cb", "widgets", "Required")
 		conflict := edit(version, "Second")
-		d.want(conflict, http.StatusConflict, "", "Somebody else changed this app", `value="Second"`)
+		d.want(conflict, http.StatusConflict, "", "This app changed while you were editing", `value="Second"`)
 		if app, err := st.AppByID(t.Context(), id); err != nil || app.Name != "First" || !app.PKCERequired || !app.Confidential {
 			t.Errorf("after the conflict: %+v, %v", app, err)
 		}
@@ -261,7 +261,7 @@ func TestRotateAndRevokeSecrets(t *testing.T) {
 			return c.Matches(client.Secret)
 		}
 		a := d.post(path+"/secrets", "keep", "24h")
-		d.want(a, http.StatusOK, "", "stops working in 24 hours")
+		d.want(a, http.StatusOK, "", "expires in 24 hours")
 		second := clientSecret.FindString(a.text)
 		if !works(first) || !works(second) {
 			t.Error("both secrets must work after a rotation with overlap")
@@ -273,7 +273,7 @@ func TestRotateAndRevokeSecrets(t *testing.T) {
 		if left := live[1].ExpiresAt.Sub(st.Now()); left < 23*time.Hour || left > 24*time.Hour {
 			t.Errorf("the old secret works for another %s", left)
 		}
-		d.want(d.post(path+"/secrets", "keep", "forever"), http.StatusConflict, "", "Two secrets work already")
+		d.want(d.post(path+"/secrets", "keep", "forever"), http.StatusConflict, "", "Two secrets are already active")
 		d.want(d.post(path+"/secrets", "keep", "soon"), http.StatusBadRequest, "", "keep")
 		c, _ := secret.Format{}.Parse(first)
 		revoke := path + "/secrets/" + c.ID.String() + "/revoke"
@@ -288,7 +288,7 @@ func TestRotateAndRevokeSecrets(t *testing.T) {
 		d.want(d.post(revoke), http.StatusSeeOther, path)
 		d.want(d.get(revoke), http.StatusSeeOther, path)
 		a = d.post(path+"/secrets", "keep", "now")
-		d.want(a, http.StatusOK, "", "have stopped working")
+		d.want(a, http.StatusOK, "", "have expired")
 		if works(second) || !works(clientSecret.FindString(a.text)) {
 			t.Error("keep=now must end the others at once")
 		}
@@ -301,12 +301,12 @@ func TestDeleteNeedsTheName(t *testing.T) {
 		d := newSite(t, st).developer("ada@example.org")
 		id, _ := d.register()
 		path := "/developer/apps/" + id + "/delete"
-		d.want(d.get(path), http.StatusOK, "", "all of its tokens and codes are dead", "not installed on any account")
+		d.want(d.get(path), http.StatusOK, "", "all its tokens and codes stop working", "not installed on any account")
 		d.want(d.post(path), http.StatusUnprocessableEntity, "", "Type the name exactly")
 		d.want(d.post(path, "confirm", "chat insights"), http.StatusUnprocessableEntity, "", `value="chat insights"`)
 		d.want(d.get("/developer/apps/"+id), http.StatusOK, "")
 		d.want(d.post(path, "confirm", "Chat Insights"), http.StatusSeeOther, "/developer/apps")
-		d.want(d.get("/developer/apps"), http.StatusOK, "", "Chat Insights is deleted.", "Register your first app")
+		d.want(d.get("/developer/apps"), http.StatusOK, "", "Chat Insights was deleted.", "Register your first app")
 		d.want(d.get("/developer/apps/"+id), http.StatusNotFound, "")
 	})
 }
@@ -381,7 +381,7 @@ func TestOnlyAdminsRegisterAndChooseTheAccount(t *testing.T) {
 		t.Fatal(err)
 	}
 	other.want(other.get("/developer/apps/"+id), http.StatusNotFound, "")
-	other.want(other.get("/developer/apps"), http.StatusOK, "", "not an admin of any account")
+	other.want(other.get("/developer/apps"), http.StatusOK, "", "not an admin of any active account")
 	other.want(other.get("/developer/apps/new"), http.StatusForbidden, "")
 }
 
@@ -403,6 +403,6 @@ func TestAppForAnAccountThatEnded(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.want(d.post("/developer/apps", "name", "Typed", "redirect_uris", "https://app.test/cb", "scopes", "faqs"), http.StatusUnprocessableEntity, "",
-		"You are not an admin of an account that is in use", `id="account"`, `value="Typed"`, `value="https://app.test/cb"`)
+		"You are not an admin of any active account", `id="account"`, `value="Typed"`, `value="https://app.test/cb"`)
 	d.want(d.get("/developer/apps/new"), http.StatusForbidden, "")
 }

@@ -31,15 +31,15 @@ type revokePage struct {
 func keeps(choice string, now time.Time) (until time.Time, others string, err error) {
 	switch choice {
 	case "", "forever":
-		return time.Time{}, "The secret before it keeps working until you revoke it.", nil
+		return time.Time{}, "The previous secret keeps working until you revoke it.", nil
 	case "now":
-		return now, "The secrets before it have stopped working.", nil
+		return now, "All previous secrets have expired.", nil
 	case "1h":
-		return now.Add(time.Hour), "The secret before it stops working in an hour.", nil
+		return now.Add(time.Hour), "The previous secret expires in 1 hour.", nil
 	case "24h":
-		return now.Add(24 * time.Hour), "The secret before it stops working in 24 hours.", nil
+		return now.Add(24 * time.Hour), "The previous secret expires in 24 hours.", nil
 	case "7d":
-		return now.Add(7 * 24 * time.Hour), "The secret before it stops working in 7 days.", nil
+		return now.Add(7 * 24 * time.Hour), "The previous secret expires in 7 days.", nil
 	}
 	return time.Time{}, "", web.BadRequest("keep", "must be forever, now, 1h, 24h or 7d")
 }
@@ -70,8 +70,8 @@ func (h *Handler) RotateSecret(w http.ResponseWriter, r *http.Request) error {
 	var full *directory.SecretLimitError
 	switch {
 	case errors.As(err, &full):
-		return &web.Error{Status: http.StatusConflict, Title: "Two secrets work already", Cause: err,
-			Description: "That is the most there may be. Go back, and revoke the one that is no longer used."}
+		return &web.Error{Status: http.StatusConflict, Title: "Two secrets are already active", Cause: err,
+			Description: "That is the maximum. Go back and revoke the one you no longer use."}
 	case errors.Is(err, directory.ErrPublicApp):
 		return &web.Error{Status: http.StatusConflict, Title: "A public app has no secret", Description: "It uses PKCE instead.", Cause: err}
 	}
@@ -151,7 +151,7 @@ func (h *Handler) RevokeSecret(w http.ResponseWriter, r *http.Request) error {
 	if err := h.directory.RevokeSecret(r.Context(), v.Ending(r), v.User.ID, a.ID, id); err != nil {
 		return h.web.Ended(w, r, err, "/developer/apps/"+a.ID)
 	}
-	h.web.Notice(w, r, "The secret is revoked and does not work any more. Tokens that the app holds keep working.")
+	h.web.Notice(w, r, "The secret was revoked. Tokens the app already holds keep working.")
 	web.Redirect(w, r, "/developer/apps/"+a.ID)
 	return nil
 }

@@ -46,7 +46,7 @@ func onlyInHeader(r *http.Request) error {
 		return err
 	}
 	if query.All(name) != nil {
-		return BadRequest(name, "must not be sent beside an Authorization header, or in a URL at all")
+		return BadRequest(name, "must not be sent in a URL or together with an Authorization header")
 	}
 	contentType := r.Header.Get("Content-Type")
 	if contentType == "" { // as of nearly every request
@@ -60,7 +60,7 @@ func onlyInHeader(r *http.Request) error {
 		return err
 	}
 	if body.All(name) != nil {
-		return BadRequest(name, "must not be sent beside an Authorization header")
+		return BadRequest(name, "must not be sent together with an Authorization header")
 	}
 	return nil
 }

@@ -67,7 +67,7 @@ func BadRequest(parameter, description string) *Error {
 
 // NotFound is the 404 of everything that does not exist or is not the visitor's to see; the two look the same.
 func NotFound() *Error {
-	return &Error{Status: http.StatusNotFound, Description: "There is nothing at this address, or it is not yours to see."}
+	return &Error{Status: http.StatusNotFound, Description: "There is nothing at this address, or you don't have access to it."}
 }
 
 // Forbidden is a 403.
@@ -77,7 +77,7 @@ func Forbidden(description string) *Error {
 
 func foreignOrigin(cause error) *Error {
 	return &Error{Status: http.StatusForbidden, Title: "This request came from another site", Cause: cause,
-		Description: "A form on another website tried to act in your name, so nothing was done. Open the page here and try again."}
+		Description: "A form on another website tried to act as you, so nothing was done. Open the page here and try again."}
 }
 
 // kind is what an answer of a status is called and says when nobody said better.
@@ -86,18 +86,18 @@ type kind struct {
 }
 
 var kinds = map[int]kind{
-	http.StatusBadRequest:            {"invalid_request", "That request does not work", "Something in the request is missing or malformed."},
+	http.StatusBadRequest:            {"invalid_request", "Bad request", "Something in the request is missing or malformed."},
 	http.StatusUnauthorized:          {"invalid_token", "You are not logged in", "Log in and try again."},
-	http.StatusForbidden:             {"access_denied", "Not allowed", "You may not do this."},
-	http.StatusNotFound:              {"not_found", "Page not found", "There is nothing at this address, or it is not yours to see."},
-	http.StatusMethodNotAllowed:      {"invalid_request", "That does not work here", "This address does not answer to this method."},
-	http.StatusConflict:              {"conflict", "This has changed meanwhile", "Nothing was done, because things are no longer as this page showed them. Go back, reload and look again."},
-	http.StatusRequestEntityTooLarge: {"invalid_request", "Too much data", "The request is larger than 64 KB."},
-	http.StatusUnsupportedMediaType:  {"invalid_request", "Unknown kind of data", "The request's content type is not one that this address takes."},
-	http.StatusUnprocessableEntity:   {"invalid_request", "Something needs mending", "Some of the values cannot be taken."},
-	http.StatusTooManyRequests:       {"temporarily_unavailable", "Too many tries", "Wait a little and try again."},
-	http.StatusInternalServerError:   {"server_error", "Something went wrong", "This is a fault of ours, and it has been noted. Please try again."},
-	http.StatusServiceUnavailable:    {"temporarily_unavailable", "Back in a moment", "The service cannot reach its data right now. Nothing is lost; please try again in a few seconds."},
+	http.StatusForbidden:             {"access_denied", "Not allowed", "You don't have permission to do this."},
+	http.StatusNotFound:              {"not_found", "Page not found", "There is nothing at this address, or you don't have access to it."},
+	http.StatusMethodNotAllowed:      {"invalid_request", "Method not allowed", "This address does not accept this method."},
+	http.StatusConflict:              {"conflict", "This page is out of date", "Something changed after this page was loaded, so nothing was done. Go back, reload the page and try again."},
+	http.StatusRequestEntityTooLarge: {"invalid_request", "Request too large", "The request is larger than 64 KB."},
+	http.StatusUnsupportedMediaType:  {"invalid_request", "Unsupported content type", "This address does not accept the request's content type."},
+	http.StatusUnprocessableEntity:   {"invalid_request", "Invalid values", "Some of the values are not valid."},
+	http.StatusTooManyRequests:       {"temporarily_unavailable", "Too many attempts", "Wait a moment and try again."},
+	http.StatusInternalServerError:   {"server_error", "Something went wrong", "The error is on our side and has been logged. Please try again."},
+	http.StatusServiceUnavailable:    {"temporarily_unavailable", "Temporarily unavailable", "The service cannot reach its database right now. Nothing is lost; please try again in a few seconds."},
 }
 
 // protocolStatus gives the status of the codes that are not 400 (RFC 6749 §5.2, RFC 6750 §3.1).

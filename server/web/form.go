@@ -156,7 +156,7 @@ func readBody(w http.ResponseWriter, r *http.Request) (string, []byte, error) {
 		return "", nil, unsupportedMedia("the Content-Type header is missing or malformed")
 	}
 	if charset, given := parameters["charset"]; given && !strings.EqualFold(charset, "utf-8") {
-		return "", nil, unsupportedMedia("the only charset is UTF-8")
+		return "", nil, unsupportedMedia("the charset must be UTF-8")
 	}
 	if r.Header.Get("Content-Encoding") != "" {
 		return "", nil, unsupportedMedia("the body must not be compressed")
@@ -197,18 +197,18 @@ func parsePair(pair string) (string, string, error) {
 	rawName, rawValue, _ := strings.Cut(pair, "=")
 	name, err := url.QueryUnescape(rawName)
 	if err != nil || !isText(name) {
-		return "", "", BadRequest("", "the name of a parameter is malformed")
+		return "", "", BadRequest("", "a parameter name is malformed")
 	}
 	// Some parsers separate at a semicolon and some do not: what one sees as one parameter is two for another.
 	if strings.Contains(pair, ";") {
-		return "", "", parameterFault(name, "holds a semicolon that is not percent-encoded")
+		return "", "", parameterFault(name, "contains a semicolon that is not percent-encoded")
 	}
 	value, err := url.QueryUnescape(rawValue)
 	if err != nil {
 		return "", "", parameterFault(name, "is not percent-encoded correctly")
 	}
 	if !isText(value) {
-		return "", "", parameterFault(name, "is not UTF-8 text without NUL")
+		return "", "", parameterFault(name, "must be UTF-8 text without NUL characters")
 	}
 	return name, value, nil
 }
@@ -218,7 +218,7 @@ func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune
 // parseObject reads one JSON object of strings token by token, because a decoder into a map keeps the last of two equal
 // names and drops the first in silence.
 func parseObject(body []byte) (Values, error) {
-	malformed := BadRequest("", "the body is not one JSON object")
+	malformed := BadRequest("", "the body must be a single JSON object")
 	if !utf8.Valid(body) {
 		return Values{}, BadRequest("", "the body is not UTF-8")
 	}
@@ -242,10 +242,10 @@ func parseObject(body []byte) (Values, error) {
 		}
 		value, isString := token.(string)
 		if !isString {
-			return Values{}, parameterFault(name, "is not a string")
+			return Values{}, parameterFault(name, "must be a string")
 		}
 		if !isJSONText(value) {
-			return Values{}, parameterFault(name, "is not UTF-8 text without NUL")
+			return Values{}, parameterFault(name, "must be UTF-8 text without NUL characters")
 		}
 		v.add(name, value)
 	}

@@ -143,15 +143,15 @@ func AsLimit(err error) *Limited {
 
 // limitText is what a page shows for a reason: what happened, and what helps beside waiting.
 var limitText = map[ratelimit.Reason]struct{ sentence, advice string }{
-	ratelimit.Failures: {"There were too many failed tries.", ""},
-	ratelimit.AccountLocked: {"This account is locked, because there were too many wrong passwords for it today.",
-		"Log in from a browser in which you have logged in before, or ask the operator of this server to unlock the account."},
-	ratelimit.SignUps: {"There were too many sign-ups from your network today.", "Ask the operator of this server to add you."},
+	ratelimit.Failures: {"Too many failed attempts.", ""},
+	ratelimit.AccountLocked: {"This account is locked because of too many wrong passwords today.",
+		"Log in from a browser you have logged in with before, or ask the operator of this service to unlock the account."},
+	ratelimit.SignUps: {"Too many sign-ups from your network today.", "Ask the operator of this service to add you."},
 	ratelimit.Changes: {"You have made too many changes in the last hour.", ""},
-	ratelimit.Codes:   {"Apps have asked for you too often in the last hour.", ""},
-	ratelimit.ProgramLogIns: {"Programs have logged in too often as this user in the last hour.",
-		"Keep the token that a log-in gives, and renew it with its refresh token."},
-	ratelimit.Queue: {"Too many passwords from your network are waiting to be checked.", ""},
+	ratelimit.Codes:   {"Apps have requested access to your account too often in the last hour.", ""},
+	ratelimit.ProgramLogIns: {"Programs have logged in as this user too often in the last hour.",
+		"Keep the access token from a log-in and renew it with its refresh token."},
+	ratelimit.Queue: {"Too many passwords from your network are being checked right now.", ""},
 }
 
 // Sentence is the limit for people.

@@ -32,7 +32,7 @@ func TestLimited_Sentence(t *testing.T) {
 		91 * time.Second: "Wait 2 minutes and", 15 * time.Minute: "Wait 15 minutes and",
 	} {
 		e := AsLimit(&ratelimit.Error{Wait: wait})
-		if got := e.Sentence(); got != "There were too many failed tries. "+want+" try again." {
+		if got := e.Sentence(); got != "Too many failed attempts. "+want+" try again." {
 			t.Errorf("%s: %q, want %q", wait, got, want)
 		}
 	}

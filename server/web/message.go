@@ -61,7 +61,7 @@ func readMembers(body []byte, names []string) (Values, error) {
 	}
 	members, err := splitObject(body)
 	if err != nil {
-		return Values{}, BadRequest("", "the body is not one JSON object that names each member once")
+		return Values{}, BadRequest("", "the body must be a single JSON object without repeated members")
 	}
 	var v Values
 	for _, name := range names {
@@ -71,7 +71,7 @@ func readMembers(body []byte, names []string) (Values, error) {
 		}
 		var text string
 		if json.Unmarshal(raw, &text) != nil || !isJSONText(text) {
-			return Values{}, BadRequest(name, "is not a string of UTF-8 text")
+			return Values{}, BadRequest(name, "must be a string of UTF-8 text")
 		}
 		v.add(name, text)
 	}

@@ -180,7 +180,7 @@ func (t *Toolkit) Routes(mux *http.ServeMux) http.Handler {
 			return
 		}
 		refusal := &Error{Status: http.StatusMethodNotAllowed, Header: http.Header{"Allow": {allow}},
-			Description: "This address answers to " + allow + " only."}
+			Description: "This address accepts only " + allow + "."}
 		other := r.Clone(r.Context())
 		other.Method, _, _ = strings.Cut(allow, ",")
 		switch h, _ := mux.Handler(other); h := h.(type) {

@@ -212,7 +212,7 @@ func (t *Toolkit) Ended(w http.ResponseWriter, r *http.Request, err error, to st
 	case lookUp != nil:
 		return lookUp
 	}
-	t.Notice(w, r, "That was done before, and nothing is left to do.")
+	t.Notice(w, r, "This was already done. There is nothing left to do.")
 	Redirect(w, r, to)
 	return nil
 }

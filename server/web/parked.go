@@ -152,8 +152,8 @@ func (t *Toolkit) unpark(w http.ResponseWriter, r *http.Request) {
 // way.
 func (t *Toolkit) ToLogIn(w http.ResponseWriter, r *http.Request, path string) error {
 	if t.cookiesBlocked(r) {
-		return &Error{Status: http.StatusForbidden, Title: "Your browser keeps no cookies",
-			Description: "E-mail address and password were right, but the browser did not keep the session cookie. Allow cookies for this site, or leave the private mode that blocks them, and log in again"}
+		return &Error{Status: http.StatusForbidden, Title: "Cookies are blocked",
+			Description: "Your e-mail address and password were correct, but your browser did not keep the session cookie. Allow cookies for this site, or leave private mode if it blocks them, and log in again"}
 	}
 	Redirect(w, r, path)
 	return nil

@@ -49,7 +49,7 @@ func (l SecretList) AfterRotation(what, sentence string, until time.Time) string
 	if end.IsZero() || !until.IsZero() && !until.After(end) {
 		return sentence
 	}
-	return "The " + what + " before it stops working on " + end.UTC().Format("2 January 2006, 15:04 UTC") + ", as was decided before."
+	return "The previous " + what + " still expires on " + end.UTC().Format("2 January 2006, 15:04 UTC") + "."
 }
 
 // Unknown reports whether a hint has question marks, which the page then explains.
