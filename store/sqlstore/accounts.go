@@ -15,9 +15,11 @@ const (
 // accountColumns are read by toAccount; the table is c.
 const accountColumns = `c.id, c.name, c.plan, c.created_at, c.disabled_at`
 
-func toAccount(a *store.Account) []any {
-	return []any{toText(&a.ID), toText(&a.Name), toText(&a.Plan), toTime(&a.CreatedAt), toTime(&a.DisabledAt)}
+func appendAccount(dest []any, a *store.Account) []any {
+	return append(dest, scanText(&a.ID), scanText(&a.Name), scanText(&a.Plan), scanTime(&a.CreatedAt), scanTime(&a.DisabledAt))
 }
+
+func toAccount(a *store.Account) []any { return appendAccount(nil, a) }
 
 func readAccount(scan scanner) (a store.Account, err error) {
 	err = scan(toAccount(&a)...)

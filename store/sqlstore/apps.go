@@ -13,14 +13,14 @@ const appColumns = `a.id, a.account_id, a.created_by, a.name, a.description, a.h
 a.confidential, a.expiring, a.pkce_required, a.version, a.created_at, a.updated_at, a.verified_at, a.unverified_at,
 a.unverified_for, a.suspended_at`
 
-func toApp(a *store.App) []any {
-	return []any{
-		toText(&a.ID), toText(&a.AccountID), toText(&a.CreatedBy), toText(&a.Name), toText(&a.Description), toText(&a.Homepage),
-		toText(&a.LogoURL), toScopes(&a.Scopes), toBool(&a.Confidential), toBool(&a.Expiring), toBool(&a.PKCERequired),
-		&a.Version, toTime(&a.CreatedAt), toTime(&a.UpdatedAt), toTime(&a.VerifiedAt),
-		toTime(&a.UnverifiedAt), toText(&a.UnverifiedFor), toTime(&a.SuspendedAt),
-	}
+func appendApp(dest []any, a *store.App) []any {
+	return append(dest, scanText(&a.ID), scanText(&a.AccountID), scanText(&a.CreatedBy), scanText(&a.Name), scanText(&a.Description), scanText(&a.Homepage),
+		scanText(&a.LogoURL), scanScopes(&a.Scopes), scanBool(&a.Confidential), scanBool(&a.Expiring), scanBool(&a.PKCERequired),
+		&a.Version, scanTime(&a.CreatedAt), scanTime(&a.UpdatedAt), scanTime(&a.VerifiedAt),
+		scanTime(&a.UnverifiedAt), scanText(&a.UnverifiedFor), scanTime(&a.SuspendedAt))
 }
+
+func toApp(a *store.App) []any { return appendApp(nil, a) }
 
 // selectApps reads apps with all that belongs to them; a URI holds no space, so that spaces can stand between several.
 const selectApps = `SELECT ` + appColumns + `, c.name,

@@ -1,7 +1,6 @@
 package sqlstore
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -11,22 +10,34 @@ import (
 	"xenoauth/store"
 )
 
-const insertEvent = `INSERT INTO audit_events (id, at, kind, actor_kind, actor_id, actor_ip, account_id, app_id,
-installation_id, subject, detail)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
+var insertEvent = named(`INSERT INTO audit_events (id, at, kind, actor_kind, actor_id, actor_ip, account_id, app_id, installation_id, subject, detail)
+VALUES (@id, @at, @kind, @actor_kind, @actor, @ip, @account, @app, @installation, @subject, @detail)`)
 
-// record writes an audit event in the transaction of what it records.
+// record writes an audit event in the transaction of the change that it records.
 func (s *Store) record(ctx context.Context, q querier, by store.Actor, e store.Event) error {
-	id := secret.NewID()
-	_, err := q.exec(ctx, insertEvent, id[:], s.micros(), e.Kind, string(by.Kind), by.ID, by.IP, e.AccountID, e.AppID,
-		e.InstallationID, e.Subject, e.Detail)
-	if err != nil {
+	if _, err := insertEvent.exec(ctx, q, s.event(by, e)); err != nil {
 		return fmt.Errorf("record %s: %w", e.Kind, err)
 	}
 	if by.Form == "" {
 		return nil
 	}
-	return s.keepForm(ctx, q, []byte(by.Form), cmp.Or(e.AppID, e.Subject))
+	return s.keepForm(ctx, q, by, e)
+}
+
+// queueEvent is record as a part of a batch.
+func (s *Store) queueEvent(b *batch, by store.Actor, e store.Event) {
+	insertEvent.queue(b, s.event(by, e))
+	if by.Form != "" {
+		s.queueForm(b, by, e)
+	}
+}
+
+func (s *Store) event(by store.Actor, e store.Event) args {
+	id := secret.NewID()
+	return args{
+		{"id", id[:]}, {"at", s.micros()}, {"kind", e.Kind}, {"actor_kind", string(by.Kind)}, {"actor", by.ID}, {"ip", by.IP},
+		{"account", e.AccountID}, {"app", e.AppID}, {"installation", e.InstallationID}, {"subject", e.Subject}, {"detail", e.Detail},
+	}
 }
 
 // selectEvents is completed by the conditions that a filter has.
@@ -43,7 +54,7 @@ const (
 
 func readEvent(scan scanner) (e store.Event, err error) {
 	var actor string
-	err = scan(toID(&e.ID), toTime(&e.At), &e.Kind, &actor, &e.By.ID, &e.By.IP, &e.AccountID, &e.AppID, &e.InstallationID,
+	err = scan(scanID(&e.ID), scanTime(&e.At), &e.Kind, &actor, &e.By.ID, &e.By.IP, &e.AccountID, &e.AppID, &e.InstallationID,
 		&e.Subject, &e.Detail)
 	e.By.Kind = store.ActorKind(actor)
 	return e, err

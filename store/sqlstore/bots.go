@@ -114,9 +114,9 @@ WHERE s.id = $1`
 // BotBySecret implements store.Integrations.
 func (s *Store) BotBySecret(ctx context.Context, id store.LookupID) (a store.BotAccess, err error) {
 	defer tried(&err, "look up bot by secret %s", secret.ID(id))
-	var holder deletable
+	var holder nullableUser
 	dest := append(append(toSecret(&a.Secret), toBot(&a.Bot)...), toAccount(&a.Account)...)
-	dest = append(append(dest, holder.of(&a.User)...), toRole(&a.Role))
+	dest = append(holder.appendTo(dest, &a.User), toRole(&a.Role))
 	if err := s.read().row(ctx, selectBotBySecret, []any{id[:]}, dest...); err != nil {
 		return store.BotAccess{}, err
 	}
@@ -128,14 +128,16 @@ func (s *Store) BotBySecret(ctx context.Context, id store.LookupID) (a store.Bot
 // isBot says whether a client id is a bot's.
 func isBot(clientID string) bool { return strings.HasPrefix(clientID, "bot_") }
 
-// deletable reads a user that a statement may have found although it was deleted, or may not have found.
-type deletable struct{ deletedAt time.Time }
+// nullableUser reads a user that a statement may have found although it was deleted, or may not have found.
+type nullableUser struct{ deletedAt time.Time }
 
-// of reads userColumns and u.deleted_at.
-func (d *deletable) of(u *store.User) []any { return append(toUser(u), toTime(&d.deletedAt)) }
+// appendTo adds the destinations of userColumns and u.deleted_at.
+func (n *nullableUser) appendTo(dest []any, u *store.User) []any {
+	return append(appendUser(dest, u), scanTime(&n.deletedAt))
+}
 
-// live says whether there is such a user, neither disabled nor deleted, and takes its password away.
-func (d *deletable) live(u *store.User) bool {
+// live reports whether there is such a user, neither disabled nor deleted. It clears the password.
+func (n *nullableUser) live(u *store.User) bool {
 	u.Password = ""
-	return u.ID != "" && d.deletedAt.IsZero() && u.DisabledAt.IsZero()
+	return u.ID != "" && n.deletedAt.IsZero() && u.DisabledAt.IsZero()
 }

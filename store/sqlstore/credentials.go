@@ -24,7 +24,8 @@ WHERE t.id = $1`
 const endOfFamily = `CASE WHEN t.family_id IS NULL OR f.id IS NOT NULL THEN f.ended_at ELSE t.created_at END, `
 
 const (
-	selectAccess = `SELECT t.id, t.hash, t.app_id, t.installation_id, NULL, t.scope, t.resource, t.created_at, NULL, t.revoked_at, NULL, ` +
+	selectAccess = `SELECT t.id, t.hash, t.app_id, t.installation_id, CAST(NULL AS BYTEA), t.scope, t.resource, t.created_at,
+CAST(NULL AS BIGINT), t.revoked_at, CAST(NULL AS BIGINT), ` +
 		accessRoots + `FROM tokens t` + accessJoins
 	selectExpiringAccess = `SELECT t.id, t.hash, t.app_id, t.installation_id, t.family_id, t.scope, t.resource, t.created_at, t.expires_at, t.revoked_at, ` +
 		endOfFamily + accessRoots + `FROM expiring_tokens t LEFT JOIN families f ON f.id = t.family_id` + accessJoins
@@ -37,26 +38,27 @@ func (s *Store) AccessByID(ctx context.Context, kind store.TokenKind, id store.L
 	if kind == store.Expiring {
 		sql = selectExpiringAccess
 	}
-	var familyEnded, appDeleted, removed, userDeleted, accountDeleted time.Time
-	var installation string
-	dest := []any{
-		toID(&a.ID), &a.Hash, &a.AppID, &a.InstallationID, toID(&a.Family), toScopes(&a.Scope), &a.Resource, toTime(&a.CreatedAt),
-		toTime(&a.ExpiresAt), toTime(&a.RevokedAt), toTime(&familyEnded),
+	var found struct { // beside a
+		familyEnded, appDeleted, removed, accountDeleted time.Time
+		installation                                     string
+		user                                             nullableUser
 	}
-	dest = append(append(dest, toApp(&a.App)...), toTime(&appDeleted), toText(&installation), toTime(&removed), toBool(&a.Profile))
-	dest = append(append(dest, toUser(&a.User)...), toTime(&userDeleted))
-	dest = append(append(dest, toAccount(&a.Account)...), toTime(&accountDeleted), toRole(&a.Role))
+	dest := append(make([]any, 0, 60), scanID(&a.ID), &a.Hash, &a.AppID, &a.InstallationID, scanID(&a.Family), scanScopes(&a.Scope), &a.Resource,
+		scanTime(&a.CreatedAt), scanTime(&a.ExpiresAt), scanTime(&a.RevokedAt), scanTime(&found.familyEnded))
+	dest = append(appendApp(dest, &a.App), scanTime(&found.appDeleted))
+	dest = append(dest, scanText(&found.installation), scanTime(&found.removed), scanBool(&a.Profile))
+	dest = found.user.appendTo(dest, &a.User)
+	dest = append(appendAccount(dest, &a.Account), scanTime(&found.accountDeleted), scanRole(&a.Role))
 	if err := s.read().row(ctx, sql, []any{id[:]}, dest...); err != nil {
 		return store.Access{}, err
 	}
 	if a.RevokedAt.IsZero() {
-		a.RevokedAt = familyEnded
+		a.RevokedAt = found.familyEnded
 	}
-	a.User.Password = ""
-	a.AppLive = appDeleted.IsZero() && a.App.SuspendedAt.IsZero()
-	a.InstallationLive = installation != "" && removed.IsZero()
-	a.UserLive = a.User.ID != "" && userDeleted.IsZero() && a.User.DisabledAt.IsZero()
-	a.AccountLive = a.Account.ID != "" && accountDeleted.IsZero() && a.Account.DisabledAt.IsZero()
+	a.AppLive = found.appDeleted.IsZero() && a.App.SuspendedAt.IsZero()
+	a.InstallationLive = found.installation != "" && found.removed.IsZero()
+	a.UserLive = found.user.live(&a.User)
+	a.AccountLive = a.Account.ID != "" && found.accountDeleted.IsZero() && a.Account.DisabledAt.IsZero()
 	return a, nil
 }
 
@@ -76,10 +78,10 @@ func (s *Store) ClientByID(ctx context.Context, clientID string, secretID store.
 	c.ID = clientID
 	if isResource(clientID) {
 		c.Resource, c.Live = &store.ResourceServer{}, true
-		err = s.read().row(ctx, selectResourceClient, args, &c.Secret, &c.Resource.ID, &c.Resource.Name, toTime(&c.Resource.CreatedAt))
+		err = s.read().row(ctx, selectResourceClient, args, &c.Secret, &c.Resource.ID, &c.Resource.Name, scanTime(&c.Resource.CreatedAt))
 	} else {
 		c.App = &store.App{}
-		err = s.read().row(ctx, selectAppClient, args, append([]any{&c.Secret}, toApp(c.App)...)...)
+		err = s.read().row(ctx, selectAppClient, args, appendApp(append(make([]any, 0, 20), &c.Secret), c.App)...)
 		c.Live = c.App.SuspendedAt.IsZero()
 	}
 	if err != nil {

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -78,12 +79,12 @@ var Statements = map[string]string{
 	"selectLive": selectLive, "updateApproved": updateApproved, "selectConsentAccounts": selectConsentAccounts,
 	"selectInstalledApps": selectInstalledApps, "removeInstallation": removeInstallation,
 
-	"insertCode": insertCode, "selectCode": selectCode, "countTry": countTry, "consumeCode": consumeCode + consumedCode,
-	"revokeSurplus": revokeSurplus, "selectConsumed": selectConsumed, "revokeCodeToken": revokeCodeToken,
-	"endCodeFamily": endCodeFamily, "selectCodeOwner": selectCodeOwner, "insertClientToken": insertClientToken,
+	"insertCode": insertCode.sql, "selectCode": selectCode, "countTry": countTry,
+	"revokeSurplusFirst": revokeSurplusFirst.sql, "recordSurplusFirst": recordSurplusFirst.sql, "selectConsumed": selectConsumed, "revokeCodeToken": revokeCodeToken,
+	"endCodeFamily": endCodeFamily, "selectCodeOwner": selectCodeOwner, "insertClientToken": insertClientTokens.of(2),
 	"revokeToken": revokeToken, "revokeExpiringToken": revokeExpiringToken, "selectToken": selectToken,
-	"selectExpiringToken": selectExpiringToken, "selectRefresh": selectRefresh, "rotateRefresh": rotateRefresh + rotatedRefresh,
-	"clearSealed": clearSealed, "selectFamilyRoots": selectFamilyRoots, "selectRotated": selectRotated, "endFamily": endFamily,
+	"selectExpiringToken": selectExpiringToken, "selectRefresh": selectRefresh,
+	"selectRotated": refreshRotation.selectRotated, "endFamily": endFamily,
 	"selectFamily": selectFamily, "selectAccess": selectAccess, "selectExpiringAccess": selectExpiringAccess,
 	"selectAppClient": selectAppClient, "selectResourceClient": selectResourceClient,
 
@@ -92,7 +93,7 @@ var Statements = map[string]string{
 	"selectKeyBySecret": selectKeyBySecret, "touchAPIKey": touchAPIKey, "touchBot": touchBot, "selectAccountOfKey": selectAccountOfKey,
 	"selectAccountOfBotKey": selectAccountOfBotKey, "selectBot": selectBot, "selectBotsByUser": selectBotsByUser,
 	"selectBotsPage": selectBotsPage, "countBots": countBots, "selectAccountOfBot": selectAccountOfBot,
-	"selectBotBySecret": selectBotBySecret, "insertIntegrationToken": insertIntegrationToken, "selectIntegration": selectIntegration,
+	"selectBotBySecret": selectBotBySecret, "insertIntegrationToken": insertIntegrationToken.sql, "selectIntegration": selectIntegration,
 	"revokeIntegration": revokeIntegration, "selectIntegrationKey": selectIntegrationKey,
 
 	"insertSession": insertSession, "selectSession": selectSession, "updateSession": updateSession, "deleteSession": deleteSession,
@@ -101,11 +102,27 @@ var Statements = map[string]string{
 
 	"selectUserFamilies": selectUserFamilies, "endUserFamilies": endUserFamilies, "endFamilyOfUser": endFamilyOfUser,
 	"selectSecretsOfMany": selectSecretsOfMany, "selectSecret": selectSecret,
-	"insertUserFamily": insertUserFamily, "selectUserRefresh": selectUserRefresh, "rotateUserRefresh": rotateUserRefresh + rotatedRefresh,
-	"clearUserSealed": clearUserSealed, "selectUserRotated": selectUserRotated, "endUserFamily": endUserFamily,
+	"insertUserFamily": insertUserFamily.sql, "selectUserRefresh": selectUserRefresh,
+	"selectUserRotated": userRotation.selectRotated, "endUserFamily": endUserFamily,
 	"selectUserFamily": selectUserFamily, "retireSigningKey": retireSigningKey,
 
-	"selectFailures": selectFailures, "upsertFailures": upsertFailures(1), "forgiveOne": forgiveOne, "forgiveAll": forgiveAll,
+	"selectFailures": selectFailures.of(2), "upsertFailures": upsertFailures.of(1), "forgiveOne": forgiveOne, "forgiveAll": forgiveAll,
+}
+
+// StatementsOfOperations are the statements of operations on SQLite.
+func StatementsOfOperations() map[string]string {
+	all := map[string]string{}
+	for name, o := range map[string]operation{
+		"redeemForToken": redeemForToken, "redeemForFamily": redeemForFamily,
+		"rotate": refreshRotation.rotate, "replace": refreshRotation.replace,
+		"rotateUser": userRotation.rotate, "replaceUser": userRotation.replace,
+	} {
+		all[name] = o.gate.sql
+		for i, st := range o.follow {
+			all[fmt.Sprintf("%s, step %d", name, i+1)] = st.sql
+		}
+	}
+	return all
 }
 
 // SetQueryOnly makes SQLite refuse writes as it does for a file that it cannot write, or take them again.

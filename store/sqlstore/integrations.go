@@ -10,23 +10,23 @@ import (
 	"xenoauth/store"
 )
 
-// insertIntegrationToken is the whole decision: $9 is the time, $10 the plans, each between spaces. Taking " name " out of
-// them changes them if and only if it is there.
-const insertIntegrationToken = `INSERT INTO integration_tokens (id, hash, key_id, key_secret, bot_id, bot_secret, created_at, expires_at)
-SELECT $1, $2, k.id, s.id, $5, $6, $7, $8
+// insertIntegrationToken is the whole decision. @plans are the plans that allow it, each between spaces: taking " name " out
+// of them changes them if and only if the name is there.
+var insertIntegrationToken = named(`INSERT INTO integration_tokens (id, hash, key_id, key_secret, bot_id, bot_secret, created_at, expires_at)
+SELECT @id, @hash, k.id, s.id, @bot, @bot_secret, @created_at, @expires_at
 FROM client_secrets s
 JOIN api_keys k ON k.id = s.client_id
 JOIN accounts c ON c.id = k.account_id
-WHERE k.id = $3 AND s.id = $4 AND k.roles = '' AND k.revoked_at IS NULL
-AND s.revoked_at IS NULL AND (s.expires_at IS NULL OR s.expires_at > $9)
-AND c.disabled_at IS NULL AND c.deleted_at IS NULL AND c.plan <> '' AND replace($10, ' ' || c.plan || ' ', '') <> $10
-AND ($5 = '' OR EXISTS (
+WHERE k.id = @key AND s.id = @key_secret AND k.roles = '' AND k.revoked_at IS NULL
+AND s.revoked_at IS NULL AND (s.expires_at IS NULL OR s.expires_at > @now)
+AND c.disabled_at IS NULL AND c.deleted_at IS NULL AND c.plan <> '' AND replace(@plans, ' ' || c.plan || ' ', '') <> @plans
+AND (@bot = '' OR EXISTS (
 	SELECT 1 FROM client_secrets z
 	JOIN bots b ON b.api_key = z.client_id
 	JOIN users u ON u.id = b.id
 	JOIN members m ON m.account_id = b.account_id AND m.user_id = b.id
-	WHERE z.id = $6 AND b.id = $5 AND b.account_id = k.account_id AND u.disabled_at IS NULL AND u.deleted_at IS NULL
-	AND z.revoked_at IS NULL AND (z.expires_at IS NULL OR z.expires_at > $9)))`
+	WHERE z.id = @bot_secret AND b.id = @bot AND b.account_id = k.account_id AND u.disabled_at IS NULL AND u.deleted_at IS NULL
+	AND z.revoked_at IS NULL AND (z.expires_at IS NULL OR z.expires_at > @now)))`)
 
 // CreateIntegrationToken implements store.Integrations.
 func (s *Store) CreateIntegrationToken(ctx context.Context, t store.IntegrationToken, plans []string) (err error) {
@@ -34,8 +34,11 @@ func (s *Store) CreateIntegrationToken(ctx context.Context, t store.IntegrationT
 	if t.ExpiresAt.IsZero() {
 		return fmt.Errorf("%w: an integration token expires", store.ErrInvalid)
 	}
-	n, err := s.db.exec(ctx, insertIntegrationToken, t.ID[:], t.Hash, t.KeyID, t.KeySecret[:], t.BotID, optional(t.BotSecret),
-		at(t.CreatedAt), at(t.ExpiresAt), s.micros(), " "+strings.Join(plans, "  ")+" ")
+	n, err := insertIntegrationToken.exec(ctx, s.db, args{
+		{"id", t.ID[:]}, {"hash", t.Hash}, {"bot", t.BotID}, {"bot_secret", optional(t.BotSecret)},
+		{"created_at", at(t.CreatedAt)}, {"expires_at", at(t.ExpiresAt)}, {"key", t.KeyID}, {"key_secret", t.KeySecret[:]},
+		{"now", s.micros()}, {"plans", " " + strings.Join(plans, "  ") + " "},
+	})
 	if err == nil && n == 0 {
 		return store.ErrEnded
 	}
@@ -58,20 +61,22 @@ WHERE t.id = $1`
 // IntegrationByID implements store.Integrations.
 func (s *Store) IntegrationByID(ctx context.Context, id store.LookupID) (a store.IntegrationAccess, err error) {
 	defer tried(&err, "look up integration token %s", secret.ID(id))
-	var keyRevoked time.Time
-	var bot deletable
-	dest := []any{
-		toID(&a.ID), &a.Hash, toText(&a.KeyID), toID(&a.KeySecret), toText(&a.BotID), toID(&a.BotSecret), toTime(&a.CreatedAt), toTime(&a.ExpiresAt),
-		toTime(&a.RevokedAt), toTime(&keyRevoked), toTime(&a.Key.CreatedAt), toTime(&a.Key.ExpiresAt), toTime(&a.Key.RevokedAt),
+	var found struct {
+		keyRevoked time.Time
+		bot        nullableUser
 	}
-	dest = append(append(dest, toAccount(&a.Account)...), toTime(&a.Bot.CreatedAt), toTime(&a.Bot.ExpiresAt), toTime(&a.Bot.RevokedAt))
-	dest = append(append(dest, bot.of(&a.User)...), toRole(&a.Role))
+	dest := append(make([]any, 0, 40), scanID(&a.ID), &a.Hash, scanText(&a.KeyID), scanID(&a.KeySecret), scanText(&a.BotID), scanID(&a.BotSecret),
+		scanTime(&a.CreatedAt), scanTime(&a.ExpiresAt), scanTime(&a.RevokedAt), scanTime(&found.keyRevoked),
+		scanTime(&a.Key.CreatedAt), scanTime(&a.Key.ExpiresAt), scanTime(&a.Key.RevokedAt))
+	dest = appendAccount(dest, &a.Account)
+	dest = append(dest, scanTime(&a.Bot.CreatedAt), scanTime(&a.Bot.ExpiresAt), scanTime(&a.Bot.RevokedAt))
+	dest = append(found.bot.appendTo(dest, &a.User), scanRole(&a.Role))
 	if err := s.read().row(ctx, selectIntegration, []any{id[:]}, dest...); err != nil {
 		return store.IntegrationAccess{}, err
 	}
-	a.KeyLive = keyRevoked.IsZero()
+	a.KeyLive = found.keyRevoked.IsZero()
 	a.AccountLive = a.Account.DisabledAt.IsZero()
-	a.BotLive = bot.live(&a.User)
+	a.BotLive = found.bot.live(&a.User)
 	return a, nil
 }
 
@@ -86,7 +91,7 @@ func (s *Store) RevokeIntegrationToken(ctx context.Context, by store.Actor, id s
 	defer tried(&err, "revoke integration token %s", secret.ID(id))
 	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
 		e := store.Event{Kind: store.EventTokenRevoked, Subject: secret.ID(id).String()}
-		err := q.row(ctx, revokeIntegration, []any{id[:], s.micros()}, &e.Detail, toText(&e.AccountID))
+		err := q.row(ctx, revokeIntegration, []any{id[:], s.micros()}, &e.Detail, scanText(&e.AccountID))
 		if notFound(err) { // it was revoked before, or there is none
 			return q.row(ctx, selectIntegrationKey, []any{id[:]}, &e.Detail)
 		}

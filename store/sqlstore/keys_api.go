@@ -164,9 +164,9 @@ WHERE s.id = $1`
 // KeyBySecret implements store.Integrations.
 func (s *Store) KeyBySecret(ctx context.Context, id store.LookupID) (a store.KeyAccess, err error) {
 	defer tried(&err, "look up API key by secret %s", secret.ID(id))
-	var holder deletable
+	var holder nullableUser
 	dest := append(append(toSecret(&a.Secret), toKey(&a.Key)...), toTime(&a.RevokedAt))
-	dest = append(append(dest, toAccount(&a.Account)...), holder.of(&a.User)...)
+	dest = holder.appendTo(appendAccount(dest, &a.Account), &a.User)
 	if err := s.read().row(ctx, selectKeyBySecret, []any{id[:]}, append(dest, toRole(&a.Role))...); err != nil {
 		return store.KeyAccess{}, err
 	}

@@ -12,78 +12,27 @@ import (
 	"xenoauth/store"
 )
 
-const selectFailures = `SELECT n, until FROM failures WHERE key = $1 AND until > $2`
+// selectFailures reads the counts under n keys.
+var selectFailures = sizes{text: func(n int) string {
+	return `SELECT key, n, until FROM failures WHERE until > $1 AND key IN (` + parameters(2, n) + `)`
+}}
 
 // Waiting implements store.Limits.
 func (s *Store) Waiting(ctx context.Context, limits ...store.Limit) (wait time.Duration, err error) {
-	defer tried(&err, "look at the counts of %d keys", len(limits))
-	now := s.micros()
-	for _, l := range limits {
-		var n, until int64
-		err := s.read().row(ctx, selectFailures, []any{l.Key, now}, &n, &until)
-		if err != nil && !notFound(err) {
-			return 0, err
-		}
-		if err == nil && n >= int64(l.Most) {
-			wait = max(wait, remaining(until, now))
-		}
-	}
-	return wait, nil
-}
-
-// Attempt implements store.Limits. One statement counts under all keys and says what the counts are now; a count that
-// went over its bound takes the whole statement back.
-func (s *Store) Attempt(ctx context.Context, limits ...store.Limit) (wait time.Duration, err error) {
-	defer tried(&err, "count an attempt under %d keys", len(limits))
+	defer tried(&err, "read the counts of %d keys", len(limits))
 	if len(limits) == 0 {
 		return 0, nil
 	}
-	limits = inOrder(limits)
 	now := s.micros()
-	err = s.db.transact(ctx, func(ctx context.Context, q querier) error {
-		wait = 0
-		return countAttempt(ctx, q, limits, now, &wait)
-	})
-	if errors.Is(err, errOverLimit) {
-		err = nil
-	}
-	return wait, err
-}
-
-// errOverLimit rolls an attempt back.
-var errOverLimit = errors.New("over the limit")
-
-func countAttempt(ctx context.Context, q querier, limits []store.Limit, now int64, wait *time.Duration) error {
-	most := make(map[string]int64, len(limits))
-	args := []any{now}
+	values := []any{now}
 	for _, l := range limits {
-		most[l.Key] = int64(l.Most)
-		args = append(args, l.Key, now+l.Window.Microseconds())
+		values = append(values, l.Key)
 	}
-	err := q.rows(ctx, upsertFailures(len(limits)), args, func(scan scanner) error {
-		var key string
-		var n, until int64
-		if err := scan(&key, &n, &until); err != nil {
-			return err
-		}
-		if n > most[key] {
-			*wait = max(*wait, remaining(until, now))
-		}
-		return nil
-	})
-	if err == nil && *wait > 0 {
-		err = errOverLimit
-	}
-	return err
+	return longestWait(ctx, s.read(), limits, 1, now, selectFailures.of(len(limits)), values)
 }
 
-// remaining is the time to the end of a window, and never nothing: nothing means to go on.
-func remaining(until, now int64) time.Duration {
-	return max(time.Duration(until-now)*time.Microsecond, time.Microsecond)
-}
-
-// upsertFailures counts one under each of n keys. A window that is over starts anew.
-func upsertFailures(n int) string {
+// upsertFailures adds one to the counts under n keys. A window that is over starts again.
+var upsertFailures = sizes{text: func(n int) string {
 	var values strings.Builder
 	for i := range n {
 		if i > 0 {
@@ -96,6 +45,55 @@ ON CONFLICT (key) DO UPDATE SET
 	n = CASE WHEN failures.until > $1 THEN failures.n + 1 ELSE 1 END,
 	until = CASE WHEN failures.until > $1 THEN failures.until ELSE excluded.until END
 RETURNING key, n, until`
+}}
+
+// errOverLimit rolls an attempt back.
+var errOverLimit = errors.New("over the limit")
+
+// Attempt implements store.Limits. One statement counts under all keys and returns the counts; if one of them exceeds its
+// limit, the whole statement is rolled back.
+func (s *Store) Attempt(ctx context.Context, limits ...store.Limit) (wait time.Duration, err error) {
+	defer tried(&err, "count an attempt under %d keys", len(limits))
+	if len(limits) == 0 {
+		return 0, nil
+	}
+	limits = inOrder(limits)
+	now := s.micros()
+	values := []any{now}
+	for _, l := range limits {
+		values = append(values, l.Key, now+l.Window.Microseconds())
+	}
+	err = s.db.transact(ctx, func(ctx context.Context, q querier) (err error) {
+		wait, err = longestWait(ctx, q, limits, 0, now, upsertFailures.of(len(limits)), values)
+		if err == nil && wait > 0 {
+			err = errOverLimit
+		}
+		return err
+	})
+	if errors.Is(err, errOverLimit) {
+		err = nil
+	}
+	return wait, err
+}
+
+// longestWait runs a statement that returns counts, and returns the time until the windows of those end that exceed their
+// limits with that many more attempts.
+func longestWait(ctx context.Context, q querier, limits []store.Limit, more, now int64, sql string, values []any) (wait time.Duration, err error) {
+	err = q.rows(ctx, sql, values, func(scan scanner) error {
+		var key string
+		var n, until int64
+		if err := scan(&key, &n, &until); err != nil {
+			return err
+		}
+		for _, l := range limits {
+			if l.Key == key && n+more > int64(l.Most) {
+				// Never zero, which means that there is no need to wait.
+				wait = max(wait, time.Duration(until-now)*time.Microsecond, time.Microsecond)
+			}
+		}
+		return nil
+	})
+	return wait, err
 }
 
 const (
@@ -126,12 +124,12 @@ const unlock = `DELETE FROM failures WHERE key = $1 OR substr(key, 1, length(CAS
 func (s *Store) Unlock(ctx context.Context, by store.Actor, userID string, keys ...string) (err error) {
 	defer tried(&err, "unlock user %s", userID)
 	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+		var b batch
 		for _, key := range keys {
-			if _, err := q.exec(ctx, unlock, key); err != nil {
-				return err
-			}
+			b.exec(unlock, key)
 		}
-		return s.record(ctx, q, by, store.Event{Kind: store.EventUserUnlocked, Subject: userID})
+		s.queueEvent(&b, by, store.Event{Kind: store.EventUserUnlocked, Subject: userID})
+		return q.send(ctx, b)
 	})
 }
 
@@ -139,21 +137,18 @@ func (s *Store) forgive(ctx context.Context, limits []store.Limit) error {
 	if len(limits) == 0 {
 		return nil
 	}
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
-		for _, l := range inOrder(limits) {
-			statement := forgiveOne
-			if l.Resets {
-				statement = forgiveAll
-			}
-			if _, err := q.exec(ctx, statement, l.Key); err != nil {
-				return err
-			}
+	var b batch
+	for _, l := range inOrder(limits) {
+		statement := forgiveOne
+		if l.Resets {
+			statement = forgiveAll
 		}
-		return nil
-	})
+		b.exec(statement, l.Key)
+	}
+	return s.db.send(ctx, b)
 }
 
-// inOrder is the one order in which everybody takes keys, so that nobody waits for one who waits for them.
+// inOrder sorts limits by key. All transactions lock keys in this order, which prevents deadlock.
 func inOrder(limits []store.Limit) []store.Limit {
 	return slices.SortedFunc(slices.Values(limits), func(a, b store.Limit) int { return cmp.Compare(a.Key, b.Key) })
 }

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -17,20 +18,24 @@ func (s *Store) KeepPageValue(ctx context.Context, v store.PageValue) (err error
 }
 
 // keepForm is the gate of a form: of any number of transactions by the same form, one inserts the row. The others wait for
-// it, and go on only if it is rolled back.
-func (s *Store) keepForm(ctx context.Context, q querier, key []byte, subject string) error {
+// it, and continue only if it is rolled back.
+func (s *Store) keepForm(ctx context.Context, q querier, by store.Actor, e store.Event) error {
+	var b batch
+	s.queueForm(&b, by, e)
+	return q.send(ctx, b)
+}
+
+// queueForm is keepForm as a part of a batch.
+func (s *Store) queueForm(b *batch, by store.Actor, e store.Event) {
 	now := s.Now()
-	n, err := q.exec(ctx, insertPageValue+` ON CONFLICT (id) DO NOTHING`, key, subject, nil, at(now), at(now.Add(store.FormKept)))
-	if err == nil && n == 0 {
-		return store.ErrConsumed
-	}
-	return err
+	b.exec(insertPageValue+` ON CONFLICT (id) DO NOTHING`, []byte(by.Form), cmp.Or(e.AppID, e.Subject), nil, at(now), at(now.Add(store.FormKept))).
+		orElse(store.ErrConsumed)
 }
 
 const pageValueColumns = `id, subject, sealed, created_at, expires_at`
 
 func toPageValue(v *store.PageValue) []any {
-	return []any{&v.ID, &v.Subject, &v.Sealed, toTime(&v.CreatedAt), toTime(&v.ExpiresAt)}
+	return []any{&v.ID, &v.Subject, &v.Sealed, scanTime(&v.CreatedAt), scanTime(&v.ExpiresAt)}
 }
 
 const selectPageValue = `SELECT ` + pageValueColumns + ` FROM page_values WHERE id = $1 AND expires_at > $2`

@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"context"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -42,15 +41,6 @@ const secretsBatch = 50
 
 // selectSecretsOfMany has a parameter for each client of a batch; those left over are ”, which no client is called.
 var selectSecretsOfMany = selectSecretsOf + `IN (` + parameters(2, secretsBatch) + `)` + newestFirst
-
-// parameters is a list of n parameters from $first.
-func parameters(first, n int) string {
-	list := make([]string, n)
-	for i := range list {
-		list[i] = "$" + strconv.Itoa(first+i)
-	}
-	return strings.Join(list, ", ")
-}
 
 func readSecret(scan scanner) (c store.Secret, err error) {
 	err = scan(toID(&c.ID), &c.ClientID, &c.Hash, &c.Hint, toTime(&c.CreatedAt), toTime(&c.ExpiresAt), toTime(&c.LastUsedAt))

@@ -125,3 +125,12 @@ func (st *statement) queue(b *batch, values args) *queued {
 	q.err = err
 	return q
 }
+
+// parameters is a list of n parameters that starts at $first.
+func parameters(first, n int) string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = "$" + strconv.Itoa(first+i)
+	}
+	return strings.Join(list, ", ")
+}

@@ -5,24 +5,25 @@ import (
 	"fmt"
 	"strings"
 
-	"xenoauth/internal/scope"
 	"xenoauth/internal/secret"
 	"xenoauth/store"
 )
 
-const insertExpiringToken = `INSERT INTO expiring_tokens (id, hash, app_id, installation_id, family_id, scope, resource, created_at, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
+var insertClientToken = named(`INSERT INTO expiring_tokens (id, hash, app_id, installation_id, family_id, scope, resource, created_at, expires_at)
+SELECT @id, @hash, a.id, '', NULL, @scope, @resource, @created_at, @expires_at
+FROM apps a WHERE a.id = @app AND a.confidential = 1 AND a.suspended_at IS NULL AND a.deleted_at IS NULL`)
 
-func addExpiringToken(ctx context.Context, q querier, t store.Token) error {
-	_, err := q.exec(ctx, insertExpiringToken, t.ID[:], t.Hash, t.AppID, t.InstallationID, optional(t.Family), t.Scope.String(),
-		t.Resource, at(t.CreatedAt), at(t.ExpiresAt))
-	return err
-}
-
-// insertClientToken is completed by one condition a scope.
-const insertClientToken = `INSERT INTO expiring_tokens (id, hash, app_id, installation_id, family_id, scope, resource, created_at, expires_at)
-SELECT $1, $2, a.id, '', NULL, $4, $5, $6, $7
-FROM apps a WHERE a.id = $3 AND a.confidential = 1 AND a.suspended_at IS NULL AND a.deleted_at IS NULL`
+// insertClientTokens add a condition for each of n scopes: the app may have it. They compare whole names: taking " name "
+// out of the padded column changes it if and only if the name is there.
+var insertClientTokens = sizes{text: func(n int) string {
+	var sql strings.Builder
+	sql.WriteString(insertClientToken.sql)
+	const padded = `' ' || a.scopes || ' '`
+	for i := range n {
+		fmt.Fprintf(&sql, " AND replace(%s, $%d, '') <> %s", padded, len(insertClientToken.names)+i+1, padded)
+	}
+	return sql.String()
+}}
 
 // CreateClientToken implements store.Tokens.
 func (s *Store) CreateClientToken(ctx context.Context, t store.Token) (err error) {
@@ -30,26 +31,21 @@ func (s *Store) CreateClientToken(ctx context.Context, t store.Token) (err error
 	if t.ExpiresAt.IsZero() {
 		return fmt.Errorf("%w: a token of an app itself expires", store.ErrInvalid)
 	}
-	args := []any{t.ID[:], t.Hash, t.AppID, t.Scope.String(), t.Resource, at(t.CreatedAt), at(t.ExpiresAt)}
-	conditions, args := hasScopes("a.scopes", t.Scope, args)
-	n, err := s.db.exec(ctx, insertClientToken+conditions, args...)
+	list, err := insertClientToken.bind(args{
+		{"id", t.ID[:]}, {"hash", t.Hash}, {"scope", t.Scope.String()}, {"resource", t.Resource},
+		{"created_at", at(t.CreatedAt)}, {"expires_at", at(t.ExpiresAt)}, {"app", t.AppID},
+	})
+	if err != nil {
+		return err
+	}
+	for _, name := range t.Scope.Slice() {
+		list = append(list, " "+name+" ")
+	}
+	n, err := s.db.exec(ctx, insertClientTokens.of(t.Scope.Len()), list...)
 	if err == nil && n == 0 {
 		return store.ErrEnded
 	}
 	return err
-}
-
-// hasScopes makes the conditions under which a column of scopes holds each of set, and adds their arguments. It compares
-// whole names: replacing " name " in the padded column changes it if and only if the name is there. The text depends on
-// the number of scopes alone.
-func hasScopes(column string, set scope.Set, args []any) (string, []any) {
-	var sql strings.Builder
-	padded := `' ' || ` + column + ` || ' '`
-	for _, name := range set.Slice() {
-		args = append(args, " "+name+" ")
-		fmt.Fprintf(&sql, " AND replace(%s, $%d, '') <> %s", padded, len(args), padded)
-	}
-	return sql.String(), args
 }
 
 const (
@@ -70,7 +66,7 @@ func (s *Store) RevokeToken(ctx context.Context, by store.Actor, kind store.Toke
 	}
 	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
 		e := store.Event{Kind: store.EventTokenRevoked, Subject: secret.ID(id).String()}
-		err := q.row(ctx, revoke, []any{id[:], s.micros()}, &e.AppID, &e.InstallationID, toText(&e.AccountID))
+		err := q.row(ctx, revoke, []any{id[:], s.micros()}, &e.AppID, &e.InstallationID, scanText(&e.AccountID))
 		if notFound(err) { // it was revoked before, or there is none
 			return q.row(ctx, exists, []any{id[:]}, &e.AppID)
 		}

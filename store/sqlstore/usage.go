@@ -22,16 +22,16 @@ func (s *Store) RecordUse(ctx context.Context, uses map[store.LookupID]time.Time
 	}
 	// One order for everybody, so that two replicas never wait for each other.
 	slices.SortFunc(ids, func(a, b store.LookupID) int { return slices.Compare(a[:], b[:]) })
-	for batch := range slices.Chunk(ids, usesPerStatement) {
-		args, tokens := make([]any, 0, 2*len(batch)), make([]any, 0, len(batch))
-		for _, id := range batch {
-			args = append(args, id[:], at(uses[id]))
+	for part := range slices.Chunk(ids, usesPerStatement) {
+		values, tokens := make([]any, 0, 2*len(part)), make([]any, 0, len(part))
+		for _, id := range part {
+			values = append(values, id[:], at(uses[id]))
 			tokens = append(tokens, id[:])
 		}
-		if _, err := s.db.exec(ctx, upsertUses(len(batch)), args...); err != nil {
-			return err
-		}
-		if _, err := s.db.exec(ctx, upsertInstallationUses(len(batch)), tokens...); err != nil {
+		var b batch
+		b.exec(upsertUses.of(len(part)), values...)
+		b.exec(upsertInstallationUses.of(len(part)), tokens...)
+		if err := s.db.send(ctx, b); err != nil {
 			return err
 		}
 	}
@@ -40,12 +40,8 @@ func (s *Store) RecordUse(ctx context.Context, uses map[store.LookupID]time.Time
 
 // upsertInstallationUses carries the uses of n credentials over to the installations that they hang on, if any: people see
 // there when an app was last used, also when the token that it used is gone.
-func upsertInstallationUses(n int) string {
-	ids := make([]string, n)
-	for i := range ids {
-		ids[i] = fmt.Sprintf("$%d", i+1)
-	}
-	in := "(" + strings.Join(ids, ", ") + ")"
+var upsertInstallationUses = sizes{text: func(n int) string {
+	in := `(` + parameters(1, n) + `)`
 	return `INSERT INTO installation_uses (installation_id, used_at)
 SELECT i.id, MAX(l.used_at) FROM (
 	SELECT id, installation_id FROM tokens WHERE id IN ` + in + ` AND installation_id <> ''
@@ -53,10 +49,10 @@ SELECT i.id, MAX(l.used_at) FROM (
 ) t JOIN installations i ON i.id = t.installation_id AND i.removed_at IS NULL JOIN last_used l ON l.id = t.id
 WHERE l.used_at > 0 GROUP BY i.id ORDER BY i.id
 ON CONFLICT (installation_id) DO UPDATE SET used_at = excluded.used_at WHERE installation_uses.used_at < excluded.used_at`
-}
+}}
 
 // upsertUses is the statement for n credentials. A use that is older than the stored one changes nothing.
-func upsertUses(n int) string {
+var upsertUses = sizes{text: func(n int) string {
 	var values strings.Builder
 	for i := range n {
 		if i > 0 {
@@ -66,4 +62,4 @@ func upsertUses(n int) string {
 	}
 	return `INSERT INTO last_used (id, used_at) VALUES ` + values.String() + `
 ON CONFLICT (id) DO UPDATE SET used_at = excluded.used_at WHERE last_used.used_at < excluded.used_at`
-}
+}}

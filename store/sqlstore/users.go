@@ -11,12 +11,12 @@ import (
 // userColumns are read by toUser; the table is u.
 const userColumns = `u.id, u.email, u.name, u.password, u.operator, u.created_at, u.password_at, u.disabled_at, u.bot, u.email_verified_at`
 
-func toUser(u *store.User) []any {
-	return []any{
-		toText(&u.ID), toText(&u.Email), toText(&u.Name), toText(&u.Password), toBool(&u.Operator), toTime(&u.CreatedAt),
-		toTime(&u.PasswordAt), toTime(&u.DisabledAt), toBool(&u.Bot), toTime(&u.EmailVerifiedAt),
-	}
+func appendUser(dest []any, u *store.User) []any {
+	return append(dest, scanText(&u.ID), scanText(&u.Email), scanText(&u.Name), scanText(&u.Password), scanBool(&u.Operator), scanTime(&u.CreatedAt),
+		scanTime(&u.PasswordAt), scanTime(&u.DisabledAt), scanBool(&u.Bot), scanTime(&u.EmailVerifiedAt))
 }
+
+func toUser(u *store.User) []any { return appendUser(nil, u) }
 
 func readUser(scan scanner) (u store.User, err error) {
 	err = scan(toUser(&u)...)

@@ -19,41 +19,39 @@ LEFT JOIN client_secrets s ON s.id = f.secret_id`
 // endOfUserFamily is when a family f ends even if it is refreshed. Rows of older versions have no such time.
 var endOfUserFamily = `COALESCE(f.ends_at, f.created_at + ` + strconv.FormatInt(store.UserFamilyLifetime.Microseconds(), 10) + `)`
 
-// botSecretLive is about the s of userTokenRoots at the time $2.
-const botSecretLive = `(f.secret_id IS NULL OR s.id IS NOT NULL AND s.revoked_at IS NULL AND (s.expires_at IS NULL OR s.expires_at > $2))`
+// botSecretLive is about the s of userTokenRoots.
+const botSecretLive = `(f.secret_id IS NULL OR s.id IS NOT NULL AND s.revoked_at IS NULL AND (s.expires_at IS NULL OR s.expires_at > @now))`
 
-const (
-	// $7 says whether there is a secret.
-	insertUserFamily = `INSERT INTO user_families (id, user_id, account_id, password_at, secret_id, created_at, ends_at, user_agent, ip)
-SELECT $1, u.id, c.id, $4, $5, $6, $9, $10, $11
+var (
+	insertUserFamily = named(`INSERT INTO user_families (id, user_id, account_id, password_at, secret_id, created_at, ends_at, user_agent, ip)
+SELECT @id, u.id, c.id, @password_at, @secret, @created_at, @ends_at, @user_agent, @ip
 FROM users u JOIN members m ON m.user_id = u.id JOIN accounts c ON c.id = m.account_id
-WHERE u.id = $2 AND u.disabled_at IS NULL AND u.deleted_at IS NULL AND COALESCE(u.password_at, 0) = $4
-AND c.id = $3 AND c.disabled_at IS NULL AND c.deleted_at IS NULL
-AND ($7 = 0 OR EXISTS (SELECT 1 FROM client_secrets s WHERE s.id = $5 AND s.revoked_at IS NULL AND (s.expires_at IS NULL OR s.expires_at > $8)))`
+WHERE u.id = @user AND u.disabled_at IS NULL AND u.deleted_at IS NULL AND COALESCE(u.password_at, 0) = @password_at
+AND c.id = @account AND c.disabled_at IS NULL AND c.deleted_at IS NULL
+AND (@has_secret = 0 OR EXISTS (SELECT 1 FROM client_secrets s WHERE s.id = @secret AND s.revoked_at IS NULL AND (s.expires_at IS NULL OR s.expires_at > @now)))`)
 
-	insertUserRefresh = `INSERT INTO user_refresh_tokens (id, hash, token_hash, family_id, previous_id, created_at, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7)`
+	insertUserRefresh = named(`INSERT INTO user_refresh_tokens (id, hash, token_hash, family_id, created_at, expires_at)
+VALUES (@id, @hash, @token_hash, @family, @created_at, @expires_at)`)
 )
 
 // CreateUserFamily implements store.UserTokens.
 func (s *Store) CreateUserFamily(ctx context.Context, by store.Actor, f store.UserFamily, first store.UserRefresh) (err error) {
 	defer tried(&err, "create user token of user %s", f.UserID)
 	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
-		n, err := q.exec(ctx, insertUserFamily, f.ID[:], f.UserID, f.AccountID, microsOf(f.PasswordAt), optional(f.SecretID), at(f.CreatedAt),
-			flag(f.SecretID != (store.LookupID{})), s.micros(), at(f.EndsAt), f.UserAgent, f.IP)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return store.ErrEnded
-		}
-		_, err = q.exec(ctx, insertUserRefresh, first.ID[:], first.Hash, first.TokenHash, f.ID[:], nil, at(first.CreatedAt), at(first.ExpiresAt))
-		if err != nil {
-			return err
-		}
-		return s.record(ctx, q, by, store.Event{
+		var b batch
+		insertUserFamily.queue(&b, args{
+			{"id", f.ID[:]}, {"password_at", microsOf(f.PasswordAt)}, {"secret", optional(f.SecretID)}, {"created_at", at(f.CreatedAt)},
+			{"ends_at", at(f.EndsAt)}, {"user_agent", f.UserAgent}, {"ip", f.IP}, {"user", f.UserID}, {"account", f.AccountID},
+			{"has_secret", flag(f.SecretID != (store.LookupID{}))}, {"now", s.micros()},
+		}).orElse(store.ErrEnded)
+		insertUserRefresh.queue(&b, args{
+			{"id", first.ID[:]}, {"hash", first.Hash}, {"token_hash", first.TokenHash}, {"family", f.ID[:]},
+			{"created_at", at(first.CreatedAt)}, {"expires_at", at(first.ExpiresAt)},
+		})
+		s.queueEvent(&b, by, store.Event{
 			Kind: store.EventUserTokenIssued, AccountID: f.AccountID, Subject: f.UserID, Detail: secret.ID(f.ID).String(),
 		})
+		return q.send(ctx, b)
 	})
 }
 
@@ -65,13 +63,9 @@ func microsOf(t time.Time) int64 {
 	return t.UnixMicro()
 }
 
-// userSuccessor is refreshSuccessor for pairs.
-const userSuccessor = `CASE WHEN r.rotated_at IS NULL THEN NULL ELSE (SELECT n.id FROM user_refresh_tokens n
-	WHERE n.family_id = r.family_id AND n.family_id <> '' AND n.rotated_at IS NULL AND n.previous_id = r.id) END`
-
 // selectUserRefresh reads a pair with its family and what that hangs on, live or not, all of it by primary key.
 var selectUserRefresh = `SELECT r.id, r.hash, r.token_hash, r.family_id, r.created_at, r.expires_at, r.rotated_at, r.sealed, r.sealed_until,
-` + userSuccessor + `, r.replaced_at, f.id, f.user_id, f.account_id, f.password_at, f.secret_id, f.created_at, ` + endOfUserFamily + `, f.ended_at,
+` + userFamilies.successor() + `, r.replaced_at, f.id, f.user_id, f.account_id, f.password_at, f.secret_id, f.created_at, ` + endOfUserFamily + `, f.ended_at,
 f.user_agent, f.ip,
 s.created_at, s.expires_at, s.revoked_at, ` + userColumns + `, u.deleted_at, ` + accountColumns + `, c.deleted_at, m.role
 FROM user_refresh_tokens r
@@ -90,14 +84,14 @@ func (s *Store) UserRefreshByID(ctx context.Context, id store.LookupID) (a store
 	var userDeleted, accountDeleted time.Time
 	f := &a.Owner
 	dest := []any{
-		toID(&a.ID), &a.Hash, &a.TokenHash, toID(&a.Family), toTime(&a.CreatedAt), toTime(&a.ExpiresAt), toTime(&a.RotatedAt),
-		&a.Sealed, toTime(&a.SealedUntil), toID(&a.Successor), toTime(&a.ReplacedAt),
-		toID(&f.ID), &f.UserID, &f.AccountID, &passwordAt, toID(&f.SecretID), toTime(&f.CreatedAt), toTime(&f.EndsAt),
-		toTime(&f.EndedAt), toText(&f.UserAgent), toText(&f.IP),
-		toTime(&opener.CreatedAt), toTime(&opener.ExpiresAt), toTime(&opener.RevokedAt),
+		scanID(&a.ID), &a.Hash, &a.TokenHash, scanID(&a.Family), scanTime(&a.CreatedAt), scanTime(&a.ExpiresAt), scanTime(&a.RotatedAt),
+		&a.Sealed, scanTime(&a.SealedUntil), scanID(&a.Successor), scanTime(&a.ReplacedAt),
+		scanID(&f.ID), &f.UserID, &f.AccountID, &passwordAt, scanID(&f.SecretID), scanTime(&f.CreatedAt), scanTime(&f.EndsAt),
+		scanTime(&f.EndedAt), scanText(&f.UserAgent), scanText(&f.IP),
+		scanTime(&opener.CreatedAt), scanTime(&opener.ExpiresAt), scanTime(&opener.RevokedAt),
 	}
-	dest = append(append(dest, toUser(&a.User)...), toTime(&userDeleted))
-	dest = append(append(dest, toAccount(&a.Account)...), toTime(&accountDeleted), toRole(&a.Role))
+	dest = append(append(dest, toUser(&a.User)...), scanTime(&userDeleted))
+	dest = append(append(dest, toAccount(&a.Account)...), scanTime(&accountDeleted), scanRole(&a.Role))
 	if err := s.read().row(ctx, selectUserRefresh, []any{id[:]}, dest...); err != nil {
 		return store.UserAccess{}, err
 	}
@@ -113,104 +107,20 @@ func (s *Store) UserRefreshByID(ctx context.Context, id store.LookupID) (a store
 	return a, nil
 }
 
-// rotateUserRefresh is the gate of rotating: of any number of rotations, one finds the row current. $1 old, $2 now, $3
-// sealed answer, $4 how long that is given again.
-var rotateUserRefresh = `UPDATE user_refresh_tokens SET rotated_at = $2, sealed = $3, sealed_until = $4
-WHERE id = $1 AND rotated_at IS NULL AND expires_at > $2
-AND ` + userFamilyLive
-
-// userFamilyLive is about the family of a row of user_refresh_tokens at the time $2, and the rows that it depends on.
-var userFamilyLive = `family_id = (SELECT f.id FROM user_families f ` + userTokenRoots + `
-	WHERE f.id = user_refresh_tokens.family_id AND f.ended_at IS NULL AND ` + endOfUserFamily + ` > $2 AND ` + botSecretLive + `)`
-
-// replaceUserRefresh is the gate of rotating a pair for a second time, as replaceRefresh is. $1 old, $2 now, $3 the
-// successor.
-var replaceUserRefresh = `UPDATE user_refresh_tokens SET rotated_at = $2, replaced_at = $2
-WHERE id = $3 AND previous_id = $1 AND rotated_at IS NULL
-AND EXISTS (SELECT 1 FROM user_refresh_tokens o WHERE o.id = $1 AND o.expires_at > $2)
-AND ` + userFamilyLive
-
-// rotateUserAtOnce does everything in one round trip, and asks the database's own clock as redeeming does.
-var rotateUserAtOnce = `WITH rotated AS (` + rotateUserRefresh + ` AND expires_at > ` + postgresNow + rotatedRefresh + `),
-settled AS (
-	UPDATE user_refresh_tokens p SET sealed = NULL, sealed_until = NULL FROM rotated WHERE p.id = rotated.previous_id
-),` + userAddedAtOnce
-
-// replaceUserAtOnce is rotateUserAtOnce for a pair that was rotated before, to $3. The sealed answer is $10.
-var replaceUserAtOnce = `WITH rotated AS (` + replaceUserRefresh + ` AND EXISTS (SELECT 1 FROM user_refresh_tokens o WHERE o.id = $1 AND o.expires_at > ` + postgresNow + `)
-	RETURNING family_id),
-resealed AS (
-	UPDATE user_refresh_tokens p SET rotated_at = $2, sealed = $10, sealed_until = $4 FROM rotated WHERE p.id = $1
-),` + userAddedAtOnce
-
-// userAddedAtOnce adds the successor to the family of the rotated token.
-const userAddedAtOnce = `
-successor AS (
-	INSERT INTO user_refresh_tokens (id, hash, token_hash, family_id, previous_id, created_at, expires_at)
-	SELECT $5, $6, $7, family_id, $1, $8, $9 FROM rotated
-)
-SELECT COUNT(*) FROM rotated`
+var userRotation = newRotation(userFamilies,
+	`family_id = (SELECT f.id FROM user_families f `+userTokenRoots+`
+	WHERE f.id = user_refresh_tokens.family_id AND f.ended_at IS NULL AND `+endOfUserFamily+` > @now AND `+botSecretLive+`)`,
+	[2]string{`hash, token_hash`, `@next_hash, @next_token_hash`})
 
 // RotateUserRefresh implements store.UserTokens. There is no audit event: the rows are the record.
 func (s *Store) RotateUserRefresh(ctx context.Context, r store.UserRotation) (err error) {
 	defer tried(&err, "rotate user token %s", secret.ID(r.Old))
-	gate := []any{r.Old[:], s.micros(), r.Sealed, at(r.SealedUntil)}
-	if !s.dialect.consuming {
-		return s.db.transact(ctx, func(ctx context.Context, q querier) error { return rotateUserStepwise(ctx, q, r, gate) })
-	}
-	n, statement, rotated := r.Next, rotateUserAtOnce, 0
-	args := append(gate, n.ID[:], n.Hash, n.TokenHash, at(n.CreatedAt), at(n.ExpiresAt))
-	if r.Unused != (store.LookupID{}) {
-		statement, args[2] = replaceUserAtOnce, r.Unused[:]
-		args = append(args, r.Sealed)
-	}
-	err = s.db.row(ctx, statement, args, &rotated)
-	if err == nil && rotated == 0 {
-		return whyNotRotatedUser(ctx, s.db, r)
-	}
-	return err
-}
-
-const (
-	clearUserSealed = `UPDATE user_refresh_tokens SET sealed = NULL, sealed_until = NULL WHERE id = $1`
-	resealUserAgain = `UPDATE user_refresh_tokens SET rotated_at = $2, sealed = $3, sealed_until = $4 WHERE id = $1`
-)
-
-// rotateUserStepwise is RotateUserRefresh inside a transaction.
-func rotateUserStepwise(ctx context.Context, q querier, r store.UserRotation, gate []any) error {
-	family, err := rotateUserGate(ctx, q, r, gate)
-	if err != nil {
-		return err
-	}
 	n := r.Next
-	_, err = q.exec(ctx, insertUserRefresh, n.ID[:], n.Hash, n.TokenHash, family[:], r.Old[:], at(n.CreatedAt), at(n.ExpiresAt))
-	return err
-}
-
-// rotateUserGate passes the gate of a rotation, settles the answer that is kept, and returns the family.
-func rotateUserGate(ctx context.Context, q querier, r store.UserRotation, gate []any) (family store.LookupID, err error) {
-	var previous store.LookupID
-	if r.Unused == (store.LookupID{}) {
-		err = q.row(ctx, rotateUserRefresh+rotatedRefresh, gate, toID(&family), toID(&previous))
-		if err == nil {
-			_, err = q.exec(ctx, clearUserSealed, previous[:])
-		}
-	} else {
-		err = q.row(ctx, replaceUserRefresh+rotatedRefresh, []any{gate[0], gate[1], r.Unused[:]}, toID(&family), toID(&previous))
-		if err == nil {
-			_, err = q.exec(ctx, resealUserAgain, gate...)
-		}
-	}
-	if notFound(err) {
-		err = whyNotRotatedUser(ctx, q, r)
-	}
-	return family, err
-}
-
-const selectUserRotated = `SELECT CASE WHEN rotated_at IS NULL THEN 0 ELSE 1 END FROM user_refresh_tokens WHERE id = $1`
-
-func whyNotRotatedUser(ctx context.Context, q querier, r store.UserRotation) error {
-	return whyNotCurrent(ctx, q, selectUserRotated, r.Old, r.Unused)
+	return userRotation.run(ctx, s, r.Old, r.Unused, args{
+		{"now", s.micros()}, {"sealed", r.Sealed}, {"sealed_until", at(r.SealedUntil)}, {"old", r.Old[:]}, {"unused", r.Unused[:]},
+		{"next_id", n.ID[:]}, {"next_hash", n.Hash}, {"next_token_hash", n.TokenHash},
+		{"next_created_at", at(n.CreatedAt)}, {"next_expires_at", at(n.ExpiresAt)},
+	})
 }
 
 const (
@@ -260,8 +170,8 @@ WHERE f.user_id = $1 AND f.user_id <> '' AND f.ended_at IS NULL AND r.expires_at
 ORDER BY f.created_at DESC, f.id DESC LIMIT $3`
 
 func readUserFamily(scan scanner) (f store.ListedUserFamily, err error) {
-	err = scan(toID(&f.ID), &f.UserID, &f.AccountID, toText(&f.AccountName), toID(&f.SecretID), toTime(&f.CreatedAt), toTime(&f.EndsAt),
-		toText(&f.UserAgent), toText(&f.IP), toTime(&f.RefreshedAt), toTime(&f.ExpiresAt), toTime(&f.LastUsedAt))
+	err = scan(scanID(&f.ID), &f.UserID, &f.AccountID, scanText(&f.AccountName), scanID(&f.SecretID), scanTime(&f.CreatedAt), scanTime(&f.EndsAt),
+		scanText(&f.UserAgent), scanText(&f.IP), scanTime(&f.RefreshedAt), scanTime(&f.ExpiresAt), scanTime(&f.LastUsedAt))
 	return f, err
 }
 
