@@ -62,8 +62,8 @@ func TestConsentPageSays(t *testing.T) {
 		}
 		says("installed apps", b.Get("/account/apps").Body, "Notes", "Chats", "not Calls")
 		says("nothing new", page("scope", "notes", "prompt", "consent"), "Diary wants to reconnect", "You have already allowed this app on", "Read notes.", "Read and delete all chats.", "not wants more access")
-		says("more", page("scope", "notes calls"), "Diary wants more access", "It also asks for access to", "Hear all calls.", "not Read notes.", "It already has access to Notes, Chats, and to your name and e-mail address")
-		says("other", page("scope", "calls"), "Diary wants more access", "Hear all calls.", "It already has access to Notes, Chats, and to your name and e-mail address")
+		says("more", page("scope", "notes calls"), "Diary wants more access", "It also asks for access to", "Hear all calls.", "not Read notes.", "Already allowed: Notes, Chats, and your name and e-mail address")
+		says("other", page("scope", "calls"), "Diary wants more access", "Hear all calls.", "Already allowed: Notes, Chats, and your name and e-mail address")
 
 		second := e.AddUser("second@users.test")
 		if err := e.Store.AddMember(t.Context(), harness.Operator, second.Account.ID, u.ID, scope.RoleAgent); err != nil {

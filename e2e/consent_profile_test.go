@@ -42,7 +42,7 @@ func TestConsentShowsProfile_N10(t *testing.T) {
 			t.Helper()
 			page := b.Authorize("client_id", e.A.ID, "redirect_uri", harness.CB, "scope", "faqs contacts")
 			page.WantPage(t, http.StatusOK)
-			return strings.Contains(page.Body, `>Your name and e-mail address<`), strings.Contains(said(page.Body), "It already has access to FAQs, and to your name and e-mail address")
+			return strings.Contains(page.Body, `>Your name and e-mail address<`), strings.Contains(said(page.Body), "Already allowed: FAQs, and your name and e-mail address")
 		}
 		if asked, known := more(); asked || !known {
 			t.Errorf("asked for more, the page has the name and the address as new: %t, as known: %t", asked, known)

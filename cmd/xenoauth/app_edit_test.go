@@ -47,7 +47,7 @@ func TestAppEdit(t *testing.T) {
 				t.Errorf("%s: shown as\n%v, want\n%v", c.name, shown, want)
 			}
 		}
-		l.fails(t, exitRefused, "--redirect-uri: Row 1: use https", "app", "edit", id, "--name", "Other", "--redirect-uri", "http://w.example/cb")
+		l.fails(t, exitRefused, "--redirect-uri: Redirect URI 1: use https", "app", "edit", id, "--name", "Other", "--redirect-uri", "http://w.example/cb")
 		l.fails(t, exitRefused, "--scope: Unknown scope: admin", "app", "edit", id, "--scope", "admin")
 		l.fails(t, exitRefused, "at least one redirect URI", "app", "edit", id, "--redirect-uri", "")
 		l.fails(t, exitRefused, "--name: ", "app", "edit", id, "--name", "")

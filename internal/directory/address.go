@@ -35,7 +35,7 @@ func (d *Directory) checkRedirectURIs(rows []string, confidential bool) ([]strin
 			fault = "this URI is listed twice; remove one."
 		}
 		if fault != "" {
-			faults = append(faults, fmt.Sprintf("Row %d: %s", i+1, fault))
+			faults = append(faults, fmt.Sprintf("Redirect URI %d: %s", i+1, fault))
 		}
 		uris = append(uris, uri)
 	}
@@ -82,20 +82,20 @@ func redirectFault(uri string, public bool) string {
 	return ""
 }
 
-// webURLFault is the rule for a homepage or logo: https, or http on this machine, without userinfo.
-func webURLFault(address string) string {
+// webURLFault checks a homepage or logo, which field names: https, or http on this machine, without userinfo.
+func webURLFault(field, address string) string {
 	if fault := charactersFault(strings.ReplaceAll(address, "#", "")); fault != "" {
-		return "This URL is not allowed: " + fault
+		return "The " + field + " is not valid: " + fault
 	}
 	scheme, rest, _ := strings.Cut(address, ":")
 	if scheme != "https" && scheme != "http" {
-		return "Enter a full URL that starts with https://."
+		return "The " + field + " must be a full address that starts with https://."
 	}
 	if fault := webAddressFault(scheme, rest); fault != "" {
-		return "This URL is not allowed: " + fault
+		return "The " + field + " is not valid: " + fault
 	}
 	if _, err := url.Parse(address); err != nil {
-		return "This is not a valid URL: look for a stray % sign."
+		return "The " + field + " is not valid: look for a stray % sign."
 	}
 	return ""
 }

@@ -160,9 +160,9 @@ func (d *Directory) apply(ctx context.Context, by store.Actor, a *store.App, f A
 	faults.add("name", fault)
 	a.Description, fault = cleanDescription(f.Description)
 	faults.add("description", fault)
-	a.Homepage, fault = d.checkWebURL(f.Homepage)
+	a.Homepage, fault = d.checkWebURL("homepage", f.Homepage)
 	faults.add("homepage", fault)
-	a.LogoURL, fault = d.checkWebURL(f.LogoURL)
+	a.LogoURL, fault = d.checkWebURL("logo URL", f.LogoURL)
 	faults.add("logo_url", fault)
 	a.RedirectURIs, fault = d.checkRedirectURIs(f.RedirectURIs, a.Confidential)
 	faults.add("redirect_uris", fault)
@@ -175,16 +175,16 @@ func (d *Directory) apply(ctx context.Context, by store.Actor, a *store.App, f A
 
 // checkWebURL accepts "" or what webURLFault does, but not our own host: the consent page of a verified app shows the
 // homepage's host, by which people recognise the app.
-func (d *Directory) checkWebURL(address string) (string, string) {
+func (d *Directory) checkWebURL(field, address string) (string, string) {
 	address = strings.TrimSpace(address)
 	if address == "" {
 		return "", ""
 	}
-	if fault := webURLFault(address); fault != "" {
+	if fault := webURLFault(field, address); fault != "" {
 		return address, fault
 	}
 	if d.own.holds(address) {
-		return address, "This is an address of this service itself. Enter one of your own."
+		return address, "The " + field + " is an address of this service itself. Enter one of your own."
 	}
 	return address, ""
 }

@@ -23,15 +23,15 @@ const (
 // look like another or run backwards: controls, bidirectional marks, and characters of no width.
 func cleanName(s string, most int) (string, string) {
 	if !utf8.ValidString(s) {
-		return "", "This is not valid UTF-8 text."
+		return "", "The name is not valid UTF-8 text."
 	}
 	s = strings.TrimSpace(s)
 	if n := utf8.RuneCountInString(s); n > most {
-		return s, fmt.Sprintf("Use at most %d characters; this has %d.", most, n)
+		return s, fmt.Sprintf("The name is too long: use at most %d characters, not %d.", most, n)
 	}
 	for _, r := range s {
 		if !visible(r) {
-			return s, fmt.Sprintf("Remove the character U+%04X: it is invisible or changes how the name is read.", r)
+			return s, fmt.Sprintf("Remove the character U+%04X from the name: it is invisible or changes how the name is read.", r)
 		}
 	}
 	return s, ""
@@ -41,16 +41,16 @@ func cleanName(s string, most int) (string, string) {
 // of India are not spelled without them.
 func cleanDescription(s string) (string, string) {
 	if !utf8.ValidString(s) {
-		return "", "This is not valid UTF-8 text."
+		return "", "The description is not valid UTF-8 text."
 	}
 	s = strings.TrimSpace(strings.ReplaceAll(s, "\r\n", "\n"))
 	if n := utf8.RuneCountInString(s); n > maxDescription {
-		return s, fmt.Sprintf("Use at most %d characters; this has %d.", maxDescription, n)
+		return s, fmt.Sprintf("The description is too long: use at most %d characters, not %d.", maxDescription, n)
 	}
 	const nonJoiner, joiner = '\u200C', '\u200D'
 	for _, r := range s {
 		if !visible(r) && r != '\n' && r != nonJoiner && r != joiner {
-			return s, fmt.Sprintf("Remove the character U+%04X: it is invisible or changes how the text is read.", r)
+			return s, fmt.Sprintf("Remove the character U+%04X from the description: it is invisible or changes how the text is read.", r)
 		}
 	}
 	return s, ""

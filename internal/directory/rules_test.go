@@ -200,8 +200,8 @@ func TestRedirectURIRefused(t *testing.T) {
 		"https://app.test/" + strings.Repeat("a", 1984): "too long",
 	} {
 		_, fault := new(Directory).checkRedirectURIs([]string{"", uri}, true)
-		if !strings.HasPrefix(fault, "Row 2: ") || !strings.Contains(fault, advice) {
-			t.Errorf("redirect URI %q: fault %q, want one of row 2 that says %q", uri, fault, advice)
+		if !strings.HasPrefix(fault, "Redirect URI 2: ") || !strings.Contains(fault, advice) {
+			t.Errorf("redirect URI %q: fault %q, want one of redirect URI 2 with %q", uri, fault, advice)
 		}
 	}
 }
@@ -212,7 +212,7 @@ func TestRedirectURIRows(t *testing.T) {
 		t.Errorf("no rows: %q", fault)
 	}
 	_, fault := new(Directory).checkRedirectURIs([]string{"https://a.test/cb", "ftp://b", "https://a.test/cb"}, true)
-	if !strings.Contains(fault, "Row 2: ") || !strings.Contains(fault, "Row 3: this URI is listed twice") {
+	if !strings.Contains(fault, "Redirect URI 2: ") || !strings.Contains(fault, "Redirect URI 3: this URI is listed twice") {
 		t.Errorf("two faulty rows: %q", fault)
 	}
 	var many []string
@@ -231,7 +231,7 @@ func TestWebURL(t *testing.T) {
 	t.Parallel()
 	d := &Directory{own: newOwnAddress("https://auth.example")}
 	for _, in := range []string{"", "https://app.test", "https://app.test/a?b=c#d", "http://localhost:3000/", " https://app.test/logo.png "} {
-		if got, fault := d.checkWebURL(in); fault != "" || got != strings.TrimSpace(in) {
+		if got, fault := d.checkWebURL("homepage", in); fault != "" || got != strings.TrimSpace(in) {
 			t.Errorf("checkWebURL(%q) = %q, %q", in, got, fault)
 		}
 	}
@@ -240,7 +240,7 @@ func TestWebURL(t *testing.T) {
 		"https://\u0430pp.test", "https://app.test/" + strings.Repeat("a", 2000), "https://app.test/\"><svg onload=x>", "https://auth.example/login", "https://AUTH.example:443",
 		"https:///x", "https://app.test/%zz",
 	} {
-		if got, fault := d.checkWebURL(in); fault == "" {
+		if got, fault := d.checkWebURL("homepage", in); fault == "" {
 			t.Errorf("checkWebURL(%q) = %q, want a refusal", in, got)
 		}
 	}

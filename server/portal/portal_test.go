@@ -301,7 +301,7 @@ func TestDeleteNeedsTheName(t *testing.T) {
 		d := newSite(t, st).developer("ada@example.org")
 		id, _ := d.register()
 		path := "/developer/apps/" + id + "/delete"
-		d.want(d.get(path), http.StatusOK, "", "all its tokens and codes stop working", "not installed on any account")
+		d.want(d.get(path), http.StatusOK, "", "All its tokens and codes stop working", "not installed on any account")
 		d.want(d.post(path), http.StatusUnprocessableEntity, "", "Type the name exactly")
 		d.want(d.post(path, "confirm", "chat insights"), http.StatusUnprocessableEntity, "", `value="chat insights"`)
 		d.want(d.get("/developer/apps/"+id), http.StatusOK, "")

@@ -67,7 +67,7 @@ func BadRequest(parameter, description string) *Error {
 
 // NotFound is the 404 of everything that does not exist or is not the visitor's to see; the two look the same.
 func NotFound() *Error {
-	return &Error{Status: http.StatusNotFound, Description: "There is nothing at this address, or you don't have access to it."}
+	return &Error{Status: http.StatusNotFound, Description: "There is nothing at this address, or you do not have access to it."}
 }
 
 // Forbidden is a 403.
@@ -88,8 +88,8 @@ type kind struct {
 var kinds = map[int]kind{
 	http.StatusBadRequest:            {"invalid_request", "Bad request", "Something in the request is missing or malformed."},
 	http.StatusUnauthorized:          {"invalid_token", "You are not logged in", "Log in and try again."},
-	http.StatusForbidden:             {"access_denied", "Not allowed", "You don't have permission to do this."},
-	http.StatusNotFound:              {"not_found", "Page not found", "There is nothing at this address, or you don't have access to it."},
+	http.StatusForbidden:             {"access_denied", "Not allowed", "You do not have permission to do this."},
+	http.StatusNotFound:              {"not_found", "Page not found", "There is nothing at this address, or you do not have access to it."},
 	http.StatusMethodNotAllowed:      {"invalid_request", "Method not allowed", "This address does not accept this method."},
 	http.StatusConflict:              {"conflict", "This page is out of date", "Something changed after this page was loaded, so nothing was done. Go back, reload the page and try again."},
 	http.StatusRequestEntityTooLarge: {"invalid_request", "Request too large", "The request is larger than 64 KB."},

@@ -41,7 +41,7 @@ func (f ParkedForm) Fields() []ParkedField {
 	var fields []ParkedField
 	for _, name := range values.Names() {
 		for _, value := range values.All(name) {
-			fields = append(fields, ParkedField{Name: name, Label: strings.ReplaceAll(name, "_", " "), Value: value})
+			fields = append(fields, ParkedField{Name: name, Label: labelOf(name), Value: value})
 		}
 	}
 	return fields
@@ -50,6 +50,14 @@ func (f ParkedForm) Fields() []ParkedField {
 // ParkedField is one value of a parked form.
 type ParkedField struct {
 	Name, Label, Value string
+}
+
+var labelWords = strings.NewReplacer("_", " ", "uris", "URIs", "url", "URL", "pkce", "PKCE")
+
+// labelOf is the name of a field as a page shows it: "Redirect URIs" for redirect_uris.
+func labelOf(name string) string {
+	label := labelWords.Replace(name)
+	return strings.ToUpper(label[:min(1, len(label))]) + label[min(1, len(label)):]
 }
 
 func (t *Toolkit) parkedCookie(value string, age int) *http.Cookie {
