@@ -20,6 +20,7 @@ import (
 	"xenoauth/internal/ratelimit"
 	"xenoauth/internal/scope"
 	"xenoauth/internal/secret"
+	"xenoauth/internal/signing"
 	"xenoauth/internal/verify"
 	"xenoauth/server/account"
 	"xenoauth/server/oauth"
@@ -138,17 +139,17 @@ func New(ctx context.Context, st store.Store, o Options) (*Server, error) {
 		SignUpOpen: o.SignUpOpen, DefaultPlan: o.DefaultPlan, PublicURL: o.Issuer, TokenLimit: o.TokenLimit,
 		ParkedRequests: o.ParkedRequests, MaxApps: o.MaxApps,
 	})
-	tokens, verifier, err := newTokens(ctx, st, format, o)
+	t, err := newTokens(ctx, st, format, o)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{store: st, verify: verifier, directory: rules, metrics: newMetrics(), options: o}
+	s := &Server{store: st, verify: t.verify, directory: rules, metrics: newMetrics(), options: o}
 	s.handler = s.routes(rooms{
 		web:      toolkit,
-		oauth:    oauth.New(toolkit, rules, tokens, verifier, o.Catalogue, o.Issuer),
+		oauth:    oauth.New(toolkit, rules, t.issuer, t.verify, t.keys, o.Catalogue, o.Issuer),
 		account:  account.New(toolkit, rules, st, o.Catalogue, o.Issuer),
 		portal:   portal.New(toolkit, rules, st, o.Catalogue, o.Issuer),
-		platform: platform.New(toolkit, rules, tokens, verifier, o.Catalogue, o.VerifyIgnore),
+		platform: platform.New(toolkit, rules, t.issuer, t.verify, o.Catalogue, o.VerifyIgnore),
 	})
 	if o.SweepInterval > 0 {
 		s.sweeper = startSweeper(st, o, s.metrics.swept)
@@ -156,27 +157,35 @@ func New(ctx context.Context, st store.Store, o Options) (*Server, error) {
 	return s, nil
 }
 
-// newTokens makes the rules for tokens and the look-up of them, and proves that both know the keys.
-func newTokens(ctx context.Context, st store.Store, format secret.Format, o Options) (*issuer.Issuer, *verify.Verifier, error) {
+// tokens are the rules for tokens, their look-up, and the keys that both use.
+type tokens struct {
+	issuer *issuer.Issuer
+	verify *verify.Verifier
+	keys   *signing.Keys
+}
+
+// newTokens makes all three, and proves that this server can sign.
+func newTokens(ctx context.Context, st store.Store, format secret.Format, o Options) (tokens, error) {
 	user := o.UserTokens
-	user.Issuer = o.Issuer
+	user.Issuer, user.MaxLifetime = o.Issuer, user.Lifetime
 	err := user.Check()
 	if err != nil {
-		return nil, nil, err
+		return tokens{}, err
 	}
 	if user.SealingKey, err = ensureKey(ctx, st, "signing"); err != nil {
-		return nil, nil, err
+		return tokens{}, err
 	}
-	tokens := issuer.New(st, o.Catalogue, format, issuer.Options{CodeLifetime: o.CodeLifetime, TokenLimit: o.TokenLimit, UserTokens: user})
-	if err := tokens.PrepareKeys(ctx); err != nil {
-		return nil, nil, err
+	keys := signing.New(st, user.Options)
+	if err := keys.Prepare(ctx); err != nil {
+		return tokens{}, err
 	}
-	verifier := verify.New(st, format, o.Catalogue, verify.APIPlans(o.APIPlans...),
-		verify.UserTokens(verify.UserTokenOptions{Issuer: o.Issuer, Secret: user.Secret, KeyRefresh: user.KeyRefresh}))
-	if err := verifier.PrepareKeys(ctx); err != nil {
-		return nil, nil, errors.Join(err, verifier.Close(ctx))
-	}
-	return tokens, verifier, nil
+	return tokens{
+		keys: keys,
+		issuer: issuer.New(st, o.Catalogue, format, issuer.Options{
+			CodeLifetime: o.CodeLifetime, TokenLimit: o.TokenLimit, UserTokens: user, Keys: keys,
+		}),
+		verify: verify.New(st, format, o.Catalogue, verify.APIPlans(o.APIPlans...), verify.UserTokens(keys)),
+	}, nil
 }
 
 // Handler serves everything that users, apps and APIs reach.

@@ -10,6 +10,7 @@ import (
 
 	"xenoauth/internal/directory"
 	"xenoauth/internal/secret"
+	"xenoauth/internal/signing"
 	"xenoauth/internal/verify"
 	"xenoauth/store"
 )
@@ -118,7 +119,7 @@ touched. Exit code 0 is for one that is live; 1 for one that is not, or is unkno
 	p.define(cmd.Flags(), "user-token-secret")
 	token, asJSON := p.tokenInput(cmd), jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, _ []string) error {
-		v := verify.New(o.store, o.format, o.catalogue, verify.APIPlans(o.apiPlans...), verify.UserTokens(verify.UserTokenOptions{Secret: o.shared}))
+		v := verify.New(o.store, o.format, o.catalogue, verify.APIPlans(o.apiPlans...), verify.UserTokens(signing.New(o.store, signing.Options{Secret: o.shared})))
 		id, err := v.Inspect(ctx, *token)
 		if errors.Is(err, verify.ErrInvalid) {
 			id, err = v.InspectRefresh(ctx, *token)

@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"xenoauth/internal/dbtest"
-	"xenoauth/internal/issuer"
 	"xenoauth/internal/secret"
+	"xenoauth/internal/signing"
 	"xenoauth/internal/verify"
 )
 
@@ -25,7 +25,7 @@ func TestInspectEveryKind(t *testing.T) {
 		l.ok(t, &key, "key", "add", "Export", "--account", account)
 		l.ok(t, &token, "key", "add", "Desk", "--account", account, "--scope", "agent")
 		l.ok(t, &bot, "bot", "add", "Order bot", "--account", account)
-		pair := userPair(t, dbtest.Open(t, database), "ada@example.org", issuer.UserTokenOptions{})
+		pair := userPair(t, dbtest.Open(t, database), "ada@example.org", signing.Options{})
 		for _, c := range []struct{ text, kind, owner string }{
 			{fmt.Sprint(app["client_secret"]), "client secret", fmt.Sprint(app["id"])},
 			{fmt.Sprint(resource["client_secret"]), "secret of a resource server", fmt.Sprint(resource["id"])},

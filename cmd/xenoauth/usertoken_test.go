@@ -8,18 +8,19 @@ import (
 	"xenoauth/internal/issuer"
 	"xenoauth/internal/scope"
 	"xenoauth/internal/secret"
+	"xenoauth/internal/signing"
 	"xenoauth/store"
 )
 
 // userPair is a pair of the user's as the server would give it.
-func userPair(t *testing.T, st store.Store, email string, o issuer.UserTokenOptions) issuer.UserPair {
+func userPair(t *testing.T, st store.Store, email string, o signing.Options) issuer.UserPair {
 	t.Helper()
 	u, err := st.UserByEmail(t.Context(), email)
 	if err != nil {
 		t.Fatal(err)
 	}
 	o.Issuer, o.SealingKey = "https://auth.test", []byte(strings.Repeat("k", 32))
-	i := issuer.New(st, scope.Default(), secret.Format{}, issuer.Options{UserTokens: o})
+	i := issuer.New(st, scope.Default(), secret.Format{}, issuer.Options{Keys: signing.New(st, o)})
 	p, err := i.NewUserPair(t.Context(), operator(), u, store.LookupID{}, "curl/8")
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +35,7 @@ func TestUserTokenCommands(t *testing.T) {
 		l := on(database)
 		user, account := addUser(t, l, "ada@example.org")
 		st := dbtest.Open(t, database)
-		p := userPair(t, st, "ada@example.org", issuer.UserTokenOptions{})
+		p := userPair(t, st, "ada@example.org", signing.Options{})
 		var v object
 		l.with(p.Token+"\n").ok(t, &v, "token", "inspect", "-")
 		if v["kind"] != "user token" || v["sub"] != user || v["client_id"] != nil || v["account"].(map[string]any)["id"] != account {
@@ -45,13 +46,13 @@ func TestUserTokenCommands(t *testing.T) {
 		l.with(p.Token).ok(t, nil, "token", "revoke", "-")
 		l.with(p.Token).fails(t, exitRefused, "not active", "token", "inspect", "-")
 
-		p = userPair(t, st, "ada@example.org", issuer.UserTokenOptions{})
+		p = userPair(t, st, "ada@example.org", signing.Options{})
 		l.with(p.RefreshToken[:len(p.RefreshToken)-1]+"g").fails(t, exitRefused, "no such token", "token", "revoke", "-")
 		l.with(p.RefreshToken).ok(t, nil, "token", "revoke", "-")
 		l.with(p.Token).fails(t, exitRefused, "not active", "token", "inspect", "-")
 
 		shared := strings.Repeat("s", 32)
-		p = userPair(t, st, "ada@example.org", issuer.UserTokenOptions{Algorithm: "HS256", Secret: secret.Text(shared)})
+		p = userPair(t, st, "ada@example.org", signing.Options{Algorithm: "HS256", Secret: secret.Text(shared)})
 		l.with(p.Token).fails(t, exitRefused, "not active", "token", "inspect", "-")
 		l.with(p.Token).ok(t, nil, "token", "inspect", "-", "--user-token-secret", shared)
 	})

@@ -11,6 +11,7 @@ import (
 	"xenoauth/internal/issuer"
 	"xenoauth/internal/scope"
 	"xenoauth/internal/secret"
+	"xenoauth/internal/signing"
 	"xenoauth/store"
 )
 
@@ -35,6 +36,7 @@ type fixture struct {
 func newFixture(t *testing.T, o issuer.Options, change ...func(*store.App)) fixture {
 	t.Helper()
 	st := dbtest.Open(t, dbtest.SQLite(t))
+	o.Keys = signing.New(st, signing.Options{Issuer: "https://auth.test", SealingKey: []byte("a sealing key of 32 bytes or more")})
 	f := fixture{Issuer: issuer.New(st, scope.Default(), secret.Format{}, o), t: t, store: st}
 	now := st.Now()
 	f.user = store.User{ID: secret.NewUserID(), Email: "ursula@users.test", Name: "Ursula", CreatedAt: now}

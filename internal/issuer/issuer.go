@@ -1,5 +1,5 @@
-// Package issuer owns the rules for authorization codes, access tokens, refresh tokens and user tokens: which client gets
-// one, what it carries, how long it lives, what a replay ends, and which key signs. Its Manager is go-oauth2's
+// Package issuer owns the rules for authorization codes, access tokens, refresh tokens and user tokens: which client
+// gets one, what it carries, how long it lives, and what a replay ends. Its Manager is go-oauth2's
 // oauth2.Manager: the library dispatches the grants, and the Manager refuses what the library would let through
 // (docs/decisions/go-oauth2.md).
 //
@@ -13,6 +13,7 @@ import (
 
 	"xenoauth/internal/scope"
 	"xenoauth/internal/secret"
+	"xenoauth/internal/signing"
 	"xenoauth/store"
 )
 
@@ -24,7 +25,6 @@ type Store interface {
 	store.Credentials
 	store.Integrations
 	store.UserTokens
-	store.SigningKeys
 	MembersByUser(ctx context.Context, userID string) ([]store.Member, error)
 	Now() time.Time
 }
@@ -37,6 +37,7 @@ type Options struct {
 	Grace           time.Duration // in which a repeated refresh gets the same answer: 10 s
 	TokenLimit      int           // live non-expiring tokens of an installation: 0 is any number
 	UserTokens      UserTokenOptions
+	Keys            *signing.Keys // that sign user tokens; nil: there are none
 }
 
 func (o Options) withDefaults() Options {
@@ -59,11 +60,10 @@ type Issuer struct {
 	catalogue *scope.Catalogue
 	format    secret.Format
 	options   Options
-	keys      *signingKeys
 }
 
 // New makes an Issuer over s.
 func New(s Store, c *scope.Catalogue, f secret.Format, o Options) *Issuer {
 	o = o.withDefaults()
-	return &Issuer{store: s, catalogue: c, format: f, options: o, keys: &signingKeys{store: s, options: o.UserTokens}}
+	return &Issuer{store: s, catalogue: c, format: f, options: o}
 }

@@ -10,21 +10,16 @@ import (
 
 	"xenoauth/internal/scope"
 	"xenoauth/internal/secret"
+	"xenoauth/internal/signing"
 	"xenoauth/store"
 )
 
-// UserTokenOptions are the settings of user tokens. Issuer and SealingKey are required; a zero field of the others means
-// its default.
+// UserTokenOptions are the settings of user tokens, and of the keys that sign them. A zero field means its default.
 type UserTokenOptions struct {
-	Issuer          string        // the iss claim
-	Algorithm       string        // ES256, or HS256 for old verifiers, which then share Secret
-	Secret          secret.Text   // of HS256: 32 bytes at least
-	SealingKey      []byte        // under which private keys are kept
-	Lifetime        time.Duration // of access tokens: 24 h (docs/dialects.md, User tokens)
+	signing.Options
+	Lifetime        time.Duration // of access tokens: 24 h (docs/dialects.md)
 	RefreshLifetime time.Duration // 30 days after the last rotation
 	MaxAge          time.Duration // from the log-in to the end, however often it is refreshed: 90 days
-	KeyInterval     time.Duration // how long a key signs: 30 days; more than KeyLead
-	KeyRefresh      time.Duration // how old a replica's knowledge of the keys may be: 30 s
 }
 
 func (o UserTokenOptions) withDefaults() UserTokenOptions {
@@ -32,9 +27,7 @@ func (o UserTokenOptions) withDefaults() UserTokenOptions {
 		field *time.Duration
 		value time.Duration
 	}{
-		{&o.Lifetime, 24 * time.Hour}, {&o.RefreshLifetime, 30 * 24 * time.Hour},
-		{&o.MaxAge, store.UserFamilyLifetime}, {&o.KeyInterval, 30 * 24 * time.Hour},
-		{&o.KeyRefresh, 30 * time.Second},
+		{&o.Lifetime, 24 * time.Hour}, {&o.RefreshLifetime, 30 * 24 * time.Hour}, {&o.MaxAge, store.UserFamilyLifetime},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value
@@ -43,43 +36,12 @@ func (o UserTokenOptions) withDefaults() UserTokenOptions {
 	return o
 }
 
-// MinSharedSecret is how long a secret of HS256 must be (RFC 7518 §3.2).
-const MinSharedSecret = 32
-
-// Check names the first setting that cannot be.
-func (o UserTokenOptions) Check() error {
-	o = o.withDefaults()
-	switch {
-	case o.Algorithm != "" && o.Algorithm != "ES256" && o.Algorithm != "HS256":
-		return errors.New("user tokens must be signed with ES256 or HS256")
-	case o.Algorithm == "HS256" && o.Secret == "":
-		return errors.New("user tokens signed with HS256 need a secret")
-	case o.Secret != "" && len(o.Secret) < MinSharedSecret:
-		return fmt.Errorf("the secret of user tokens must have %d bytes", MinSharedSecret)
-	case o.KeyInterval < 2*KeyLead:
-		return fmt.Errorf("a signing key must be used for at least %s", 2*KeyLead)
-	}
-	return nil
-}
-
 // UserPair is a pair of user tokens, as it is handed out once.
 type UserPair struct {
 	Token        string
 	RefreshToken string // <user id>.<80 hexadecimal characters>
 	UserID       string
 	Scope        scope.Role
-}
-
-// userClaims are the claims of a user token (docs/dialects.md, User tokens; iss, sub and jti of RFC 7519 beside them). There is no aud: the
-// token is for every API of the platform.
-type userClaims struct {
-	UserID    string     `json:"_id"`
-	Scope     scope.Role `json:"scope"`
-	IssuedAt  int64      `json:"iat"`
-	ExpiresAt int64      `json:"exp"`
-	Issuer    string     `json:"iss"`
-	Subject   string     `json:"sub"`
-	ID        string     `json:"jti"`
 }
 
 // NewUserPair starts a family of user tokens for a proven user, in the account joined first. u is as it was when it was
@@ -97,7 +59,7 @@ func (i *Issuer) NewUserPair(ctx context.Context, by store.Actor, u store.User, 
 	now := i.store.Now()
 	family := store.UserFamily{
 		ID: secret.NewID(), UserID: u.ID, AccountID: members[0].AccountID, PasswordAt: u.PasswordAt, SecretID: opener, CreatedAt: now,
-		EndsAt: now.Add(i.keys.options.MaxAge), UserAgent: agent, IP: by.IP,
+		EndsAt: now.Add(i.options.UserTokens.MaxAge), UserAgent: agent, IP: by.IP,
 	}
 	pair, first, err := i.mintPair(ctx, u.ID, members[0].Role, now, family.EndsAt)
 	if err != nil {
@@ -112,15 +74,10 @@ func (i *Issuer) NewUserPair(ctx context.Context, by store.Actor, u store.User, 
 
 // mintPair makes both tokens, which expire when their family ends, if not before. Their text exists nowhere else.
 func (i *Issuer) mintPair(ctx context.Context, userID string, role scope.Role, now, end time.Time) (UserPair, store.UserRefresh, error) {
-	o, refresh := i.keys.options, secret.NewUserRefresh(userID)
-	payload, err := json.Marshal(userClaims{
-		UserID: userID, Scope: role, IssuedAt: now.Unix(), ExpiresAt: soonest(now.Add(o.Lifetime), end).Unix(),
-		Issuer: o.Issuer, Subject: userID, ID: secret.NewTokenID(refresh.ID),
-	})
-	if err != nil {
-		return UserPair{}, store.UserRefresh{}, fmt.Errorf("encode user token: %w", err)
-	}
-	token, err := i.keys.sign(ctx, payload)
+	o, refresh := i.options.UserTokens, secret.NewUserRefresh(userID)
+	token, err := i.options.Keys.Sign(ctx, &signing.UserClaims{UserID: userID, Scope: role, Registered: signing.Registered{
+		Subject: userID, ID: secret.NewTokenID(refresh.ID), IssuedAt: now.Unix(), ExpiresAt: soonest(now.Add(o.Lifetime), end).Unix(),
+	}})
 	if err != nil {
 		return UserPair{}, store.UserRefresh{}, err
 	}

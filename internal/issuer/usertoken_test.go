@@ -12,8 +12,6 @@ import (
 	"xenoauth/store"
 )
 
-var userTokens = issuer.Options{UserTokens: issuer.UserTokenOptions{Issuer: "https://auth.test", SealingKey: []byte("a sealing key of 32 bytes or more")}}
-
 var program = store.Actor{Kind: store.ActorUser, IP: "192.0.2.1"}
 
 func (f fixture) pair() issuer.UserPair {
@@ -34,7 +32,7 @@ func (f fixture) again(p issuer.UserPair) (issuer.UserPair, error) {
 // token ends the family.
 func TestUserRefresh(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, userTokens)
+	f := newFixture(t, issuer.Options{})
 	first := f.pair()
 	second, err := f.again(first)
 	f.must(err)
@@ -71,7 +69,7 @@ func TestUserRefresh(t *testing.T) {
 // nothing, whether the token is current or was rotated.
 func TestUserRefreshRefused(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, userTokens)
+	f := newFixture(t, issuer.Options{})
 	current, rotated := f.pair(), f.pair()
 	_, err := f.again(rotated)
 	f.must(err)
@@ -112,7 +110,7 @@ func TestUserRefreshRefused(t *testing.T) {
 // enabled; a token whose successor is unused is refused then, within the grace and after it, and ends nothing.
 func TestUserReuseWhileDisabled(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, userTokens)
+	f := newFixture(t, issuer.Options{})
 	first := f.pair()
 	second, err := f.again(first)
 	f.must(err)
@@ -141,7 +139,7 @@ func TestUserReuseWhileDisabled(t *testing.T) {
 // TestUserRefreshAtOnce: of any number of requests one rotates, and all get its answer.
 func TestUserRefreshAtOnce(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, userTokens)
+	f := newFixture(t, issuer.Options{})
 	first := f.pair()
 	answers := make([]issuer.UserPair, 50)
 	var all sync.WaitGroup
@@ -164,7 +162,7 @@ func TestUserRefreshAtOnce(t *testing.T) {
 // TestUserPairNeedsWhatProvedIt: a password that was changed between the proof and the token is none.
 func TestUserPairNeedsWhatProvedIt(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, userTokens)
+	f := newFixture(t, issuer.Options{})
 	before, err := f.store.UserByID(t.Context(), f.user.ID)
 	f.must(err)
 	f.must(f.store.SetUserPassword(t.Context(), operator, f.user.ID, "$argon2id$new", nil))
@@ -180,7 +178,7 @@ func TestUserPairNeedsWhatProvedIt(t *testing.T) {
 // TestUserRefreshExpires: a refresh token lives 30 days, counted from its own birth.
 func TestUserRefreshExpires(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, userTokens)
+	f := newFixture(t, issuer.Options{})
 	p := f.pair()
 	age := func(d time.Duration) {
 		dbtest.Exec(t, f.store, `UPDATE user_refresh_tokens SET expires_at = expires_at - $1`, d.Microseconds())

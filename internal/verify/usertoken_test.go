@@ -11,6 +11,7 @@ import (
 	"xenoauth/internal/issuer"
 	"xenoauth/internal/scope"
 	"xenoauth/internal/secret"
+	"xenoauth/internal/signing"
 	"xenoauth/internal/verify"
 	"xenoauth/store"
 )
@@ -58,26 +59,27 @@ func newJWTFixture(t testing.TB) jwtFixture {
 	f.user = store.User{ID: secret.NewUserID(), Email: "ursula@users.test", Name: "Ursula", CreatedAt: now, PasswordAt: now}
 	must(st.CreateUser(ctx, operator, f.user, store.Account{ID: secret.NewPublicID("acc_"), Name: "Ursula", Plan: "standard", CreatedAt: now}))
 	for _, algorithm := range []string{"ES256", "HS256"} {
-		o := issuer.UserTokenOptions{Issuer: issuerURL, Algorithm: algorithm, Secret: sharedSecret, SealingKey: []byte(strings.Repeat("k", 32))}
-		i := issuer.New(st, scope.Default(), secret.Format{}, issuer.Options{UserTokens: o})
-		must(i.PrepareKeys(ctx))
+		keys := signing.New(st, signing.Options{Issuer: issuerURL, Algorithm: algorithm, Secret: sharedSecret, SealingKey: []byte(strings.Repeat("k", 32))})
+		i := issuer.New(st, scope.Default(), secret.Format{}, issuer.Options{Keys: keys})
 		pair, err := i.NewUserPair(ctx, operator, f.user, store.LookupID{}, "")
 		must(err)
 		f.tokens[algorithm] = pair.Token
 	}
-	f.Verifier = f.verifier(t, verify.UserTokenOptions{Issuer: issuerURL, Secret: sharedSecret})
+	f.Verifier = f.verifier(t, signing.Options{Issuer: issuerURL, Secret: sharedSecret})
 	return f
 }
 
-func (f jwtFixture) verifier(t testing.TB, o verify.UserTokenOptions) *verify.Verifier {
+func (f jwtFixture) verifier(t testing.TB, o signing.Options) *verify.Verifier {
 	t.Helper()
-	v := verify.New(f.store, secret.Format{}, scope.Default(), verify.UserTokens(o))
+	o.SealingKey = []byte(strings.Repeat("k", 32))
+	keys := signing.New(f.store, o)
+	v := verify.New(f.store, secret.Format{}, scope.Default(), verify.UserTokens(keys))
 	t.Cleanup(func() {
 		if err := v.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})
-	if err := v.PrepareKeys(context.Background()); err != nil {
+	if err := keys.Prepare(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	f.store.keys, f.store.rows = 0, 0
@@ -105,7 +107,7 @@ func TestUserTokenIdentity(t *testing.T) {
 		}
 	}
 	for name, v := range map[string]*verify.Verifier{
-		"another issuer": f.verifier(t, verify.UserTokenOptions{Issuer: "https://other.test", Secret: sharedSecret}),
+		"another issuer": f.verifier(t, signing.Options{Issuer: "https://other.test", Secret: sharedSecret}),
 		"no user tokens": verify.New(f.store, secret.Format{}, scope.Default()),
 	} {
 		for algorithm, token := range f.tokens {
@@ -114,7 +116,7 @@ func TestUserTokenIdentity(t *testing.T) {
 			}
 		}
 	}
-	tool := f.verifier(t, verify.UserTokenOptions{})
+	tool := f.verifier(t, signing.Options{})
 	if _, err := tool.Inspect(t.Context(), f.tokens["ES256"]); err != nil {
 		t.Errorf("a tool without issuer: %v", err)
 	}
@@ -127,11 +129,11 @@ func TestUserTokenIdentity(t *testing.T) {
 func TestUserTokenUnavailable(t *testing.T) {
 	t.Parallel()
 	f := newJWTFixture(t)
-	eager := f.verifier(t, verify.UserTokenOptions{KeyRefresh: 1})
+	eager := f.verifier(t, signing.Options{KeyRefresh: 1})
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	for name, v := range map[string]*verify.Verifier{"keys known": f.Verifier, "keys to be read again": eager,
-		"keys never read": verify.New(f.store, secret.Format{}, scope.Default(), verify.UserTokens(verify.UserTokenOptions{}))} {
+		"keys never read": verify.New(f.store, secret.Format{}, scope.Default(), verify.UserTokens(signing.New(f.store, signing.Options{})))} {
 		if _, err := v.Inspect(ended, f.tokens["ES256"]); !errors.Is(err, store.ErrUnavailable) || errors.Is(err, verify.ErrInvalid) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -15,6 +15,7 @@ import (
 
 	"xenoauth/internal/scope"
 	"xenoauth/internal/secret"
+	"xenoauth/internal/signing"
 	"xenoauth/store"
 )
 
@@ -30,7 +31,6 @@ type Store interface {
 	store.Refreshes
 	store.Integrations
 	store.UserTokens
-	store.SigningKeys
 	store.Usage
 	Now() time.Time
 }
@@ -70,7 +70,7 @@ type Verifier struct {
 	usage     *usage
 	plans     []string // whose accounts may use API keys and integration tokens
 
-	userTokens *userTokens // nil: there are none
+	keys *signing.Keys // of user tokens; nil: there are none
 }
 
 // New makes a Verifier. Close it to write down the last uses.
@@ -97,7 +97,7 @@ func (v *Verifier) Lookup(ctx context.Context, token string) (Identity, error) {
 
 // Inspect is Lookup that leaves no trace: for introspection and tools.
 func (v *Verifier) Inspect(ctx context.Context, token string) (Identity, error) {
-	if isJWT(token) {
+	if signing.IsJWT(token) {
 		return v.inspectUserToken(ctx, token)
 	}
 	c, ok := v.format.Parse(token)

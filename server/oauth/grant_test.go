@@ -46,7 +46,7 @@ func TestIssue_OwnGrant(t *testing.T) {
 	t.Parallel()
 	issued := 0
 	device := deviceGrant{&issued}
-	h := New(nil, nil, issuer.New(nil, scope.Default(), secret.Format{}, issuer.Options{}), nil, scope.Default(), "https://auth.test")
+	h := New(nil, nil, issuer.New(nil, scope.Default(), secret.Format{}, issuer.Options{}), nil, nil, scope.Default(), "https://auth.test")
 	if _, err := h.findGrant(string(device.name())); code(err) != issuer.UnsupportedGrantType {
 		t.Fatalf("before it is in the list: %v", err)
 	}
@@ -77,7 +77,7 @@ func TestIssue_OwnGrant(t *testing.T) {
 // TestIssue_ClientAuthorizedHook: go-oauth2 asks each grant whether the client may use it.
 func TestIssue_ClientAuthorizedHook(t *testing.T) {
 	t.Parallel()
-	h := New(nil, nil, issuer.New(nil, scope.Default(), secret.Format{}, issuer.Options{}), nil, scope.Default(), "https://auth.test")
+	h := New(nil, nil, issuer.New(nil, scope.Default(), secret.Format{}, issuer.Options{}), nil, nil, scope.Default(), "https://auth.test")
 	public := store.App{ID: "app_public"}
 	p := issuer.GrantParams{Client: store.Client{ID: public.ID, App: &public, Live: true}}
 	if _, err := h.issue(t.Context(), clientGrant{}, p, &oauth2.TokenGenerateRequest{ClientID: public.ID}); code(err) != issuer.UnauthorizedClient {

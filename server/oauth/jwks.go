@@ -12,7 +12,7 @@ const keySetPath = "/.well-known/jwks.json"
 // KeySet answers GET /.well-known/jwks.json: the public keys of user tokens (RFC 7517). A key is in it a day before it
 // signs, so that the answer may be kept.
 func (h *Handler) KeySet(w http.ResponseWriter, r *http.Request) error {
-	set, err := h.issuer.KeySet(r.Context())
+	set, err := h.keys.KeySet(r.Context())
 	if err != nil {
 		return err
 	}

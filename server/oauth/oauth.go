@@ -13,6 +13,7 @@ import (
 	"xenoauth/internal/directory"
 	"xenoauth/internal/issuer"
 	"xenoauth/internal/scope"
+	"xenoauth/internal/signing"
 	"xenoauth/internal/verify"
 	"xenoauth/server/web"
 )
@@ -23,6 +24,7 @@ type Handler struct {
 	directory *directory.Directory
 	verify    *verify.Verifier
 	issuer    *issuer.Issuer
+	keys      *signing.Keys
 	catalogue *scope.Catalogue
 	grants    []grant
 	config    *library.Config
@@ -30,8 +32,8 @@ type Handler struct {
 }
 
 // New makes the handler. origin is the issuer: every absolute URL and every iss parameter begins with it.
-func New(t *web.Toolkit, d *directory.Directory, i *issuer.Issuer, v *verify.Verifier, c *scope.Catalogue, origin string) *Handler {
-	h := &Handler{web: t, directory: d, verify: v, issuer: i, catalogue: c, origin: origin}
+func New(t *web.Toolkit, d *directory.Directory, i *issuer.Issuer, v *verify.Verifier, k *signing.Keys, c *scope.Catalogue, origin string) *Handler {
+	h := &Handler{web: t, directory: d, verify: v, issuer: i, keys: k, catalogue: c, origin: origin}
 	h.setGrants(grants())
 	return h
 }
