@@ -55,8 +55,8 @@ func spoofedAddresses(t *testing.T, e *harness.Env) {
 			t.Errorf("%s: the log-in came from %q, it is said", name, ip)
 		}
 	}
-	if log := e.Log.String(); strings.Count(log, "X-Forwarded-For is not believed") != 1 {
-		t.Error("the log does not say once that a proxy may be missing in the settings")
+	if log := e.Log.String(); strings.Count(log, "X-Forwarded-For ignored") != 1 {
+		t.Error("the log does not state once that a proxy may be missing from trusted-proxies")
 	}
 	for i := range 8 {
 		wrong := url.Values{"email": {fmt.Sprintf("user%d@users.test", i)}, "password": {"wrong"}}

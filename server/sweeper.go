@@ -88,15 +88,15 @@ func (s *Sweeper) round(ctx context.Context) time.Duration {
 	return jitter(s.interval)
 }
 
-// failed logs the first of several failures in a row: that the database is gone is told by every request.
+// failed logs only the first of several failures in a row: every request logs that the database is unavailable.
 func (s *Sweeper) failed(ctx context.Context, err error) {
 	s.failures++
 	switch {
 	case s.failures > 1:
 	case errors.Is(err, store.ErrUnavailable):
-		s.log.WarnContext(ctx, "expired rows stay for now", "error", err)
+		s.log.WarnContext(ctx, "expired-row sweep skipped, will retry", "error", err)
 	default:
-		s.log.ErrorContext(ctx, "expired rows cannot be removed", "error", err)
+		s.log.ErrorContext(ctx, "expired-row sweep failed", "error", err)
 	}
 }
 

@@ -74,7 +74,7 @@ func (t *Toolkit) rememberDevice(w http.ResponseWriter, r *http.Request, email s
 	marks = append([][]byte{id, mark}, marks[:min(len(marks), deviceUsers-1)]...)
 	value, err := d.codec.Encode(d.name, bytes.Join(marks, nil))
 	if err != nil { // a value of this length always encodes; without the cookie the browser is a stranger next time
-		t.log.WarnContext(r.Context(), "browser not remembered", "request", RequestID(r.Context()), "error", err)
+		t.log.WarnContext(r.Context(), "failed to remember the browser", "request", RequestID(r.Context()), "error", err)
 		return
 	}
 	http.SetCookie(w, &http.Cookie{Name: d.name, Value: value, Path: "/", MaxAge: int(deviceAge.Seconds()), Secure: d.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode})

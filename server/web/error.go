@@ -207,7 +207,7 @@ func (t *Toolkit) apiError(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header()[name] = values
 	}
 	if err := WriteJSON(w, e.Status, jsonError{e.Code, plainASCII(e.sentence())}); err != nil {
-		t.log.DebugContext(r.Context(), "answer not delivered", "request", RequestID(r.Context()), "error", err)
+		t.log.DebugContext(r.Context(), "failed to write the response", "request", RequestID(r.Context()), "error", err)
 	}
 }
 
@@ -226,7 +226,7 @@ func (t *Toolkit) pageError(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	// Nothing of the visitor is on the page: a link that somebody prepared must not tell whether its reader is logged in.
 	if err := t.write(w, e.Status, "error", layout{Page: page}); err != nil {
-		t.log.ErrorContext(r.Context(), "render error page", "request", RequestID(r.Context()), "error", err)
+		t.log.ErrorContext(r.Context(), "failed to render the error page", "request", RequestID(r.Context()), "error", err)
 		http.Error(w, e.Title, e.Status)
 	}
 }

@@ -37,7 +37,7 @@ func (m messageHandler) refuse(w http.ResponseWriter, r *http.Request, err error
 		w.Header()[name] = values
 	}
 	if err := WriteJSON(w, e.Status, jsonMessage{plainASCII(e.sentence())}); err != nil {
-		m.t.log.DebugContext(r.Context(), "answer not delivered", "request", RequestID(r.Context()), "error", err)
+		m.t.log.DebugContext(r.Context(), "failed to write the response", "request", RequestID(r.Context()), "error", err)
 	}
 }
 

@@ -81,7 +81,7 @@ func (t *Toolkit) clientIP(r *http.Request) string {
 	forwarded := r.Header.Values("X-Forwarded-For")
 	if len(forwarded) > 0 && !t.trusted(ip) && (ip.IsLoopback() || ip.IsPrivate()) {
 		t.proxyHint.Do(func() {
-			t.log.Warn("X-Forwarded-For is not believed: if a proxy of yours is at this address, name it in trusted-proxies; until then all its clients count as one when failures are limited", "ip", ip)
+			t.log.Warn("X-Forwarded-For ignored, because the sender is not a trusted proxy. If it is your proxy, add its address to trusted-proxies; until then all its clients share one rate limit", "ip", ip)
 		})
 	}
 	hops := strings.Split(strings.Join(forwarded, ","), ",")

@@ -52,7 +52,7 @@ func (t *Toolkit) withVisitor(r *http.Request) (*http.Request, error) {
 	b := &browser{session}
 	r = r.WithContext(context.WithValue(r.Context(), browserKey{}, b))
 	if v := VisitorOf(r.Context()); v != nil && t.store.Now().Sub(v.Session.SeenAt) >= touchInterval {
-		b.save(t, r, "touch session")
+		b.save(t, r, "failed to update the session")
 	}
 	return r, nil
 }
@@ -115,7 +115,7 @@ func (t *Toolkit) Notice(_ http.ResponseWriter, r *http.Request, text string) {
 		return
 	}
 	b.session.AddFlash(text)
-	b.save(t, r, "keep notice")
+	b.save(t, r, "failed to save the notice")
 }
 
 // takeNotices returns what Notice kept, once. A HEAD request sees no page and takes nothing.
@@ -132,7 +132,7 @@ func (t *Toolkit) takeNotices(r *http.Request) []string {
 		}
 	}
 	if texts != nil {
-		b.save(t, r, "drop notice")
+		b.save(t, r, "failed to remove the notice")
 	}
 	return texts
 }
