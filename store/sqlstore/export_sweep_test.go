@@ -1,15 +1,15 @@
 package sqlstore
 
-// SweepStatements are the statements of a sweep on SQLite, by what they do.
+// SweepStatements are the statements of a sweep on SQLite, by what each does.
 func SweepStatements() map[string]string {
 	all := map[string]string{}
-	for _, k := range kinships {
-		all["end expired "+k.families] = sqlite.endExpiredFamilies(k)
+	for _, t := range []familyTables{appFamilies, userFamilies} {
+		all["end expired "+t.families] = sqlite.endExpiredFamilies(t)
 	}
-	for _, m := range mortals {
-		all["delete "+m.table+" by "+m.ended] = sqlite.deleteDead(m)
-		if m.used {
-			all["delete uses of "+m.table+" by "+m.ended] = sqlite.deleteUses(m)
+	for _, r := range expiryRules {
+		all["delete "+r.table+" by "+r.ended] = sqlite.deleteExpired(r)
+		if r.used {
+			all["delete uses of "+r.table+" by "+r.ended] = sqlite.deleteUses(r)
 		}
 	}
 	return all
@@ -18,13 +18,13 @@ func SweepStatements() map[string]string {
 // PostgresSweepStatements are those of Postgres.
 func PostgresSweepStatements() map[string]string {
 	all := map[string]string{}
-	for _, k := range kinships {
-		all["end expired "+k.families] = postgres.endExpiredFamilies(k)
+	for _, t := range []familyTables{appFamilies, userFamilies} {
+		all["end expired "+t.families] = postgres.endExpiredFamilies(t)
 	}
-	for _, m := range mortals {
-		all["delete "+m.table+" by "+m.ended] = postgres.deleteDead(m)
-		if m.used {
-			all["delete "+m.table+" and uses by "+m.ended] = postgres.deleteDeadAndUses(m)
+	for _, r := range expiryRules {
+		all["delete "+r.table+" by "+r.ended] = postgres.deleteExpired(r)
+		if r.used {
+			all["delete "+r.table+" and uses by "+r.ended] = postgres.deleteExpiredAndUses(r)
 		}
 	}
 	return all

@@ -11,14 +11,14 @@ import (
 	"xenoauth/store"
 )
 
-// growing are the tables whose ids are time-ordered, so that the newest rows are found by key.
-var growing = map[string]bool{
+// timeOrderedTables are the tables whose ids are time-ordered, so that the newest rows are found by key.
+var timeOrderedTables = map[string]bool{
 	"tokens": true, "expiring_tokens": true, "integration_tokens": true, "families": true, "refresh_tokens": true, "user_families": true,
 	"user_refresh_tokens": true, "codes": true, "requests": true, "client_secrets": true, "audit_events": true,
 }
 
 // TableSizes implements store.Upkeep. No statement reads more than store.MostCounted rows or 32 MB.
-func (s *Store) TableSizes(ctx context.Context, r store.Retention) (list []store.TableSize, err error) {
+func (s *Store) TableSizes(ctx context.Context, keep store.Retention) (list []store.TableSize, err error) {
 	defer tried(&err, "measure tables")
 	list, err = collect(ctx, s.read(), func(scan scanner) (t store.TableSize, err error) {
 		t.Day, t.Week = -1, -1
@@ -30,28 +30,28 @@ func (s *Store) TableSizes(ctx context.Context, r store.Retention) (list []store
 	}
 	var faults []error
 	for i := range list {
-		if err := s.measure(ctx, &list[i], r); err != nil {
+		if err := s.measure(ctx, &list[i], keep); err != nil {
 			faults = append(faults, fmt.Errorf("%s: %w", list[i].Table, classify(err)))
 		}
 	}
 	return list, errors.Join(faults...)
 }
 
-// measure completes what the catalogue does not know of a table.
-func (s *Store) measure(ctx context.Context, t *store.TableSize, r store.Retention) error {
+// measure adds the figures of a table that the database's catalogue does not have.
+func (s *Store) measure(ctx context.Context, t *store.TableSize, keep store.Retention) error {
 	if t.Rows < 0 {
-		most := int64(store.MostCounted)
+		maxRows := int64(store.MostCounted)
 		if s.dialect.estimates { // only small tables are counted
-			most = math.MaxInt64 - 1
+			maxRows = math.MaxInt64 - 1
 		}
 		var n int64
-		if err := s.read().row(ctx, countFirst(t.Table), []any{most + 1}, &n); err != nil {
+		if err := s.read().row(ctx, countFirst(t.Table), []any{maxRows + 1}, &n); err != nil {
 			return err
 		}
-		t.Rows, t.More = min(n, most), n > most
+		t.Rows, t.More = min(n, maxRows), n > maxRows
 	}
 	now := s.Now()
-	if growing[t.Table] {
+	if timeOrderedTables[t.Table] {
 		for days, count := range map[int]*int64{1: &t.Day, 7: &t.Week} {
 			since := secret.IDAt(now.AddDate(0, 0, -days))
 			if err := s.read().row(ctx, countFirst(t.Table+` WHERE id >= $2`), []any{store.MostCounted, since[:]}, count); err != nil {
@@ -59,13 +59,13 @@ func (s *Store) measure(ctx context.Context, t *store.TableSize, r store.Retenti
 			}
 		}
 	}
-	for _, m := range mortals {
-		before, ends := m.before(now, r)
-		if m.table != t.Table || !ends {
+	for _, rule := range expiryRules {
+		before, ends := rule.before(now, keep)
+		if rule.table != t.Table || !ends {
 			continue
 		}
 		var oldest time.Time
-		err := s.read().row(ctx, m.dead(m.ended), []any{before, 1}, toTime(&oldest))
+		err := s.read().row(ctx, rule.expired(rule.ended), []any{before, 1}, scanTime(&oldest))
 		if err != nil && !notFound(err) {
 			return err
 		}
@@ -83,14 +83,14 @@ func countFirst(from string) string {
 
 // DatabaseVersion implements store.Upkeep.
 func (s *Store) DatabaseVersion(ctx context.Context) (version string, err error) {
-	defer tried(&err, "ask for the database's version")
+	defer tried(&err, "read the database's version")
 	err = s.read().row(ctx, s.dialect.version, nil, &version)
 	return version, err
 }
 
 // UnsafeSettings implements store.Upkeep. It asks a connection that writes.
 func (s *Store) UnsafeSettings(ctx context.Context) (list []string, err error) {
-	defer tried(&err, "look at the database's settings")
+	defer tried(&err, "read the database's settings")
 	return collect(ctx, s.db, func(scan scanner) (string, error) {
 		var name, value string
 		err := scan(&name, &value)
@@ -105,9 +105,9 @@ func (s *Store) ClockDifference(ctx context.Context) (difference time.Duration, 
 		return 0, nil
 	}
 	sent := time.Now()
-	var told int64
-	if err := s.read().row(ctx, s.dialect.clock, nil, &told); err != nil {
+	var answer int64
+	if err := s.read().row(ctx, s.dialect.clock, nil, &answer); err != nil {
 		return 0, err
 	}
-	return time.UnixMicro(told).Sub(sent.Add(time.Since(sent) / 2)), nil
+	return time.UnixMicro(answer).Sub(sent.Add(time.Since(sent) / 2)), nil
 }
