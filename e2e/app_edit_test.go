@@ -270,7 +270,7 @@ func TestNativeRedirectURI_N2(t *testing.T) {
 		old := e.AddApp("Old", true, "com.old.app:/cb")
 		for _, uri := range []string{"www.paypal.com:/cb", e.URL + "/account/apps", strings.Replace(e.URL, "127.0.0.1", "localhost", 1) + "/cb"} {
 			e.Exec(`UPDATE app_redirect_uris SET uri = $1 WHERE app_id = $2`, uri, old.ID)
-			newVisitors(e).wantDeadEnd(t, address(request(old, "redirect_uri", uri)), "redirect_uri")
+			newVisitors(e).wantErrorPage(t, address(request(old, "redirect_uri", uri)), "redirect_uri")
 			if a := register(uri, "public"); a.Status != http.StatusUnprocessableEntity {
 				t.Errorf("%s is registered: %d", uri, a.Status)
 			}

@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -14,253 +13,153 @@ import (
 	"xenoauth/server"
 )
 
-// TestAuthorizeState_S1: a state of any text (1 byte, 2 kB, markup, line breaks with a header, emoji, &code=x, plus and its
-// encoding) comes back as it was after one decoding, from Allow, Deny, an error and a log-in in between; it never adds a
-// parameter or a header. One above 2 kB is refused and does not come back.
-func TestAuthorizeState_S1(t *testing.T) {
-	harness.Each(t, func(t *testing.T, e *harness.Env) {
-		in := e.LoggedIn(e.U)
-		for sent, state := range map[string]string{
-			"x":                          "x",
-			strings.Repeat("s", 2<<10):   strings.Repeat("s", 2<<10),
-			"%3Cscript%3Ealert(1)":       "<script>alert(1)",
-			"%22%3E%3Csvg+onload%3Dx%3E": `"><svg onload=x>`,
-			"%0d%0aSet-Cookie:x%3Dy":     "\r\nSet-Cookie:x=y",
-			"%F0%9F%A6%8A":               "🦊",
-			"%26code%3Dx%26iss%3Dhttps:": "&code=x&iss=https:",
-			"+":                          " ",
-			"%2B":                        "+",
-			"%252B":                      "%2B",
-			"%23access_token%3Dx":        "#access_token=x",
-			"%5C%2F%3F%3D%7F%01":         "\\/?=\x7f\x01",
-			"%E2%80%AE%EF%BF%BD":         "\u202e\ufffd",
-			"a=b=c":                      "a=b=c",
-			"%27--":                      "'--",
-			"$1%24%24%25s{{7}}":          "$1$$%s{{7}}",
-		} {
-			t.Run(state[:min(len(state), 20)], func(t *testing.T) {
-				e, in := e.With(t), in.With(t)
-				target := address(request(e.A, "state", "-", "prompt", "consent")) + "&state=" + sent
-				answers := []harness.Answer{in.Decide(in.Visit(http.MethodGet, target), "allow"), in.Decide(in.Visit(http.MethodGet, target), "deny"),
-					in.Visit(http.MethodGet, target+"&response_mode=x")}
-				e.WantCode(answers[0], harness.CB, state)
-				e.WantRedirectError(answers[1], harness.CB, "access_denied", state)
-				e.WantRedirectError(answers[2], harness.CB, "invalid_request", state)
-				for _, a := range answers {
-					location := a.Header.Get("Location")
-					if len(a.Header.Values("Location")) != 1 || a.Header.Get("Set-Cookie") != "" || strings.ContainsAny(location, "#\r\n<> \"") {
-						t.Errorf("Location = %q, Set-Cookie = %q", location, a.Header.Get("Set-Cookie"))
-					}
-				}
-				b := e.Browser()
-				parked := wantLogIn(t, b.Visit(http.MethodGet, target))
-				back := b.Post("/login", url.Values{"email": {e.U.Email}, "password": {harness.Password}, "next": {parked}})
-				e.WantCode(b.Decide(b.Follow(back), "allow"), harness.CB, state)
-			})
-		}
-		long := in.Get(address(request(e.A, "state", strings.Repeat("s", 2049))))
-		e.WantRedirectError(long, harness.CB, "invalid_request", "")
-	})
-}
-
-// TestAuthorizeIssuer_S2: iss is the metadata's issuer to the byte in every redirect to an app, be it code, denial or error, whatever
-// host the browser named; answers of the token endpoint have none.
-func TestAuthorizeIssuer_S2(t *testing.T) {
-	harness.Each(t, func(t *testing.T, e *harness.Env) {
-		v := newVisitors(e)
-		metadata := v.out.Get("/.well-known/oauth-authorization-server")
-		if got := metadata.String(t, "issuer"); got != e.URL || metadata.JSON(t)["authorization_response_iss_parameter_supported"] != true {
-			t.Fatalf("issuer = %q, want %q: %s", got, e.URL, metadata.Body)
-		}
-		redirects := map[string]harness.Answer{
-			"login_required":   v.out.Get(address(request(e.A, "prompt", "none"))),
-			"consent_required": v.in.Get(address(request(e.A, "prompt", "none"))),
-			"access_denied":    v.in.Decide(v.in.Get(address(request(e.A))), "deny"),
-		}
-		for code, faults := range faulty(e.A) {
-			redirects[code] = v.in.Get(address(faults))
-		}
-		for code, a := range redirects {
-			e.WantRedirectError(a, harness.CB, code, "xyz")
-		}
-		code := e.WantCode(v.in.Decide(v.in.Get(address(request(e.A))), "allow"), harness.CB, "xyz")
-		e.WantCode(v.in.Get(address(request(e.A, "prompt", "none"))), harness.CB, "xyz")
-		forged := v.in.Visit(http.MethodGet, address(request(e.A)), "X-Forwarded-Host: evil.test", "X-Forwarded-Proto: https", "Forwarded: host=evil.test")
-		e.WantCode(forged, harness.CB, "xyz")
-
-		for _, a := range []harness.Answer{e.Exchange(e.A, "nope"), e.Exchange(e.A, code), e.Post("/oauth/token", url.Values{})} {
-			if _, there := a.JSON(t)["iss"]; there {
-				t.Errorf("the token endpoint answers iss: %s", a.Body)
-			}
-		}
-	})
-}
-
-// TestConsentDeny_S3: Deny: access_denied by redirect with state and iss; neither installation nor code, and the page cannot be
-// answered again, nor its id be used in an address.
-func TestConsentDeny_S3(t *testing.T) {
-	harness.Each(t, func(t *testing.T, e *harness.Env) {
-		in := e.LoggedIn(e.U)
-		for _, app := range []harness.App{e.A, e.P} {
-			shown := in.Get(address(request(app)))
-			in.Get("/oauth/consent?request_id="+shown.Hidden("request_id")).WantPage(t, http.StatusBadRequest)
-			e.WantRedirectError(in.Decide(shown, "deny"), app.URI, "access_denied", "xyz")
-			in.Decide(shown, "allow").WantPage(t, http.StatusBadRequest)
-			e.WantEvents(app, "request.denied", 1)
-			e.WantEvents(app, "installation.created", 0)
-		}
-		e.With(t).WantNoGrants()
-		if installed := in.Get("/account/apps"); strings.Contains(installed.Body, "Alpha") {
-			t.Error("a denied app is listed as installed")
-		}
-	})
-}
-
-// TestAuthorizeInvalidScope_S4: a scope that is unknown, not the app's, malformed, or endless: invalid_scope by redirect, and where commas
-// separate scopes, the description names the space as the separator; scope written as an array or object: invalid_request. Standard scopes
-// that this server does not have (openid, offline_access, …) are left out of the request, and the answer's scope shows
-// that; alone they are invalid_scope, not the app's default. Never the app's other scopes instead, and the same at the token endpoint. A scope that
-// the app gave up while the person logged in or looked at the consent page: invalid_scope as soon as it would be granted.
-func TestAuthorizeInvalidScope_S4(t *testing.T) {
-	harness.Each(t, func(t *testing.T, e *harness.Env) {
-		narrow := e.AddApp("Narrow", true, harness.CB, scopes("contacts"))
-		in := e.LoggedIn(e.U)
-		for name, bad := range map[string]string{
-			"unknown":           "bogus",
-			"one of two":        "contacts bogus",
-			"outside the app's": "contacts faqs",
-			"a role":            "admin",
-			"another case":      "Contacts",
-			"quote":             `con"tacts`,
-			"backslash":         `con\tacts`,
-			"control":           "con\x01tacts",
-			"tab":               "contacts\tfaqs",
-			"line break":        "contacts\r\nfaqs",
-			"non-ASCII":         "contäcts",
-			"plus decoded once": "contacts+widgets",
-			"comma":             "contacts,widgets",
-			"500 tokens":        strings.TrimSpace(strings.Repeat("contacts ", 499) + "x"),
-			"500 other tokens":  strings.Join(strings.Split(strings.Repeat("x", 500), ""), " "),
-			"only a space":      " ",
-			"wildcard":          "*",
-		} {
-			t.Run(name, func(t *testing.T) {
-				e := e.With(t)
-				e.WantRedirectError(in.With(t).Get(address(request(narrow, "scope", bad))), harness.CB, "invalid_scope", "xyz")
-				e.Token(narrow, "grant_type", "client_credentials", "scope", bad).WantRefused(t, http.StatusBadRequest, "invalid_scope")
-			})
-		}
-		for _, name := range []string{"scope[a]", "scope[]", "scope[", "scope[0]"} {
-			e.WantRedirectError(in.Get(address(request(narrow, "scope", "-", name, "contacts"))), harness.CB, "invalid_request", "xyz")
-			e.WantRedirectError(in.Get(address(request(narrow, name, "faqs"))), harness.CB, "invalid_request", "xyz")
-			e.Token(narrow, "grant_type", "client_credentials", name, "contacts").WantRefused(t, http.StatusBadRequest, "invalid_request")
-		}
-		for _, a := range []harness.Answer{
-			e.Token(narrow, "grant_type", "client_credentials", "scope", "widgets,contacts"),
-			e.Token(narrow, "grant_type", "client_credentials", "scope", "contacts, faqs"),
-		} {
-			if got := a.String(t, "error_description"); !strings.Contains(got, "separate scopes with spaces") {
-				t.Errorf("error_description = %q", got)
-			}
-		}
-		comma := in.Get(address(request(narrow, "scope", "widgets,contacts"))).Location(t).Query().Get("error_description")
-		if !strings.Contains(comma, "separate scopes with spaces") {
-			t.Errorf("error_description = %q", comma)
-		}
-		e.With(t).WantNoRequests()
-		passing := e.AddApp("Passing", true, harness.CB)
-		two := address(request(passing, "scope", "contacts faqs"))
-		shown, parked := in.Get(two), wantLogIn(t, e.Browser().Get(two))
-		e.Register(passing, "contacts")
-		e.WantRedirectError(in.Decide(shown, "allow"), harness.CB, "invalid_scope", "xyz")
-		e.WantRedirectError(in.Get("/oauth/consent?request_id="+parked), harness.CB, "invalid_scope", "xyz")
-		e.With(t).WantNoGrants()
-		e.Register(passing, "faqs", "contacts")
-		e.WantCode(in.Decide(shown, "allow"), harness.CB, "xyz")
-		// What is well formed is taken, however often and in whatever order it is said.
-		shown = in.Get(address(request(e.A, "scope", "faqs contacts contacts faqs")))
-		if e.WantCode(in.Decide(shown, "allow"), harness.CB, "xyz"); strings.Contains(shown.Body, "Conversations") {
-			t.Error("the consent page shows a scope that was not asked for")
-		}
-	})
-}
-
-// TestAuthorizeDefaultScope_S5: scope omitted: the consent page shows everything that the app registered, and the token answer says what
-// was granted. What the app registered and the catalogue no longer has under that name cannot be shown, so it is not
-// granted, to a user's token or to the app's own; if nothing else is left: invalid_scope.
-func TestAuthorizeDefaultScope_S5(t *testing.T) {
-	harness.Each(t, func(t *testing.T, e *harness.Env) {
-		in := e.LoggedIn(e.U)
-		narrow := e.AddApp("Narrow", true, harness.CB, scopes("contacts"))
-		for app, want := range map[harness.App]string{e.A: "widgets faqs contacts conversations", narrow: "contacts"} {
-			shown := in.Get(address(request(app, "scope", "-")))
-			for _, name := range scope.Default().Names() {
-				s, _ := scope.Default().Scope(name)
-				if on := strings.Contains(shown.Body, s.Description); on != slices.Contains(strings.Fields(want), name) {
-					t.Errorf("the consent page shows %s: %t", name, on)
+// TestScope covers the scope of authorization and token requests.
+//
+// S4: a scope that is unknown, not the app's, malformed, or very long: invalid_scope by redirect, and where commas separate
+// scopes, the description names the space as the separator; scope written as an array or object: invalid_request. Standard
+// scopes that this server does not have (openid, offline_access, …) are left out of the request, and the answer's scope shows
+// that; alone they are invalid_scope. Never the app's other scopes instead, and the same at the token endpoint. A scope that
+// the app gave up during the log-in or on the consent page: invalid_scope as soon as it would be granted.
+//
+// S5: scope omitted: the consent page shows all scopes of the app, and the token answer names those that were granted. A scope
+// of the app that the catalogue no longer has under that name is not granted, neither to a user's token nor to the app's own;
+// if no scope is left: invalid_scope.
+//
+// S6: scope, code_challenge and code_challenge_method in a token request with a code are ignored: the token has the approved
+// scopes, and the stored challenge counts.
+func TestScope(t *testing.T) {
+	harness.EachRow(t, harness.Rows{
+		"S4 invalid":         wantInvalidScopes,
+		"S4 standard scopes": wantStandardScopes,
+		"S5 omitted":         wantDefaultScope,
+		"S6 token request": func(t *testing.T, e *harness.Env) {
+			in := e.LoggedIn(e.U)
+			for _, asked := range []string{"admin", "contacts faqs", "bogus"} {
+				answer := e.Exchange(e.A, in.Code(e.A), "scope", asked)
+				token := answer.WantToken(t)
+				if got, active := answer.String(t, "scope"), e.Introspect(e.A, token).String(t, "scope"); got != "contacts" || active != "contacts" {
+					t.Errorf("scope = %q, introspected %q after a request for %q, want contacts", got, active, asked)
 				}
 			}
-			answer := e.Exchange(app, e.WantCode(in.Decide(shown, "allow"), harness.CB, "xyz"))
-			token := answer.WantToken(t)
-			for what, got := range map[string]string{"token answer": answer.String(t, "scope"), "introspection": e.Introspect(app, token).String(t, "scope")} {
-				if !sameWords(got, want) {
-					t.Errorf("scope of the %s = %q, want %q", what, got, want)
-				}
-			}
-		}
-		left := e.AddApp("Left", true, harness.CB)
-		// The first is an alias today.
-		e.Exec(`UPDATE apps SET scopes = 'brands contacts retired' WHERE id = $1`, left.ID)
-		wantScopes(t, e, left, e.Grant(in, left, "scope", ""), "contacts")
-		if got := e.Token(left, "grant_type", "client_credentials").String(t, "scope"); got != "contacts" {
-			t.Errorf("scope of the app's own token = %q, want contacts", got)
-		}
-		e.Exec(`UPDATE apps SET scopes = 'brands retired' WHERE id = $1`, left.ID)
-		e.WantRedirectError(in.Get(address(request(left, "scope", "-"))), harness.CB, "invalid_scope", "xyz")
-		e.Token(left, "grant_type", "client_credentials").WantRefused(t, http.StatusBadRequest, "invalid_scope")
+			code := in.Code(e.P)
+			plain := []string{"code_challenge_method", "plain", "code_challenge", harness.Challenge}
+			e.Exchange(e.P, code, append(plain, "code_verifier", harness.Challenge)...).WantGrantRefused(t)
+			e.Exchange(e.P, code, plain...).WantToken(t)
+		},
 	})
 }
 
-// TestTokenIgnoresAuthorizeParameters_S6: scope, code_challenge and code_challenge_method sent along with a code to the token endpoint are ignored:
-// the token has the scopes that were approved, and the stored challenge counts.
-func TestTokenIgnoresAuthorizeParameters_S6(t *testing.T) {
-	harness.Each(t, func(t *testing.T, e *harness.Env) {
-		in := e.LoggedIn(e.U)
-		for _, asked := range []string{"admin", "contacts faqs", "bogus"} {
-			answer := e.Exchange(e.A, in.Code(e.A), "scope", asked)
-			token := answer.WantToken(t)
-			if got := answer.String(t, "scope"); got != "contacts" {
-				t.Errorf("scope = %q after %q was asked for, want contacts", got, asked)
-			}
-			if got := e.Introspect(e.A, token).String(t, "scope"); got != "contacts" {
-				t.Errorf("the token has scope %q, want contacts", got)
-			}
+func wantInvalidScopes(t *testing.T, e *harness.Env) {
+	narrow, in := e.AddApp("Narrow", true, harness.CB, scopes("contacts")), e.LoggedIn(e.U)
+	own := func(name, value string) harness.Answer {
+		return e.Token(narrow, "grant_type", "client_credentials", name, value)
+	}
+	for _, bad := range []string{
+		"bogus", "contacts bogus", "contacts faqs", "admin", "Contacts", `con"tacts`, `con\tacts`, "con\x01tacts", "contacts\tfaqs",
+		"contacts\r\nfaqs", "contäcts", "contacts+widgets", "contacts,widgets", strings.Repeat("contacts ", 499) + "x",
+		strings.TrimSpace(strings.Repeat("x ", 500)), " ", "*",
+	} {
+		t.Run(bad[:min(len(bad), 20)], func(t *testing.T) {
+			e.With(t).WantRedirectError(in.Get(address(request(narrow, "scope", bad))), harness.CB, "invalid_scope", "xyz")
+			own("scope", bad).WantRefused(t, http.StatusBadRequest, "invalid_scope")
+		})
+	}
+	for _, name := range []string{"scope[a]", "scope[]", "scope[", "scope[0]"} {
+		e.WantRedirectError(in.Get(address(request(narrow, "scope", "-", name, "contacts"))), harness.CB, "invalid_request", "xyz")
+		e.WantRedirectError(in.Get(address(request(narrow, name, "faqs"))), harness.CB, "invalid_request", "xyz")
+		own(name, "contacts").WantRefused(t, http.StatusBadRequest, "invalid_request")
+	}
+	for _, got := range []string{
+		own("scope", "widgets,contacts").String(t, "error_description"), own("scope", "contacts, faqs").String(t, "error_description"),
+		in.Get(address(request(narrow, "scope", "widgets,contacts"))).Location(t).Query().Get("error_description"),
+	} {
+		if !strings.Contains(got, "separate scopes with spaces") {
+			t.Errorf("error_description = %q", got)
 		}
-		code := in.Code(e.P)
-		plain := []string{"code_challenge_method", "plain", "code_challenge", harness.Challenge}
-		e.Exchange(e.P, code, append(plain, "code_verifier", harness.Challenge)...).WantGrantRefused(t)
-		e.Exchange(e.P, code, plain...).WantToken(t)
-	})
+	}
+	e.WantNoRequests()
+	passing := e.AddApp("Passing", true, harness.CB)
+	two := address(request(passing, "scope", "contacts faqs"))
+	shown, parked := in.Get(two), wantLogIn(t, e.Browser().Get(two))
+	e.Register(passing, "contacts")
+	e.WantRedirectError(in.Decide(shown, "allow"), harness.CB, "invalid_scope", "xyz")
+	e.WantRedirectError(in.Get("/oauth/consent?request_id="+parked), harness.CB, "invalid_scope", "xyz")
+	e.WantNoGrants()
+	e.Register(passing, "faqs", "contacts")
+	e.WantCode(in.Decide(shown, "allow"), harness.CB, "xyz")
+	// Order and repetition do not matter.
+	shown = in.Get(address(request(e.A, "scope", "faqs contacts contacts faqs")))
+	if e.WantCode(in.Decide(shown, "allow"), harness.CB, "xyz"); strings.Contains(shown.Body, "Conversations") {
+		t.Error("the consent page shows a scope that was not requested")
+	}
 }
 
-// withProfile is a catalogue of the fixtures' scopes and one that needs a user.
-func withProfile(t *testing.T) *scope.Catalogue {
+// wantStandardScopes requests, at every place that takes a scope, what OpenID Connect libraries add and this server does not
+// have.
+func wantStandardScopes(t *testing.T, e *harness.Env) {
+	b, expiring := e.LoggedIn(e.U), e.AddExpiring("Echo")
+	for i, name := range []string{"openid", "profile", "email", "address", "phone", "offline_access"} {
+		asked := []string{name + " widget", "contacts " + name, "openid " + name + " widget"}[i%3]
+		want := map[bool]string{true: "widget", false: "contacts"}[strings.Contains(asked, "widget")]
+		answer := e.Grant(b, expiring, "scope", asked)
+		again := refresh(e, expiring, answer.String(t, "refresh_token"), "scope", asked)
+		for _, a := range []harness.Answer{answer, again, e.Token(e.A, "grant_type", "client_credentials", "scope", asked)} {
+			e.WantLive(a.WantToken(t), true)
+			if got := a.String(t, "scope"); got != want {
+				t.Errorf("%q: scope = %q, want %q", asked, got, want)
+			}
+		}
+		for _, alone := range []string{name, "openid " + name} {
+			e.WantRedirectError(b.Get(address(request(e.A, "scope", alone))), harness.CB, "invalid_scope", "xyz")
+			refresh(e, expiring, again.String(t, "refresh_token"), "scope", alone).WantRefused(t, http.StatusBadRequest, "invalid_scope")
+			e.Token(e.A, "grant_type", "client_credentials", "scope", alone).WantRefused(t, http.StatusBadRequest, "invalid_scope")
+		}
+	}
+	e.WantRedirectError(b.Get(address(request(e.A, "scope", "openid groups contacts"))), harness.CB, "invalid_scope", "xyz")
+}
+
+func wantDefaultScope(t *testing.T, e *harness.Env) {
+	in, narrow := e.LoggedIn(e.U), e.AddApp("Narrow", true, harness.CB, scopes("contacts"))
+	for app, want := range map[harness.App]string{e.A: "widgets faqs contacts conversations", narrow: "contacts"} {
+		shown := in.Get(address(request(app, "scope", "-")))
+		for _, name := range scope.Default().Names() {
+			s, _ := scope.Default().Scope(name)
+			if on := strings.Contains(shown.Body, s.Description); on != slices.Contains(strings.Fields(want), name) {
+				t.Errorf("the consent page shows %s: %t", name, on)
+			}
+		}
+		answer := e.Exchange(app, e.WantCode(in.Decide(shown, "allow"), harness.CB, "xyz"))
+		token := answer.WantToken(t)
+		for _, got := range []string{answer.String(t, "scope"), e.Introspect(app, token).String(t, "scope")} {
+			if !sameWords(got, want) {
+				t.Errorf("scope = %q, want %q", got, want)
+			}
+		}
+	}
+	left := e.AddApp("Left", true, harness.CB)
+	// brands has become an alias.
+	e.Exec(`UPDATE apps SET scopes = 'brands contacts retired' WHERE id = $1`, left.ID)
+	wantScopes(t, e, left, e.Grant(in, left, "scope", ""), "contacts")
+	if got := e.Token(left, "grant_type", "client_credentials").String(t, "scope"); got != "contacts" {
+		t.Errorf("scope of the app's own token = %q, want contacts", got)
+	}
+	e.Exec(`UPDATE apps SET scopes = 'brands retired' WHERE id = $1`, left.ID)
+	e.WantRedirectError(in.Get(address(request(left, "scope", "-"))), harness.CB, "invalid_scope", "xyz")
+	e.Token(left, "grant_type", "client_credentials").WantRefused(t, http.StatusBadRequest, "invalid_scope")
+}
+
+// TestClientCredentialsScope_S7: an app requests a token of its own with a scope that needs a user, by name, by alias or among
+// others: invalid_scope; without scope it gets the others. Its sub is its client_id, which no user id can equal.
+func TestClientCredentialsScope_S7(t *testing.T) {
 	var list []string
 	for _, name := range []string{"widgets", "faqs", "contacts", "conversations", "profile"} {
 		list = append(list, fmt.Sprintf(`{"name": %q, "title": %[1]q, "description": %[1]q, "sensitivity": "low", "aliases": ["my-%[1]s"],
 			"implies": [], "needs_user": %t, "permissions": []}`, name, name == "profile"))
 	}
-	c, err := scope.LoadCatalogue(strings.NewReader(`{"scopes": [` + strings.Join(list, ",") + `]}`))
+	catalogue, err := scope.LoadCatalogue(strings.NewReader(`{"scopes": [` + strings.Join(list, ",") + `]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c
-}
-
-// TestClientCredentialsScope_S7: an app that asks for a token of its own with a scope that needs a user, by name, alias or among others:
-// invalid_scope; without scope it gets the others. Its sub is its client_id, which no user id can equal.
-func TestClientCredentialsScope_S7(t *testing.T) {
-	catalogue := withProfile(t)
 	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		both := e.AddApp("Both", true, harness.CB, scopes("contacts", "profile"))
 		only := e.AddApp("Only", true, harness.CB, scopes("profile"))
@@ -268,7 +167,7 @@ func TestClientCredentialsScope_S7(t *testing.T) {
 			e.Token(both, "grant_type", "client_credentials", "scope", asked).WantRefused(t, http.StatusBadRequest, "invalid_scope")
 		}
 		e.Token(only, "grant_type", "client_credentials").WantRefused(t, http.StatusBadRequest, "invalid_scope")
-		e.With(t).WantNoGrants()
+		e.WantNoGrants()
 
 		answer := e.Token(both, "grant_type", "client_credentials")
 		token := answer.WantToken(t)
@@ -277,7 +176,7 @@ func TestClientCredentialsScope_S7(t *testing.T) {
 		}
 		me := e.Me(token)
 		if sub := me.String(t, "sub"); me.Status != http.StatusOK || sub != both.ID || secret.ValidUserID(sub) || me.JSON(t)["user"] != nil || me.JSON(t)["account"] != nil {
-			t.Errorf("an app's own token says %s", me.Body)
+			t.Errorf("/api/me of an app's own token: %s", me.Body)
 		}
 		if !secret.ValidUserID(e.U.ID) || secret.ValidPublicID("app_", e.U.ID) {
 			t.Errorf("user id %q could be a client id", e.U.ID)
@@ -285,9 +184,86 @@ func TestClientCredentialsScope_S7(t *testing.T) {
 	}, func(o *server.Options) { o.Catalogue = catalogue })
 }
 
+// sameWords reports whether two lists separated by spaces have the same words, in any order.
 func sameWords(a, b string) bool {
 	x, y := strings.Fields(a), strings.Fields(b)
 	slices.Sort(x)
 	slices.Sort(y)
 	return slices.Equal(x, y)
+}
+
+// TestPrompt: prompt is a list of values separated by spaces. none beside another value, and an unknown value, are
+// invalid_request; consent and select_account show the page even if nothing new is requested; the metadata lists the values.
+// login shows the log-in form, which names app and user, until the session's log-in is younger than the request, and no other
+// address of the flow leads past it. After the log-in of this user or another the request continues. A browser that is logged
+// out logs in once.
+func TestPrompt(t *testing.T) {
+	harness.EachRow(t, harness.Rows{
+		"values": func(t *testing.T, e *harness.Env) {
+			b := e.LoggedIn(e.U)
+			e.Grant(b, e.A).WantToken(t) // from here on no page is necessary
+			for _, bad := range []string{"none login", "consent none", "none none select_account", "login create", "Login", "consent,login", "none\tlogin", strings.Repeat("x", 60_000)} {
+				e.WantRedirectError(b.Get(address(request(e.A, "prompt", bad))), harness.CB, "invalid_request", "xyz")
+			}
+			for _, quiet := range []string{"", "none", " none ", "none none"} {
+				e.WantCode(b.Get(address(request(e.A, "prompt", quiet))), harness.CB, "xyz")
+			}
+			for _, asking := range []string{"consent", "select_account", "consent select_account", "select_account  consent", "consent consent"} {
+				wantConsent(t, b.Get(address(request(e.A, "prompt", asking))), "Alpha")
+			}
+			metadata := b.Get("/.well-known/oauth-authorization-server").JSON(t)
+			if got := fmt.Sprint(metadata["prompt_values_supported"]); got != "[none login consent select_account]" {
+				t.Errorf("prompt_values_supported = %s", got)
+			}
+		},
+		"login": func(t *testing.T, e *harness.Env) {
+			b := e.LoggedIn(e.U)
+			e.Grant(b, e.A).WantToken(t)
+			for _, prompt := range []string{"login", "login consent", "select_account login"} {
+				wantLogInAgain(t, e, b, prompt)
+			}
+			parked := wantLogIn(t, b.Get(address(request(e.A, "prompt", "login"))))
+			wantConsent(t, logInTo(b, e.AddUser("x-"+e.U.Email), parked), "Alpha") // this user has not approved it yet
+
+			out := e.Browser()
+			parked = wantLogIn(t, out.Get(address(request(e.A, "prompt", "login"))))
+			if page := out.Get("/login?next=" + parked); strings.Contains(page.Body, "again") {
+				t.Errorf("the log-in page of a browser that is logged out: %s", page.Body)
+			}
+			e.WantCode(logInTo(out, e.U, parked), harness.CB, "xyz")
+		},
+	})
+}
+
+func wantLogInAgain(t *testing.T, e *harness.Env, b *harness.Browser, prompt string) {
+	t.Helper()
+	before := b.Cookie("xenoauth")
+	parked := wantLogIn(t, b.Get(address(request(e.A, "prompt", prompt))))
+	page := b.Get("/login?next=" + parked)
+	page.WantPage(t, http.StatusOK)
+	if !strings.Contains(page.Body, "Alpha</strong> asks you to log in again") || !strings.Contains(page.Body, `value="`+e.U.Email+`"`) || strings.Contains(page.Body, "/signup") {
+		t.Errorf("the log-in page: %s", page.Body)
+	}
+	for _, around := range []string{"/oauth/consent?request_id=" + parked, "/signup?next=" + parked} {
+		a := b.Get(around)
+		for strings.HasPrefix(a.Header.Get("Location"), "/oauth/") {
+			a = b.Follow(a)
+		}
+		if got := wantLogIn(t, a); got != parked {
+			t.Errorf("%s leads to another request", around)
+		}
+	}
+	b.Post("/login", harness.Pairs("email", e.U.Email, "password", "not it at all", "next", parked)).WantPage(t, http.StatusUnprocessableEntity)
+	wantLogIn(t, b.Get("/oauth/consent?request_id="+parked))
+
+	back := logInTo(b, e.U, parked)
+	if b.Cookie("xenoauth") == before {
+		t.Error("the session is the same as before the log-in")
+	}
+	if prompt != "login" {
+		wantConsent(t, back, "Alpha")
+		back = b.Decide(back, "allow")
+	}
+	e.WantCode(back, harness.CB, "xyz")
+	wantLogIn(t, b.Get(address(request(e.A, "prompt", prompt)))) // the next request needs another log-in
 }

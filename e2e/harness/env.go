@@ -146,6 +146,14 @@ func (e *Env) With(t testing.TB) *Env {
 	return &c
 }
 
+// Must ends the test if err is not nil.
+func (e *Env) Must(err error) {
+	e.t.Helper()
+	if err != nil {
+		e.t.Fatal(err)
+	}
+}
+
 // Operator acts for the command line.
 var Operator = store.Actor{Kind: store.ActorOperator}
 

@@ -62,6 +62,14 @@ func (e *Env) CountGrants() int {
 		+ (SELECT COUNT(*) FROM refresh_tokens WHERE family_id IN (SELECT id FROM families WHERE `+own+`))`, e.U.Account.ID)
 }
 
+// WantGrants asserts that CountGrants is n.
+func (e *Env) WantGrants(n int) {
+	e.t.Helper()
+	if got := e.CountGrants(); got != n {
+		e.t.Errorf("%d rows of grants, want %d", got, n)
+	}
+}
+
 // WantNoGrants asserts that nothing has been granted to an app of U's account.
 func (e *Env) WantNoGrants() {
 	e.t.Helper()
