@@ -73,7 +73,7 @@ func (m *Manager) AppScope(names string) (scope.Set, error) {
 
 // ErrScopeGivenUp refuses a request for scopes that the app had registered when it sent the request, and has not now.
 func ErrScopeGivenUp() *Error {
-	return Errorf(InvalidScope, "scope asks for what this app has given up")
+	return Errorf(InvalidScope, "scope includes a scope that is no longer registered for this app")
 }
 
 // redeem exchanges a code (RFC 6749 §4.1.3, RFC 7636 §4.6). Everything is checked before the code is consumed, so that

@@ -126,7 +126,7 @@ func unsealKey(sealingKey []byte, k store.SigningKey) (*ecdsa.PrivateKey, error)
 	}
 	private, ok := parsed.(*ecdsa.PrivateKey)
 	if !ok || private.Curve != elliptic.P256() {
-		return nil, fmt.Errorf("signing key %s is no key of %s", k.ID, jose.ES256)
+		return nil, fmt.Errorf("signing key %s is not a key for %s", k.ID, jose.ES256)
 	}
 	return private, nil
 }
@@ -140,7 +140,7 @@ func parseKeys(list []store.SigningKey) (map[string]publicKey, error) {
 		}
 		public, ok := parsed.(*ecdsa.PublicKey)
 		if !ok || public.Curve != elliptic.P256() || k.Algorithm != string(jose.ES256) {
-			return nil, fmt.Errorf("signing key %s is no key of %s", k.ID, jose.ES256)
+			return nil, fmt.Errorf("signing key %s is not a key for %s", k.ID, jose.ES256)
 		}
 		keys[k.ID] = publicKey{public, k.RetireAt}
 	}
