@@ -12,9 +12,9 @@ import (
 )
 
 var (
-	// ErrKey: there is no such API key, or not any more. Callers learn no more.
+	// ErrKey: there is no such API key, or it has ended. Callers are not given the reason.
 	ErrKey = errors.New("unknown API key")
-	// ErrNoAPI: the account of a right key is disabled, or its plan may not use the platform's API.
+	// ErrNoAPI: the key is right, but its account is disabled or has a plan that may not use the platform's API.
 	ErrNoAPI = errors.New("the account may not use the platform's API")
 )
 
@@ -26,11 +26,11 @@ func APIPlans(plans ...string) Option {
 	return func(v *Verifier) { v.plans = slices.Clone(plans) }
 }
 
-// Plans are what APIPlans named. The caller must not change it.
+// Plans returns the plans that APIPlans was given. The caller must not change the slice.
 func (v *Verifier) Plans() []string { return v.plans }
 
-// AccountKey proves an account API key, as the integration endpoint takes it, and records its use. A key with roles is
-// not one. ErrKey, ErrNoAPI, or store.ErrUnavailable.
+// AccountKey authenticates an account API key, for the integration endpoint, and records its use. A key with roles is not an
+// account key. Errors are ErrKey, ErrNoAPI or store.ErrUnavailable.
 func (v *Verifier) AccountKey(ctx context.Context, key secret.Text) (store.KeyAccess, error) {
 	c, ok := v.format.Parse(key.Reveal())
 	if !ok || c.Kind != secret.APIKey {
@@ -50,7 +50,7 @@ func (v *Verifier) AccountKey(ctx context.Context, key secret.Text) (store.KeyAc
 	return a, nil
 }
 
-// keyBySecret finds the key that a credential opens today; ErrKey if it opens none.
+// keyBySecret returns the key that a credential is a live secret of, or ErrKey.
 func (v *Verifier) keyBySecret(ctx context.Context, c secret.Credential) (store.KeyAccess, error) {
 	a, err := v.store.KeyBySecret(ctx, store.LookupID(c.ID))
 	if errors.Is(err, store.ErrNotFound) {
@@ -69,7 +69,7 @@ func (v *Verifier) mayUseAPI(a store.Account, live bool) bool {
 	return live && slices.Contains(v.plans, a.Plan)
 }
 
-// inspectKey is Inspect for a key that is a bearer token: one with roles, which acts for a member.
+// inspectKey is Inspect for an API key with roles, which is a bearer token and acts for a member.
 func (v *Verifier) inspectKey(ctx context.Context, c secret.Credential) (Identity, error) {
 	a, err := v.keyBySecret(ctx, c)
 	if errors.Is(err, ErrKey) {
@@ -89,7 +89,7 @@ func (v *Verifier) inspectKey(ctx context.Context, c secret.Credential) (Identit
 	return v.acting(id, a.Key.Roles)
 }
 
-// acting fills in what a token with these roles is good for: what the highest of them and the member's role today both
+// acting fills in the rights of a token with these roles: those that both the highest of them and the member's current role
 // allow.
 func (v *Verifier) acting(id Identity, roles []scope.Role) (Identity, error) {
 	highest := roles[len(roles)-1]

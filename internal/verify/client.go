@@ -9,23 +9,24 @@ import (
 	"xenoauth/store"
 )
 
-// ClientCredentials are what a client presented.
+// ClientCredentials are the id and the secret that a client presented.
 type ClientCredentials struct {
 	ID      string
-	Secrets []secret.Text // ways to read the one secret that was sent, in the order to try; nil: none was sent
+	Secrets []secret.Text // the possible readings of the one secret that was sent, in the order to try; nil: none was sent
 }
 
-// dummyHash is compared when there is nothing to compare with, so that an unknown client costs what a known one does.
+// dummyHash is compared with if the client is unknown, so that its answer takes as long as that of a known one.
 var dummyHash = func() []byte {
 	sum := secret.Format{}.New(secret.Client).Hash()
 	return sum[:]
 }()
 
-// Client authenticates a client: a public app by its id alone, everybody else by a live secret. A public app that
-// presents a secret is refused (it has none, so somebody guesses). ErrClient, or store.ErrUnavailable.
+// Client authenticates a client: a public app by its id alone, every other client by a live secret. A public app that
+// presents a secret is refused: it has none, so the request is an attempt to guess. Errors are ErrClient or
+// store.ErrUnavailable.
 func (v *Verifier) Client(ctx context.Context, presented ClientCredentials) (store.Client, error) {
-	// What cannot be an id is not looked up. People send tokens and passwords where an id belongs, and those are not to be
-	// in any statement, which a database may log.
+	// Text that cannot be an id is not looked up. People send tokens and passwords in the place of the id, and these must not
+	// get into a statement, which the database may log.
 	if !secret.ValidPublicID("app_", presented.ID) && !secret.ValidPublicID("rs_", presented.ID) {
 		return store.Client{}, ErrClient
 	}
@@ -52,7 +53,7 @@ func (v *Verifier) Client(ctx context.Context, presented ClientCredentials) (sto
 	return c, nil
 }
 
-// parseSecret takes the first reading that is a client secret by its form; the lookup id of none of them is zero.
+// parseSecret returns the first reading that has the form of a client secret; without one, the zero Credential.
 func (v *Verifier) parseSecret(readings []secret.Text) (secret.Credential, bool) {
 	for _, r := range readings {
 		if c, ok := v.format.Parse(r.Reveal()); ok && c.Kind == secret.Client {

@@ -10,22 +10,22 @@ import (
 	"xenoauth/store"
 )
 
-// BotCredentials are what a bot presented: its secret, and a name, which is one of Email and Key.
+// BotCredentials are the secret that a bot presented and its name, which is either Email or Key.
 type BotCredentials struct {
 	Email  string // of its user, normalised
 	Key    string // its API key, bot_…
 	Secret secret.Text
 }
 
-// IsBotSecret says whether a text has the form of a bot's secret, so that an endpoint that takes passwords, too, can
-// choose the way by the form of what was sent and not by who exists.
+// IsBotSecret reports whether a text has the form of a bot's secret. An endpoint that also accepts passwords decides by the
+// form of the text, so that its answer does not depend on which users exist.
 func (v *Verifier) IsBotSecret(text string) bool {
 	c, ok := v.format.Parse(text)
 	return ok && c.Kind == secret.Bot
 }
 
-// Bot proves a bot by its secret and records the use. ErrClient, whatever is wrong: the name, the secret, that the bot was
-// removed or disabled, or its account; or store.ErrUnavailable.
+// Bot authenticates a bot by its secret and records the use. The error is store.ErrUnavailable or ErrClient, which covers every
+// cause: a wrong name or secret, or a bot or account that was removed or disabled.
 func (v *Verifier) Bot(ctx context.Context, presented BotCredentials) (store.BotAccess, error) {
 	c, ok := v.format.Parse(presented.Secret.Reveal())
 	if !ok || c.Kind != secret.Bot {
@@ -46,8 +46,8 @@ func (v *Verifier) Bot(ctx context.Context, presented BotCredentials) (store.Bot
 	return a, nil
 }
 
-// inspectIntegration is Inspect for an integration token. An account-wide one acts with the permissions of an admin and
-// has no user; one of a bot acts as the bot.
+// inspectIntegration is Inspect for an integration token. An account-wide token has the permissions of an admin and no user;
+// a bot's token acts as the bot.
 func (v *Verifier) inspectIntegration(ctx context.Context, c secret.Credential) (Identity, error) {
 	a, err := v.store.IntegrationByID(ctx, store.LookupID(c.ID))
 	if errors.Is(err, store.ErrNotFound) {
@@ -70,7 +70,7 @@ func (v *Verifier) inspectIntegration(ctx context.Context, c secret.Credential) 
 	return v.acting(id, []scope.Role{scope.RoleBot})
 }
 
-// integrationLive says whether an integration token and everything it hangs on are good at this moment.
+// integrationLive reports whether an integration token, and everything that it depends on, is valid at the moment.
 func (v *Verifier) integrationLive(a store.IntegrationAccess) bool {
 	now := v.store.Now()
 	if !a.RevokedAt.IsZero() || !now.Before(a.ExpiresAt) {

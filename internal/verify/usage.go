@@ -10,14 +10,14 @@ import (
 )
 
 const (
-	usageInterval = time.Second      // how long a use waits to be written
+	usageInterval = time.Second      // between two writes
 	usageEvery    = time.Hour        // a credential is written at most once in this time
-	usageBound    = 100_000          // credentials remembered; past it the memory starts anew
+	maxUsage      = 100_000          // credentials remembered; above it all are forgotten
 	usageTimeout  = 10 * time.Second // for one write
 )
 
-// usage buffers last uses, so that verifying a token never waits for a write. What is lost with the process is a last
-// use that is up to a second young; nothing depends on it.
+// usage buffers last uses, so that verifying a token never waits for a write. A process that dies loses the uses of its last
+// second; no rule depends on them.
 type usage struct {
 	store store.Usage
 
@@ -43,14 +43,14 @@ func newUsage(s store.Usage) *usage {
 	return u
 }
 
-// note remembers a use of the credential, unless one was written within the hour.
+// note records a use of the credential, unless one was written within the last hour.
 func (u *usage) note(id secret.ID, at time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if last, ok := u.written[id]; ok && at.Sub(last) < usageEvery {
 		return
 	}
-	if len(u.written) >= usageBound {
+	if len(u.written) >= maxUsage {
 		clear(u.written)
 	}
 	u.pending[id] = at
@@ -61,7 +61,7 @@ func (u *usage) note(id secret.ID, at time.Time) {
 	}
 }
 
-// run writes what has gathered, at most once an interval.
+// run writes the buffered uses, at most once an interval.
 func (u *usage) run() {
 	defer close(u.done)
 	for {
@@ -71,7 +71,7 @@ func (u *usage) run() {
 		case <-u.wake:
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), usageTimeout)
-		_ = u.flush(ctx) // what could not be written is noted again by the next use
+		_ = u.flush(ctx) // after a failed write, the next use is noted again
 		cancel()
 		select {
 		case <-u.stop:
@@ -100,7 +100,7 @@ func (u *usage) flush(ctx context.Context) error {
 	return err
 }
 
-// close ends the writer and writes what is left.
+// close ends the writer and writes the uses that are still buffered.
 func (u *usage) close(ctx context.Context) error {
 	close(u.stop)
 	<-u.done

@@ -13,12 +13,12 @@ import (
 	"xenoauth/store"
 )
 
-// idle is a buffer that nobody empties but the test.
-func idle(s store.Usage) *usage {
+// unstarted returns a buffer without a writer: only the test flushes it.
+func unstarted(s store.Usage) *usage {
 	return &usage{store: s, pending: map[store.LookupID]time.Time{}, written: map[store.LookupID]time.Time{}, wake: make(chan struct{}, 1)}
 }
 
-// lastUse is what the database has of a credential's use.
+// lastUse reads the last use of a credential from the database.
 func lastUse(t *testing.T, st store.Store, id secret.ID) time.Time {
 	t.Helper()
 	var us int64
@@ -32,17 +32,17 @@ func lastUse(t *testing.T, st store.Store, id secret.ID) time.Time {
 	return time.UnixMicro(us).UTC()
 }
 
-// TestUsageOnceAnHour: of the uses of one credential the first is written, and then one an hour at most; another
-// credential is not held up by it.
-func TestUsageOnceAnHour(t *testing.T) {
+// TestUsage_OncePerHour: the first use of a credential is written, and then at most one an hour, independently of other
+// credentials.
+func TestUsage_OncePerHour(t *testing.T) {
 	t.Parallel()
 	st := dbtest.Open(t, dbtest.SQLite(t))
-	u, one, two := idle(st), secret.NewID(), secret.NewID()
+	u, one, two := unstarted(st), secret.NewID(), secret.NewID()
 	start := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	for _, c := range []struct {
 		id   secret.ID
 		at   time.Duration
-		want time.Duration // what is stored afterwards
+		want time.Duration // stored afterwards
 	}{
 		{one, 0, 0},
 		{one, time.Minute, 0},
@@ -57,29 +57,29 @@ func TestUsageOnceAnHour(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := lastUse(t, st, c.id); !got.Equal(start.Add(c.want)) {
-			t.Errorf("after a use at +%s the database says +%s, want +%s", c.at, got.Sub(start), c.want)
+			t.Errorf("after a use at +%s the database has +%s, want +%s", c.at, got.Sub(start), c.want)
 		}
 	}
 }
 
-// TestUsageIsBounded: the memory of what was written does not grow past its bound.
-func TestUsageIsBounded(t *testing.T) {
+// TestUsage_MemoryLimit: the buffer forgets all credentials when it holds maxUsage of them.
+func TestUsage_MemoryLimit(t *testing.T) {
 	t.Parallel()
-	u, now := idle(nil), time.Now()
-	for range usageBound + 10 {
+	u, now := unstarted(nil), time.Now()
+	for range maxUsage + 10 {
 		u.note(secret.NewID(), now)
 	}
 	if len(u.written) != 10 {
-		t.Errorf("%d credentials are remembered after the bound, want a new start", len(u.written))
+		t.Errorf("%d credentials are remembered above the limit, want 10", len(u.written))
 	}
 }
 
-// TestUsageLostWrite: a write that failed is dropped and holds nothing up, neither the verification nor the next use, which
-// is written however soon it comes.
-func TestUsageLostWrite(t *testing.T) {
+// TestUsage_FailedWrite: a write that failed is dropped and delays neither verification nor the next use, which is written
+// however soon it comes.
+func TestUsage_FailedWrite(t *testing.T) {
 	t.Parallel()
 	st := dbtest.Open(t, dbtest.SQLite(t))
-	u, id := idle(st), secret.NewID()
+	u, id := unstarted(st), secret.NewID()
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	u.note(id, now)
 	lost, cancel := context.WithCancel(t.Context())
@@ -102,8 +102,8 @@ func TestUsageLostWrite(t *testing.T) {
 	}
 }
 
-// TestCloseWritesWhatIsLeft: whatever was verified before Close is stored when Close returns.
-func TestCloseWritesWhatIsLeft(t *testing.T) {
+// TestClose_FlushesUsage: the uses recorded before Close are stored when it returns.
+func TestClose_FlushesUsage(t *testing.T) {
 	t.Parallel()
 	st := dbtest.Open(t, dbtest.SQLite(t))
 	v := New(st, secret.Format{}, scope.Default())

@@ -20,18 +20,18 @@ const issuerURL = "https://auth.test"
 
 var sharedSecret = secret.Text("a secret of thirty-two bytes or more")
 
-// counting is a store that counts what a look-up of a JWT may ask.
-type counting struct {
+// countingStore counts the reads of signing keys and of user tokens.
+type countingStore struct {
 	store.Store
 	keys, rows int
 }
 
-func (c *counting) SigningKeys(ctx context.Context) ([]store.SigningKey, error) {
+func (c *countingStore) SigningKeys(ctx context.Context) ([]store.SigningKey, error) {
 	c.keys++
 	return c.Store.SigningKeys(ctx)
 }
 
-func (c *counting) UserRefreshByID(ctx context.Context, id store.LookupID) (store.UserAccess, error) {
+func (c *countingStore) UserRefreshByID(ctx context.Context, id store.LookupID) (store.UserAccess, error) {
 	c.rows++
 	return c.Store.UserRefreshByID(ctx, id)
 }
@@ -39,7 +39,7 @@ func (c *counting) UserRefreshByID(ctx context.Context, id store.LookupID) (stor
 // jwtFixture is a verifier that knows the keys, and a user's token by each algorithm.
 type jwtFixture struct {
 	*verify.Verifier
-	store  *counting
+	store  *countingStore
 	user   store.User
 	tokens map[string]string // by algorithm
 }
@@ -53,7 +53,7 @@ func newJWTFixture(t testing.TB) jwtFixture {
 		}
 	}
 	ctx := context.Background()
-	st := &counting{Store: dbtest.Open(t, dbtest.SQLite(t))}
+	st := &countingStore{Store: dbtest.Open(t, dbtest.SQLite(t))}
 	now := st.Now()
 	f := jwtFixture{store: st, tokens: map[string]string{}}
 	f.user = store.User{ID: secret.NewUserID(), Email: "ursula@users.test", Name: "Ursula", CreatedAt: now, PasswordAt: now}
@@ -86,9 +86,9 @@ func (f jwtFixture) verifier(t testing.TB, o signing.Options) *verify.Verifier {
 	return v
 }
 
-// TestUserTokenIdentity: a user token stands for its user with the role of today, costs one question, and is good only
-// for who accepts user tokens, this issuer and this secret.
-func TestUserTokenIdentity(t *testing.T) {
+// TestUserToken_Identity: a user token stands for its user with the current role, costs one read, and is accepted only by a
+// verifier of user tokens with the same issuer and secret.
+func TestUserToken_Identity(t *testing.T) {
 	t.Parallel()
 	f := newJWTFixture(t)
 	for algorithm, token := range f.tokens {
@@ -103,7 +103,7 @@ func TestUserTokenIdentity(t *testing.T) {
 			t.Errorf("%s: %+v", algorithm, id)
 		}
 		if f.store.keys != 0 || f.store.rows != 1 {
-			t.Errorf("%s: asked for keys %d times and for rows %d times", algorithm, f.store.keys, f.store.rows)
+			t.Errorf("%s: keys were read %d times and rows %d times", algorithm, f.store.keys, f.store.rows)
 		}
 	}
 	for name, v := range map[string]*verify.Verifier{
@@ -125,8 +125,9 @@ func TestUserTokenIdentity(t *testing.T) {
 	}
 }
 
-// TestUserTokenUnavailable: a database that does not answer is not an invalid token; keys that are known stay known.
-func TestUserTokenUnavailable(t *testing.T) {
+// TestUserToken_DatabaseUnavailable: without an answer of the database the error is store.ErrUnavailable; a forged token is still
+// refused, by the keys that were read before.
+func TestUserToken_DatabaseUnavailable(t *testing.T) {
 	t.Parallel()
 	f := newJWTFixture(t)
 	eager := f.verifier(t, signing.Options{KeyRefresh: 1})
@@ -140,19 +141,19 @@ func TestUserTokenUnavailable(t *testing.T) {
 	}
 	f.store.rows = 0
 	if _, err := eager.Inspect(ended, f.tokens["ES256"]+"A"); !errors.Is(err, verify.ErrInvalid) || f.store.rows != 0 {
-		t.Errorf("a forged token without a database: %v after %d questions", err, f.store.rows)
+		t.Errorf("a forged token without a database: %v after %d reads", err, f.store.rows)
 	}
 }
 
-// TestErrExpired: who asks for ErrInvalid only, treats an expired user token as any other.
+// TestErrExpired: a caller that only checks for ErrInvalid treats an expired user token as any other invalid one.
 func TestErrExpired(t *testing.T) {
 	t.Parallel()
 	if !errors.Is(verify.ErrExpired, verify.ErrInvalid) || errors.Is(verify.ErrInvalid, verify.ErrExpired) {
-		t.Error("ErrExpired is not a sort of ErrInvalid")
+		t.Error("ErrExpired is not a kind of ErrInvalid")
 	}
 }
 
-// FuzzUserToken: whatever comes as a JWT, nothing panics, and nobody is asked about what is not signed by us.
+// FuzzUserToken: no text makes Inspect panic, and a token that this server has not signed causes no read of the keys.
 func FuzzUserToken(f *testing.F) {
 	fixture := newJWTFixture(f)
 	for _, token := range fixture.tokens {
@@ -169,14 +170,15 @@ func FuzzUserToken(f *testing.F) {
 		if known != (err == nil) || !known && (!errors.Is(err, verify.ErrInvalid) || id.Subject != "") {
 			t.Fatalf("%q: %v", token, err)
 		}
-		// The encoding of a signature has spare bits: such a token is signed, and the database knows it is not ours.
+		// The encoding of a signature has spare bits: a token that differs in them only is signed, but its hash is not in the
+		// database.
 		if strings.Contains(token, ".") && !known && fixture.store.keys != 0 {
-			t.Fatalf("%q asked for the keys", token)
+			t.Fatalf("%q made the verifier read the keys", token)
 		}
 	})
 }
 
-// BenchmarkVerify is what a user token costs to verify, database included: go test ./internal/verify -run '^$' -bench Verify.
+// BenchmarkVerify measures the verification of a user token, database included: go test ./internal/verify -run '^$' -bench Verify.
 func BenchmarkVerify(b *testing.B) {
 	f := newJWTFixture(b)
 	for algorithm, token := range f.tokens {

@@ -1,9 +1,9 @@
-// Package verify is the one look-up of a presented credential: which token or client is this, is it good right now, and
-// what is it good for. Every endpoint that accepts a bearer token or a client secret asks here.
+// Package verify looks up presented credentials: it identifies a token or client, decides whether it is valid at the moment,
+// and returns its rights. Every endpoint that accepts a bearer token or a client secret uses it.
 //
-// It decides and changes nothing but the record of last use. Each question is one statement by primary key, answered by
-// the database, so that a revocation holds for every look-up that starts after it. A credential's form and checksum are
-// checked before anything is asked.
+// It changes no state except the record of last use. Each look-up is one statement by primary key, answered by the
+// database, so that a revocation holds for every look-up that starts after it. A credential's form and checksum are
+// checked before the database is used.
 package verify
 
 import (
@@ -19,13 +19,14 @@ import (
 	"xenoauth/store"
 )
 
-// ErrInvalid: the token is malformed, unknown, expired or revoked, or what it hangs on has ended. Callers learn no more.
+// ErrInvalid: the token is malformed, unknown, expired or revoked, or something that it depends on has ended. Callers are not
+// given the reason.
 var ErrInvalid = errors.New("invalid token")
 
-// ErrClient: the client is unknown or not live, or its secret is wrong. Callers learn no more.
+// ErrClient: the client is unknown or not live, or its secret is wrong. Callers are not given the reason.
 var ErrClient = errors.New("client authentication failed")
 
-// Store is what verification needs of storage.
+// Store is the part of the storage that verification needs.
 type Store interface {
 	store.Credentials
 	store.Refreshes
@@ -35,45 +36,45 @@ type Store interface {
 	Now() time.Time
 }
 
-// Identity is who a live token stands for, and what it may do.
+// Identity is the party that a live token stands for, with its rights.
 type Identity struct {
 	Kind         secret.Kind // Access, Expiring or Refresh; APIKey; Integration; JWT for a user token
 	TokenID      secret.ID
-	ClientID     string // of the app; of the API key that is the token, or that an integration token was got with; "" for a user token
+	ClientID     string // of the app; of the API key that is the token, or that an integration token was exchanged for; "" for a user token
 	AppName      string
 	Subject      string         // user id; without a user the client id (the two can never be equal)
 	User         *store.User    // nil for an app's own token and an account-wide integration token
-	Profile      bool           // the token's app may learn the user's name and e-mail address, as its consent page said; false for all other tokens
+	Profile      bool           // the token's app may see the user's name and e-mail address, because its consent page listed them; false for all other tokens
 	Bot          bool           // the user is a bot
 	Account      *store.Account // nil for an app's own token
-	Role         scope.Role     // the user's role in the account today; admin for an account-wide integration token
-	Acts         scope.Role     // the role that the token has, whose scopes are roles; "" for the tokens of apps
+	Role         scope.Role     // the user's current role in the account; admin for an account-wide integration token
+	Acts         scope.Role     // of a token whose scopes are roles: the role it acts with; "" for the tokens of apps
 	Installation string
 	Scopes       scope.Set          // implied ones included
-	Permissions  []scope.Permission // what the scopes allow, as far as the user's role does
+	Permissions  []scope.Permission // of the scopes, limited by the user's role
 	Audience     []string           // RFC 8707 resources
 	IssuedAt     time.Time
 	ExpiresAt    time.Time         // zero: never
 	Pair         *store.UserAccess // of a user token: the pair that it is of, as it was read
 }
 
-// OfApp says whether the token was given to an app, or is its refresh token.
+// OfApp reports whether the token was issued to an app, or is its refresh token.
 func (id Identity) OfApp() bool {
 	return id.Kind == secret.Access || id.Kind == secret.Expiring || id.Kind == secret.Refresh
 }
 
-// Verifier answers for credentials.
+// Verifier looks up credentials.
 type Verifier struct {
 	store     Store
 	format    secret.Format
 	catalogue *scope.Catalogue
 	usage     *usage
-	plans     []string // whose accounts may use API keys and integration tokens
+	plans     []string // plans whose accounts may use API keys and integration tokens
 
 	keys *signing.Keys // of user tokens; nil: there are none
 }
 
-// New makes a Verifier. Close it to write down the last uses.
+// New makes a Verifier. Close writes the last uses that are still buffered.
 func New(s Store, f secret.Format, c *scope.Catalogue, options ...Option) *Verifier {
 	v := &Verifier{store: s, format: f, catalogue: c, usage: newUsage(s)}
 	for _, set := range options {
@@ -85,8 +86,8 @@ func New(s Store, f secret.Format, c *scope.Catalogue, options ...Option) *Verif
 // Close stops the background writer after a last write.
 func (v *Verifier) Close(ctx context.Context) error { return v.usage.close(ctx) }
 
-// Lookup says whose access token this is, and records its use. ErrInvalid (for an API key that opens nothing ErrKey, too),
-// ErrExpired for a user token, or store.ErrUnavailable when nobody can tell.
+// Lookup identifies an access token and records its use. Errors are ErrInvalid (and ErrKey for an unknown API key),
+// ErrExpired for a user token, or store.ErrUnavailable if the database does not answer.
 func (v *Verifier) Lookup(ctx context.Context, token string) (Identity, error) {
 	id, err := v.Inspect(ctx, token)
 	if err == nil {
@@ -95,7 +96,7 @@ func (v *Verifier) Lookup(ctx context.Context, token string) (Identity, error) {
 	return id, err
 }
 
-// Inspect is Lookup that leaves no trace: for introspection and tools.
+// Inspect is Lookup without recording the use, for introspection and tools.
 func (v *Verifier) Inspect(ctx context.Context, token string) (Identity, error) {
 	if signing.IsJWT(token) {
 		return v.inspectUserToken(ctx, token)
@@ -129,7 +130,7 @@ func (v *Verifier) Inspect(ctx context.Context, token string) (Identity, error) 
 	return v.identity(c, a)
 }
 
-// live says whether the token and everything it hangs on are good at this moment.
+// live reports whether the token, and everything that it depends on, is valid at the moment.
 func (v *Verifier) live(a store.Access) bool {
 	if !a.RevokedAt.IsZero() || !a.AppLive {
 		return false
@@ -143,8 +144,8 @@ func (v *Verifier) live(a store.Access) bool {
 	return a.InstallationLive && a.UserLive && a.AccountLive && a.Role != ""
 }
 
-// identity fills in what a live token is good for: its scopes as far as the app still has them, with those that they imply,
-// so that everybody who is told of the token comes to the same answer. A token that is left with none is invalid.
+// identity fills in the rights of a live token: its scopes as far as the app still has them, with the scopes that they
+// imply, so that every API that introspects the token sees the same ones. A token that is left with no scope is invalid.
 func (v *Verifier) identity(c secret.Credential, a store.Access) (Identity, error) {
 	scopes := a.Scope.Intersect(a.App.Scopes)
 	if scopes.Len() == 0 {
@@ -164,9 +165,9 @@ func (v *Verifier) identity(c secret.Credential, a store.Access) (Identity, erro
 	return id, nil
 }
 
-// InspectRefresh identifies a refresh token, for introspection by its own app. One that was rotated is good for as
-// long as its successor is unused. Others that cannot be used any more, and those of which the app has given up every
-// scope, are ErrInvalid.
+// InspectRefresh identifies a refresh token, for introspection by its own app. A rotated token is valid for as long as its
+// successor is unused. Any other token that cannot be used any more, and a token of which the app has given up every
+// scope, is ErrInvalid.
 func (v *Verifier) InspectRefresh(ctx context.Context, token string) (Identity, error) {
 	c, ok := v.format.Parse(token)
 	if !ok || c.Kind != secret.Refresh {

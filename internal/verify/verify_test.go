@@ -16,8 +16,8 @@ import (
 
 var operator = store.Actor{Kind: store.ActorOperator}
 
-// fixture is a verifier over SQLite, an app, and a token of an installation of it. That both databases do the same is
-// proven by storetest and by the tests through the routes.
+// fixture is a verifier over SQLite, with an app and a token of one installation of the app. That both databases behave the
+// same is proven by storetest and by the tests through the routes.
 type fixture struct {
 	*verify.Verifier
 	t            *testing.T
@@ -112,7 +112,8 @@ func (f *fixture) must(err error) {
 	}
 }
 
-// TestClient: who presents what is which client. Each refusal is ErrClient and nothing more.
+// TestClient: a client is authenticated by its id and one live secret of its own, or as a public app by its id alone. Every refusal
+// is ErrClient.
 func TestClient(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -166,11 +167,11 @@ func TestClient(t *testing.T) {
 		"unknown app":                  {secret.NewPublicID("app_"), []string{good}, false},
 		"unknown app, no secret":       {secret.NewPublicID("app_"), nil, false},
 		"unknown resource, no secret":  {secret.NewPublicID("rs_"), nil, false},
-		"nobody":                       {"", []string{good}, false},
-		"nobody, no secret":            {"", nil, false},
+		"no id":                        {"", []string{good}, false},
+		"neither id nor secret":        {"", nil, false},
 		"id of a user":                 {f.user.ID, []string{good}, false},
-		"id with something behind":     {f.app.ID + " ", []string{good}, false},
-		"secret with something behind": {f.app.ID, []string{good + " "}, false},
+		"id with a trailing space":     {f.app.ID + " ", []string{good}, false},
+		"secret with a trailing space": {f.app.ID, []string{good + " "}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var readings []secret.Text
@@ -184,7 +185,7 @@ func TestClient(t *testing.T) {
 			case c.ok && (err != nil || client.ID != c.id || (client.App == nil) == (client.Resource == nil)):
 				t.Errorf("Client = %+v, %v; want %s", client, err, c.id)
 			case client.Secret != nil:
-				t.Error("the hash of a secret leaves the package")
+				t.Error("the hash of a secret is returned")
 			}
 		})
 	}
@@ -197,8 +198,8 @@ func (f *fixture) addResource() string {
 	return r.ID
 }
 
-// TestIdentity: a token stands for the user, in the account, with the scopes the app still has and the permissions that
-// the user's role has today.
+// TestIdentity: a token stands for the user in the account, with the scopes that the app still has and the permissions of
+// the user's current role.
 func TestIdentity(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -229,7 +230,7 @@ func TestIdentity(t *testing.T) {
 	f.must(err)
 	f.must(f.store.UpdateApp(ctx, operator, app, ""))
 	if got := look().Scopes.String(); got != "contacts" {
-		t.Errorf("scopes = %q, want what app and token have in common", got)
+		t.Errorf("scopes = %q, want those of both app and token", got)
 	}
 	app, err = f.store.AppByID(ctx, f.app.ID)
 	f.must(err)
@@ -241,13 +242,14 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
-// TestReversibleAndFinal: what is reversible returns with the token; what is final does not.
-func TestReversibleAndFinal(t *testing.T) {
+// TestLookup_EndedRoots: while something that a token depends on is disabled, the token is refused; it returns when that is
+// enabled, and never after a removal.
+func TestLookup_EndedRoots(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	for name, c := range map[string]struct {
 		end, back func(f *fixture) error
-		final     bool // back is tried all the same, and brings nothing back
+		final     bool // back is still called, and must not restore the token
 	}{
 		"user disabled": {
 			func(f *fixture) error { return f.store.SetUserDisabled(ctx, operator, f.user.ID, true) },
@@ -302,8 +304,8 @@ func TestReversibleAndFinal(t *testing.T) {
 	}
 }
 
-// TestLookupRefuses: nothing but a live access token is one, and nothing but a current refresh token is that.
-func TestLookupRefuses(t *testing.T) {
+// TestLookup_OtherCredentials: Lookup accepts only a live access token, InspectRefresh only a current refresh token.
+func TestLookup_OtherCredentials(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	ctx := t.Context()
@@ -341,8 +343,9 @@ func TestLookupRefuses(t *testing.T) {
 	}
 }
 
-// TestUnavailable: a database that does not answer is neither an invalid token nor an unknown client.
-func TestUnavailable(t *testing.T) {
+// TestLookup_DatabaseUnavailable: without an answer of the database the error is store.ErrUnavailable, never ErrInvalid or
+// ErrClient.
+func TestLookup_DatabaseUnavailable(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	ctx, cancel := context.WithCancel(t.Context())
