@@ -38,8 +38,8 @@ func (m *Manager) clientToken(ctx context.Context, tgr *oauth2.TokenGenerateRequ
 	return tokenInfo(app.ID, access, "", m.catalogue.Spell(tgr.Scope, granted), m.options.AccessLifetime), nil
 }
 
-// ClientScope returns the scopes of a token that the client gets for itself: those it asks for, or without a scope
-// parameter all that it registered and that need no user. It is go-oauth2's client scope rule for client_credentials.
+// ClientScope returns the scopes of a token that the client gets for itself: the scopes it asks for, or without a scope
+// parameter every registered scope that needs no user. It is go-oauth2's client scope rule for client_credentials.
 func (m *Manager) ClientScope(asked string) (scope.Set, error) {
 	app := m.params.Client.App
 	if app == nil || !app.Confidential {

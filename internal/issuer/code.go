@@ -19,8 +19,9 @@ import (
 	"xenoauth/store"
 )
 
-// GenerateAuthToken issues an authorization code for the installation in the GrantParams. Only the answer's GetCode has its
-// text: the store keeps a hash. store.ErrEnded: the installation is not live any more, or the app, account or user is not.
+// GenerateAuthToken issues an authorization code for the installation in the GrantParams. The text of the code is in GetCode
+// of the result only; the store keeps its hash. store.ErrEnded: the installation, or its app, account or user, is no longer
+// live.
 func (m *Manager) GenerateAuthToken(ctx context.Context, rt oauth2.ResponseType, tgr *oauth2.TokenGenerateRequest) (oauth2.TokenInfo, error) {
 	if rt != oauth2.Code {
 		return nil, Errorf(UnsupportedResponseType, "response_type must be code")
@@ -71,14 +72,14 @@ func (m *Manager) AppScope(names string) (scope.Set, error) {
 	return granted, nil
 }
 
-// ErrScopeGivenUp refuses a request for scopes that the app had registered when it sent the request, and has not now.
+// ErrScopeGivenUp refuses a request for scopes that the app had registered when it sent the request and has removed since.
 func ErrScopeGivenUp() *Error {
 	return Errorf(InvalidScope, "scope includes a scope that is no longer registered for this app")
 }
 
-// redeem exchanges a code (RFC 6749 §4.1.3, RFC 7636 §4.6). Everything is checked before the code is consumed, so that
-// a wrong request leaves it usable; and only a caller who has proven everything can end what a consumed code produced,
-// so that a stolen code is no weapon against its owner.
+// redeem exchanges a code (RFC 6749 §4.1.3, RFC 7636 §4.6). All checks come before the code is consumed, so that a wrong
+// request leaves it usable. Only a caller that passes all of them can revoke the tokens of a consumed code, so that a
+// stolen code cannot be used to log its owner out.
 func (m *Manager) redeem(ctx context.Context, tgr *oauth2.TokenGenerateRequest) (oauth2.TokenInfo, error) {
 	presented, ok := m.format.Parse(tgr.Code)
 	if !ok || presented.Kind != secret.Code {
@@ -153,8 +154,8 @@ func (m *Manager) consume(ctx context.Context, app *store.App, code store.Code, 
 	return info, nil
 }
 
-// newGrant decides what a code is worth: a token that never expires for a confidential app (docs/dialects.md), an expiring
-// one with a refresh token for a public app and for one that chose so.
+// newGrant makes the tokens for a code: one that never expires for a confidential app (docs/dialects.md), an expiring one with
+// a refresh token for a public app and for an app that chose expiring tokens.
 func (i *Issuer) newGrant(app *store.App, code store.Code, resource string, now time.Time) (store.Grant, oauth2.TokenInfo) {
 	spelled := i.catalogue.Spell(code.ScopeAsked, code.Scope)
 	token := store.Token{AppID: app.ID, InstallationID: code.InstallationID, Scope: code.Scope, Resource: resource, CreatedAt: now}
@@ -174,7 +175,7 @@ func (i *Issuer) newGrant(app *store.App, code store.Code, resource string, now 
 		tokenInfo(app.ID, access, refresh.Reveal(), spelled, i.options.AccessLifetime)
 }
 
-// mint gives t a fresh credential and returns its text, which exists nowhere else.
+// mint gives t a new credential and returns its text, which is stored nowhere.
 func (i *Issuer) mint(t *store.Token, kind secret.Kind) string {
 	c := i.format.New(kind)
 	hash := c.Hash()
@@ -182,15 +183,15 @@ func (i *Issuer) mint(t *store.Token, kind secret.Kind) string {
 	return c.Reveal()
 }
 
-// replayed ends what a code produced, because its owner presented it twice: one of the two is a thief (RFC 9700 §4.13).
+// replayed revokes the tokens of a code that was presented twice, since one of the two callers may be a thief (RFC 9700 §4.13).
 func (m *Manager) replayed(ctx context.Context, id store.LookupID) error {
 	if err := m.store.EndCode(ctx, m.params.By, id); err != nil {
-		return fmt.Errorf("end what a replayed code produced: %w", err)
+		return fmt.Errorf("revoke the tokens of a replayed code: %w", err)
 	}
 	return Errorf(InvalidGrant, "the code was already used, so the tokens issued for it were revoked; check that the callback does not send the code twice")
 }
 
-// checkProof compares what must be repeated from the authorization request.
+// checkProof compares the parameters that must be repeated from the authorization request.
 func checkProof(code store.Code, redirectURI, verifier string) error {
 	switch {
 	case redirectURI == "" && code.RedirectSent:
@@ -207,8 +208,8 @@ func checkProof(code store.Code, redirectURI, verifier string) error {
 	return nil
 }
 
-// checkVerifier checks the form of a verifier (RFC 7636 §4.1: 43 to 128 unreserved characters), whatever its challenge, so
-// that no app can have chosen one short enough to guess; then that it matches.
+// checkVerifier checks the form of a verifier (RFC 7636 §4.1: 43 to 128 unreserved characters), so that no app gets by with one
+// short enough to guess, and then that it matches the challenge.
 func checkVerifier(challenge, verifier string) error {
 	if strings.ContainsFunc(verifier, func(c rune) bool { return !unreserved(c) }) {
 		return Errorf(InvalidGrant, "code_verifier contains an invalid character: A-Z a-z 0-9 - . _ ~ are allowed (RFC 7636 section 4.1)")
@@ -222,7 +223,7 @@ func checkVerifier(challenge, verifier string) error {
 	return nil
 }
 
-// verifies compares with an S256 challenge.
+// verifies reports whether the verifier matches an S256 challenge, in constant time.
 func verifies(challenge, verifier string) bool {
 	sum := sha256.Sum256([]byte(verifier))
 	want := base64.RawURLEncoding.EncodeToString(sum[:])
@@ -233,8 +234,9 @@ func unreserved(c rune) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("-._~", c)
 }
 
-// narrowResource gives the audience of a token: what the token request asks for, which must have been authorized, or
-// all of it (RFC 8707 §2.2). An origin keeps the spelling in which it was authorized, with or without its slash.
+// narrowResource returns the audience of a token: the resources that the token request names, each of which must have been
+// authorized, or all authorized ones (RFC 8707 §2.2). An origin keeps the spelling that was authorized, with or without its
+// slash.
 func narrowResource(authorized string, asked []string) (string, error) {
 	if len(asked) == 0 {
 		return authorized, nil
@@ -253,7 +255,7 @@ func narrowResource(authorized string, asked []string) (string, error) {
 	return strings.Join(narrowed, " "), nil
 }
 
-// errCode is the one answer for every code that cannot be redeemed, whatever the reason.
+// errCode is the answer for every code that cannot be redeemed, whatever the reason.
 func errCode() *Error {
 	return Errorf(InvalidGrant, "code is unknown, expired, already used, or belongs to another app")
 }

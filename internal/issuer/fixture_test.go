@@ -21,7 +21,7 @@ const (
 	apiTwo   = "https://two.test/api"
 )
 
-// fixture is an issuer over SQLite with an app that a person has installed. That both databases do the same is proven by
+// fixture is an issuer over SQLite with an app that a user has installed. That both databases behave the same is proven by
 // storetest and by the tests through the routes.
 type fixture struct {
 	*issuer.Issuer
@@ -147,12 +147,12 @@ func (f fixture) refresh(token, asked string, resources ...string) (oauth2.Token
 	return m.RefreshAccessToken(f.t.Context(), &oauth2.TokenGenerateRequest{ClientID: f.app.ID, Refresh: token, Scope: asked})
 }
 
-// access is what the database knows of an access token.
+// access reads an access token from the database.
 func (f fixture) access(text string) store.Access {
 	f.t.Helper()
 	c, ok := secret.Format{}.Parse(text)
 	if !ok {
-		f.t.Fatalf("%.8s… is no credential", text)
+		f.t.Fatalf("%.8s… is not a credential", text)
 	}
 	kind := store.NonExpiring
 	if c.Kind == secret.Expiring {

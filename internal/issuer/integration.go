@@ -10,15 +10,15 @@ import (
 )
 
 const (
-	// IntegrationLifetime is how long an integration token is promised to work (docs/dialects.md, Integration tokens).
+	// IntegrationLifetime is the documented lifetime of an integration token (docs/dialects.md, Integration tokens).
 	IntegrationLifetime = time.Hour
-	// integrationGrace is for clients that ask for the next token a moment too late.
+	// integrationGrace is added for clients that ask for the next token slightly late.
 	integrationGrace = time.Minute
 )
 
-// IntegrationToken gives a token to a proven account API key, or to a proven bot of the same account beside it. It ends
-// with the key, with the bot, and with the secrets that proved them. store.ErrEnded: something of that has ended, or was
-// never so, such as a bot of another account.
+// IntegrationToken issues a token for an authenticated account API key, alone or with an authenticated bot of the same account.
+// The token ends with the key, the bot, and the secrets that they authenticated with. store.ErrEnded: one of them has ended,
+// or the bot is of another account.
 func (i *Issuer) IntegrationToken(ctx context.Context, key store.KeyAccess, bot *store.BotAccess, plans []string) (secret.Credential, error) {
 	c := i.format.New(secret.Integration)
 	now, hash := i.store.Now(), c.Hash()
@@ -28,7 +28,7 @@ func (i *Issuer) IntegrationToken(ctx context.Context, key store.KeyAccess, bot 
 	}
 	if bot != nil {
 		if bot.Bot.AccountID != key.Key.AccountID {
-			return secret.Credential{}, fmt.Errorf("bot %s is not of account %s: %w", bot.Bot.ID, key.Key.AccountID, store.ErrEnded)
+			return secret.Credential{}, fmt.Errorf("bot %s is not in account %s: %w", bot.Bot.ID, key.Key.AccountID, store.ErrEnded)
 		}
 		t.BotID, t.BotSecret = bot.Bot.ID, bot.Secret.ID
 	}

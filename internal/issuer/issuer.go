@@ -1,10 +1,9 @@
 // Package issuer owns the rules for authorization codes, access tokens, refresh tokens and user tokens: which client
-// gets one, what it carries, how long it lives, and what a replay ends. Its Manager is go-oauth2's
-// oauth2.Manager: the library dispatches the grants, and the Manager refuses what the library would let through
-// (docs/decisions/go-oauth2.md).
+// gets one, with which rights and lifetime, and which tokens a replay revokes. Its Manager is go-oauth2's oauth2.Manager: the
+// library dispatches the grants, and the Manager makes the checks that the library lacks (docs/decisions/go-oauth2.md).
 //
-// It changes the state of codes, tokens and refresh families, always by one operation of the store. It never sees an
-// HTTP request: what an endpoint has established arrives as GrantParams.
+// It changes the state of codes, tokens and refresh families, each time by one operation of the store. It never sees an
+// HTTP request: the endpoints pass GrantParams.
 package issuer
 
 import (
@@ -17,7 +16,7 @@ import (
 	"xenoauth/store"
 )
 
-// Store is what the issuer needs of storage.
+// Store is the part of the storage that the issuer needs.
 type Store interface {
 	store.Codes
 	store.Tokens
@@ -29,13 +28,13 @@ type Store interface {
 	Now() time.Time
 }
 
-// Options are the issuer's settings. A zero field means its default.
+// Options are the settings of an Issuer. A zero field means its default.
 type Options struct {
 	CodeLifetime    time.Duration // 60 s; at most 10 min (RFC 6749 §4.1.2)
 	AccessLifetime  time.Duration // of expiring access tokens: 1 h
 	RefreshLifetime time.Duration // 30 days after the last rotation
-	Grace           time.Duration // in which a repeated refresh gets the same answer: 10 s
-	TokenLimit      int           // live non-expiring tokens of an installation: 0 is any number
+	Grace           time.Duration // how long a repeated refresh gets the same answer: 10 s
+	TokenLimit      int           // live non-expiring tokens of an installation; 0: no limit
 	UserTokens      UserTokenOptions
 	Keys            *signing.Keys // that sign user tokens; nil: there are none
 }

@@ -16,8 +16,8 @@ import (
 	"xenoauth/store"
 )
 
-// TestResource: a token is for the resources that were authorized, or for those of them that the token request names;
-// a refresh may name others of them again (RFC 8707 §2.2). What was not authorized is refused, and costs nothing.
+// TestResource: a token is for the authorized resources, or for those of them that the token request names; a refresh may name
+// others of them (RFC 8707 §2.2). A resource that was not authorized is refused, and the code or refresh token stays usable.
 func TestResource(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, issuer.Options{})
@@ -52,9 +52,9 @@ func TestResource(t *testing.T) {
 	wantCode(t, err, issuer.InvalidTarget)
 }
 
-// TestWhatACodeIsWorth: a confidential app gets a token for ever and nothing else, one that chose so and a public one an
-// hour and a refresh token.
-func TestWhatACodeIsWorth(t *testing.T) {
+// TestRedeem_TokenKinds: a confidential app gets one token that never expires; a public app, and an app that chose expiring
+// tokens, gets a token for an hour and a refresh token.
+func TestRedeem_TokenKinds(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		change   func(*store.App)
@@ -80,7 +80,7 @@ func TestWhatACodeIsWorth(t *testing.T) {
 	}
 }
 
-// TestTokenLimit: an installation has so many live tokens at most; one more ends the oldest. Without a limit none ends.
+// TestTokenLimit: a token above the limit of an installation revokes the oldest one. Without a limit none is revoked.
 func TestTokenLimit(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, issuer.Options{TokenLimit: 3}, func(a *store.App) { a.Expiring = false })
@@ -101,7 +101,7 @@ func TestTokenLimit(t *testing.T) {
 	}
 }
 
-// TestCodeLifetime: a code lives as long as the setting says.
+// TestCodeLifetime: the setting, or a minute without it, is the lifetime of a code.
 func TestCodeLifetime(t *testing.T) {
 	t.Parallel()
 	for set, want := range map[time.Duration]time.Duration{0: time.Minute, 5 * time.Minute: 5 * time.Minute} {
@@ -118,9 +118,9 @@ func TestCodeLifetime(t *testing.T) {
 	}
 }
 
-// TestNoCodeWithoutInstallation: between consent and code the installation was removed: no code, and an error that says
-// that it has ended.
-func TestNoCodeWithoutInstallation(t *testing.T) {
+// TestGenerateAuthToken_RemovedInstallation: if the installation is removed between consent and code, the error is
+// store.ErrEnded.
+func TestGenerateAuthToken_RemovedInstallation(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, issuer.Options{})
 	f.must(f.store.RemoveInstallation(t.Context(), operator, "", f.installation.ID))
@@ -142,7 +142,7 @@ func TestManager_UnknownGrant(t *testing.T) {
 	}
 }
 
-// TestManager_WithoutParams: a Manager of an endpoint that has established nothing issues nothing, and costs nothing.
+// TestManager_WithoutParams: without an authenticated client a Manager issues nothing and uses up no code or refresh token.
 func TestManager_WithoutParams(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, issuer.Options{})
@@ -187,7 +187,7 @@ func TestManager_GetClient(t *testing.T) {
 	wantCode(t, err, issuer.InvalidClient)
 }
 
-// TestManager_LoadAccessToken: the library loads a token by its text; what it gets does not contain the text.
+// TestManager_LoadAccessToken: a token is loaded by its text, and the result does not contain the text.
 func TestManager_LoadAccessToken(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, issuer.Options{})
@@ -253,8 +253,9 @@ func TestManager_LoadRefreshToken(t *testing.T) {
 	}
 }
 
-// TestRemove: an app revokes its own tokens, once or again; another's it may not; and what does not exist is gone.
-func TestRemove(t *testing.T) {
+// TestManager_Remove: an app revokes its own tokens, also repeatedly, and no token of another app; an unknown token is not an
+// error.
+func TestManager_Remove(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, issuer.Options{})
 	other := f.addApp(f.installation.AccountID)
@@ -267,7 +268,7 @@ func TestRemove(t *testing.T) {
 		f.must(mine.RemoveAccessToken(t.Context(), text))
 		f.must(mine.RemoveRefreshToken(t.Context(), text))
 	}
-	// Each takes its own kind only; revoking an access token leaves the family as it is.
+	// Each method ignores the other kind of token, and revoking an access token leaves the family as it is.
 	f.must(mine.RemoveAccessToken(t.Context(), info.GetRefresh()))
 	f.must(mine.RemoveRefreshToken(t.Context(), info.GetAccess()))
 	f.wantLive(info.GetAccess(), true)

@@ -10,8 +10,8 @@ import (
 	"xenoauth/store"
 )
 
-// GrantParams are what an endpoint has established about one request before it asks for a code or a token, and what
-// go-oauth2's request type has no field for.
+// GrantParams are the facts that an endpoint has established about a request before it asks for a code or a token, and for
+// which go-oauth2's request type has no field.
 type GrantParams struct {
 	By       store.Actor
 	Client   store.Client // the authenticated client; at the authorization endpoint the app that asks
@@ -23,9 +23,9 @@ type GrantParams struct {
 	ScopeAsked   string
 }
 
-// Manager is the Issuer for one request, in the form that go-oauth2 wants it (oauth2.Manager). The interface has no
-// argument for GrantParams, so they are fields: a Manager is made for each request and must not be shared. It also keeps the
-// refresh token that it has loaded, so that the library's scope check and the rotation after it read the row once.
+// Manager is the Issuer for one request and implements oauth2.Manager. That interface has no argument for GrantParams, so they
+// are fields: a Manager is made for each request and must not be shared. It also keeps the refresh token that it has loaded,
+// so that the library's scope check and the rotation after it read the row once.
 type Manager struct {
 	*Issuer
 	params  GrantParams
@@ -47,8 +47,8 @@ func (m *Manager) GetClient(_ context.Context, id string) (oauth2.ClientInfo, er
 	return &models.Client{ID: c.ID, Public: c.App != nil && !c.App.Confidential}, nil
 }
 
-// GenerateAccessToken redeems an authorization code or gives an app a token of its own. Errors are *Error, or the
-// store's.
+// GenerateAccessToken redeems an authorization code or issues a token to an app for itself. Errors are of type *Error, or
+// those of the store.
 func (m *Manager) GenerateAccessToken(ctx context.Context, gt oauth2.GrantType, tgr *oauth2.TokenGenerateRequest) (oauth2.TokenInfo, error) {
 	switch gt {
 	case oauth2.AuthorizationCode:
@@ -60,7 +60,7 @@ func (m *Manager) GenerateAccessToken(ctx context.Context, gt oauth2.GrantType, 
 	}
 }
 
-// tokenInfo is the answer to a granted token request in go-oauth2's terms; lifetime 0 means that it never expires.
+// tokenInfo is a token in go-oauth2's terms; with lifetime 0 it never expires.
 func tokenInfo(clientID, access, refresh, scope string, lifetime time.Duration) *models.Token {
 	return &models.Token{ClientID: clientID, Access: access, Refresh: refresh, Scope: scope, AccessExpiresIn: lifetime}
 }

@@ -15,17 +15,17 @@ import (
 	"xenoauth/store"
 )
 
-// loadedRefresh is a refresh token that was proven to be the client's and can be answered.
+// loadedRefresh is a refresh token of the client that can be used.
 type loadedRefresh struct {
 	presented secret.Credential
 	token     store.Refresh
 	family    store.Family
-	repeated  oauth2.TokenInfo // the answer of its rotation, to be returned again; nil: it can be rotated
+	repeated  oauth2.TokenInfo // the answer of its earlier rotation, to be returned again; nil: rotate it
 }
 
-// LoadRefreshToken returns what a refresh token of the client was granted, without its text. It refuses a token that cannot
-// be used any more, and ends the family of one whose successor was used. go-oauth2 calls it before it checks the scope, and
-// then RefreshAccessToken, which uses what was loaded.
+// LoadRefreshToken returns the grant of a refresh token, without its text. It refuses a token that is not the client's or cannot
+// be used any more, and ends the family of a token whose successor was used. go-oauth2 calls it before it checks the scope,
+// and RefreshAccessToken afterwards, which uses the loaded row.
 func (m *Manager) LoadRefreshToken(ctx context.Context, refresh string) (oauth2.TokenInfo, error) {
 	r, err := m.loadRefresh(ctx, refresh)
 	if err != nil {
@@ -34,11 +34,11 @@ func (m *Manager) LoadRefreshToken(ctx context.Context, refresh string) (oauth2.
 	return &models.Token{ClientID: r.family.AppID, UserID: r.family.UserID, Scope: r.family.Scope.String()}, nil
 }
 
-// RefreshAccessToken rotates a refresh token (RFC 6749 §6, RFC 9700 §4.14.2). The old one stays good until its successor is
-// used, so that a client which lost an answer, for however long, is not logged out: within the grace the same request gets
-// the same answer again, which is kept sealed under the old token itself, so that the database alone cannot read it; after
-// that it gets another successor, and the unused one ends. Presented once its successor was used, the old one ends the
-// family (docs/decisions/refresh.md).
+// RefreshAccessToken rotates a refresh token (RFC 6749 §6, RFC 9700 §4.14.2). The old token stays valid until its successor is
+// used, so that a client that lost an answer, however long ago, is not logged out. Within the grace the same request gets the
+// same answer again; it is stored sealed under the old token, so that the database alone cannot read it. After the grace the
+// old token gets another successor, and the unused one ends. An old token that is presented after its successor was used ends
+// the family (docs/decisions/refresh.md).
 func (m *Manager) RefreshAccessToken(ctx context.Context, tgr *oauth2.TokenGenerateRequest) (oauth2.TokenInfo, error) {
 	for range maxRotations {
 		r, err := m.loadRefresh(ctx, tgr.Refresh)
@@ -65,7 +65,7 @@ func errContended(owner string) error {
 	return fmt.Errorf("rotate refresh token of %s: %d other requests were first: %w", owner, maxRotations, store.ErrUnavailable)
 }
 
-// loadRefresh looks a refresh token up, once a request, and decides whether it can be answered.
+// loadRefresh looks up a refresh token of the client, once a request, and refuses it if it cannot be used.
 func (m *Manager) loadRefresh(ctx context.Context, refresh string) (*loadedRefresh, error) {
 	if m.refresh != nil && m.refresh.presented.Reveal() == refresh {
 		return m.refresh, nil
@@ -90,8 +90,7 @@ func (m *Manager) loadRefresh(ctx context.Context, refresh string) (*loadedRefre
 	return r, nil
 }
 
-// findRefresh looks a refresh token up, whoever's it is and whether it is good or not. store.ErrNotFound: there is no such
-// token.
+// findRefresh looks up a refresh token of any client, whether or not it can be used. store.ErrNotFound: there is no such token.
 func (m *Manager) findRefresh(ctx context.Context, refresh string) (*loadedRefresh, error) {
 	presented, ok := m.format.Parse(refresh)
 	if !ok || presented.Kind != secret.Refresh {
@@ -130,7 +129,7 @@ func (m *Manager) rotate(ctx context.Context, r *loadedRefresh) (oauth2.TokenInf
 	return nil, fmt.Errorf("rotate refresh token of app %s: %w", r.family.AppID, err)
 }
 
-// sealContext binds a sealed answer to the request that it answers: client, scope and resources as they were asked for.
+// sealContext binds a sealed answer to its request: the client, and scope and resources as they were sent.
 func (m *Manager) sealContext() string {
 	return fmt.Sprintf("xenoauth refresh %q %q %q", m.params.Client.ID, m.params.ScopeAsked, m.params.Resource)
 }
@@ -150,7 +149,7 @@ func (a answer) info(client string) oauth2.TokenInfo {
 
 // newRotation makes the successor, its access token and the sealed answer.
 func (m *Manager) newRotation(r *loadedRefresh, now time.Time) (oauth2.TokenInfo, store.Rotation, error) {
-	granted, spelled, err := m.refreshed(r.family)
+	granted, spelled, err := m.newScope(r.family)
 	if err != nil {
 		return nil, store.Rotation{}, err
 	}
@@ -178,8 +177,8 @@ func (m *Manager) newRotation(r *loadedRefresh, now time.Time) (oauth2.TokenInfo
 	}, nil
 }
 
-// RefreshScope returns the scopes that a refresh asks for, which may be fewer than were granted, never others. It is go-oauth2's
-// scope rule for refresh_token.
+// RefreshScope returns the scopes that a refresh asks for, which must be among those granted. It is go-oauth2's scope rule for
+// refresh_token.
 func (m *Manager) RefreshScope(asked string, granted scope.Set) (scope.Set, error) {
 	if asked == "" {
 		return granted, nil
@@ -194,9 +193,9 @@ func (m *Manager) RefreshScope(asked string, granted scope.Set) (scope.Set, erro
 	return want, nil
 }
 
-// refreshed returns the scopes of the new access token, and how the answer spells them. If the app has given up one of them
-// since the consent, the refresh is refused.
-func (m *Manager) refreshed(family store.Family) (scope.Set, string, error) {
+// newScope returns the scopes of the new access token and their spelling in the answer. If the app has removed one of them from
+// its registration, the refresh is refused.
+func (m *Manager) newScope(family store.Family) (scope.Set, string, error) {
 	want, err := m.RefreshScope(m.params.ScopeAsked, family.Scope)
 	if err != nil {
 		return scope.Set{}, "", err
@@ -211,10 +210,10 @@ func (m *Manager) refreshed(family store.Family) (scope.Set, string, error) {
 	return want, m.catalogue.Spell(spelledAs, want), nil
 }
 
-// repeat answers for a token that was rotated before: the same answer within the grace, the end of the family once the
-// successor was used, and a refusal that ends nothing if another successor took this one's place. It returns nil for a token
-// that may be rotated once more. A reuse ends the family also while something that it depends on is out of service, such as
-// a disabled user: the theft would otherwise be forgotten when the user is enabled again.
+// repeat handles a token that was rotated before. Within the grace it returns the same answer; if the successor was used, it ends
+// the family; if another successor has replaced this token, it refuses and ends nothing. It returns nil for a token that may be
+// rotated again. A reuse ends the family even while, for example, the user is disabled: otherwise the theft would have no
+// consequence once the user is enabled.
 func (m *Manager) repeat(ctx context.Context, r *loadedRefresh) (oauth2.TokenInfo, error) {
 	if !r.family.EndedAt.IsZero() {
 		return nil, errRefresh()
@@ -243,7 +242,7 @@ func (m *Manager) repeat(ctx context.Context, r *loadedRefresh) (oauth2.TokenInf
 	return nil, Errorf(InvalidGrant, "refresh_token was already used, and so was its successor; all tokens of this grant were revoked")
 }
 
-// newRefresh makes the next refresh token of a family.
+// newRefresh makes a refresh token of the family.
 func (i *Issuer) newRefresh(family store.LookupID, now time.Time) (store.Refresh, secret.Credential) {
 	c := i.format.New(secret.Refresh)
 	hash := c.Hash()
@@ -252,18 +251,18 @@ func (i *Issuer) newRefresh(family store.LookupID, now time.Time) (store.Refresh
 	}, c
 }
 
-// errWithdrawn is for a grant of scopes that the app has given up since: a token would not have what its answer says.
+// errWithdrawn is for a grant with scopes that the app has removed since: the token would lack scopes that its answer lists.
 func errWithdrawn() *Error {
 	return Errorf(InvalidGrant, "the app may no longer request all of these scopes; send the user to the authorization endpoint again")
 }
 
-// errRefresh is the one answer for every refresh token that cannot be used, whatever the reason.
+// errRefresh is the answer for every refresh token that cannot be used, whatever the reason.
 func errRefresh() *Error {
 	return Errorf(InvalidGrant, "refresh_token is unknown, expired, revoked, or belongs to another app")
 }
 
-// errReplaced is for a refresh token that ended unused because the one before it was presented again: two processes
-// share one store, say. Nothing else ends with it.
+// errReplaced is for a refresh token that ended unused because its predecessor was presented again, for example by two
+// processes that share a token store. Nothing else ends with it.
 func errReplaced() *Error {
 	return Errorf(InvalidGrant, "refresh_token was replaced by a newer one, because the one before it was presented again; use the newest one issued")
 }

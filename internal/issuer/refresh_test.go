@@ -14,9 +14,9 @@ import (
 	"xenoauth/store"
 )
 
-// TestSpelling: a token answer spells scopes as they were asked for, the token itself carries the canonical ones, and a
-// refresh keeps the spelling until it asks in another.
-func TestSpelling(t *testing.T) {
+// TestScopeSpelling: a token answer spells scopes as they were requested, the token carries the canonical names, and a refresh
+// keeps the spelling until it requests another one.
+func TestScopeSpelling(t *testing.T) {
 	t.Parallel()
 	for asked, c := range map[string]struct{ granted, again string }{
 		"widget":                {"widgets", "widget"},
@@ -44,8 +44,8 @@ func TestSpelling(t *testing.T) {
 	}
 }
 
-// TestRefreshScope: a refresh may ask for less than was granted, by any name, and later for all again; never for more.
-// A refused one leaves the token as it was.
+// TestRefreshScope: a refresh may ask for less than was granted, by any name, and later for everything again, but never for
+// more. A refused refresh leaves the token usable.
 func TestRefreshScope(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, issuer.Options{})
@@ -74,8 +74,8 @@ func TestRefreshScope(t *testing.T) {
 	}
 }
 
-// TestRefreshWithdrawnScope: when the app gives up a scope, a refresh for the whole grant is refused, one for what is left
-// works, and with the scope back the whole grant is there again.
+// TestRefreshWithdrawnScope: after the app has removed a scope, a refresh for the whole grant is refused and a refresh for the
+// remaining scopes works; once the scope is registered again, so does the whole grant.
 func TestRefreshWithdrawnScope(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, issuer.Options{})
@@ -101,25 +101,24 @@ func TestRefreshWithdrawnScope(t *testing.T) {
 	}
 }
 
-// same says whether two answers are one.
+// same reports whether two answers are equal.
 func same(a, b oauth2.TokenInfo) bool {
 	return a.GetAccess() == b.GetAccess() && a.GetRefresh() == b.GetRefresh() && a.GetScope() == b.GetScope() && a.GetAccessExpiresIn() == b.GetAccessExpiresIn()
 }
 
-// late lets the grace of all rotations end.
-func (f fixture) late() {
+// endGrace ends the grace of all rotations.
+func (f fixture) endGrace() {
 	f.t.Helper()
 	dbtest.Exec(f.t, f.store, `UPDATE refresh_tokens SET sealed_until = sealed_until - $1 WHERE rotated_at IS NOT NULL`, (10 * time.Second).Microseconds())
 }
 
 // TestRefreshRepeated: a refresh token whose successor is unused is presented again. The same request within the grace gets
-// the same answer; a later one, and one that asks for something else, gets a fresh pair as requested, and the
-// unused successor is refused from then on without ending anything. Once the successor was used, the old token ends the
-// family.
+// the same answer; a later request, and a request for something else, gets a new pair as requested, and the unused successor
+// is refused from then on without ending anything. Once the successor was used, the old token ends the family.
 func TestRefreshRepeated(t *testing.T) {
 	t.Parallel()
 	none := func(fixture, oauth2.TokenInfo, oauth2.TokenInfo) {}
-	late := func(f fixture, _, _ oauth2.TokenInfo) { f.late() }
+	late := func(f fixture, _, _ oauth2.TokenInfo) { f.endGrace() }
 	use := func(f fixture, _, second oauth2.TokenInfo) {
 		_, err := f.refresh(second.GetRefresh(), "")
 		f.must(err)
@@ -128,12 +127,12 @@ func TestRefreshRepeated(t *testing.T) {
 		before    func(f fixture, first, second oauth2.TokenInfo)
 		scope     string
 		resources []string
-		want      string // the same, another, or the end
-		granted   string // of another
+		want      string // same answer, another pair, or end of the family
+		granted   string // scope of another pair
 	}{
 		"at once":                 {none, "contacts", []string{apiOne}, "same", ""},
 		"another scope":           {none, "contacts widgets", []string{apiOne}, "another", "contacts widgets"},
-		"the same by other words": {none, "", []string{apiOne}, "another", "contacts widgets"},
+		"the same in other words": {none, "", []string{apiOne}, "another", "contacts widgets"},
 		"another resource":        {none, "contacts", []string{apiTwo}, "another", "contacts"},
 		"no resource":             {none, "contacts", nil, "another", "contacts"},
 		"late":                    {late, "contacts", []string{apiOne}, "another", "contacts"},
@@ -141,7 +140,7 @@ func TestRefreshRepeated(t *testing.T) {
 		"after the successor":     {use, "contacts", []string{apiOne}, "end", ""},
 		"late, after the successor": {func(f fixture, first, second oauth2.TokenInfo) {
 			use(f, first, second)
-			f.late()
+			f.endGrace()
 		}, "contacts", []string{apiOne}, "end", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -188,7 +187,7 @@ func TestRefreshRepeated(t *testing.T) {
 	}
 }
 
-// wantFamilyEnds asserts how many families the audit trail calls ended.
+// wantFamilyEnds asserts how many families have ended according to the audit trail.
 func (f fixture) wantFamilyEnds(want int) {
 	f.t.Helper()
 	events, err := f.store.Events(f.t.Context(), store.EventFilter{Kind: store.EventFamilyEnded})
@@ -198,9 +197,8 @@ func (f fixture) wantFamilyEnds(want int) {
 	}
 }
 
-// TestRefreshLostAnswers: an answer may be lost any number of times, and days apart; every token that was replaced stays
-// refused, also after the family went on, and only the token whose successor was used ends it. An expired token is refused
-// and ends nothing.
+// TestRefreshLostAnswers: a client may lose any number of answers, days apart. Every replaced token stays refused, also after
+// later rotations, and only a token whose successor was used ends the family. An expired token is refused and ends nothing.
 func TestRefreshLostAnswers(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, issuer.Options{RefreshLifetime: time.Hour})
@@ -209,7 +207,7 @@ func TestRefreshLostAnswers(t *testing.T) {
 	for range 4 {
 		next, err := f.refresh(first.GetRefresh(), "")
 		f.must(err)
-		f.late()
+		f.endGrace()
 		lost = append(lost, next)
 	}
 	last := lost[3]
@@ -222,7 +220,7 @@ func TestRefreshLostAnswers(t *testing.T) {
 	}
 	refused(lost[:3]...)
 
-	// The token that is still good expires before its successor does.
+	// The token that can still be used expires before its successor.
 	hour := time.Hour.Microseconds()
 	dbtest.Exec(t, f.store, `UPDATE refresh_tokens SET expires_at = expires_at - $1 WHERE previous_id IS NULL`, hour)
 	refused(first)
@@ -239,8 +237,8 @@ func TestRefreshLostAnswers(t *testing.T) {
 	f.wantFamilyEnds(1)
 }
 
-// TestRefreshGraceIsItsOwners: another app that holds the rotated token learns nothing and ends nothing.
-func TestRefreshGraceIsItsOwners(t *testing.T) {
+// TestRefreshGrace_OtherApp: another app that holds the rotated token gets no answer and ends nothing.
+func TestRefreshGrace_OtherApp(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, issuer.Options{})
 	other := f.addApp(f.installation.AccountID)
@@ -256,9 +254,9 @@ func TestRefreshGraceIsItsOwners(t *testing.T) {
 	f.must(err)
 }
 
-// TestRefreshRace: of 50 equal refreshes at the same moment one rotates, and all get its answer, whether the token is
-// current, or was rotated some time ago and its successor is unused. Of 50 that differ each is answered as requested. There is
-// one current token in any case, one of those that were answered, and the family lives.
+// TestRefreshRace: of 50 equal concurrent refreshes one rotates, and all get its answer, whether the token is current or was
+// rotated earlier and its successor is unused. Of 50 different ones each is answered as requested. In either case one of the
+// returned tokens is current afterwards, and the family lives.
 func TestRefreshRace(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ rotated, differ bool }{
@@ -271,7 +269,7 @@ func TestRefreshRace(t *testing.T) {
 			if c.rotated {
 				_, err := f.refresh(first.GetRefresh(), "")
 				f.must(err)
-				f.late()
+				f.endGrace()
 			}
 			answers, faults := make([]oauth2.TokenInfo, 50), make([]error, 50)
 			var all sync.WaitGroup
@@ -308,9 +306,9 @@ func TestRefreshRace(t *testing.T) {
 	}
 }
 
-// TestRefreshSlides: each rotation gives the refresh token its whole lifetime anew, and an expired one is refused without
-// ending the family, whose access token lives on.
-func TestRefreshSlides(t *testing.T) {
+// TestRefreshLifetime: the lifetime starts again with each rotation. An expired token is refused without ending the family, whose
+// access token stays valid.
+func TestRefreshLifetime(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, issuer.Options{RefreshLifetime: time.Hour, AccessLifetime: 2 * time.Hour})
 	info := f.grant("contacts")
@@ -329,8 +327,9 @@ func TestRefreshSlides(t *testing.T) {
 	}
 }
 
-// TestRefreshNeedsItsRoots: what a family hangs on has ended: no refresh, and none either when it is asked again.
-func TestRefreshNeedsItsRoots(t *testing.T) {
+// TestRefresh_EndedRoots: after the end of something that the family depends on, every refresh is refused, and the refusals
+// do not count as reuse.
+func TestRefresh_EndedRoots(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(f fixture) error{
 		"installation": func(f fixture) error {

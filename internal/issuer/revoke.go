@@ -11,8 +11,8 @@ import (
 	"xenoauth/store"
 )
 
-// LoadAccessToken returns what an access token was issued with, without its text. Whether the token is good at the moment
-// is for package verify. store.ErrNotFound: there is no such token.
+// LoadAccessToken returns client, user, scope and lifetime of an access token, without its text. Whether the token is valid at
+// the moment is for package verify. store.ErrNotFound: there is no such token.
 func (m *Manager) LoadAccessToken(ctx context.Context, access string) (oauth2.TokenInfo, error) {
 	presented, kind, ok := m.parseAccess(access)
 	if !ok {
@@ -34,7 +34,7 @@ func (m *Manager) LoadAccessToken(ctx context.Context, access string) (oauth2.To
 }
 
 // RemoveAccessToken revokes an access token of the client (RFC 7009 §2.1). A token that does not exist counts as revoked.
-// Another app's token is UnauthorizedClient and stays as it is.
+// For another app's token the error is UnauthorizedClient, and the token stays valid.
 func (m *Manager) RemoveAccessToken(ctx context.Context, access string) error {
 	t, err := m.LoadAccessToken(ctx, access)
 	if errors.Is(err, store.ErrNotFound) {
@@ -72,7 +72,7 @@ func (m *Manager) RemoveRefreshToken(ctx context.Context, refresh string) error 
 	return nil
 }
 
-// parseAccess accepts the two kinds of access tokens.
+// parseAccess parses both kinds of access tokens.
 func (i *Issuer) parseAccess(text string) (secret.Credential, store.TokenKind, bool) {
 	c, ok := i.format.Parse(text)
 	switch {

@@ -36,7 +36,7 @@ func (o UserTokenOptions) withDefaults() UserTokenOptions {
 	return o
 }
 
-// UserPair is a pair of user tokens, as it is handed out once.
+// UserPair is an access token and a refresh token, whose texts are returned once.
 type UserPair struct {
 	Token        string
 	RefreshToken string // <user id>.<80 hexadecimal characters>
@@ -44,10 +44,10 @@ type UserPair struct {
 	Scope        scope.Role
 }
 
-// NewUserPair starts a family of user tokens for a proven user, in the account joined first. u is as it was when it was
-// proven, so that a password changed meanwhile is noticed; opener is the secret that proved a bot, else zero.
-// agent is the program's User-Agent header, which the user recognises it by. store.ErrEnded: user, account, membership or
-// what proved the user is no longer live.
+// NewUserPair starts a family of user tokens for an authenticated user, in the account joined first. u is the user as read
+// during authentication, so that a password change since then is noticed; opener is the secret that a bot authenticated with, else
+// zero. agent is the program's User-Agent header, by which the user recognises it. store.ErrEnded: the user, account,
+// membership, password or secret is no longer live.
 func (i *Issuer) NewUserPair(ctx context.Context, by store.Actor, u store.User, opener store.LookupID, agent string) (UserPair, error) {
 	members, err := i.store.MembersByUser(ctx, u.ID)
 	if err != nil {
@@ -72,7 +72,7 @@ func (i *Issuer) NewUserPair(ctx context.Context, by store.Actor, u store.User, 
 	return pair, nil
 }
 
-// mintPair makes both tokens, which expire when their family ends, if not before. Their text exists nowhere else.
+// mintPair makes both tokens, which expire with their family at the latest. Their texts are stored nowhere.
 func (i *Issuer) mintPair(ctx context.Context, userID string, role scope.Role, now, end time.Time) (UserPair, store.UserRefresh, error) {
 	o, refresh := i.options.UserTokens, secret.NewUserRefresh(userID)
 	token, err := i.options.Keys.Sign(ctx, &signing.UserClaims{UserID: userID, Scope: role, Registered: signing.Registered{
@@ -96,16 +96,16 @@ func soonest(a, b time.Time) time.Time {
 	return a
 }
 
-// UserRefreshRequest is a refresh token and who presents it: the user whose access token came along (UserID), or who says
-// to be one (Email, normalised). One of the two must be there, and right.
+// UserRefreshRequest is a refresh token and its owner as the request names it: the user of the access token beside it (UserID), or
+// an e-mail address (Email, normalised). Exactly one must be set, and it must be the token's owner.
 type UserRefreshRequest struct {
 	Token  secret.Text
 	UserID string
 	Email  string
-	// Spellings are others of Email under which an older version may have stored it.
+	// Spellings are other forms of Email under which an older version may have stored it.
 	Spellings []string
-	// Beside is the pair of the access token that came along, as it was read to verify that; nil without one. If the refresh token
-	// is of the same pair, the row is not read again.
+	// Beside is the pair of the access token, as it was read to verify that token; nil without one. If the refresh token is of the
+	// same pair, the row is not read again.
 	Beside *store.UserAccess
 }
 
@@ -116,7 +116,7 @@ func (r UserRefreshRequest) from(u store.User) bool {
 	return r.UserID == "" && (r.Email == u.Email || slices.Contains(r.Spellings, u.Email))
 }
 
-// RefreshUserPair rotates a refresh token by the rules of RefreshAccessToken. The scope is the user's role today.
+// RefreshUserPair rotates a refresh token by the rules of RefreshAccessToken. The scope is the user's current role.
 func (i *Issuer) RefreshUserPair(ctx context.Context, by store.Actor, r UserRefreshRequest) (UserPair, error) {
 	presented, ok := secret.ParseUserRefresh(r.Token.Reveal())
 	if !ok {
@@ -138,7 +138,7 @@ func (i *Issuer) RefreshUserPair(ctx context.Context, by store.Actor, r UserRefr
 		if !errors.Is(err, store.ErrConsumed) {
 			return pair, err
 		}
-		// Another request was first, since the pair was looked up.
+		// Another request rotated it since it was looked up.
 		if old, err = i.store.UserRefreshByID(ctx, old.ID); err != nil {
 			return UserPair{}, fmt.Errorf("look up rotated refresh token: %w", err)
 		}
@@ -146,7 +146,7 @@ func (i *Issuer) RefreshUserPair(ctx context.Context, by store.Actor, r UserRefr
 	return UserPair{}, errContended(by.ID)
 }
 
-// userRefresh returns the pair that was loaded, if it is the one with this id, or reads it.
+// userRefresh returns the loaded pair if it has this id, and otherwise reads the pair.
 func (i *Issuer) userRefresh(ctx context.Context, loaded *store.UserAccess, id store.LookupID) (store.UserAccess, error) {
 	if loaded != nil && loaded.ID == id {
 		return *loaded, nil
@@ -154,7 +154,7 @@ func (i *Issuer) userRefresh(ctx context.Context, loaded *store.UserAccess, id s
 	return i.store.UserRefreshByID(ctx, id)
 }
 
-// rotatePair answers for a refresh token that is proven, as rotate does for apps.
+// rotatePair is rotate for the refresh token of a user.
 func (i *Issuer) rotatePair(ctx context.Context, by store.Actor, presented secret.UserRefresh, old store.UserAccess) (UserPair, error) {
 	if !old.RotatedAt.IsZero() {
 		pair, err := i.repeatPair(ctx, by, presented, old)
@@ -184,7 +184,7 @@ func (i *Issuer) rotatePair(ctx context.Context, by store.Actor, presented secre
 	return UserPair{}, fmt.Errorf("rotate refresh token of user %s: %w", by.ID, err)
 }
 
-// repeatPair answers for a refresh token that was rotated before, as repeat does for apps.
+// repeatPair is repeat for the refresh token of a user.
 func (i *Issuer) repeatPair(ctx context.Context, by store.Actor, presented secret.UserRefresh, old store.UserAccess) (UserPair, error) {
 	if !old.Owner.EndedAt.IsZero() {
 		return UserPair{}, errUserRefresh()
@@ -207,7 +207,7 @@ func (i *Issuer) repeatPair(ctx context.Context, by store.Actor, presented secre
 	return UserPair{}, userRefused("refreshToken was already used, and so was its successor; all tokens of this log-in were revoked, so log in again")
 }
 
-// pairSeal is the context under which an answer is sealed.
+// pairSeal is the context that an answer is sealed for.
 const pairSeal = "xenoauth user token refresh"
 
 func (p UserPair) seal(under secret.UserRefresh) ([]byte, error) {
@@ -233,7 +233,7 @@ func openPair(under secret.UserRefresh, sealed []byte) (p UserPair, err error) {
 	return p, nil
 }
 
-// errUserRefresh is the one answer for every refresh token that cannot be used, whatever the reason.
+// errUserRefresh is the answer for every refresh token that cannot be used, whatever the reason.
 func errUserRefresh() *Error {
 	return userRefused("refreshToken is unknown, expired, revoked, or belongs to another user")
 }

@@ -27,9 +27,9 @@ func (f fixture) again(p issuer.UserPair) (issuer.UserPair, error) {
 	return f.RefreshUserPair(f.t.Context(), program, issuer.UserRefreshRequest{Token: secret.Text(p.RefreshToken), UserID: f.user.ID})
 }
 
-// TestUserRefresh: rotated once; the same answer within the grace; after it, while the successor is unused, a fresh pair, and
-// the unused successor is refused and ends nothing, though its access token lives; once the successor was used, the old
-// token ends the family.
+// TestUserRefresh: within the grace a rotated token gets the same answer. After it, while the successor is unused, it gets a new
+// pair; the unused successor is then refused and ends nothing, and its access token stays valid. Once the successor was used,
+// the old token ends the family.
 func TestUserRefresh(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, issuer.Options{})
@@ -65,7 +65,7 @@ func TestUserRefresh(t *testing.T) {
 	wantCode(t, err, issuer.InvalidGrant)
 }
 
-// TestUserRefreshRefused: whoever is not the user, or presents what is no refresh token, gets one answer and changes
+// TestUserRefreshRefused: a caller that is not the user, and text that is not a refresh token, get the same answer and change
 // nothing, whether the token is current or was rotated.
 func TestUserRefreshRefused(t *testing.T) {
 	t.Parallel()
@@ -77,7 +77,7 @@ func TestUserRefreshRefused(t *testing.T) {
 	text := secret.Text(current.RefreshToken)
 	var answers []string
 	for name, r := range map[string]issuer.UserRefreshRequest{
-		"nobody": {Token: text}, "another user": {Token: text, UserID: secret.NewUserID()}, "another address": {Token: text, Email: "x@users.test"},
+		"no user": {Token: text}, "another user": {Token: text, UserID: secret.NewUserID()}, "another address": {Token: text, Email: "x@users.test"},
 		"both, one wrong": {Token: text, UserID: f.user.ID, Email: "x@users.test"}, "rotated, another user": {Token: secret.Text(rotated.RefreshToken), UserID: secret.NewUserID()},
 		"an access token": {Token: secret.Text(current.Token), UserID: f.user.ID}, "empty": {UserID: f.user.ID},
 		"unknown": {Token: secret.Text(secret.NewUserRefresh(f.user.ID).Reveal()), UserID: f.user.ID},
@@ -106,9 +106,9 @@ func TestUserRefreshRefused(t *testing.T) {
 	}
 }
 
-// TestUserReuseWhileDisabled: a reuse ends the family also while the user is disabled, so that it stays dead when the user is
-// enabled; a token whose successor is unused is refused then, within the grace and after it, and ends nothing.
-func TestUserReuseWhileDisabled(t *testing.T) {
+// TestUserRefresh_ReuseWhileDisabled: a reuse ends the family even while the user is disabled, so that it stays ended when the
+// user is enabled. A token whose successor is unused is refused in that time, within the grace and after it, and ends nothing.
+func TestUserRefresh_ReuseWhileDisabled(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, issuer.Options{})
 	first := f.pair()
@@ -136,8 +136,8 @@ func TestUserReuseWhileDisabled(t *testing.T) {
 	wantCode(t, err, issuer.InvalidGrant)
 }
 
-// TestUserRefreshAtOnce: of any number of requests one rotates, and all get its answer.
-func TestUserRefreshAtOnce(t *testing.T) {
+// TestUserRefresh_Concurrent: of 50 concurrent requests one rotates, and all get its answer.
+func TestUserRefresh_Concurrent(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, issuer.Options{})
 	first := f.pair()
@@ -159,8 +159,8 @@ func TestUserRefreshAtOnce(t *testing.T) {
 	}
 }
 
-// TestUserPairNeedsWhatProvedIt: a password that was changed between the proof and the token is none.
-func TestUserPairNeedsWhatProvedIt(t *testing.T) {
+// TestNewUserPair_ChangedPassword: a log-in whose password was changed before the token was issued gets none.
+func TestNewUserPair_ChangedPassword(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, issuer.Options{})
 	before, err := f.store.UserByID(t.Context(), f.user.ID)
@@ -175,8 +175,8 @@ func TestUserPairNeedsWhatProvedIt(t *testing.T) {
 	f.pair()
 }
 
-// TestUserRefreshExpires: a refresh token lives 30 days, counted from its own birth.
-func TestUserRefreshExpires(t *testing.T) {
+// TestUserRefresh_Expiry: a refresh token lives for 30 days, counted from its own rotation.
+func TestUserRefresh_Expiry(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, issuer.Options{})
 	p := f.pair()

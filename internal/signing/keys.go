@@ -18,8 +18,8 @@ import (
 	"xenoauth/store"
 )
 
-// load reads the keys if the copy is too old. If the database does not answer, the copy is used for another second, so that
-// requests do not wait one after another. The lock is held.
+// load reads the keys if the copy is too old. If the database does not answer, the copy is used for another retryPause, so that
+// requests do not all wait for the database. The lock is held.
 func (k *Keys) load(ctx context.Context) error {
 	if k.public != nil && time.Since(k.readAt) < k.options.KeyRefresh {
 		return nil
@@ -41,7 +41,7 @@ func (k *Keys) load(ctx context.Context) error {
 	return nil
 }
 
-// retryPause is how long a replica goes on with what it knows after the database has failed to answer.
+// retryPause is how long a replica uses the keys that it has before it tries the database again.
 const retryPause = time.Second
 
 // active returns all keys, at least one, and makes the next one if it is time for it. The lock is held.
@@ -62,8 +62,8 @@ func (k *Keys) active(ctx context.Context) ([]store.SigningKey, error) {
 		case errors.Is(err, store.ErrUnavailable) && len(k.list) > 0:
 			k.makeAt = time.Now().Add(retryPause)
 			return k.list, nil
-		// ErrConflict: another replica was first. ErrNotFound: the operator has removed the old key. The keys that count are those
-		// in the store now.
+		// ErrConflict: another replica was first. ErrNotFound: the operator has removed the old key. In both cases the keys are read
+		// again.
 		case err != nil && !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrNotFound):
 			return nil, fmt.Errorf("add signing key: %w", err)
 		}
@@ -71,8 +71,8 @@ func (k *Keys) active(ctx context.Context) ([]store.SigningKey, error) {
 	}
 }
 
-// nextKey reports whether the newest key needs a successor by now, and when that one begins to sign and the old one is no
-// longer needed.
+// nextKey reports whether the newest key needs a successor now, and returns when the successor begins to sign and when the old
+// key is no longer needed.
 func (o Options) nextKey(keys []store.SigningKey, now time.Time) (next store.SigningKey, retirePrevious time.Time, due bool) {
 	next = store.SigningKey{CreatedAt: now, ActiveFrom: now}
 	if len(keys) == 0 {
@@ -113,8 +113,8 @@ func makeKey(k *store.SigningKey, sealingKey []byte) error {
 
 func sealContext(kid string) string { return "xenoauth signing key " + kid }
 
-// unsealKey returns the private key of k. It fails if k was sealed under another key than this server's: a token that no
-// verifier accepts is worse than none.
+// unsealKey returns the private key of k. It fails if k was sealed under another server key: a token signed with any other key
+// would be accepted by no verifier.
 func unsealKey(sealingKey []byte, k store.SigningKey) (*ecdsa.PrivateKey, error) {
 	plain, err := secret.Open(sealingKey, k.Private, sealContext(k.ID))
 	if err != nil {
@@ -147,8 +147,8 @@ func parseKeys(list []store.SigningKey) (map[string]publicKey, error) {
 	return keys, nil
 }
 
-// KeySet returns the public keys as a JWK Set (RFC 7517 §5): those that sign, will sign, or signed a token that may still
-// live. A shared secret is never among them.
+// KeySet returns the public keys as a JWK Set (RFC 7517 §5): those that sign, will sign, or have signed a token that may still
+// be valid. It never contains a shared secret.
 func (k *Keys) KeySet(ctx context.Context) (json.RawMessage, error) {
 	k.mu.Lock()
 	keys, err := k.active(ctx)

@@ -22,24 +22,24 @@ func newKeys(st store.Store, o Options) *Keys {
 	return New(st, o)
 }
 
-// TestNextKey: the next key is made a day before its turn, never signs earlier than a day after it was made, and the one
-// before it outlives every token that it signed.
+// TestNextKey: the next key is made a day before it begins to sign, never signs earlier than a day after it was made, and its
+// predecessor stays published longer than every token that it signed.
 func TestNextKey(t *testing.T) {
 	t.Parallel()
 	o := Options{}.withDefaults()
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	const day = 24 * time.Hour
 	for name, c := range map[string]struct {
-		age  time.Duration // of the newest key's turn; before it: negative
+		age  time.Duration // since the newest key began to sign; negative: it has not begun
 		due  bool
 		from time.Duration // from now
 	}{
-		"its turn has not come":   {age: -day},
-		"just begun":              {age: 0},
-		"29 days but a second":    {age: 29*day - time.Second},
-		"29 days":                 {29 * day, true, day},
-		"29 days and a half":      {29*day + day/2, true, day},
-		"switched off for months": {200 * day, true, day},
+		"not active yet":        {age: -day},
+		"just begun":            {age: 0},
+		"29 days but a second":  {age: 29*day - time.Second},
+		"29 days":               {29 * day, true, day},
+		"29 days and a half":    {29*day + day/2, true, day},
+		"server off for months": {200 * day, true, day},
 	} {
 		t.Run(name, func(t *testing.T) {
 			next, retire, due := o.nextKey([]store.SigningKey{{ID: "old"}, {ID: "newest", ActiveFrom: now.Add(-c.age)}}, now)
@@ -53,7 +53,7 @@ func TestNextKey(t *testing.T) {
 				t.Errorf("next follows %q and signs from %v", next.Follows, next.ActiveFrom.Sub(now))
 			}
 			if lived := retire.Sub(next.ActiveFrom); lived != 25*time.Hour {
-				t.Errorf("the old key outlives its last signature by %v", lived)
+				t.Errorf("the old key is published for %v after its last signature", lived)
 			}
 		})
 	}
@@ -80,7 +80,7 @@ func TestPrepare(t *testing.T) {
 		if !errors.Is(err, secret.ErrSealed) {
 			t.Errorf("with another sealing key: %v", err)
 		}
-		// By HS256 no private key is needed, and the key set is there all the same.
+		// HS256 needs no private key, and the key set is published all the same.
 		shared := newKeys(st, Options{Algorithm: "HS256", Secret: secret.Text(sealingKey("s")), SealingKey: sealingKey("x")})
 		if err := shared.Prepare(t.Context()); err != nil {
 			t.Errorf("by HS256: %v", err)

@@ -2,10 +2,10 @@
 // signs tokens, and verifies their form, signature and registered claims.
 //
 // Each type of token is one file with one claims type (user_token.go), which also fixes the typ of its header, so that a token
-// of one type is never accepted as another (RFC 8725 §3.11). What a token entitles to, and whether it was revoked, is for the
-// caller: package issuer decides what is signed, package verify what a good signature is worth.
+// of one type is never accepted as another (RFC 8725 §3.11). Rights and revocation are not its concern: package issuer decides
+// which tokens are signed, and package verify looks a verified token up in the database.
 //
-// It changes the state of one table, the signing keys, by one guarded statement of the store.
+// The only state it changes is the table of signing keys, by one guarded operation of the store.
 package signing
 
 import (
@@ -26,12 +26,12 @@ import (
 var (
 	// ErrInvalid: the token is not one of ours, or not of the expected type.
 	ErrInvalid = errors.New("invalid signed token")
-	// ErrExpired: the token is ours, and its time is over.
+	// ErrExpired: the token is one of ours and has expired.
 	ErrExpired = errors.New("expired signed token")
 )
 
 const (
-	// KeyLead is how long a key is published before it signs, so that a verifier that keeps the key set for a day knows it.
+	// KeyLead is how long a key is published before it signs, so that a verifier that caches the key set for a day has it in time.
 	KeyLead = 24 * time.Hour
 	// keyMargin is how much longer a key is published than the last token that it signed can live.
 	keyMargin = time.Hour
@@ -47,7 +47,7 @@ type Options struct {
 	Algorithm   string        // ES256, or HS256 for old verifiers, which then share Secret
 	Secret      secret.Text   // of HS256: MinSharedSecret bytes at least; "" accepts no token under a shared secret
 	SealingKey  []byte        // under which private keys are stored
-	MaxLifetime time.Duration // of a token, after whose end its key is no longer published: 24 h
+	MaxLifetime time.Duration // of the longest-lived token, for which its key stays published: 24 h
 	KeyInterval time.Duration // how long a key signs: 30 days; more than KeyLead
 	KeyRefresh  time.Duration // how old a replica's copy of the keys may be: 30 s
 }
@@ -66,7 +66,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Check returns what is wrong with the first invalid setting.
+// Check returns an error for the first invalid setting.
 func (o Options) Check() error {
 	o = o.withDefaults()
 	switch {
@@ -82,15 +82,15 @@ func (o Options) Check() error {
 	return nil
 }
 
-// Store is what Keys need of storage.
+// Store is the part of the storage that Keys need.
 type Store interface {
 	store.SigningKeys
 	Now() time.Time
 }
 
-// Keys are the signing keys as one replica knows them. Replicas share them through the store; each reads them again when its
-// copy is older than KeyRefresh, which is far shorter than KeyLead, so that no replica misses a key that another one signs with.
-// They are never read because of what a presented token claims.
+// Keys are one replica's copy of the signing keys. Replicas share the keys through the store. Each reads them again when its copy
+// is older than KeyRefresh, which is far shorter than KeyLead, so that no replica lacks a key that another one signs with. The
+// content of a presented token never causes a read.
 type Keys struct {
 	store   Store
 	options Options
@@ -112,8 +112,8 @@ type publicKey struct {
 // New returns the keys in s.
 func New(s Store, o Options) *Keys { return &Keys{store: s, options: o.withDefaults()} }
 
-// Prepare makes the first key if there is none, and proves that this server can sign and verify: a server that cannot must not
-// start. All replicas do it before they serve, so that each knows the first key.
+// Prepare makes the first key if there is none, and returns an error if this server cannot sign or verify, in which case it must
+// not start. Every replica calls it before it serves, so that each has the first key.
 func (k *Keys) Prepare(ctx context.Context) error {
 	if _, err := k.KeySet(ctx); err != nil {
 		return err
@@ -146,8 +146,8 @@ type Claims interface {
 	valid() bool
 }
 
-// kind is what the header of a type of token looks like.
+// kind describes the header of a type of token.
 type kind struct {
 	typ    string
-	shared bool // may be signed with the secret of HS256, if the server is set so
+	shared bool // may be signed with HS256, if the server is set to that
 }

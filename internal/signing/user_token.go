@@ -7,7 +7,7 @@ type UserClaims struct {
 	UserID string     `json:"_id"`
 	Scope  scope.Role `json:"scope"`
 	Registered
-	// A token of ours never has these two; with one of them it is refused.
+	// User tokens never have these two. They are here so that a token with one of them is refused.
 	Audience  any `json:"aud,omitempty"`
 	NotBefore any `json:"nbf,omitempty"`
 }
