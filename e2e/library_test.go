@@ -1,270 +1,277 @@
 package e2e
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/go-oauth2/oauth2/v4"
 	oautherrors "github.com/go-oauth2/oauth2/v4/errors"
+	"github.com/go-oauth2/oauth2/v4/manage"
+	"github.com/go-oauth2/oauth2/v4/models"
+	oauth2server "github.com/go-oauth2/oauth2/v4/server"
 
 	"xenoauth/e2e/harness"
 	"xenoauth/store"
 )
 
-// The tests of this file are one for each known fault of go-oauth2 v4.5.4 (docs/decisions, "go-oauth2, used where it is
-// right"): first that the library as its README sets it up has the fault, then that our routes, which stand on the same
-// library, do not.
+// library is go-oauth2 as its README sets it up: default manager and server, clients identified by the form, every browser
+// logged in. The secrets, codes and tokens of its apps do not expire.
+type library struct {
+	t      *testing.T
+	url    string
+	tokens *libraryTokens
+}
 
-// TestLibraryRedirectsToAnybody: HandleAuthorizeRequest sends faults to the redirect_uri of the request before anybody
-// has compared it with the app's, even for an app that does not exist. Ours is a page.
-func TestLibraryRedirectsToAnybody(t *testing.T) {
+var libraryAlpha, libraryBeta, libraryEmpty = harness.App{ID: "alpha", Secret: "alpha-secret"}, harness.App{ID: "beta", Secret: "beta-secret"}, harness.App{ID: "empty"}
+
+func newLibrary(t *testing.T) *library {
+	t.Helper()
+	l := &library{t: t, tokens: &libraryTokens{tokens: map[string]models.Token{}}}
+	m := manage.NewDefaultManager()
+	m.SetAuthorizeCodeTokenCfg(&manage.Config{IsGenerateRefresh: true}) // neither token expires
+	clients := libraryClients{}
+	for _, a := range []harness.App{libraryAlpha, libraryBeta, libraryEmpty} {
+		clients[a.ID] = &models.Client{ID: a.ID, Secret: a.Secret, Domain: "https://app.test"}
+	}
+	m.MapClientStorage(clients)
+	m.MapTokenStorage(l.tokens)
+	srv := oauth2server.NewDefaultServer(m)
+	srv.SetAllowGetAccessRequest(true)
+	srv.SetClientInfoHandler(oauth2server.ClientFormHandler)
+	srv.UserAuthorizationHandler = func(http.ResponseWriter, *http.Request) (string, error) { return "ursula", nil }
+	mux := http.NewServeMux()
+	mux.HandleFunc("/authorize", func(w http.ResponseWriter, r *http.Request) {
+		if err := srv.HandleAuthorizeRequest(w, r); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	})
+	mux.HandleFunc("/token", func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if fault := recover(); fault != nil {
+				http.Error(w, fmt.Sprint("panic: ", fault), http.StatusInternalServerError)
+			}
+		}()
+		_ = srv.HandleTokenRequest(w, r)
+	})
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	l.url = server.URL
+	return l
+}
+
+// authorize sends an authorization request of its app alpha and returns its redirect.
+func (l *library) authorize(change ...string) *url.URL {
+	l.t.Helper()
+	v := harness.Pairs("response_type", "code", "client_id", "alpha", "redirect_uri", harness.CB, "scope", "contacts")
+	for i := 0; i+1 < len(change); i += 2 {
+		v.Set(change[i], change[i+1])
+	}
+	return harness.Fetch(l.t, http.MethodGet, l.url+"/authorize?"+v.Encode(), nil).Location(l.t)
+}
+
+func (l *library) code(change ...string) string { return l.authorize(change...).Query().Get("code") }
+
+func (l *library) token(app harness.App, parameters ...string) harness.Answer {
+	l.t.Helper()
+	return harness.Fetch(l.t, http.MethodPost, l.url+"/token", app.As(parameters...))
+}
+
+func (l *library) redeem(code string, parameters ...string) harness.Answer {
+	return l.token(libraryAlpha, append([]string{"grant_type", "authorization_code", "code", code, "redirect_uri", harness.CB}, parameters...)...)
+}
+
+type libraryClients map[string]oauth2.ClientInfo
+
+func (c libraryClients) GetByID(_ context.Context, id string) (oauth2.ClientInfo, error) {
+	return c[id], nil
+}
+
+// libraryTokens is a token store that can wait and fail while it reads a code. The tests need no more of the interface.
+type libraryTokens struct {
+	oauth2.TokenStore
+	mu     sync.Mutex
+	tokens map[string]models.Token
+	wait   func()       // after a code was read
+	fail   func() error // instead of reading a code
+}
+
+func (s *libraryTokens) Create(_ context.Context, info oauth2.TokenInfo) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	token := *info.(*models.Token)
+	for _, key := range []string{token.Code, token.Access, token.Refresh} {
+		s.tokens[key] = token
+	}
+	return nil
+}
+
+func (s *libraryTokens) get(key string) (oauth2.TokenInfo, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if token, ok := s.tokens[key]; ok {
+		return &token, nil
+	}
+	return nil, nil
+}
+
+func (s *libraryTokens) remove(key string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.tokens, key)
+	return nil
+}
+
+func (s *libraryTokens) GetByCode(_ context.Context, code string) (oauth2.TokenInfo, error) {
+	if s.fail != nil {
+		return nil, s.fail()
+	}
+	info, err := s.get(code)
+	if s.wait != nil {
+		s.wait()
+	}
+	return info, err
+}
+
+func (s *libraryTokens) GetByRefresh(_ context.Context, key string) (oauth2.TokenInfo, error) {
+	return s.get(key)
+}
+func (s *libraryTokens) RemoveByCode(_ context.Context, code string) error { return s.remove(code) }
+func (s *libraryTokens) RemoveByAccess(_ context.Context, access string) error {
+	return s.remove(access)
+}
+func (s *libraryTokens) RemoveByRefresh(_ context.Context, refresh string) error {
+	return s.remove(refresh)
+}
+
+// granted reports whether a token answer has a token.
+func granted(a harness.Answer) bool {
+	return a.Status == http.StatusOK && strings.Contains(a.Body, `"access_token"`)
+}
+
+// TestGoOAuth2 shows that go-oauth2 still has the faults for which docs/decisions/go-oauth2.md gives our own way. If one is gone,
+// that document needs another look. The battery's row beside each asserts that our routes do not have it.
+func TestGoOAuth2(t *testing.T) {
+	t.Parallel()
 	const evil = "https://evil.test/cb"
-	s := newStock(t)
-	for _, client := range []string{"alpha", "nobody"} {
-		to := s.authorize("response_type", "code", "client_id", client, "redirect_uri", evil).Header.Get("Location")
-		s.shows("a fault goes to an unvalidated redirect_uri", strings.HasPrefix(to, evil))
-	}
-	harness.Each(t, func(t *testing.T, e *harness.Env) {
-		for _, b := range []*harness.Browser{e.Browser(), e.LoggedIn(e.U)} {
-			for _, client := range []string{e.A.ID, "nobody"} {
-				b.Authorize("response_type", "code", "client_id", client, "redirect_uri", evil, "state", "x").WantPage(t, http.StatusBadRequest)
+	plain, wrong := strings.Repeat("p", 43), strings.Repeat("w", 43)
+	for fault, shown := range map[string]func(l *library) bool{
+		"an error goes to a redirect_uri that was not validated (A3)": func(l *library) bool {
+			return strings.HasPrefix(l.authorize("redirect_uri", evil).String(), evil)
+		},
+		"an error goes to the redirect_uri of an unknown client (A1)": func(l *library) bool {
+			return strings.HasPrefix(l.authorize("redirect_uri", evil, "client_id", "unknown").String(), evil)
+		},
+		"a code goes to a redirect_uri with the same host suffix (A4)": func(l *library) bool {
+			return l.code("redirect_uri", "https://evilapp.test/cb") != "" && l.code("redirect_uri", "javascript://app.test/%0aalert(1)") != ""
+		},
+		"50 of 50 concurrent redemptions win (C2)": func(l *library) bool {
+			const n = 50
+			var all sync.WaitGroup
+			all.Add(n)
+			l.tokens.wait = func() { all.Done(); all.Wait() }
+			code, winners := l.code(), 0
+			for _, a := range harness.Race(l.t, n, func(int) harness.Answer { return l.redeem(code) }) {
+				if granted(a) {
+					winners++
+				}
 			}
-		}
-	})
-}
-
-// TestLibraryMatchesHostSuffix: DefaultValidateURI accepts every address whose host ends like the registered one, with any
-// scheme, path and port. Ours compares the whole address to the byte.
-func TestLibraryMatchesHostSuffix(t *testing.T) {
-	addresses := []string{"https://evilapp.test/cb", "https://sub.app.test/", "http://app.test/cb", "https://app.test/other", "javascript://app.test/%0aalert(1)"}
-	s := newStock(t)
-	for _, uri := range addresses {
-		location := s.authorize("response_type", "code", "client_id", "alpha", "redirect_uri", uri).Location(t)
-		s.shows("a code is sent to "+uri, location != nil && location.Query().Get("code") != "")
-	}
-	harness.Each(t, func(t *testing.T, e *harness.Env) {
-		b := e.LoggedIn(e.U)
-		e.Grant(b, e.A) // so that nothing but the address stands between the request and a code
-		for _, uri := range addresses {
-			b.Authorize("response_type", "code", "client_id", e.A.ID, "scope", "contacts", "redirect_uri", uri).WantPage(t, http.StatusBadRequest)
-		}
-	})
-}
-
-// TestLibraryRedeemsTwice: getAndDelAuthorizationCode reads a code, then deletes it: of 50 requests between the two, 50
-// get a token. Ours consumes by one operation of the store, and the losers end what the winner got.
-func TestLibraryRedeemsTwice(t *testing.T) {
-	const n = 50
-	s := newStock(t)
-	var all sync.WaitGroup
-	all.Add(n)
-	s.tokens.read = func() { all.Done(); all.Wait() }
-	code := s.code()
-	winners := 0
-	for _, a := range harness.Race(t, n, func(int) harness.Answer { return s.redeem(code) }) {
-		if granted(a) {
-			winners++
-		}
-	}
-	s.shows(fmt.Sprintf("%d of %d concurrent redemptions win", winners, n), winners == n)
-	harness.Each(t, func(t *testing.T, e *harness.Env) {
-		code := e.LoggedIn(e.U).Code(e.A)
-		var tokens []string
-		for _, a := range harness.Race(t, n, func(int) harness.Answer { return e.Exchange(e.A, code) }) {
-			if granted(a) {
-				tokens = append(tokens, a.WantToken(t))
+			return winners == n
+		},
+		"a wrong verifier uses up the code (C4)": func(l *library) bool {
+			code := l.code(withChallenge(harness.Challenge)...)
+			return !granted(l.redeem(code, "code_verifier", wrong)) && !granted(l.redeem(code, "code_verifier", harness.Verifier))
+		},
+		"a refresh token works for every client and scope (R1, R4)": func(l *library) bool {
+			refresh := l.redeem(l.code()).String(l.t, "refresh_token")
+			for _, app := range []harness.App{{ID: "alpha", Secret: "wrong"}, libraryBeta, {ID: "unknown"}} {
+				a := l.token(app, "grant_type", "refresh_token", "refresh_token", refresh, "scope", "admin")
+				if !granted(a) || a.String(l.t, "scope") != "admin" {
+					return false
+				}
+				refresh = a.String(l.t, "refresh_token")
 			}
-		}
-		if len(tokens) != 1 {
-			t.Fatalf("%d of %d concurrent redemptions win, want 1", len(tokens), n)
-		}
-		e.WantLive(tokens[0], false)
-	})
-}
-
-// TestLibraryBurnsCode: the library deletes the code before it looks at the verifier, so that one wrong request ends an
-// authorization. Ours checks first and consumes last.
-func TestLibraryBurnsCode(t *testing.T) {
-	wrong := strings.Repeat("w", 43)
-	s := newStock(t)
-	code := s.code("code_challenge", harness.Challenge, "code_challenge_method", "S256")
-	s.redeem(code, "code_verifier", wrong)
-	s.shows("a wrong verifier burns the code", !granted(s.redeem(code, "code_verifier", harness.Verifier)))
-	harness.Each(t, func(t *testing.T, e *harness.Env) {
-		code := e.LoggedIn(e.U).Code(e.P)
-		e.Exchange(e.P, code, "code_verifier", wrong).WantGrantRefused(t)
-		e.WantLive(e.Exchange(e.P, code).WantToken(t), true)
-	})
-}
-
-// TestLibraryRefreshesForAnybody: RefreshAccessToken never looks at the client: whoever holds a refresh token uses it,
-// with a wrong secret or as another app, and for any scope. Ours authenticates first, and the token is its app's alone.
-func TestLibraryRefreshesForAnybody(t *testing.T) {
-	s := newStock(t)
-	refresh := s.redeem(s.code()).String(t, "refresh_token")
-	for _, app := range []harness.App{{ID: "alpha", Secret: "wrong"}, stockBeta, {ID: "nobody"}} {
-		a := s.token(app.As("grant_type", "refresh_token", "refresh_token", refresh, "scope", "admin"))
-		s.shows("a refresh token is used by "+app.ID+" with secret "+app.Secret, granted(a) && a.String(t, "scope") == "admin")
-		refresh = a.String(t, "refresh_token")
+			return true
+		},
+		"PKCE is plain by default (P2)": func(l *library) bool {
+			return granted(l.redeem(l.code("code_challenge", plain), "code_verifier", plain))
+		},
+		"a missing or unexpected verifier is a 500 (P5, P6)": func(l *library) bool {
+			return l.redeem(l.code(withChallenge(harness.Challenge)...)).Status == 500 && l.redeem(l.code(), "code_verifier", harness.Verifier).Status == 500
+		},
+		"expires_in is 0 for a token that does not expire (T2)": func(l *library) bool {
+			in, there := l.redeem(l.code()).JSON(l.t)["expires_in"]
+			return there && in == 0.0
+		},
+		"every secret equals an empty stored one (K8)": func(l *library) bool {
+			return granted(l.token(harness.App{ID: "empty", Secret: "anything"}, "grant_type", "client_credentials"))
+		},
+		"parameters are read from the URL of a POST and of a GET (K3, T3)": func(l *library) bool {
+			query := l.url + "/token?" + libraryAlpha.As("grant_type", "client_credentials").Encode()
+			return granted(harness.Fetch(l.t, http.MethodPost, query, url.Values{})) && granted(harness.Fetch(l.t, http.MethodGet, query, nil))
+		},
+		"the second of two secrets is ignored (K4)": func(l *library) bool {
+			form := libraryAlpha.As("grant_type", "client_credentials")
+			form.Add("client_secret", "another")
+			return granted(harness.Fetch(l.t, http.MethodPost, l.url+"/token", form))
+		},
+		"invalid_grant and unsupported_grant_type are 401 (T3)": func(l *library) bool {
+			return l.redeem("unknown").Status == 401 && l.token(libraryAlpha).Status == 401
+		},
+		"a 401 has no challenge (K6)": func(l *library) bool {
+			a := l.token(harness.App{ID: "alpha", Secret: "wrong"}, "grant_type", "client_credentials")
+			return a.Status == 401 && a.Header.Get("WWW-Authenticate") == ""
+		},
+		"a wrapped error is a 500 (TestTokenStoreErrors)": func(l *library) bool {
+			l.tokens.fail = func() error { return fmt.Errorf("read: %w", oautherrors.ErrInvalidAuthorizeCode) }
+			return l.redeem("code").Status == 500
+		},
+		"an error that cannot be the key of a map panics (TestTokenStoreErrors)": func(l *library) bool {
+			l.tokens.fail = func() error { return errorList{oautherrors.ErrInvalidAuthorizeCode} }
+			return strings.HasPrefix(l.redeem("code").Body, "panic: ")
+		},
+	} {
+		t.Run(fault, func(t *testing.T) {
+			if !shown(newLibrary(t)) {
+				t.Error("go-oauth2 no longer has this fault")
+			}
+		})
 	}
-	harness.Each(t, func(t *testing.T, e *harness.Env) {
-		echo := e.AddExpiring("Echo")
-		a := e.Grant(e.LoggedIn(e.U), echo)
-		token, refresh := a.WantToken(t), a.String(t, "refresh_token")
-		parameters := []string{"grant_type", "refresh_token", "refresh_token", refresh}
-		e.Token(harness.App{ID: echo.ID, Secret: "wrong"}, parameters...).WantRefused(t, http.StatusUnauthorized, "invalid_client")
-		e.Token(harness.App{ID: echo.ID}, parameters...).WantRefused(t, http.StatusUnauthorized, "invalid_client")
-		e.Token(e.B, parameters...).WantGrantRefused(t)
-		e.Token(e.P, parameters...).WantGrantRefused(t)
-		e.Token(echo, append(parameters, "scope", "contacts widgets")...).WantRefused(t, http.StatusBadRequest, "invalid_scope")
-		e.WantLive(token, true)
-		e.WantLive(e.Token(echo, parameters...).WantToken(t), true)
-	})
 }
 
-// TestLibraryDefaultsToPlain: a code_challenge without a method is taken for plain: the challenge, which stood in a URL,
-// is the verifier. Ours knows S256 and assumes nothing.
-func TestLibraryDefaultsToPlain(t *testing.T) {
-	plain := strings.Repeat("p", 43)
-	s := newStock(t)
-	s.shows("PKCE is plain by default", granted(s.redeem(s.code("code_challenge", plain), "code_verifier", plain)))
+// errorList is an error that cannot be the key of a map, as errors that join several often cannot.
+type errorList []error
+
+func (l errorList) Error() string   { return errors.Join(l...).Error() }
+func (l errorList) Unwrap() []error { return l }
+
+// TestTokenStoreErrors: however an error of the store is wrapped, the token endpoint answers 503 with Retry-After to one of the
+// database and invalid_grant to a grant that has ended, and never panics. Afterwards the same request succeeds.
+func TestTokenStoreErrors(t *testing.T) {
 	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		b := e.LoggedIn(e.U)
-		for _, method := range []string{"", "plain"} {
-			a := b.Authorize("client_id", e.P.ID, "redirect_uri", harness.CB, "state", "x", "code_challenge", plain, "code_challenge_method", method)
-			e.WantRedirectError(a, harness.CB, "invalid_request", "x")
-		}
-		code := b.Code(e.P) // S256, and the challenge is not its own verifier
-		e.Exchange(e.P, code, "code_verifier", harness.Challenge).WantGrantRefused(t)
-	})
-}
-
-// TestLibraryFailsWithoutVerifier: a missing code_verifier, and one for a code without a challenge, are a 500. Ours are
-// invalid_grant.
-func TestLibraryFailsWithoutVerifier(t *testing.T) {
-	s := newStock(t)
-	challenged := s.code("code_challenge", harness.Challenge, "code_challenge_method", "S256")
-	s.shows("a missing verifier is a 500", s.redeem(challenged).Status == http.StatusInternalServerError)
-	s.shows("a verifier too many is a 500", s.redeem(s.code(), "code_verifier", harness.Verifier).Status == http.StatusInternalServerError)
-	harness.Each(t, func(t *testing.T, e *harness.Env) {
-		b := e.LoggedIn(e.U)
-		e.Post("/oauth/token", e.P.As("code", b.Code(e.P), "redirect_uri", harness.CB)).WantGrantRefused(t)
-		e.Exchange(e.A, b.Code(e.A), "code_verifier", harness.Verifier).WantGrantRefused(t)
-	})
-}
-
-// TestLibrarySaysExpiresIn0: GetTokenData writes expires_in 0 for a token that never expires, which clients read as dead.
-// Ours leaves it out.
-func TestLibrarySaysExpiresIn0(t *testing.T) {
-	s := newStock(t)
-	in, there := s.redeem(s.code()).JSON(t)["expires_in"]
-	s.shows("expires_in is 0 for ever", there && in == 0.0)
-	harness.Each(t, func(t *testing.T, e *harness.Env) {
-		a := e.Grant(e.LoggedIn(e.U), e.A)
-		if in, there := a.JSON(t)["expires_in"]; there {
-			t.Errorf("expires_in = %v, want none", in)
-		}
-		e.WantLive(a.WantToken(t), true)
-	})
-}
-
-// TestLibraryTakesAnySecretForNone: secrets are stored as they are and compared with !=, and only if there is one: an
-// app whose stored secret is empty is opened by everything. Ours stores hashes, compares them in constant time, and an
-// empty one equals nothing.
-func TestLibraryTakesAnySecretForNone(t *testing.T) {
-	s := newStock(t)
-	for _, secret := range []string{"", "anything"} {
-		a := s.token(url.Values{"grant_type": {"client_credentials"}, "client_id": {"empty"}, "client_secret": {secret}})
-		s.shows("an empty stored secret is opened by "+secret, granted(a))
-	}
-	harness.Each(t, func(t *testing.T, e *harness.Env) {
-		e.Exec(`UPDATE client_secrets SET hash = $1 WHERE client_id = $2`, []byte{}, e.A.ID)
-		for _, secret := range []string{"", "anything", e.A.Secret} {
-			form := url.Values{"grant_type": {"client_credentials"}, "client_id": {e.A.ID}, "client_secret": {secret}}
-			e.Post("/oauth/token", form).WantRefused(t, http.StatusUnauthorized, "invalid_client")
-		}
-	})
-}
-
-// TestLibraryReadsQuery: parameters, secrets among them, are read from the URL of a POST and of a GET, and of two values
-// the first is taken in silence. Ours reads the body, and one value a name.
-func TestLibraryReadsQuery(t *testing.T) {
-	s := newStock(t)
-	sound := stockAlpha.As("grant_type", "client_credentials")
-	s.shows("a POST is read from its URL", granted(harness.Fetch(t, http.MethodPost, s.url+"/token?"+sound.Encode(), url.Values{})))
-	s.shows("a GET gets a token", granted(harness.Fetch(t, http.MethodGet, s.url+"/token?"+sound.Encode(), nil)))
-	sound["client_secret"] = append(sound["client_secret"], "another")
-	s.shows("the second of two secrets is dropped", granted(s.token(sound)))
-	harness.Each(t, func(t *testing.T, e *harness.Env) {
-		sound := e.A.As("grant_type", "client_credentials")
-		e.Post("/oauth/token?"+sound.Encode(), url.Values{}).WantRefused(t, http.StatusUnauthorized, "invalid_client")
-		get := harness.Fetch(t, http.MethodGet, e.URL+"/oauth/token?"+sound.Encode(), nil)
-		get.WantRefused(t, http.StatusMethodNotAllowed, "invalid_request")
-		for name := range sound {
-			twice := e.A.As("grant_type", "client_credentials")
-			twice.Add(name, "another")
-			e.Post("/oauth/token", twice).WantRefused(t, http.StatusBadRequest, "invalid_request")
-		}
-		if n := e.Count(`SELECT COUNT(*) FROM expiring_tokens`); n != 0 {
-			t.Errorf("%d tokens were granted", n)
-		}
-	})
-}
-
-// TestLibraryAnswers401: invalid_grant, unsupported_grant_type and unauthorized_client are 401, although no
-// authentication has failed; and a real 401 has no challenge. Ours are as RFC 6749 §5.2 says.
-func TestLibraryAnswers401(t *testing.T) {
-	s := newStock(t)
-	s.shows("invalid_grant is a 401", s.redeem("unknown").Status == http.StatusUnauthorized)
-	s.shows("unsupported_grant_type is a 401", s.token(stockAlpha.As()).Status == http.StatusUnauthorized)
-	wrong := s.token(harness.App{ID: "alpha", Secret: "wrong"}.As("grant_type", "client_credentials"))
-	s.shows("a 401 has no challenge", wrong.Status == http.StatusUnauthorized && wrong.Header.Get("WWW-Authenticate") == "")
-	harness.Each(t, func(t *testing.T, e *harness.Env) {
-		e.Exchange(e.A, "unknown").WantGrantRefused(t)
-		e.Token(e.A, "grant_type", "unknown").WantRefused(t, http.StatusBadRequest, "unsupported_grant_type")
-		e.Token(e.P, "grant_type", "client_credentials").WantRefused(t, http.StatusBadRequest, "unauthorized_client")
-		e.Token(harness.App{ID: e.A.ID, Secret: "wrong"}, "grant_type", "client_credentials").WantRefused(t, http.StatusUnauthorized, "invalid_client")
-	})
-}
-
-// list is an error that cannot be a key of a map, as errors that gather several often cannot.
-type list []error
-
-func (l list) Error() string   { return errors.Join(l...).Error() }
-func (l list) Unwrap() []error { return l }
-
-// TestLibraryKnowsErrorsByIdentity: the library looks an error up in a map: its own refusal with a word of context around
-// it is a 500, and an error that cannot be a key is a panic. Ours asks errors.Is: trouble of the database is 503 with
-// Retry-After, what has ended is invalid_grant, however they are wrapped; and afterwards the same request succeeds.
-func TestLibraryKnowsErrorsByIdentity(t *testing.T) {
-	s := newStock(t)
-	s.tokens.fail = func() error { return fmt.Errorf("read: %w", oautherrors.ErrInvalidAuthorizeCode) }
-	s.shows("a wrapped refusal is a 500", s.redeem("code").Status == http.StatusInternalServerError)
-	s.tokens.fail = func() error { return list{oautherrors.ErrInvalidAuthorizeCode} }
-	s.redeem("code")
-	select {
-	case <-s.panics:
-	default:
-		s.shows("an error that is no key of a map panics", false)
-	}
-
-	harness.Each(t, func(t *testing.T, e *harness.Env) {
-		b := e.LoggedIn(e.U)
-		code, refresh := b.Code(e.A), e.Grant(b, e.P).String(t, "refresh_token")
-		requests := map[string]url.Values{
-			"code":               e.A.As("code", code, "redirect_uri", harness.CB),
-			"refresh":            e.P.As("grant_type", "refresh_token", "refresh_token", refresh),
+		for grant, form := range map[string]url.Values{
+			"code":               e.A.As("code", b.Code(e.A), "redirect_uri", harness.CB),
+			"refresh":            e.P.As("grant_type", "refresh_token", "refresh_token", e.Grant(b, e.P).String(t, "refresh_token")),
 			"client credentials": e.A.As("grant_type", "client_credentials"),
-		}
-		for name, form := range requests {
+		} {
 			for _, sentinel := range []error{store.ErrUnavailable, store.ErrEnded, store.ErrNotFound, oautherrors.ErrInvalidGrant} {
-				for _, wrapped := range []error{sentinel, fmt.Errorf("a: %w", fmt.Errorf("b: %w", sentinel)), errors.Join(errors.New("a"), sentinel), list{sentinel}} {
+				for _, wrapped := range []error{sentinel, fmt.Errorf("a: %w", fmt.Errorf("b: %w", sentinel)), errors.Join(errors.New("a"), sentinel), errorList{sentinel}} {
 					e.Faults.Fail(wrapped, "CodeByID", "Redeem", "RefreshByID", "CreateClientToken")
-					wantFault(t, name, sentinel, e.Post("/oauth/token", form))
+					switch a := e.Post("/oauth/token", form); {
+					case sentinel == store.ErrUnavailable:
+						wantUnavailable(t, a)
+					case grant == "client credentials" && sentinel == store.ErrEnded: // the app was suspended meanwhile
+						a.WantRefused(t, http.StatusUnauthorized, "invalid_client")
+					default:
+						a.WantGrantRefused(t)
+					}
 				}
 			}
 			e.Faults.Heal()
@@ -274,20 +281,4 @@ func TestLibraryKnowsErrorsByIdentity(t *testing.T) {
 			t.Error("a handler panicked")
 		}
 	})
-}
-
-// wantFault says what becomes of a sentinel at the token endpoint.
-func wantFault(t *testing.T, request string, sentinel error, a harness.Answer) {
-	t.Helper()
-	switch {
-	case sentinel == store.ErrUnavailable:
-		a.WantRefused(t, http.StatusServiceUnavailable, "temporarily_unavailable")
-		if a.Header.Get("Retry-After") == "" {
-			t.Error("503 without Retry-After")
-		}
-	case request == "client credentials" && sentinel == store.ErrEnded: // the app was suspended meanwhile
-		a.WantRefused(t, http.StatusUnauthorized, "invalid_client")
-	default:
-		a.WantGrantRefused(t)
-	}
 }

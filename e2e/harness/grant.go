@@ -3,6 +3,7 @@ package harness
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -194,4 +195,20 @@ func (e *Env) Count(sql string, args ...any) int {
 		e.t.Fatalf("%s: %v", sql, err)
 	}
 	return n
+}
+
+// Uninstall presses Remove for an app on the user's page of installed apps.
+func (e *Env) Uninstall(b *Browser, u User, app App) {
+	e.t.Helper()
+	installed, _, err := e.Store.InstalledApps(context.Background(), u.ID, store.InstalledQuery{})
+	e.Must(err)
+	for _, i := range installed {
+		if i.AppID == app.ID {
+			if a := b.Post("/account/apps/"+i.ID+"/remove", url.Values{}); a.Status != http.StatusSeeOther {
+				e.t.Fatalf("remove app: %d: %.300s", a.Status, a.Body)
+			}
+			return
+		}
+	}
+	e.t.Fatalf("%s is not among the %d installed apps", app.ID, len(installed))
 }
