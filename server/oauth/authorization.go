@@ -16,16 +16,16 @@ import (
 	"xenoauth/store"
 )
 
-// authorization is an authorization request whose app and redirect URI are proven, and what can become of it: a code, a
-// refusal, or a question to the user. The authorization endpoint and the consent page both end here.
+// authorization is an authorization request whose app and redirect URI are verified, with its three outcomes: a code, a
+// refusal, or a consent page. The authorization endpoint and the consent page both use it; it uses neither.
 type authorization struct {
 	h *Handler
 	directory.Consent
 	visitor *web.Visitor // nil: not logged in
 }
 
-// decide answers a request that needs no consent page: a fault goes to the app, and a request that the user approved
-// before gets its code. Otherwise mustAsk is true, and the accounts on which the user can decide are loaded.
+// decide answers a request that needs no consent page: a fault is reported to the app, and a request that the user has approved
+// before gets its code. Otherwise mustAsk is true, and the accounts that the user can choose from are loaded.
 func (a *authorization) decide(w http.ResponseWriter, r *http.Request) (mustAsk bool, err error) {
 	if a.Request.Fault != "" {
 		return false, a.refuse(w, r, issuer.Errorf(a.Request.Fault, "%s", a.Request.FaultDetail))
@@ -48,7 +48,7 @@ func (a *authorization) decide(w http.ResponseWriter, r *http.Request) (mustAsk 
 	return true, nil
 }
 
-// staleRequestError returns what is wrong with a stored request that was sound when it came: its app was changed since.
+// staleRequestError returns an error for a stored request that has become invalid because its app was changed.
 func staleRequestError(c directory.Consent) *issuer.Error {
 	switch {
 	case c.Request.Challenge == "" && needsChallenge(c.App):
@@ -59,7 +59,7 @@ func staleRequestError(c directory.Consent) *issuer.Error {
 	return nil
 }
 
-// park stores the request until its browser has logged in, counted for the client's network, and returns its id.
+// park stores the request until the browser has logged in, counts it for the client's network, and returns its id.
 func (a *authorization) park(r *http.Request) (id string, err error) {
 	holder, release, err := a.h.web.StoreTurn(r)
 	if err != nil {
@@ -80,7 +80,7 @@ func (a *authorization) grant(w http.ResponseWriter, r *http.Request, installati
 	return a.sendCode(w, r, code)
 }
 
-// newCode issues a code through go-oauth2, whose hooks name the user, permit the app and check its scopes.
+// newCode issues a code through go-oauth2, whose hooks supply the user and check the app and its scopes.
 func (a *authorization) newCode(w http.ResponseWriter, r *http.Request, installation store.Installation) (string, error) {
 	s := a.h.libraryServer(r.Context(), codeGrant{}, a.h.issuer.Manager(issuer.GrantParams{
 		By:           a.visitor.Actor(r),
@@ -105,7 +105,7 @@ func (a *authorization) newCode(w http.ResponseWriter, r *http.Request, installa
 		Request:             r,
 	})
 	if errors.Is(err, store.ErrEnded) {
-		return "", badLink(fmt.Errorf("%w: %w", directory.ErrAppNotLive, err))
+		return "", linkError(fmt.Errorf("%w: %w", directory.ErrAppNotLive, err))
 	}
 	if err != nil {
 		return "", err
@@ -129,7 +129,7 @@ func (a *authorization) refuse(w http.ResponseWriter, r *http.Request, fault *is
 	return nil
 }
 
-// deny sends the user's no to the app.
+// deny reports the user's refusal to the app.
 func (a *authorization) deny(w http.ResponseWriter, r *http.Request) error {
 	return a.refuse(w, r, issuer.Errorf(issuer.AccessDenied, "the user denied the request"))
 }

@@ -12,26 +12,26 @@ import (
 	"xenoauth/store"
 )
 
-// The kept part of a request is bounded, because any browser can be made to have one kept: all values of its row together,
-// and the state, which goes back to the app with every answer, beside the redirect URI that it goes to. In bytes.
+// Limits on a stored request, in bytes, because any browser can be made to store one: on all values of its row together, and on the
+// state, which goes back to the app in every answer, together with the redirect URI.
 const (
-	maxKept      = 4096
-	maxState     = 2048
-	maxWithState = maxKept - 300 // redirect URI and state: the rest is for the app's id and the description of a fault
+	maxStored      = 4096
+	maxState       = 2048
+	maxURIAndState = maxStored - 300 // the rest is for the app's id and the description of a fault
 )
 
-// readRequest reads the parameters beside client and address. A fault does not end the reading: it is part of the
-// request, because it is reported to the app only after a log-in. No faulty value is kept.
+// readRequest reads the parameters other than client and redirect URI. A fault is not returned but stored in the request,
+// because it is reported to the app only after a log-in. No invalid value is stored.
 func (h *Handler) readRequest(params web.Values, app store.App, redirect directory.ValidatedRedirect) store.Request {
 	request := store.Request{AppID: app.ID, RedirectURI: redirect.URI(), RedirectSent: redirect.Sent()}
-	// A state that was sent twice, or is too long to keep, is not sent back.
+	// A state that was sent twice, or is too long to be stored, is not sent back.
 	if len(params.All("state")) == 1 && len(params.Get("state")) <= stateLimit(redirect) {
 		request.State = params.Get("state")
 	}
 	sound := request
 	fault := h.readParameters(params, app, stateLimit(redirect), &sound)
-	if fault == nil && kept(sound) > maxKept {
-		fault = issuer.Errorf(issuer.InvalidRequest, "the request is too long: redirect_uri, state, scope and resource can have at most %d bytes in total", maxKept)
+	if fault == nil && storedSize(sound) > maxStored {
+		fault = issuer.Errorf(issuer.InvalidRequest, "the request is too long: redirect_uri, state, scope and resource can have at most %d bytes in total", maxStored)
 	}
 	if fault != nil {
 		request.Fault, request.FaultDetail = fault.Code, fault.Description
@@ -40,13 +40,13 @@ func (h *Handler) readRequest(params web.Values, app store.App, redirect directo
 	return sound
 }
 
-// stateLimit is how long a state may be beside the redirect URI.
+// stateLimit is the maximum length of a state beside this redirect URI.
 func stateLimit(redirect directory.ValidatedRedirect) int {
-	return min(maxState, maxWithState-len(redirect.URI()))
+	return min(maxState, maxURIAndState-len(redirect.URI()))
 }
 
-// kept is how many bytes of a request's row are the request's own.
-func kept(r store.Request) int {
+// storedSize is the size of the request's own values in its row.
+func storedSize(r store.Request) int {
 	n := 0
 	for _, value := range []string{r.AppID, r.RedirectURI, r.Scope.String(), r.ScopeAsked, r.State, r.Challenge, r.Resource, r.Prompt, r.Fault, r.FaultDetail} {
 		n += len(value)
@@ -57,11 +57,11 @@ func kept(r store.Request) int {
 // readParameters fills in the request and returns the first fault.
 func (h *Handler) readParameters(params web.Values, app store.App, stateLimit int, request *store.Request) *issuer.Error {
 	for _, name := range params.Repeated() {
-		if known(name) && name != "resource" {
+		if isParameter(name) && name != "resource" {
 			return issuer.Errorf(issuer.InvalidRequest, "%s is given more than once", name)
 		}
 	}
-	if fault := listFault(params); fault != nil {
+	if fault := nestedParameterError(params); fault != nil {
 		return fault
 	}
 	if len(params.Get("state")) > stateLimit {
@@ -89,10 +89,10 @@ func (h *Handler) readParameters(params web.Values, app store.App, stateLimit in
 	return fault
 }
 
-// promptValues are the values of prompt that are understood (OpenID Connect Core §3.1.2.1).
+// promptValues are the supported values of prompt (OpenID Connect Core §3.1.2.1).
 var promptValues = []string{"none", "login", "consent", "select_account"}
 
-// readPrompt reads a list of values, separated by spaces, each of which counts once. none stands alone.
+// readPrompt reads a list of values separated by spaces and drops duplicates. The value none excludes all others.
 func readPrompt(sent string) (string, *issuer.Error) {
 	var values []string
 	for _, value := range strings.Split(sent, " ") {
@@ -110,8 +110,8 @@ func readPrompt(sent string) (string, *issuer.Error) {
 	return strings.Join(values, " "), nil
 }
 
-// known says whether a repeated parameter is one of ours; RFC 6749 §3.1 has unknown ones ignored.
-func known(name string) bool {
+// isParameter reports whether a name is a parameter of this endpoint. Unknown parameters are ignored (RFC 6749 §3.1).
+func isParameter(name string) bool {
 	switch name {
 	case "client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "prompt", "login_hint",
 		"code_challenge", "code_challenge_method", "resource":
@@ -120,20 +120,21 @@ func known(name string) bool {
 	return false
 }
 
-// listFault refuses a parameter of ours that is written as a list or an object, as in scope[a]=b. By its letters it is
-// an unknown one, but who ignores it grants what was not asked for: without scope, all that the app registered.
-func listFault(params web.Values) *issuer.Error {
+// nestedParameterError refuses a known parameter that is written as a list or an object, as in scope[a]=b. Taken literally it
+// is an unknown parameter, but ignoring it would grant more than was asked for: without scope, everything that the app has
+// registered.
+func nestedParameterError(params web.Values) *issuer.Error {
 	for _, name := range params.Names() {
-		if base, _, found := strings.Cut(name, "["); found && known(base) {
+		if base, _, found := strings.Cut(name, "["); found && isParameter(base) {
 			return issuer.Errorf(issuer.InvalidRequest, "%s must be a single string, not a list or an object", base)
 		}
 	}
 	return nil
 }
 
-// readScope gives the scopes that are asked for, and how they are spelled: all the app's, when the parameter is absent (RFC
-// 6749 §3.3). Scopes that left the catalogue after the app registered them are none: the consent page could not say what
-// they are.
+// readScope returns the requested scopes and their spelling; without the parameter, all scopes of the app (RFC 6749 §3.3).
+// Scopes that were removed from the catalogue after the app registered them are left out, since the consent page could not
+// describe them.
 func (h *Handler) readScope(sent string, app store.App) (scope.Set, string, *issuer.Error) {
 	if sent == "" {
 		all := h.catalogue.Known(app.Scopes)
@@ -152,7 +153,7 @@ func (h *Handler) readScope(sent string, app store.App) (scope.Set, string, *iss
 	return asked.Scopes, asked.Words, nil
 }
 
-// readChallenge takes S256 only, and never assumes a method (RFC 7636 §4.3 would assume plain).
+// readChallenge accepts only S256, and requires the method to be named: the default of RFC 7636 §4.3 is plain.
 func readChallenge(params web.Values, app store.App) (string, *issuer.Error) {
 	challenge, method := params.Get("code_challenge"), params.Get("code_challenge_method")
 	switch {
@@ -176,7 +177,7 @@ func errChallengeMissing() *issuer.Error {
 	return issuer.Errorf(issuer.InvalidRequest, "code_challenge is required for this app (PKCE, RFC 7636)")
 }
 
-// validChallenge: a SHA-256 in base64url without padding is 43 characters.
+// validChallenge reports whether s has the form of a SHA-256 in base64url without padding: 43 characters.
 func validChallenge(s string) bool {
 	if len(s) != 43 {
 		return false
@@ -194,7 +195,7 @@ const (
 	maxResourceLen = 500
 )
 
-// readResources takes resource indicators (RFC 8707 §2): absolute URIs without fragment.
+// readResources reads resource indicators (RFC 8707 §2): absolute URIs without fragment.
 func readResources(params web.Values) ([]string, *issuer.Error) {
 	var list []string
 	given := 0

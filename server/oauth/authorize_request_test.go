@@ -11,8 +11,8 @@ import (
 	"xenoauth/server/web"
 )
 
-// TestReadResources: a resource is an absolute URI without fragment (RFC 8707 §2), in printable ASCII and of bounded length;
-// several may be given, empty ones count as absent.
+// TestReadResources: a resource is an absolute URI without fragment (RFC 8707 §2), in printable ASCII and of limited length.
+// There may be several; empty ones count as absent.
 func TestReadResources(t *testing.T) {
 	t.Parallel()
 	ten := slices.Repeat([]string{"https://api.test"}, maxResources)

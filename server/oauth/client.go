@@ -14,13 +14,13 @@ import (
 	"xenoauth/store"
 )
 
-// authenticate is the one client authentication of all endpoints (RFC 6749 §2.3): client_secret_basic,
-// client_secret_post, and none for public apps. Credentials in a URL are never read, because URLs are logged. Two
-// methods in one request are refused: whichever is checked, the other one could belong to another client. A Bearer
-// header is no client authentication and is ignored: interceptors of browser apps add one to every request.
+// authenticate is the client authentication of all endpoints (RFC 6749 §2.3): client_secret_basic, client_secret_post, and
+// none for public apps. Credentials in a URL are never read, because URLs are logged. Two methods in one request are refused:
+// whichever is checked, the other could belong to another client. A Bearer header is not client authentication and is
+// ignored, because interceptors of browser apps add one to every request.
 //
-// The description of a refusal explains a mistake in the form of the request. Past that there is one answer, which
-// does not depend on stored data. Failures are counted: a caller that fails too often gets 429 instead.
+// A mistake in the form of the request gets a description of its own. Every other refusal is the same and does not depend on
+// stored data. Failures are counted, and a caller with too many gets 429.
 func (h *Handler) authenticate(r *http.Request, params web.Values) (store.Client, error) {
 	presented, err := readClient(r, params)
 	var client store.Client
@@ -76,8 +76,8 @@ func readClient(r *http.Request, params web.Values) (verify.ClientCredentials, e
 	return c, nil
 }
 
-// readBasic reads client_secret_basic. Both parts are form-urlencoded by RFC 6749 §2.3.1, but curl and some libraries
-// send them raw, so the secret is tried both ways. An empty secret is none, as libraries that probe send it for a
+// readBasic reads client_secret_basic. RFC 6749 §2.3.1 has both parts form-urlencoded, but curl and some libraries send them
+// raw, so the secret is tried both ways. An empty secret counts as none, because libraries that probe the method send it for a
 // public app.
 func readBasic(header, bodyID string) (verify.ClientCredentials, error) {
 	scheme, encoded, _ := strings.Cut(header, " ")
@@ -96,7 +96,7 @@ func readBasic(header, bodyID string) (verify.ClientCredentials, error) {
 	if id == "" {
 		return verify.ClientCredentials{}, errClient("client_id is missing from the Authorization header")
 	}
-	// No client id has other characters; the store refuses to be asked for NUL and broken UTF-8.
+	// No client id has other characters, and the store refuses NUL and invalid UTF-8 in a query.
 	if !printableASCII(id) {
 		return verify.ClientCredentials{}, issuer.ClientRefused(rawSecret != "", nil)
 	}
@@ -114,7 +114,7 @@ func readBasic(header, bodyID string) (verify.ClientCredentials, error) {
 	return c, nil
 }
 
-// errClient refuses a request whose form alone cannot authenticate any client.
+// errClient refuses a request whose form cannot authenticate any client.
 func errClient(description string) *issuer.Error {
 	return issuer.Errorf(issuer.InvalidClient, "%s", description)
 }

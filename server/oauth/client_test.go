@@ -17,9 +17,9 @@ func basic(user, password string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
 }
 
-// FuzzReadBasic: no header makes it panic; what it refuses is invalid_client or invalid_request and repeats nothing of what
-// was sent; what it accepts has an id of printable ASCII and at most two readings of the secret, and nothing that the header does
-// not say. And whatever id and secret a client has, it is understood whether it encodes both (RFC 6749 §2.3.1), or sends both as they are, as curl does.
+// FuzzReadBasic: no header makes readBasic panic. A refusal is invalid_client or invalid_request and repeats nothing from the header.
+// An accepted header gives an id of printable ASCII and at most two readings of the secret, each of which the header contains. Any
+// id and secret are read correctly whether the client encodes both (RFC 6749 §2.3.1) or, like curl, sends both raw.
 func FuzzReadBasic(f *testing.F) {
 	id, password := "app_0351f7xd0u4I7fElWApOWT", secret.Format{}.New(secret.Client).Reveal()
 	for _, seed := range [][3]string{
@@ -34,7 +34,7 @@ func FuzzReadBasic(f *testing.F) {
 			c, err := readBasic(header, bodyID)
 			var refused *issuer.Error
 			switch {
-			case err == nil && (!printableASCII(c.ID) || len(c.Secrets) > 2 || bodyID != "" && c.ID != bodyID || !wrote(header, c)):
+			case err == nil && (!printableASCII(c.ID) || len(c.Secrets) > 2 || bodyID != "" && c.ID != bodyID || !contains(header, c)):
 				t.Fatalf("%q gives the id %q and %d secrets", header, c.ID, len(c.Secrets))
 			case err != nil && (!errors.As(err, &refused) || refused.Code != issuer.InvalidClient && refused.Code != issuer.InvalidRequest):
 				t.Fatalf("%q: %v", header, err)
@@ -48,20 +48,20 @@ func FuzzReadBasic(f *testing.F) {
 		understood := func(how, header string) {
 			c, err := readBasic(header, id)
 			if err != nil || c.ID != id || !slices.ContainsFunc(c.Secrets, func(s secret.Text) bool { return s.Reveal() == password }) {
-				t.Fatalf("%s: %q and %q were not understood: %q, %v", how, id, password, c.ID, err)
+				t.Fatalf("%s: %q and %q were not read correctly: %q, %v", how, id, password, c.ID, err)
 			}
 		}
 		understood("encoded", basic(url.QueryEscape(id), url.QueryEscape(password)))
 		understood("percent-encoded", basic(percentEncode(id), percentEncode(password)))
-		// An id as it is can hold neither a colon nor what decoding would change; ours hold letters, digits and _.
+		// A raw id can contain neither a colon nor characters that decoding changes; our ids have letters, digits and _ only.
 		if !strings.ContainsAny(id, ":%+") {
-			understood("as they are", basic(id, password))
+			understood("raw", basic(id, password))
 		}
 	})
 }
 
-// wrote says whether the header says exactly this: the id and each secret as they are, or decoded once.
-func wrote(header string, c verify.ClientCredentials) bool {
+// contains reports whether the header contains exactly this id and these secrets, each raw or decoded once.
+func contains(header string, c verify.ClientCredentials) bool {
 	_, encoded, _ := strings.Cut(header, " ")
 	encoded = strings.TrimLeft(encoded, " ")
 	raw, err := base64.StdEncoding.DecodeString(encoded)

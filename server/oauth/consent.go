@@ -9,11 +9,11 @@ import (
 	"xenoauth/server/web"
 )
 
-// ShowConsent brings a browser back to the request that it had to log in for.
+// ShowConsent continues a parked request when its browser returns from the log-in page, GET.
 func (h *Handler) ShowConsent(w http.ResponseWriter, r *http.Request) error {
 	params, err := web.ParseQuery(r)
 	if err != nil {
-		return badRequest(err)
+		return answerError(err)
 	}
 	id := params.Get("request_id")
 	visitor := web.VisitorOf(r.Context())
@@ -22,7 +22,7 @@ func (h *Handler) ShowConsent(w http.ResponseWriter, r *http.Request) error {
 	}
 	request, err := h.directory.ParkedRequest(r.Context(), id)
 	if err != nil {
-		return badRequest(err)
+		return answerError(err)
 	}
 	if r.Method == http.MethodHead {
 		w.WriteHeader(http.StatusOK)
@@ -34,7 +34,7 @@ func (h *Handler) ShowConsent(w http.ResponseWriter, r *http.Request) error {
 	}
 	consent, err := h.directory.ConsentFor(r.Context(), request)
 	if err != nil {
-		return badLink(err)
+		return linkError(err)
 	}
 	return h.ask(w, r, authorization{h: h, visitor: visitor, Consent: consent})
 }
@@ -48,7 +48,7 @@ func (h *Handler) ask(w http.ResponseWriter, r *http.Request, a authorization) e
 	return h.showConsent(w, r, a.visitor, a.Consent)
 }
 
-// showConsent stores the request once more, for this page and session alone, and shows it.
+// showConsent stores the request again, for this page and session only, and shows the page.
 func (h *Handler) showConsent(w http.ResponseWriter, r *http.Request, visitor *web.Visitor, c directory.Consent) error {
 	changed := appChanged(c)
 	c.Request.UserID, c.Request.AppSeen = visitor.User.ID, directory.AppSeen(c.App)
@@ -62,12 +62,12 @@ func (h *Handler) showConsent(w http.ResponseWriter, r *http.Request, visitor *w
 	return h.web.Render(w, r, http.StatusOK, "consent", page)
 }
 
-// appChanged reports whether a page has shown the app as it is no more: under another name, say, or as verified.
+// appChanged reports whether the app has changed since a page showed it: it has another name, say, or is no longer verified.
 func appChanged(c directory.Consent) bool {
 	return c.Request.AppSeen != "" && c.Request.AppSeen != directory.AppSeen(c.App)
 }
 
-// consentPage says who asks for what, in plain words, and where the browser goes next.
+// consentPage describes the app, the rights that it asks for, and the address that the browser is sent to afterwards.
 func (h *Handler) consentPage(visitor *web.Visitor, c directory.Consent, id string) web.ConsentPage {
 	page := web.ConsentPage{
 		App: web.ConsentApp{
@@ -102,7 +102,7 @@ func (h *Handler) consentPage(visitor *web.Visitor, c directory.Consent, id stri
 	return page
 }
 
-// hostOf is the part of a web address that people recognise, as browsers show it: a capital I looks like an l.
+// hostOf returns the host of a web address in lower case, as browsers show it: a capital I looks like an l.
 func hostOf(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -111,7 +111,7 @@ func hostOf(address string) string {
 	return strings.ToLower(u.Host)
 }
 
-// lowerHost is a web address with its host as hostOf shows it.
+// lowerHost returns a web address with its host in lower case.
 func lowerHost(address string) string {
 	scheme, rest, _ := strings.Cut(address, "://")
 	end := strings.IndexAny(rest+"/", "/?#")

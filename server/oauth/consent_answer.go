@@ -12,35 +12,35 @@ import (
 	"xenoauth/store"
 )
 
-// Decide takes the person's answer (POST). The stored request is granted, checked again; the form only names it,
-// holds the decision, and chooses among the person's accounts. The same answer sent twice is the same redirect. A page that is
-// too old to be allowed, or was shown before another log-in, is shown again; a no is taken all the same.
+// Decide takes the user's answer to a consent page (POST). The stored request is granted, after it was checked again; the form
+// only names it, and holds the decision and the chosen account. The same answer, sent twice, gets the same redirect. A page that is
+// too old, or was shown before another log-in, cannot allow anything and is shown again; it can still deny.
 func (h *Handler) Decide(w http.ResponseWriter, r *http.Request) error {
 	params, err := web.ParseBody(w, r)
 	if err != nil {
-		return badRequest(err)
+		return answerError(err)
 	}
 	if err := params.OneValue(); err != nil {
-		return badRequest(err)
+		return answerError(err)
 	}
 	decision := params.Get("decision")
 	if decision != "allow" && decision != "deny" {
 		return web.BadRequest("decision", "must be allow or deny")
 	}
-	// A second click makes the browser drop the first request. What that one does must be done whole all the same.
+	// A second click makes the browser cancel the first request, which must be completed nevertheless.
 	r = r.WithContext(context.WithoutCancel(r.Context()))
 	visitor := web.VisitorOf(r.Context())
 	page, err := h.directory.PageOf(r.Context(), params.Get("request_id"), sessionOf(visitor))
 	stale := errors.Is(err, directory.ErrRequestStale)
 	if err != nil && !stale {
-		return badRequest(err)
+		return answerError(err)
 	}
 	if decision == "allow" && (visitor == nil || stale) {
 		return h.askAgain(w, r, visitor, page)
 	}
 	consent, err := h.directory.ConsentFor(r.Context(), page.Request)
 	if err != nil {
-		return badLink(err)
+		return linkError(err)
 	}
 	a := authorization{h: h, visitor: visitor, Consent: consent}
 	switch {
@@ -59,7 +59,7 @@ func sessionOf(visitor *web.Visitor) *store.Session {
 	return &visitor.Session
 }
 
-// askAgain brings the browser back to the question that a page asked, after a log-in if there is no session.
+// askAgain sends the browser to the same consent page again, after a log-in if there is no session.
 func (h *Handler) askAgain(w http.ResponseWriter, r *http.Request, visitor *web.Visitor, page directory.Page) error {
 	a := authorization{h: h, Consent: directory.Consent{Request: page.Request}}
 	id, err := a.park(r)
@@ -79,10 +79,10 @@ func (h *Handler) askAgain(w http.ResponseWriter, r *http.Request, visitor *web.
 	return nil
 }
 
-// codeBudget is how long an answer waits for the code of the same answer that came before it.
+// codeBudget is how long a repeated answer waits for the code of the first.
 const codeBudget = 2 * time.Second
 
-// allow installs the app and sends the browser back with a code; the same answer again gets the same code.
+// allow installs the app and sends the browser back with a code. A repeated answer gets the same code.
 func (h *Handler) allow(w http.ResponseWriter, r *http.Request, page directory.Page, a authorization, account string) (err error) {
 	if fault := staleRequestError(a.Consent); fault != nil {
 		return a.refuse(w, r, fault)
@@ -102,26 +102,26 @@ func (h *Handler) allow(w http.ResponseWriter, r *http.Request, page directory.P
 		return h.repeat(w, r, page, a, accountID)
 	}
 	if err != nil {
-		return badRequest(err)
+		return answerError(err)
 	}
 	return h.grantKept(w, r, page, a, installation)
 }
 
-// repeat answers a page that was answered before. An app that presents a code twice loses the tokens of the code, so a
-// code that was redeemed is not sent again.
+// repeat handles a page that was answered before. A code that was redeemed is not sent again, because an app that presents a
+// code twice loses its tokens.
 func (h *Handler) repeat(w http.ResponseWriter, r *http.Request, page directory.Page, a authorization, accountID string) error {
 	page, err := h.directory.Reload(r.Context(), page)
 	if err != nil {
 		return err
 	}
 	if !h.directory.Repeats(page, store.DecisionAllow+accountID) {
-		return badRequest(h.directory.Over(r.Context(), page))
+		return answerError(h.directory.Over(r.Context(), page))
 	}
 	code, err := h.directory.KeptCode(r.Context(), page, codeBudget)
 	if err != nil {
 		return err
 	}
-	if code == "" { // the first answer installed the app and got no further
+	if code == "" { // the first answer installed the app and then failed
 		return h.grantInstalled(w, r, page, a, accountID)
 	}
 	fresh, err := h.issuer.CodeRedeemable(r.Context(), code)
@@ -129,25 +129,25 @@ func (h *Handler) repeat(w http.ResponseWriter, r *http.Request, page directory.
 		return err
 	}
 	if !fresh {
-		return badRequest(h.directory.Over(r.Context(), page))
+		return answerError(h.directory.Over(r.Context(), page))
 	}
 	return a.sendCode(w, r, code)
 }
 
-// grantInstalled is grantKept for the installation that another answer of the page has made meanwhile.
+// grantInstalled is grantKept for the installation that another request with the same answer has made.
 func (h *Handler) grantInstalled(w http.ResponseWriter, r *http.Request, page directory.Page, a authorization, accountID string) (err error) {
 	if a.Consent, err = h.directory.LoadAccounts(r.Context(), a.visitor.User, a.Consent); err != nil {
 		return err
 	}
 	installation, live := a.LiveOn(accountID)
 	if !live {
-		return badRequest(h.directory.Over(r.Context(), page))
+		return answerError(h.directory.Over(r.Context(), page))
 	}
 	return h.grantKept(w, r, page, a, installation)
 }
 
-// grantKept is grant for the answer of a page: the code is kept for the same answer. Of two at once, both get the one that
-// was kept first.
+// grantKept is grant for the answer to a page: the code is stored for a repeated answer. Of two concurrent answers, both send
+// the code that was stored first.
 func (h *Handler) grantKept(w http.ResponseWriter, r *http.Request, page directory.Page, a authorization, installation store.Installation) error {
 	code, err := a.newCode(w, r, installation)
 	if err != nil {
@@ -172,7 +172,7 @@ func (h *Handler) deny(w http.ResponseWriter, r *http.Request, page directory.Pa
 		}
 	}
 	if err != nil {
-		return badRequest(err)
+		return answerError(err)
 	}
 	return a.deny(w, r)
 }

@@ -9,9 +9,9 @@ import (
 	"xenoauth/store"
 )
 
-// describe returns what the app asks for, with all that comes with it. Where it has something already, asked is what is
-// new, and held what was approved before; an app that asks again for nothing new is shown with all of it. With one account both are what
-// the user's role there leaves of them; with several, that stands beside each account.
+// describe returns the scopes that the app asks for, implied ones included. If some were approved before, asked has only the new
+// ones and held the others; if all were, asked has all of them. With one account both are limited to the user's role there; with
+// several, the limits are listed with each account.
 func (h *Handler) describe(c directory.Consent, approved scope.Set) (asked, held []scope.Grant) {
 	grants := func(set scope.Set) []scope.Grant {
 		if len(c.Accounts) == 1 {
@@ -32,7 +32,7 @@ func (h *Handler) describe(c directory.Consent, approved scope.Set) (asked, held
 	return fresh, grants(has)
 }
 
-// consentAccount is an account that the app may be installed on, with the rights that the user's role there cuts off.
+// consentAccount describes an account that the app can be installed on, with the rights that the user's role there does not allow.
 func (h *Handler) consentAccount(c directory.Consent, m store.Member) web.ConsentAccount {
 	a := web.ConsentAccount{
 		ID: m.AccountID, Name: m.AccountName, Selected: len(c.Accounts) == 1, Role: h.catalogue.RoleInSentence(m.Role),

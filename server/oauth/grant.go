@@ -15,11 +15,11 @@ import (
 	"xenoauth/store"
 )
 
-// grant is one grant type of the token endpoint. Each has a file of its own and a line in grants; the metadata and the
-// answer to an unknown grant_type follow from that list.
+// grant is one grant type of the token endpoint. Each has its own file and one line in grants, from which the metadata and the
+// error for an unknown grant_type are derived.
 //
-// A grant only reads, permits and checks. The phases that all grants share (parsing, client authentication, resource
-// indicators, the call of permit, errors, the answer) are in Token and issue, where no grant can leave one out.
+// The phases that all grants share (parsing, client authentication, resource indicators, permit, errors, the answer) are in
+// Token and issue, so that no grant can leave one out.
 type grant interface {
 	// name is the value of grant_type.
 	name() oauth2.GrantType
@@ -27,7 +27,7 @@ type grant interface {
 	read(params web.Values) (*oauth2.TokenGenerateRequest, error)
 	// permit returns an error if the client may not use this grant.
 	permit(client oauth2.ClientInfo) error
-	// setHooks sets those hooks of go-oauth2's server that carry the scope rules of this grant.
+	// setHooks sets the hooks of go-oauth2's server that carry the scope rules of this grant.
 	setHooks(s *library.Server, m *issuer.Manager)
 }
 
@@ -64,8 +64,8 @@ func (h *Handler) grantTypes() []string {
 	return names
 }
 
-// issue returns the token for a request of an authenticated client. go-oauth2 dispatches the grants that it knows, after it
-// has called the hook that asks whether the client may use the grant; for a grant of ours the hook is called here.
+// issue returns the token for a request of an authenticated client. go-oauth2 calls the hook that permits the client and then
+// dispatches the grants that it knows; for an ownGrant, issue calls the hook itself.
 func (h *Handler) issue(ctx context.Context, g grant, p issuer.GrantParams, request *oauth2.TokenGenerateRequest) (oauth2.TokenInfo, error) {
 	m := h.issuer.Manager(p)
 	s := h.libraryServer(ctx, g, m)
@@ -81,8 +81,8 @@ func (h *Handler) issue(ctx context.Context, g grant, p issuer.GrantParams, requ
 	return token, fromLibrary(err)
 }
 
-// libraryServer returns go-oauth2's server for one request, with our rules as its hooks. The hooks get neither a context nor
-// the client, so they close over the request's; a server is a struct of functions and costs nothing to make.
+// libraryServer returns go-oauth2's server for one request, with our rules as its hooks. A server is made for each request
+// because the hooks get neither a context nor the client; it is a struct of functions and cheap to make.
 func (h *Handler) libraryServer(ctx context.Context, g grant, m *issuer.Manager) *library.Server {
 	s := &library.Server{Config: h.config, Manager: m}
 	s.ClientAuthorizedHandler = func(clientID string, _ oauth2.GrantType) (bool, error) {
@@ -103,8 +103,8 @@ func (h *Handler) libraryServer(ctx context.Context, g grant, m *issuer.Manager)
 	return s
 }
 
-// fromLibrary gives go-oauth2's own refusals our form, and the store's errors about a code or refresh token that
-// ended between two statements. All other errors pass unchanged.
+// fromLibrary turns go-oauth2's own errors, and the store's errors for a code or refresh token that ended between two
+// statements, into protocol errors. All other errors are returned unchanged.
 func fromLibrary(err error) error {
 	var ours *issuer.Error
 	if errors.As(err, &ours) {

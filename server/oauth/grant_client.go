@@ -8,7 +8,7 @@ import (
 	"xenoauth/server/web"
 )
 
-// clientGrant gives a confidential app a token for itself (RFC 6749 §4.4).
+// clientGrant issues a token to a confidential app for itself (RFC 6749 §4.4).
 type clientGrant struct{}
 
 func (clientGrant) name() oauth2.GrantType { return oauth2.ClientCredentials }

@@ -8,8 +8,8 @@ import (
 	"xenoauth/server/web"
 )
 
-// codeGrant redeems an authorization code (RFC 6749 §4.1.3). A scope that is sent along changes nothing about what the user
-// approved, so it is not read.
+// codeGrant redeems an authorization code (RFC 6749 §4.1.3). The scope parameter is not read, since the user has approved the
+// scopes already.
 type codeGrant struct{}
 
 func (codeGrant) name() oauth2.GrantType { return oauth2.AuthorizationCode }
@@ -22,10 +22,10 @@ func (codeGrant) read(params web.Values) (*oauth2.TokenGenerateRequest, error) {
 	return &oauth2.TokenGenerateRequest{Code: code, RedirectURI: params.Get("redirect_uri"), CodeVerifier: params.Get("code_verifier")}, nil
 }
 
-// permit allows every client: whether the code was issued to it is checked when the code is redeemed.
+// permit allows every client. Redeeming checks that the code was issued to it.
 func (codeGrant) permit(oauth2.ClientInfo) error { return nil }
 
-// setHooks checks the scopes of a new code, at the authorization endpoint.
+// setHooks checks the scopes of a new code at the authorization endpoint.
 func (codeGrant) setHooks(s *library.Server, m *issuer.Manager) {
 	s.ClientScopeHandler = func(request *oauth2.TokenGenerateRequest) (bool, error) {
 		_, err := m.AppScope(request.Scope)

@@ -22,7 +22,7 @@ func (refreshGrant) read(params web.Values) (*oauth2.TokenGenerateRequest, error
 	return &oauth2.TokenGenerateRequest{Refresh: refresh, Scope: params.Get("scope")}, nil
 }
 
-// permit allows every client: whether the token was issued to it is checked when the token is loaded.
+// permit allows every client. Loading the token checks that it was issued to the client.
 func (refreshGrant) permit(oauth2.ClientInfo) error { return nil }
 
 func (refreshGrant) setHooks(s *library.Server, m *issuer.Manager) {

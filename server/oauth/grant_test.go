@@ -40,8 +40,8 @@ func (g deviceGrant) issue(context.Context, *issuer.Manager, *oauth2.TokenGenera
 	return &models.Token{Access: "a device's token"}, nil
 }
 
-// TestIssue_OwnGrant: a grant that go-oauth2 does not know needs one line in the list. It is found, named in the metadata, and
-// asked whether the client may use it before it issues anything.
+// TestIssue_OwnGrant: a grant that go-oauth2 does not know works once it is in the list: it is found, the metadata names it, and its
+// permit is called before it issues anything.
 func TestIssue_OwnGrant(t *testing.T) {
 	t.Parallel()
 	issued := 0
@@ -74,7 +74,7 @@ func TestIssue_OwnGrant(t *testing.T) {
 	}
 }
 
-// TestIssue_ClientAuthorizedHook: go-oauth2 asks each grant whether the client may use it.
+// TestIssue_ClientAuthorizedHook: go-oauth2 calls permit of each grant that it knows, for the authenticated client only.
 func TestIssue_ClientAuthorizedHook(t *testing.T) {
 	t.Parallel()
 	h := New(nil, nil, issuer.New(nil, scope.Default(), secret.Format{}, issuer.Options{}), nil, nil, scope.Default(), "https://auth.test")

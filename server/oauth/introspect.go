@@ -11,7 +11,7 @@ import (
 	"xenoauth/store"
 )
 
-// introspection is the answer about a live token (RFC 7662 §2.2); a token that never expires has no exp. Every other
+// introspection is the answer for a live token (RFC 7662 §2.2); a token that never expires has no exp. The answer for any other
 // token is exactly {"active":false}.
 type introspection struct {
 	Active       bool               `json:"active"`
@@ -34,8 +34,8 @@ type inactive struct {
 	Active bool `json:"active"`
 }
 
-// Introspect is the introspection endpoint (RFC 7662), POST. A resource server may ask about every access token, an app
-// about its own tokens. Public apps may not ask: they cannot prove who they are.
+// Introspect is the introspection endpoint (RFC 7662), POST. A resource server may introspect every access token, a confidential
+// app its own tokens, and a public app none, because it cannot authenticate.
 func (h *Handler) Introspect(w http.ResponseWriter, r *http.Request) error {
 	client, token, err := h.readTokenQuestion(w, r)
 	if err != nil {
@@ -56,12 +56,12 @@ func (h *Handler) Introspect(w http.ResponseWriter, r *http.Request) error {
 	}
 	answer := h.newIntrospection(id)
 	if client.App != nil && !id.Profile {
-		answer.Username = "" // no consent page named it
+		answer.Username = "" // the consent page did not list it
 	}
 	return web.WriteJSON(w, http.StatusOK, answer)
 }
 
-// inspect is the look-up as this client may see it; what is not its to see is ErrInvalid.
+// inspect looks the token up. A token that this client may not see is verify.ErrInvalid.
 func (h *Handler) inspect(r *http.Request, client store.Client, token string) (verify.Identity, error) {
 	id, err := h.verify.Inspect(r.Context(), token)
 	if errors.Is(err, verify.ErrInvalid) && client.App != nil {
@@ -96,7 +96,7 @@ func (h *Handler) newIntrospection(id verify.Identity) introspection {
 	if !id.ExpiresAt.IsZero() {
 		a.ExpiresAt = id.ExpiresAt.Unix()
 	}
-	// RFC 7519 §4.1.3: one audience may stand alone.
+	// A single audience may be a string (RFC 7519 §4.1.3).
 	switch len(id.Audience) {
 	case 0:
 	case 1:

@@ -6,11 +6,11 @@ import (
 	"xenoauth/server/web"
 )
 
-// keySetPath is where the metadata says that the keys are.
+// keySetPath is the path of the key set, which the metadata names.
 const keySetPath = "/.well-known/jwks.json"
 
-// KeySet answers GET /.well-known/jwks.json: the public keys of user tokens (RFC 7517). A key is in it a day before it
-// signs, so that the answer may be kept.
+// KeySet answers GET /.well-known/jwks.json with the public keys of user tokens (RFC 7517). A key is published a day before it
+// signs, so that verifiers may cache the answer.
 func (h *Handler) KeySet(w http.ResponseWriter, r *http.Request) error {
 	set, err := h.keys.KeySet(r.Context())
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"xenoauth/server/web"
 )
 
-// metadata is authorization server metadata (RFC 8414 §2): what works, and nothing else.
+// metadata is authorization server metadata (RFC 8414 §2). It lists only features that work.
 type metadata struct {
 	Issuer                string   `json:"issuer"`
 	AuthorizationEndpoint string   `json:"authorization_endpoint"`
@@ -26,9 +26,9 @@ type metadata struct {
 	IssuerParameter       bool     `json:"authorization_response_iss_parameter_supported"`
 }
 
-// Metadata answers GET /.well-known/oauth-authorization-server, and the same at /.well-known/openid-configuration, where
-// clients look that follow RFC 8414 §5 or know OpenID Connect only; it lists nothing of OpenID Connect's. Every URL comes from the configured issuer, never from
-// the request.
+// Metadata answers GET /.well-known/oauth-authorization-server. The same answer is at /.well-known/openid-configuration, where
+// clients look that follow RFC 8414 §5 or know OpenID Connect only, though it lists no feature of OpenID Connect. Every URL is
+// made from the configured issuer, never from the request.
 func (h *Handler) Metadata(w http.ResponseWriter, _ *http.Request) error {
 	secrets := []string{"client_secret_basic", "client_secret_post"}
 	all := append(secrets[:2:2], "none")

@@ -1,10 +1,10 @@
-// Package oauth holds the endpoints of the protocol, one file an endpoint: authorize, consent, token, revoke,
-// introspect, metadata.
+// Package oauth has the endpoints of OAuth, one file each: authorize, consent, token, revoke, introspect, metadata. Each
+// grant type of the token endpoint also has its own file.
 //
-// It owns the reading of protocol requests and the writing of protocol answers. It refuses before it acts: a request is
-// parsed strictly, the client and the redirect URI are proven, and only then is a rule of directory or issuer called.
-// It holds no state and no SQL. go-oauth2 dispatches the grants, and its hooks carry the rules about clients and scopes;
-// parsing, client authentication, redirects and answers are our own (docs/decisions/go-oauth2.md).
+// It reads protocol requests and writes protocol answers. A request is parsed strictly, its client authenticated and its redirect
+// URI verified before a rule of directory or issuer is called. It has no state and no SQL. go-oauth2 dispatches the grants,
+// and its hooks carry the rules about clients and scopes; parsing, client authentication, redirects and answers are our own
+// (docs/decisions/go-oauth2.md).
 package oauth
 
 import (
@@ -18,7 +18,7 @@ import (
 	"xenoauth/server/web"
 )
 
-// Handler serves the protocol's endpoints.
+// Handler serves the endpoints of OAuth.
 type Handler struct {
 	web       *web.Toolkit
 	directory *directory.Directory
@@ -31,14 +31,14 @@ type Handler struct {
 	origin    string
 }
 
-// New makes the handler. origin is the issuer: every absolute URL and every iss parameter begins with it.
+// New makes the handler. origin is the issuer, with which every absolute URL begins.
 func New(t *web.Toolkit, d *directory.Directory, i *issuer.Issuer, v *verify.Verifier, k *signing.Keys, c *scope.Catalogue, origin string) *Handler {
 	h := &Handler{web: t, directory: d, verify: v, issuer: i, keys: k, catalogue: c, origin: origin}
 	h.setGrants(grants())
 	return h
 }
 
-// setGrants makes the library allow the grants, and the metadata name them.
+// setGrants sets the grants that the token endpoint accepts and the metadata lists.
 func (h *Handler) setGrants(list []grant) {
 	h.grants = list
 	h.config = &library.Config{TokenType: "Bearer"}

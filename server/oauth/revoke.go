@@ -9,8 +9,8 @@ import (
 	"xenoauth/store"
 )
 
-// Revoke is the revocation endpoint (RFC 7009), POST. When it answers, the token is refused everywhere. The answer is the
-// same for a token that was revoked before or never existed. token_type_hint is not read: a token's prefix states its kind.
+// Revoke is the revocation endpoint (RFC 7009), POST. When it answers, every replica refuses the token. The answer is the same for
+// a token that was revoked before or never existed. token_type_hint is not read: a token's prefix states its kind.
 func (h *Handler) Revoke(w http.ResponseWriter, r *http.Request) error {
 	r = r.WithContext(store.WithReserve(r.Context())) // revoking a token must not wait behind requests that use it
 	client, token, err := h.readTokenQuestion(w, r)
@@ -28,7 +28,7 @@ func (h *Handler) Revoke(w http.ResponseWriter, r *http.Request) error {
 	if err == nil {
 		err = m.RemoveRefreshToken(r.Context(), token)
 	}
-	// A public caller has proven nothing, so it learns nothing about a token that is not its own.
+	// A public app has not authenticated, so it gets no information about a token that is not its own.
 	var fault *issuer.Error
 	if errors.As(err, &fault) && fault.Code == issuer.UnauthorizedClient && client.App != nil && !client.App.Confidential {
 		err = nil

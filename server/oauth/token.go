@@ -12,7 +12,8 @@ import (
 	"xenoauth/store"
 )
 
-// Token is the token endpoint (RFC 6749 §3.2), POST, form or JSON: parse, authenticate, let the grant issue, answer.
+// Token is the token endpoint (RFC 6749 §3.2), POST with a form or JSON. It parses the request, authenticates the client, lets
+// the grant issue the token, and writes the answer.
 func (h *Handler) Token(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Pragma", "no-cache")
 	params, g, err := h.parseToken(w, r)
@@ -47,7 +48,7 @@ func (h *Handler) Token(w http.ResponseWriter, r *http.Request) error {
 	return web.WriteJSON(w, http.StatusOK, h.newTokenAnswer(token))
 }
 
-// parseToken reads the body strictly, and finds the grant before the client is authenticated.
+// parseToken parses the body strictly and finds the grant, before the client is authenticated.
 func (h *Handler) parseToken(w http.ResponseWriter, r *http.Request) (web.Values, grant, error) {
 	params, err := web.ParseFormOrJSON(w, r)
 	if err != nil {
@@ -56,22 +57,22 @@ func (h *Handler) parseToken(w http.ResponseWriter, r *http.Request) (web.Values
 	if err := params.OneValue("resource"); err != nil {
 		return web.Values{}, nil, err
 	}
-	if fault := listFault(params); fault != nil {
+	if fault := nestedParameterError(params); fault != nil {
 		return web.Values{}, nil, fault
 	}
 	g, err := h.findGrant(params.Get("grant_type"))
 	return params, g, err
 }
 
-// TokenByGet answers every method but POST, such as that of a person who tries the endpoint in a browser.
+// TokenByGet answers every method other than POST, for example when a developer opens the endpoint in a browser.
 func (h *Handler) TokenByGet(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Pragma", "no-cache")
 	return &web.Error{Status: http.StatusMethodNotAllowed, Code: issuer.InvalidRequest, Header: http.Header{"Allow": {"POST"}},
 		Description: "send the parameters in the body of a POST request"}
 }
 
-// tokenAnswer is a successful answer (RFC 6749 §5.1). A token that never expires has no expires_in: with 0, clients would
-// take it for expired.
+// tokenAnswer is a successful answer (RFC 6749 §5.1). A token that never expires has no expires_in: clients would take 0 for
+// an expired token.
 type tokenAnswer struct {
 	AccessToken  string `json:"access_token"`
 	TokenType    string `json:"token_type"`

@@ -8,7 +8,7 @@ import (
 	"xenoauth/store"
 )
 
-// readTokenQuestion reads what revocation and introspection have in common: a client, and the one token it asks about.
+// readTokenQuestion reads a request for revocation or introspection: a client, and the token that it asks about.
 func (h *Handler) readTokenQuestion(w http.ResponseWriter, r *http.Request) (store.Client, string, error) {
 	params, err := web.ParseBody(w, r)
 	if err != nil {

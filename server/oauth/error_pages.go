@@ -12,9 +12,9 @@ import (
 	"xenoauth/store"
 )
 
-// badLink is the page for a request whose app or address is not proven. It says the same to everybody, whoever is
-// logged in; trouble of the database stays what it is.
-func badLink(err error) error {
+// linkError is the page for a request with an unknown app or redirect URI. It does not depend on the session. A database error
+// is returned unchanged.
+func linkError(err error) error {
 	page := &web.Error{Status: http.StatusBadRequest, Code: issuer.InvalidRequest, Title: "This link does not work", Cause: err}
 	var parse *web.Error
 	switch {
@@ -38,14 +38,14 @@ func badLink(err error) error {
 	return page
 }
 
-// badRequest is the page for an answer that cannot be taken.
-func badRequest(err error) error {
+// answerError is the page for an answer that cannot be accepted.
+func answerError(err error) error {
 	var over *directory.RequestOverError
 	switch {
 	case errors.Is(err, store.ErrUnavailable):
 		return err
 	case errors.As(err, &over):
-		return overPage(over)
+		return requestOverPage(over)
 	case errors.Is(err, directory.ErrRequestForeign):
 		return &web.Error{Status: http.StatusForbidden, Title: "This page belongs to another log-in", Cause: err,
 			Description: "It was shown to a different user, so nothing was allowed or denied. Go back to the app and start again."}
@@ -58,8 +58,8 @@ func badRequest(err error) error {
 	return err
 }
 
-// overPage names the app, so that its user knows where to go on.
-func overPage(over *directory.RequestOverError) error {
+// requestOverPage names the app, so that the user knows where to continue.
+func requestOverPage(over *directory.RequestOverError) error {
 	page := &web.Error{Status: http.StatusBadRequest, Cause: over, Links: []web.Link{{Text: "Installed apps", Path: "/account/apps"}}}
 	where := "“" + over.App + "”"
 	if host := hostOf(over.Address); strings.HasPrefix(over.Address, "https:") && host != "" {
