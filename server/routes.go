@@ -52,8 +52,8 @@ func (s *Server) routes(h rooms) http.Handler {
 	api("/oauth/verify", h.platform.Verify)
 	api("POST /v2/auth/token", h.platform.CreateUserToken)
 	api("GET /v2/auth/token", h.platform.RefreshUserToken)
-	api("HEAD /v2/auth/token", h.platform.OtherUserToken)
-	api("/v2/auth/token", h.platform.OtherUserToken)
+	api("HEAD /v2/auth/token", h.platform.UserTokenMethodNotAllowed)
+	api("/v2/auth/token", h.platform.UserTokenMethodNotAllowed)
 	mux.Handle("POST /authorization/integration", h.web.Messages(h.platform.Integration))
 	mux.Handle("POST /bots/{bot}/authorization/integration", h.web.Messages(h.platform.Integration))
 

@@ -10,16 +10,16 @@ import (
 	"xenoauth/server/web"
 )
 
-// Verify is forward-auth: a gateway asks it, with the Authorization header of a request that it has received, whether that
-// request may pass (nginx auth_request, Caddy forward_auth, Traefik ForwardAuth, Envoy ext_authz). It answers to every
-// method, and reads neither the body, which may never arrive, nor any other header.
+// Verify is forward-auth: a gateway sends it the Authorization header of a request, and the answer decides whether that request
+// may pass (nginx auth_request, Caddy forward_auth, Traefik ForwardAuth, Envoy ext_authz). It accepts every method, and
+// reads neither the body, which may never arrive, nor any other header.
 //
-// The query is read by readNeeds. The answer is 200 with all six identity headers, empty ones included, so that a
-// gateway that copies them overwrites whatever the client invented; or 401, 403, 503; never 400, which gateways turn into
-// a 500.
+// The query has the requirements (readNeeds). The answer is 200 with all six identity headers, empty ones included, so that a
+// gateway that copies them overwrites headers that the client has forged; otherwise 401, 403 or 503. It is never 400, which
+// gateways turn into a 500.
 func (h *Handler) Verify(w http.ResponseWriter, r *http.Request) error {
 	if r.ContentLength != 0 {
-		// Otherwise net/http waits for the body before it answers, to use the connection again.
+		// Otherwise net/http waits for the body before it answers, in order to reuse the connection.
 		w.Header().Set("Connection", "close")
 	}
 	token, err := web.HeaderToken(r)
@@ -34,7 +34,7 @@ func (h *Handler) Verify(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := h.meets(id, n); err != nil {
+	if err := h.check(id, n); err != nil {
 		return err
 	}
 	writeIdentity(w.Header(), id)
@@ -42,20 +42,20 @@ func (h *Handler) Verify(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// meets reports, as a 403, the first thing that the token lacks.
-func (h *Handler) meets(id verify.Identity, n needs) error {
+// check returns a 403 for the first requirement that the token does not meet.
+func (h *Handler) check(id verify.Identity, n needs) error {
 	switch {
 	case n.bot != "" && (!id.Bot || id.User == nil || id.User.ID != n.bot):
-		return insufficient("the token does not belong to the required bot", nil)
+		return insufficientScope("the token does not belong to the required bot", nil)
 	case n.audience == "" && len(id.Audience) > 0:
-		// RFC 8707 §3: the app asked for a token that is good elsewhere only.
-		return insufficient("the token is restricted to specific resources, and the gateway does not name this one (aud)", nil)
+		// The app asked for a token that is valid at other APIs only (RFC 8707 §3).
+		return insufficientScope("the token is restricted to specific resources, and the gateway does not name this one (aud)", nil)
 	case n.audience != "" && !scope.HasResource(id.Audience, n.audience):
-		return insufficient("the token is not valid for the required resource", nil)
+		return insufficientScope("the token is not valid for the required resource", nil)
 	}
 	for _, name := range n.scopes {
 		if !h.hasScope(id, name) {
-			return insufficient("the token lacks a required scope", h.stepUp(id, n))
+			return insufficientScope("the token lacks a required scope", h.stepUp(id, n))
 		}
 	}
 	for _, p := range n.permissions {
@@ -66,8 +66,8 @@ func (h *Handler) meets(id verify.Identity, n needs) error {
 	return nil
 }
 
-// hasScope: the scopes of an app's token by name or alias; for every other token roles, which cascade. The catalogue lets
-// no scope have the name of a role.
+// hasScope reports whether the token has a scope, by name or alias for the token of an app; the scopes of every other token are
+// roles, and a role includes the lower ones. No scope of the catalogue can have the name of a role.
 func (h *Handler) hasScope(id verify.Identity, name string) bool {
 	if id.Acts != "" {
 		role, err := scope.ParseRole(name)
@@ -79,8 +79,8 @@ func (h *Handler) hasScope(id verify.Identity, name string) bool {
 
 const selfSuffix = ":self"
 
-// hasPermission: one that ends in :self is enough where the caller is the owner, and nowhere else; the one on all users is
-// enough everywhere. An owner changes nothing about the others.
+// hasPermission reports whether the token has a permission. One that ends in :self is sufficient only for the owner's own data, and
+// the one for all users always. For other permissions the owner does not matter.
 func hasPermission(id verify.Identity, p scope.Permission, owner string) bool {
 	general, self := strings.CutSuffix(string(p), selfSuffix)
 	if slices.Contains(id.Permissions, scope.Permission(general)) {
@@ -90,8 +90,8 @@ func hasPermission(id verify.Identity, p scope.Permission, owner string) bool {
 	return self && own && slices.Contains(id.Permissions, p)
 }
 
-// writeIdentity sets all six headers. A bot is a user too; a token that stands for the account alone is of no bot, even
-// if a bot's endpoint gave it.
+// writeIdentity sets all six headers. A bot is also a user. A token that stands for the account alone names no bot, even if it
+// was issued at a bot's endpoint.
 func writeIdentity(h http.Header, id verify.Identity) {
 	var user, account, app, bot string
 	if id.User != nil {

@@ -10,8 +10,8 @@ import (
 	"xenoauth/server/web"
 )
 
-// withoutPermission is the 403 for a token that lacks a permission. Where the member's role is too low, the
-// answer reports that and names no scope, since a step-up would lead back here.
+// withoutPermission is the 403 for a token that lacks a permission. If the member's role is too low, the description states
+// that, and no scope is named, since a token with more scopes would be refused as well.
 func (h *Handler) withoutPermission(id verify.Identity, n needs) error {
 	description := "the token lacks a required permission"
 	switch {
@@ -20,12 +20,12 @@ func (h *Handler) withoutPermission(id verify.Identity, n needs) error {
 	case !h.roleAllows(id, n):
 		description = "the member's role in the account does not allow this, regardless of the token's scope"
 	}
-	return insufficient(description, h.stepUp(id, n))
+	return insufficientScope(description, h.stepUp(id, n))
 }
 
-// stepUp names the scopes that the token lacks and that would make it good enough under the member's role. It is empty
-// if none would, because of the role or because no scope of the catalogue gives the permission. It never names a scope
-// that the token has, which would send clients in a circle.
+// stepUp returns the scopes that the token lacks and with which it would be accepted under the member's role. There are none if
+// the role does not suffice, or no scope of the catalogue gives the permission. A scope that the token has is never among
+// them, since a client that asks for it again would loop.
 func (h *Handler) stepUp(id verify.Identity, n needs) []string {
 	if !h.roleAllows(id, n) {
 		return nil
@@ -49,8 +49,8 @@ func (h *Handler) stepUp(id verify.Identity, n needs) []string {
 	return names
 }
 
-// scopeFor is the scope that the token lacks and that would give the permission: for a token whose scopes are roles the
-// lowest role above its own, else the first scope of the catalogue. "" is none.
+// scopeFor returns a scope that the token lacks and that gives the permission: for a token whose scopes are roles, the lowest
+// sufficient role above its own; for others, the first such scope of the catalogue; "" if there is none.
 func (h *Handler) scopeFor(id verify.Identity, p scope.Permission) string {
 	if id.Acts != "" {
 		for _, r := range scope.Roles() {
@@ -75,8 +75,8 @@ func (h *Handler) roleAllows(id verify.Identity, n needs) bool {
 	})
 }
 
-// needed is the permission that the token lacks: of one that ends in :self, for the data of another user, the one on all
-// users.
+// needed returns the permission that the token lacks. For the data of another user, one that ends in :self is replaced by the one
+// for all users.
 func needed(id verify.Identity, p scope.Permission, owner string) scope.Permission {
 	if general, self := strings.CutSuffix(string(p), selfSuffix); self && (id.User == nil || owner != id.User.ID) {
 		return scope.Permission(general)
@@ -84,9 +84,9 @@ func needed(id verify.Identity, p scope.Permission, owner string) scope.Permissi
 	return p
 }
 
-// insufficient is the 403 of RFC 6750 §3.1. Names that a challenge cannot hold are left out: the gateway's query may have
-// come from the client.
-func insufficient(description string, names []string) *web.Error {
+// insufficientScope is the 403 of RFC 6750 §3.1. Names that a challenge cannot contain are left out, since the gateway may have
+// passed them through from the client.
+func insufficientScope(description string, names []string) *web.Error {
 	var plain []string
 	for _, name := range names {
 		if _, err := scope.NewSet(name); err == nil && !slices.Contains(plain, name) {

@@ -19,12 +19,12 @@ type integration struct {
 	Expires int    `json:"expires"`
 }
 
-// integrationKeys are the three keys of a request. The last two are given together or not at all.
+// integrationKeys are the keys of a request. bot and botSecret are sent together or not at all.
 type integrationKeys struct {
 	account, bot, botSecret string
 }
 
-// What the endpoint refuses. There are no other codes than 400, 403 and 404 for what a caller does.
+// Refusals of the endpoint. Its contract has no codes other than 400, 403 and 404 for errors of the caller.
 var (
 	errKey = &web.Error{Status: http.StatusNotFound, Description: "the AccountAPIKey was not found"}
 	errAPI = &web.Error{Status: http.StatusForbidden, Description: "Unauthorized: this account may not use the platform API"}
@@ -32,7 +32,7 @@ var (
 )
 
 // Integration exchanges an account's API key, alone or with a bot's key and secret, for a token of 60 minutes: POST
-// /authorization/integration, and the same below a bot's own address.
+// /authorization/integration, or /bots/{bot}/authorization/integration.
 func (h *Handler) Integration(w http.ResponseWriter, r *http.Request) error {
 	if id := r.PathValue("bot"); id != "" && !secret.ValidUserID(id) {
 		return web.NotFound()
@@ -41,7 +41,7 @@ func (h *Handler) Integration(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	// What was proven may end before the token is stored. Then it is asked anew, and says itself what is wrong.
+	// A key or bot may end between its authentication and the storing of the token. The second attempt then returns the reason.
 	for range 2 {
 		var token secret.Credential
 		token, err = h.integrate(w, r, keys)
@@ -55,7 +55,7 @@ func (h *Handler) Integration(w http.ResponseWriter, r *http.Request) error {
 	return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 }
 
-// readIntegration takes the body and nothing else. Members are spelled as documented.
+// readIntegration reads the JSON body. Member names are case-sensitive.
 func readIntegration(w http.ResponseWriter, r *http.Request) (integrationKeys, error) {
 	values, err := web.ParseMembers(w, r, "AccountAPIKey", "BotAPIKey", "BotAPISecret")
 	if err != nil {
@@ -73,7 +73,7 @@ func readIntegration(w http.ResponseWriter, r *http.Request) (integrationKeys, e
 	return keys, nil
 }
 
-// integrate proves the keys and makes the token. store.ErrEnded: something ended between the two.
+// integrate authenticates the keys and issues the token. store.ErrEnded: one of the keys ended in between.
 func (h *Handler) integrate(w http.ResponseWriter, r *http.Request, keys integrationKeys) (secret.Credential, error) {
 	key, err := h.verify.AccountKey(r.Context(), secret.Text(keys.account))
 	switch {
@@ -84,7 +84,7 @@ func (h *Handler) integrate(w http.ResponseWriter, r *http.Request, keys integra
 	case err != nil:
 		return secret.Credential{}, err
 	}
-	if err := h.atHome(r, key); err != nil {
+	if err := h.checkBotEndpoint(r, key); err != nil {
 		return secret.Credential{}, err
 	}
 	var bot *store.BotAccess
@@ -101,9 +101,9 @@ func (h *Handler) integrate(w http.ResponseWriter, r *http.Request, keys integra
 	return h.issuer.IntegrationToken(r.Context(), key, bot, h.verify.Plans())
 }
 
-// atHome answers 404 at the address of a bot that is not there, or is another account's: a program with an address of
-// yesterday must not get a token of the whole account instead.
-func (h *Handler) atHome(r *http.Request, key store.KeyAccess) error {
+// checkBotEndpoint answers 404 at the endpoint of a bot that does not exist or is in another account: a program with an outdated
+// path must not get a token for the whole account instead.
+func (h *Handler) checkBotEndpoint(r *http.Request, key store.KeyAccess) error {
 	id := r.PathValue("bot")
 	if id == "" {
 		return nil
@@ -115,12 +115,13 @@ func (h *Handler) atHome(r *http.Request, key store.KeyAccess) error {
 	return err
 }
 
-// mayUse says whether a proven bot is of the key's account, and the one whose address was asked, if it was one's.
+// mayUse reports whether an authenticated bot is in the key's account, and is the bot of the endpoint's path, if that names one.
 func mayUse(b store.BotAccess, key store.KeyAccess, address string) bool {
 	return b.Bot.AccountID == key.Key.AccountID && (address == "" || address == b.Bot.ID)
 }
 
-// refused counts a failure. Who has had too many is told to wait by a 403, because the endpoint has no 429.
+// refused counts a failed attempt. A caller with too many of them gets a 403 that asks it to wait, because the endpoint's contract has
+// no 429.
 func (h *Handler) refused(w http.ResponseWriter, r *http.Request, presented string, refusal *web.Error) error {
 	err := h.web.RefusedKey(r, presented, refusal)
 	limited := web.AsLimit(err)

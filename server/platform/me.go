@@ -9,7 +9,7 @@ import (
 	"xenoauth/server/web"
 )
 
-// me is the answer of GET /api/me. What a token does not have is null, never left out, so that a program can rely on
+// me is the answer of GET /api/me. A value that the token does not have is null, not left out, so that programs can rely on
 // every member.
 type me struct {
 	TokenType    string             `json:"token_type"`
@@ -25,7 +25,7 @@ type me struct {
 	ExpiresAt    *int64             `json:"expires_at"` // Unix seconds
 }
 
-// meUser has an empty e-mail address and name where the user approved the app on a page that did not name them.
+// meUser has no e-mail address and name if the user approved the app on a consent page that did not list them.
 type meUser struct {
 	ID            string `json:"id"`
 	Email         string `json:"email"`
@@ -49,7 +49,7 @@ type meBot struct {
 	Name string `json:"name"`
 }
 
-// Me says who and what the presented token stands for.
+// Me answers GET /api/me with the identity and the rights of the presented token.
 func (h *Handler) Me(w http.ResponseWriter, r *http.Request) error {
 	token, err := web.BearerToken(r)
 	if err != nil {

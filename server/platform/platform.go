@@ -1,6 +1,6 @@
-// Package platform holds the endpoints that belong to the platform itself rather than to OAuth: user tokens, integration
-// tokens, and what a bearer token is good for. It reads requests, asks directory, issuer and verify, and writes the
-// answers; it holds no state, and decides nothing but whether a token has what a gateway asks for.
+// Package platform has the endpoints that belong to the platform itself rather than to OAuth: user tokens, integration tokens,
+// forward-auth for gateways, and /api/me. It reads requests, calls the rules in directory, issuer and verify, and writes
+// the answers. It has no state, and the only rule of its own is whether a token meets the requirements of a gateway.
 package platform
 
 import (

@@ -15,8 +15,8 @@ import (
 	"xenoauth/store"
 )
 
-// hashPatience is how long a password waits to be hashed and compared.
-const hashPatience = 7 * time.Second
+// hashBudget is how long a log-in waits for its password to be hashed.
+const hashBudget = 7 * time.Second
 
 // userToken is the answer with a pair of user tokens (docs/dialects.md, User tokens).
 type userToken struct {
@@ -31,13 +31,13 @@ func writeUserToken(w http.ResponseWriter, p issuer.UserPair) error {
 	return web.WriteJSON(w, http.StatusOK, userToken{"Bearer", p.Token, p.RefreshToken, p.UserID, p.Scope})
 }
 
-// errLogIn is the one answer to whoever is not proven, to the byte.
+// errLogIn is the answer to every failed log-in, the same to the byte.
 func errLogIn(cause error) error {
 	return &issuer.Error{Code: issuer.InvalidGrant, Status: http.StatusUnauthorized, Description: "incorrect email or password", Cause: cause}
 }
 
-// CreateUserToken answers POST /v2/auth/token: a pair for an e-mail address and its password (for a bot, its API secret),
-// or the next pair for a refresh token and the e-mail address of whose it is. An Authorization header is not looked at.
+// CreateUserToken answers POST /v2/auth/token: a pair for an e-mail address and its password (for a bot, its API secret), or
+// the next pair for a refresh token and its owner's e-mail address. The Authorization header is ignored.
 func (h *Handler) CreateUserToken(w http.ResponseWriter, r *http.Request) error {
 	const email, password, refreshToken, clientID = "email", "password", "refreshToken", "clientId"
 	body, err := web.ParseJSON(w, r, email, password, refreshToken, clientID)
@@ -60,20 +60,20 @@ func (h *Handler) CreateUserToken(w http.ResponseWriter, r *http.Request) error 
 		return h.logInProgram(w, r, body.Get(email), body.Get(password))
 	}
 	address, err := directory.NormalizeEmail(body.Get(clientID))
-	if err != nil { // nobody's, so that no refresh token is
+	if err != nil { // an address that no user can have, so that no refresh token matches it
 		address = body.Get(clientID)
 	}
 	return h.refresh(w, r, issuer.UserRefreshRequest{Token: secret.Text(body.Get(refreshToken)), Email: address, Spellings: directory.EmailSpellings(address)})
 }
 
-// logInProgram gives a pair to a proven person or bot. The form of the password decides which of the two is looked for,
-// so that nothing tells who exists.
+// logInProgram issues a pair to an authenticated person or bot. The form of the password decides which of the two is looked up, so
+// that the answer does not depend on which users exist.
 func (h *Handler) logInProgram(w http.ResponseWriter, r *http.Request, email, password string) error {
-	prove := h.provePerson
+	authenticate := h.authenticateUser
 	if h.verify.IsBotSecret(password) {
-		prove = h.proveBot
+		authenticate = h.authenticateBot
 	}
-	user, opener, err := prove(r, email, password)
+	user, opener, err := authenticate(r, email, password)
 	if err == nil {
 		err = h.web.CountProgram(user.ID)
 	}
@@ -91,12 +91,12 @@ func (h *Handler) logInProgram(w http.ResponseWriter, r *http.Request, email, pa
 	return writeUserToken(w, pair)
 }
 
-func (h *Handler) provePerson(r *http.Request, email, password string) (store.User, store.LookupID, error) {
+func (h *Handler) authenticateUser(r *http.Request, email, password string) (store.User, store.LookupID, error) {
 	attempt, err := h.web.AttemptProgramLogIn(r, email)
 	if err != nil {
 		return store.User{}, store.LookupID{}, err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), hashPatience)
+	ctx, cancel := context.WithTimeout(r.Context(), hashBudget)
 	defer cancel()
 	user, err := h.directory.LogInProgram(ctx, email, password)
 	faults, other := web.Faults(err)
@@ -117,8 +117,9 @@ func (h *Handler) provePerson(r *http.Request, email, password string) (store.Us
 	return store.User{}, store.LookupID{}, err
 }
 
-// proveBot needs no count before the try: nobody guesses 256 bits. Failures are counted, so that trying stays cheap for us.
-func (h *Handler) proveBot(r *http.Request, email, apiSecret string) (store.User, store.LookupID, error) {
+// authenticateBot counts only failures, not attempts: a secret of 256 bits cannot be guessed, and the count keeps attempts cheap for
+// this server.
+func (h *Handler) authenticateBot(r *http.Request, email, apiSecret string) (store.User, store.LookupID, error) {
 	address, err := directory.NormalizeEmail(email)
 	if err != nil {
 		address = email
@@ -133,9 +134,9 @@ func (h *Handler) proveBot(r *http.Request, email, apiSecret string) (store.User
 	return bot.User, bot.Secret.ID, nil
 }
 
-// RefreshUserToken answers GET /v2/auth/token?refreshToken=…: the next pair, before the access token has expired, which
-// is the Bearer token. It changes something although it is a GET, as documented; so nothing is consumed unless all is
-// right.
+// RefreshUserToken answers GET /v2/auth/token?refreshToken=…: the next pair, for a request whose Bearer token is an access token
+// of the same user that has not expired. As documented it changes state although it is a GET, so it consumes nothing unless every check
+// passes.
 func (h *Handler) RefreshUserToken(w http.ResponseWriter, r *http.Request) error {
 	query, err := web.ParseQuery(r)
 	if err != nil {
@@ -174,8 +175,9 @@ func (h *Handler) refresh(w http.ResponseWriter, r *http.Request, request issuer
 	return writeUserToken(w, pair)
 }
 
-// OtherUserToken answers every other method, HEAD among them: it would rotate a token and show nobody the new one.
-func (h *Handler) OtherUserToken(http.ResponseWriter, *http.Request) error {
+// UserTokenMethodNotAllowed answers every other method, including HEAD, which would rotate a token and return the new one in no
+// body.
+func (h *Handler) UserTokenMethodNotAllowed(http.ResponseWriter, *http.Request) error {
 	return &web.Error{Status: http.StatusMethodNotAllowed, Header: http.Header{"Allow": {"GET, POST"}},
 		Description: "POST email and password, or refreshToken and clientId; or GET with refreshToken in the query"}
 }
