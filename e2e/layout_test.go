@@ -20,7 +20,7 @@ var layers = [][]string{
 	{"server"},
 	{"server/oauth", "server/account", "server/portal", "server/platform", "server/admin"},
 	{"server/web"},
-	{"internal/issuer", "internal/verify", "internal/directory"},
+	{"internal/issuer", "internal/verify", "internal/directory", "internal/jobs"},
 	{"internal/signing", "internal/ratelimit"},
 	{"store/sqlstore", "migrations"},
 	{"store"},

@@ -66,6 +66,8 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	swept    *prometheus.CounterVec
+	jobs     *prometheus.CounterVec
+	jobTime  *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -81,10 +83,31 @@ func newMetrics() *metrics {
 		swept: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "xenoauth_swept_rows_total", Help: "Expired rows removed by this replica, by table.",
 		}, []string{"table"}),
+		jobs: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "xenoauth_job_runs_total", Help: "Runs of background jobs of this replica, by job and outcome.",
+		}, []string{"job", "outcome"}),
+		jobTime: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "xenoauth_job_seconds_total", Help: "Time that background jobs of this replica ran, by job.",
+		}, []string{"job"}),
 	}
-	m.registry.MustRegister(m.requests, m.seconds, m.swept,
+	m.registry.MustRegister(m.requests, m.seconds, m.swept, m.jobs, m.jobTime,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// observeJob implements jobs.Observer.
+func (m *metrics) observeJob(job string, took time.Duration, err error) {
+	outcome := "ok"
+	if err != nil {
+		outcome = "failed"
+	}
+	m.jobs.WithLabelValues(job, outcome).Inc()
+	m.jobTime.WithLabelValues(job).Add(took.Seconds())
+}
+
+// countSwept counts rows that the sweep removed from a table.
+func (m *metrics) countSwept(table string, rows int64) {
+	m.swept.WithLabelValues(table).Add(float64(rows))
 }
 
 // observe counts what next answers. It stands where the router has set the request's pattern by the time next returns.

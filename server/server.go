@@ -17,6 +17,7 @@ import (
 
 	"xenoauth/internal/directory"
 	"xenoauth/internal/issuer"
+	"xenoauth/internal/jobs"
 	"xenoauth/internal/ratelimit"
 	"xenoauth/internal/scope"
 	"xenoauth/internal/secret"
@@ -68,7 +69,7 @@ type Server struct {
 	metrics   *metrics
 	handler   http.Handler
 	options   Options
-	sweeper   *Sweeper // nil: none
+	jobs      *jobs.Runner // nil: none
 	stopping  atomic.Bool
 }
 
@@ -96,7 +97,7 @@ func (o *Options) check() (*url.URL, error) {
 		return nil, fmt.Errorf("retention %+v: the grace must be at least %s, and nothing negative", o.Retention, MinGrace)
 	}
 	if o.SweepInterval == 0 {
-		o.SweepInterval = defaultSweepInterval
+		o.SweepInterval = jobs.SweepInterval
 	}
 	if o.APIPlans == nil {
 		o.APIPlans = []string{directory.DefaultPlan}
@@ -152,7 +153,7 @@ func New(ctx context.Context, st store.Store, o Options) (*Server, error) {
 		platform: platform.New(toolkit, rules, t.issuer, t.verify, o.Catalogue, o.VerifyIgnore),
 	})
 	if o.SweepInterval > 0 {
-		s.sweeper = startSweeper(st, o, s.metrics.swept)
+		s.jobs = jobs.Start(o.Log, s.metrics.observeJob, jobs.Sweep(st, o.Retention, o.SweepInterval, s.metrics.countSwept))
 	}
 	return s, nil
 }
@@ -216,7 +217,7 @@ func (s *Server) Drain() { s.stopping.Store(true) }
 // Close ends what runs beside the requests and writes down what is buffered. The store stays open.
 func (s *Server) Close(ctx context.Context) error {
 	s.Drain()
-	return errors.Join(s.sweeper.Close(ctx), s.verify.Close(ctx))
+	return errors.Join(s.jobs.Stop(ctx), s.verify.Close(ctx))
 }
 
 // Locks gives the accounts that too many wrong passwords have locked, to commands beside a server with that limit (0: the
