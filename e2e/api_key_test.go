@@ -64,8 +64,8 @@ func j6Keys(t *testing.T, e *harness.Env) {
 	bot, other := e.AddBot(e.U.Account.ID, "One"), e.AddBot(e.U.Account.ID, "Two")
 	stranger := e.AddUser("stranger@users.test")
 	theirs := e.AddBot(stranger.Account.ID, "Theirs")
-	must(t, e.Rules.RevokeKey(t.Context(), harness.Operator, "", revoked.ID))
-	_, err := e.Rules.RotateKey(t.Context(), harness.Operator, "", rotated.ID, e.Store.Now())
+	must(t, e.Rules.RevokeKey(t.Context(), harness.Operator, revoked.ID))
+	_, err := e.Rules.RotateKey(t.Context(), harness.Operator, rotated.ID, e.Store.Now())
 	must(t, err)
 	unknown := e.Integrate(harness.Keys(harness.Key{Text: secret.Format{}.New(secret.APIKey).Reveal()}))
 	unknown.WantMessage(t, http.StatusNotFound)
@@ -109,14 +109,14 @@ func j6Ends(t *testing.T, e *harness.Env) {
 		undo    func(e *harness.Env, w world) error
 		wideToo bool
 	}{
-		"key revoked": {func(e *harness.Env, w world) error { return e.Rules.RevokeKey(ctx, harness.Operator, "", w.key.ID) }, nil, true},
+		"key revoked": {func(e *harness.Env, w world) error { return e.Rules.RevokeKey(ctx, harness.Operator, w.key.ID) }, nil, true},
 		"key rotated": {func(e *harness.Env, w world) error {
-			_, err := e.Rules.RotateKey(ctx, harness.Operator, "", w.key.ID, e.Store.Now())
+			_, err := e.Rules.RotateKey(ctx, harness.Operator, w.key.ID, e.Store.Now())
 			return err
 		}, nil, true},
-		"bot removed": {func(e *harness.Env, w world) error { return e.Rules.RemoveBot(ctx, harness.Operator, "", w.bot.ID) }, nil, false},
+		"bot removed": {func(e *harness.Env, w world) error { return e.Rules.RemoveBot(ctx, harness.Operator, w.bot.ID) }, nil, false},
 		"bot rotated": {func(e *harness.Env, w world) error {
-			_, err := e.Rules.RotateBot(ctx, harness.Operator, "", w.bot.ID, e.Store.Now())
+			_, err := e.Rules.RotateBot(ctx, harness.Operator, w.bot.ID, e.Store.Now())
 			return err
 		}, nil, false},
 		"bot disabled": {
@@ -324,7 +324,7 @@ func j7Scoped(t *testing.T, e *harness.Env) {
 	e.WantLive(used.Text, true)
 	deadline := time.Now().Add(10 * time.Second)
 	for {
-		k, err := e.Rules.Key(t.Context(), "", used.ID)
+		k, err := e.Rules.Key(t.Context(), harness.Operator, used.ID)
 		must(t, err)
 		if !k.LastUsedAt.IsZero() {
 			return
@@ -345,7 +345,7 @@ func j7Ends(t *testing.T, e *harness.Env) {
 	}
 	must(t, e.Store.RemoveMember(ctx, harness.Operator, e.U.Account.ID, member.ID))
 	e.WantLive(theirs.Text, false)
-	must(t, e.Rules.RemoveBot(ctx, harness.Operator, "", bot.ID))
+	must(t, e.Rules.RemoveBot(ctx, harness.Operator, bot.ID))
 	e.WantLive(bots.Text, false)
 	must(t, e.Store.SetUserDisabled(ctx, harness.Operator, e.U.ID, true))
 	e.WantLive(own.Text, false)

@@ -94,7 +94,7 @@ func TestAppEditEndsVerification_N1(t *testing.T) {
 				if !ended {
 					return
 				}
-				now, err := e.Rules.App(t.Context(), "", app.ID)
+				now, err := e.Rules.App(t.Context(), harness.Operator, app.ID)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -134,7 +134,7 @@ func newHostAsks(t *testing.T, e *harness.Env) {
 	wantConsentOf(t, e.LoggedIn(e.AddUser("stranger@users.test")).Get(address(evil)))
 
 	// An operator adds a host: the badge stays, and its users are asked all the same.
-	stored, err := e.Rules.App(t.Context(), "", app.ID)
+	stored, err := e.Rules.App(t.Context(), harness.Operator, app.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func newHostAsks(t *testing.T, e *harness.Env) {
 		t.Fatal(err)
 	}
 	form := directory.AppForm{Name: "Hosts, moved", RedirectURIs: append(stored.RedirectURIs, "https://third.test/cb"), Scopes: stored.Scopes.Slice()}
-	changed, err := e.Rules.UpdateApp(t.Context(), harness.Operator, "", app.ID, stored.Version, form)
+	changed, err := e.Rules.UpdateApp(t.Context(), harness.Operator, app.ID, stored.Version, form)
 	if err != nil || changed.VerifiedAt.IsZero() {
 		t.Errorf("after an operator's change: %+v, %v", changed, err)
 	}
@@ -163,7 +163,7 @@ func verifiedWhileEdited(t *testing.T, e *harness.Env) {
 		if err := e.Store.UnverifyApp(t.Context(), harness.Operator, app.ID); err != nil {
 			t.Fatal(err)
 		}
-		before, err := e.Rules.App(t.Context(), "", app.ID)
+		before, err := e.Rules.App(t.Context(), harness.Operator, app.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -172,10 +172,10 @@ func verifiedWhileEdited(t *testing.T, e *harness.Env) {
 		both.Go(func() { errVerify = e.Rules.VerifyApp(t.Context(), harness.Operator, app.ID, before.Version) })
 		both.Go(func() {
 			form := directory.AppForm{Name: "Other", RedirectURIs: before.RedirectURIs, Scopes: before.Scopes.Slice()}
-			_, errEdit = e.Rules.UpdateApp(t.Context(), store.Actor{Kind: store.ActorUser, ID: e.U.ID}, e.U.ID, app.ID, before.Version, form)
+			_, errEdit = e.Rules.UpdateApp(t.Context(), store.UserPrincipal(e.U.ID, ""), app.ID, before.Version, form)
 		})
 		both.Wait()
-		after, err := e.Rules.App(t.Context(), "", app.ID)
+		after, err := e.Rules.App(t.Context(), harness.Operator, app.ID)
 		if err != nil || errEdit != nil || errVerify != nil && !errors.Is(errVerify, directory.ErrAppChanged) {
 			t.Fatal(err, errEdit, errVerify)
 		}
@@ -192,7 +192,7 @@ func changedWhileOpen(t *testing.T, e *harness.Env) {
 		"edited":     func() { edit(t, e.LoggedIn(e.U), app, url.Values{"name": {"Opened"}}) },
 		"unverified": func() { _ = e.Store.UnverifyApp(t.Context(), harness.Operator, app.ID) },
 	} {
-		stored, err := e.Rules.App(t.Context(), "", app.ID)
+		stored, err := e.Rules.App(t.Context(), harness.Operator, app.ID)
 		if err != nil {
 			t.Fatal(err)
 		}

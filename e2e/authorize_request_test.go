@@ -285,9 +285,9 @@ func TestAuthorizeAppChanged_A24(t *testing.T) {
 		v := newVisitors(e)
 		harness.Run(t, e, map[string]func(id string) error{
 			"suspended": func(id string) error { return e.Store.SetAppSuspended(t.Context(), harness.Operator, id, true) },
-			"deleted":   func(id string) error { return e.Rules.DeleteApp(t.Context(), harness.Operator, "", id) },
+			"deleted":   func(id string) error { return e.Rules.DeleteApp(t.Context(), harness.Operator, id) },
 			"redirect URI removed": func(id string) error {
-				_, err := e.Rules.UpdateApp(t.Context(), harness.Operator, "", id, 1, directory.AppForm{
+				_, err := e.Rules.UpdateApp(t.Context(), harness.Operator, id, 1, directory.AppForm{
 					Name: "Changed", RedirectURIs: []string{"https://app.test/new"}, Scopes: []string{"contacts"}, Confidential: true,
 				})
 				return err

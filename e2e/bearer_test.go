@@ -131,12 +131,12 @@ func TestBearerScope_B2(t *testing.T) {
 		forward("admin", http.StatusForbidden)
 		shrink := func(names ...string) {
 			t.Helper()
-			app, err := e.Rules.App(t.Context(), "", e.A.ID)
+			app, err := e.Rules.App(t.Context(), harness.Operator, e.A.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
 			form := directory.AppForm{Name: app.Name, RedirectURIs: app.RedirectURIs, Scopes: names}
-			if _, err := e.Rules.UpdateApp(t.Context(), harness.Operator, "", app.ID, app.Version, form); err != nil {
+			if _, err := e.Rules.UpdateApp(t.Context(), harness.Operator, app.ID, app.Version, form); err != nil {
 				t.Fatal(err)
 			}
 		}

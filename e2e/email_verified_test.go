@@ -43,7 +43,7 @@ func squat(t *testing.T, e *harness.Env, email string) *squatter {
 		t.Fatalf("sign-up answers %d: %.300s", a.Status, a.Body)
 	}
 	var err error
-	if s.user, err = e.Rules.ResolveUser(context.Background(), email); err != nil {
+	if s.user, err = e.Rules.ResolveUser(context.Background(), harness.Operator, email); err != nil {
 		t.Fatal(err)
 	}
 	members, err := e.Store.MembersByUser(context.Background(), s.user.ID)
@@ -56,7 +56,7 @@ func squat(t *testing.T, e *harness.Env, email string) *squatter {
 	s.keys = []harness.Key{e.AddKey(s.account, ""), e.AddKey(s.account, s.user.ID, "admin")}
 	s.bot = e.AddBot(s.account, "Spy")
 	s.botToken = e.Integrate(harness.Keys(s.keys[0], s.bot)).WantIntegration(t)
-	app, c, err := e.Rules.CreateApp(context.Background(), store.Actor{Kind: store.ActorUser, ID: s.user.ID}, s.account,
+	app, c, err := e.Rules.CreateApp(context.Background(), store.UserPrincipal(s.user.ID, ""), s.account,
 		directory.AppForm{Name: "Trap", RedirectURIs: []string{harness.CB}, Scopes: []string{"contacts"}, Confidential: true})
 	if err != nil {
 		t.Fatal(err)
@@ -149,7 +149,7 @@ func TestUnverifiedEmail_N9(t *testing.T) {
 				}
 				s.want(t, false)
 				e.WantLive(bystander, true)
-				owner, err := e.Rules.ResolveUser(ctx, s.email)
+				owner, err := e.Rules.ResolveUser(ctx, harness.Operator, s.email)
 				if err != nil || owner.EmailVerifiedAt.IsZero() != (name == "reset") {
 					t.Fatalf("the owner is %+v, %v", owner, err)
 				}

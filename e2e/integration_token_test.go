@@ -89,7 +89,7 @@ func TestIntegrationRefusalsTellNothing(t *testing.T) {
 		stranger := e.AddUser("stranger@users.test")
 		theirs := e.AddBot(stranger.Account.ID, "Not yours")
 		removed := e.AddBot(e.U.Account.ID, "Removed")
-		if err := e.Rules.RemoveBot(t.Context(), harness.Operator, "", removed.ID); err != nil {
+		if err := e.Rules.RemoveBot(t.Context(), harness.Operator, removed.ID); err != nil {
 			t.Fatal(err)
 		}
 		wrongSecret := e.Integrate(harness.Keys(key, harness.Bot{Bot: bot.Bot, Secret: other.Secret}))
@@ -147,7 +147,7 @@ func TestServiceEndpoint(t *testing.T) {
 		e.IntegrateAt(address, `{}`).WantMessage(t, http.StatusBadRequest)
 		stranger := e.AddUser("stranger@users.test")
 		theirs, gone := e.AddBot(stranger.Account.ID, "Theirs"), e.AddBot(e.U.Account.ID, "Gone")
-		if err := e.Rules.RemoveBot(t.Context(), harness.Operator, "", gone.ID); err != nil {
+		if err := e.Rules.RemoveBot(t.Context(), harness.Operator, gone.ID); err != nil {
 			t.Fatal(err)
 		}
 		for _, id := range []string{theirs.ID, gone.ID, "0123456789abcdef01234567", "nobody"} {

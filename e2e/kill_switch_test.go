@@ -137,11 +137,11 @@ func TestKillSwitch(t *testing.T) {
 			dead string
 			shut map[string]int
 		}{
-			{"key revoked", func() error { return e.Rules.RevokeKey(ctx, harness.Operator, "", w.key.ID) }, "key", nil},
+			{"key revoked", func() error { return e.Rules.RevokeKey(ctx, harness.Operator, w.key.ID) }, "key", nil},
 			{"app deleted", func() error { return e.Store.DeleteApp(ctx, harness.Operator, e.A.ID) }, "app, app's own, key", nil},
-			{"bot removed", func() error { return e.Rules.RemoveBot(ctx, harness.Operator, "", w.bot.ID) },
+			{"bot removed", func() error { return e.Rules.RemoveBot(ctx, harness.Operator, w.bot.ID) },
 				"app, app's own, bot's integration, bot's key, bot's user token, key", map[string]int{"bot's integration": 403, "bot's user token": 401}},
-			{"account API key revoked", func() error { return e.Rules.RevokeKey(ctx, harness.Operator, "", w.account.ID) },
+			{"account API key revoked", func() error { return e.Rules.RevokeKey(ctx, harness.Operator, w.account.ID) },
 				"app, app's own, bot's integration, bot's key, bot's user token, integration, key",
 				map[string]int{"integration": 404, "bot's integration": 404, "bot's user token": 401}},
 			{"person deleted", func() error { return e.Store.DeleteUser(ctx, harness.Operator, w.agent.ID) },

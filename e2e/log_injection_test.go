@@ -88,7 +88,7 @@ func (w *walker) sound(to route, name string) url.Values {
 	case "POST /account/keys/{key}/rotate", "POST /account/bots/{bot}/rotate":
 		return url.Values{"keep": {"now"}}
 	case "POST /developer/apps", "POST /developer/apps/{id}/edit":
-		app, err := e.Rules.App(w.t.Context(), "", w.desk.ID)
+		app, err := e.Rules.App(w.t.Context(), harness.Operator, w.desk.ID)
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -77,7 +77,7 @@ func TestMisleadingName_N3(t *testing.T) {
 		if parked := e.Browser(); !strings.Contains(parked.Get("/login?next="+wantLogIn(t, parked.Get(address(request(app))))).Body, "An unverified app that calls itself") {
 			t.Error("the log-in page speaks for an unverified app")
 		}
-		stored, err := e.Rules.App(t.Context(), "", app.ID)
+		stored, err := e.Rules.App(t.Context(), harness.Operator, app.ID)
 		if err != nil {
 			t.Fatal(err)
 		}

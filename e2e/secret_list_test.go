@@ -102,7 +102,7 @@ func TestSecretList_N7(t *testing.T) {
 			}
 		}
 		resource := e.AddResource("Widgets API")
-		list, err := e.Rules.ResourceSecrets(context.Background(), resource.ID)
+		list, err := e.Rules.ResourceSecrets(context.Background(), harness.Operator, resource.ID)
 		if err != nil || len(list) != 1 || list[0].Hint != resource.Secret[len(resource.Secret)-4:] {
 			t.Errorf("secrets of a resource server: %v, %v", list, err)
 		}

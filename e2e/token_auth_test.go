@@ -208,8 +208,8 @@ func TestClientWrong_K7(t *testing.T) {
 		ctx := context.Background()
 		for what, err := range map[string]error{
 			"suspend": e.Store.SetAppSuspended(ctx, harness.Operator, suspended.ID, true),
-			"delete":  e.Rules.DeleteApp(ctx, harness.Operator, "", deleted.ID),
-			"revoke":  e.Rules.RevokeSecret(ctx, harness.Operator, "", revoked.ID, e.Parse(revoked.Secret).ID),
+			"delete":  e.Rules.DeleteApp(ctx, harness.Operator, deleted.ID),
+			"revoke":  e.Rules.RevokeSecret(ctx, harness.Operator, revoked.ID, e.Parse(revoked.Secret).ID),
 		} {
 			if err != nil {
 				t.Fatalf("%s: %v", what, err)
@@ -347,7 +347,7 @@ func rotateSecrets(t *testing.T, on, other *harness.Env) {
 	}
 	rotate := func(until time.Time) secret.Credential {
 		t.Helper()
-		c, err := on.Rules.RotateSecret(context.Background(), harness.Operator, "", app.ID, until)
+		c, err := on.Rules.RotateSecret(context.Background(), harness.Operator, app.ID, until)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -378,7 +378,7 @@ func rotateSecrets(t *testing.T, on, other *harness.Env) {
 	fourth := rotate(time.Time{})
 	want(third, true)
 	want(fourth, true)
-	if err := on.Rules.RevokeSecret(context.Background(), harness.Operator, "", app.ID, third.ID); err != nil {
+	if err := on.Rules.RevokeSecret(context.Background(), harness.Operator, app.ID, third.ID); err != nil {
 		t.Fatal(err)
 	}
 	want(third, false)

@@ -107,7 +107,7 @@ var endings = map[string]struct {
 		s.must(s.r.Store.SetAppSuspended(context.Background(), harness.Operator, s.app.ID, true))
 	}},
 	"app deleted": {invalidClient: true, end: func(s situation) {
-		s.must(s.r.Rules.DeleteApp(context.Background(), harness.Operator, "", s.app.ID))
+		s.must(s.r.Rules.DeleteApp(context.Background(), harness.Operator, s.app.ID))
 	}},
 	"app suspended and removed and resumed": {end: func(s situation) {
 		s.must(s.r.Store.SetAppSuspended(context.Background(), harness.Operator, s.app.ID, true))

@@ -331,7 +331,7 @@ func TestTokenFormat_T5(t *testing.T) {
 			code := b.Code(e.A)
 			check(code, byte(secret.Code))
 			check(e.Exchange(e.A, code).WantToken(t), byte(secret.Access))
-			c, err := e.Rules.RotateSecret(context.Background(), harness.Operator, "", e.B.ID, e.Store.Now())
+			c, err := e.Rules.RotateSecret(context.Background(), harness.Operator, e.B.ID, e.Store.Now())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -48,7 +48,7 @@ func TestUserTokensOfBots(t *testing.T) {
 			e.WantLive(p.Token, false)
 			e.RefreshByPost(p.Refresh, bot.Email).WantError(t, http.StatusUnauthorized, "invalid_grant")
 		}
-		rotated, err := e.Rules.RotateBot(t.Context(), harness.Operator, "", bot.ID, e.Store.Now())
+		rotated, err := e.Rules.RotateBot(t.Context(), harness.Operator, bot.ID, e.Store.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +56,7 @@ func TestUserTokensOfBots(t *testing.T) {
 		e.LogInProgram(bot.Email, bot.Secret).WantError(t, http.StatusUnauthorized, "invalid_grant")
 		p = e.LogInProgram(bot.Email, rotated.Reveal()).WantUserPair(e)
 		e.WantLive(p.Token, true)
-		if err := e.Rules.RemoveBot(t.Context(), harness.Operator, "", bot.ID); err != nil {
+		if err := e.Rules.RemoveBot(t.Context(), harness.Operator, bot.ID); err != nil {
 			t.Fatal(err)
 		}
 		dead(p)

@@ -36,9 +36,9 @@ type App struct {
 type Apps interface {
 	// CreateApp stores a with its redirect URIs and, for a confidential app, its first secret.
 	// ErrEnded: the account is not live. ErrConflict: the id is or was in use.
-	CreateApp(ctx context.Context, by Actor, a App, first *Secret) error
+	CreateApp(ctx context.Context, by Principal, a App, first *Secret) error
 	// CreateAppWithin is CreateApp for an account that has fewer than max apps; else ErrLimit.
-	CreateAppWithin(ctx context.Context, by Actor, a App, first *Secret, max int) error
+	CreateAppWithin(ctx context.Context, by Principal, a App, first *Secret, max int) error
 	AppByID(ctx context.Context, id string) (App, error)
 	// AppsByUser lists the apps of all accounts of which the user is an admin, newest first.
 	AppsByUser(ctx context.Context, userID string) ([]App, error)
@@ -47,16 +47,16 @@ type Apps interface {
 	// UpdateApp replaces what a developer may edit: name, description, homepage, logo, redirect URIs, scopes, Expiring, PKCERequired.
 	// unverifyFor, if not "", names changes under which a verification does not stand: it ends in the same transaction, with
 	// an audit event of its own. ErrConflict: a.Version is not the stored version, so the app was changed meanwhile.
-	UpdateApp(ctx context.Context, by Actor, a App, unverifyFor string) error
-	SetAppSuspended(ctx context.Context, by Actor, id string, suspended bool) error
+	UpdateApp(ctx context.Context, by Principal, a App, unverifyFor string) error
+	SetAppSuspended(ctx context.Context, by Principal, id string, suspended bool) error
 	// VerifyApp vouches for the app as it was in this version. ErrConflict: it was changed since.
-	VerifyApp(ctx context.Context, by Actor, id string, version int64) error
+	VerifyApp(ctx context.Context, by Principal, id string, version int64) error
 	// UnverifyApp takes the operator's word back.
-	UnverifyApp(ctx context.Context, by Actor, id string) error
+	UnverifyApp(ctx context.Context, by Principal, id string) error
 	// VerifiedNames lists what verified apps and their accounts are called. It costs as much as there are verified apps.
 	VerifiedNames(ctx context.Context) ([]VerifiedName, error)
 	// DeleteApp is final: every code and token of the app is dead when it returns. The client id is never used again.
-	DeleteApp(ctx context.Context, by Actor, id string) error
+	DeleteApp(ctx context.Context, by Principal, id string) error
 	// CountInstalled counts the accounts on which the app is installed: those with at least one live token. It looks at
 	// most installations, however many the app has.
 	CountInstalled(ctx context.Context, appID string, most int) (Count, error)
@@ -107,9 +107,9 @@ type Secrets interface {
 	SecretByID(ctx context.Context, id LookupID) (Secret, error)
 	// AddSecret stores another secret and, if othersUntil is not zero, lets the client's other live secrets expire then
 	// (an earlier expiry stays). ErrLimit: MaxSecrets are live already. ErrEnded: the client is not live or is public.
-	AddSecret(ctx context.Context, by Actor, s Secret, othersUntil time.Time) error
+	AddSecret(ctx context.Context, by Principal, s Secret, othersUntil time.Time) error
 	// RevokeSecret ends one secret of the client at once. ErrNotFound: no such live secret of this client.
-	RevokeSecret(ctx context.Context, by Actor, clientID string, id LookupID) error
+	RevokeSecret(ctx context.Context, by Principal, clientID string, id LookupID) error
 }
 
 // ResourceServer is an API of the platform that verifies tokens.
@@ -121,8 +121,8 @@ type ResourceServer struct {
 
 // Resources is what may happen to resource servers.
 type Resources interface {
-	CreateResource(ctx context.Context, by Actor, r ResourceServer, first Secret) error
+	CreateResource(ctx context.Context, by Principal, r ResourceServer, first Secret) error
 	ListResources(ctx context.Context) ([]ResourceServer, error)
 	ResourceByID(ctx context.Context, id string) (ResourceServer, error)
-	RemoveResource(ctx context.Context, by Actor, id string) error
+	RemoveResource(ctx context.Context, by Principal, id string) error
 }

@@ -34,7 +34,7 @@ type Catalogues interface {
 	Catalogue(ctx context.Context) (Catalogue, error)
 	// SetCatalogue puts a catalogue in force and reports whether it was another one before. The audit event, which has the
 	// detail, is left out when the built-in one is the first.
-	SetCatalogue(ctx context.Context, by Actor, text, detail string) (changed bool, err error)
+	SetCatalogue(ctx context.Context, by Principal, text, detail string) (changed bool, err error)
 	// SeenServer notes that a server runs with the catalogue of that hash, and returns the hash of the one in force.
 	SeenServer(ctx context.Context, id, hash string) (inForce string, err error)
 	// EndServer notes that a server runs no more.

@@ -56,16 +56,16 @@ type Session struct {
 // Sessions is what may happen to sessions.
 type Sessions interface {
 	// CreateSession stores s and records the log-in. ErrEnded: the user is disabled or deleted.
-	CreateSession(ctx context.Context, by Actor, s Session) error
+	CreateSession(ctx context.Context, by Principal, s Session) error
 	// EndOldSessions ends all sessions of a user but the keep that were used last, each with its audit event, a hundred at a
 	// time at most.
-	EndOldSessions(ctx context.Context, by Actor, userID string, keep int) error
+	EndOldSessions(ctx context.Context, by Principal, userID string, keep int) error
 	// SessionByID returns an unexpired session of an enabled user, and the user; else ErrNotFound.
 	SessionByID(ctx context.Context, id []byte) (Session, User, error)
 	// SaveSession updates SeenAt, ExpiresAt and Data of a live session; no row is no error.
 	SaveSession(ctx context.Context, s Session) error
 	// DeleteSession logs out. No row is no error.
-	DeleteSession(ctx context.Context, by Actor, id []byte) error
+	DeleteSession(ctx context.Context, by Principal, id []byte) error
 	SessionsByUser(ctx context.Context, userID string) ([]Session, error)
 }
 

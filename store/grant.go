@@ -48,7 +48,7 @@ type Codes interface {
 	Redeem(ctx context.Context, id LookupID, g Grant, limit int) error
 	// EndCode revokes what a consumed code produced, with an audit event: the code was replayed (RFC 6749 §4.1.2). If
 	// nothing is left to revoke, that is no error and no event. ErrNotFound: no such code.
-	EndCode(ctx context.Context, by Actor, id LookupID) error
+	EndCode(ctx context.Context, by Principal, id LookupID) error
 }
 
 // Token is an access token.
@@ -117,7 +117,7 @@ type Tokens interface {
 	// scopes; else ErrEnded.
 	CreateClientToken(ctx context.Context, t Token) error
 	// RevokeToken ends one access token of the app. Revoking again is no error. ErrNotFound: no such token.
-	RevokeToken(ctx context.Context, by Actor, kind TokenKind, id LookupID) error
+	RevokeToken(ctx context.Context, by Principal, kind TokenKind, id LookupID) error
 }
 
 // Rotation replaces a refresh token by its successor.
@@ -140,5 +140,5 @@ type Refreshes interface {
 	// root is no longer live. ErrNotFound: no such token. App, installation and family of what is created are Old's.
 	Rotate(ctx context.Context, r Rotation) error
 	// EndFamily ends all refresh and access tokens of a family. Ending again is no error. ErrNotFound: no such family.
-	EndFamily(ctx context.Context, by Actor, id LookupID, why string) error
+	EndFamily(ctx context.Context, by Principal, id LookupID, why string) error
 }

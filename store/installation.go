@@ -60,7 +60,7 @@ type Requests interface {
 	RequestByID(ctx context.Context, id LookupID) (Request, error)
 	// DenyRequest decides a request of this session against the app. ErrConflict: it belongs to another session or to
 	// none. ErrConsumed: decided before. ErrEnded: expired. ErrNotFound: no such request.
-	DenyRequest(ctx context.Context, by Actor, id LookupID, session []byte) error
+	DenyRequest(ctx context.Context, by Principal, id LookupID, session []byte) error
 	// KeepAnswer keeps the sealed answer that a decided request got, so that it can be repeated. ErrConsumed: another answer
 	// was kept before, or the request is undecided.
 	KeepAnswer(ctx context.Context, id LookupID, sealed []byte) error
@@ -126,7 +126,7 @@ type Installations interface {
 	// Install decides the request and creates the installation, or adds scopes and redirects to the live one, in one transaction;
 	// it returns the installation as it is now. Errors as DenyRequest for the request; ErrEnded: app suspended or
 	// deleted, redirect URI or a scope withdrawn from the app, user or account disabled, user no longer a member.
-	Install(ctx context.Context, by Actor, a Approval) (Installation, error)
+	Install(ctx context.Context, by Principal, a Approval) (Installation, error)
 	// ConsentAccounts returns the accounts of the user, in the order of joining, and the user's live installations of the app on
 	// them: what a consent page decides about.
 	ConsentAccounts(ctx context.Context, userID, appID string) ([]Member, []Installation, error)
@@ -142,10 +142,9 @@ type Installations interface {
 	// Installers lists at most max members of an account who have a live installation of the app there, oldest first.
 	Installers(ctx context.Context, accountID, appID string, max int) ([]Installer, error)
 	// RemoveInstallations removes all live installations of the app on the account, as RemoveInstallation does, in one
-	// transaction, and returns how many there were. userID must be an admin of the account, or it removes none; "" is the
-	// operator.
-	RemoveInstallations(ctx context.Context, by Actor, userID, accountID, appID string) (int, error)
-	// RemoveInstallation is final: codes and tokens of it are dead when it returns. userID must be its user or an admin
-	// of its account; "" is the operator. ErrNotFound: no such live installation, or not this user's to remove.
-	RemoveInstallation(ctx context.Context, by Actor, userID, id string) error
+	// transaction, and returns how many there were. It removes none unless the Principal is an admin of the account or the operator.
+	RemoveInstallations(ctx context.Context, by Principal, accountID, appID string) (int, error)
+	// RemoveInstallation is final: codes and tokens of it are dead when it returns. The Principal must be its user, an admin of
+	// its account, or the operator. ErrNotFound: there is no such live installation, or the Principal may not remove it.
+	RemoveInstallation(ctx context.Context, by Principal, id string) error
 }

@@ -35,14 +35,14 @@ type APIKey struct {
 type APIKeys interface {
 	// CreateAPIKey stores k with its first secret. ErrEnded: the account is not live, or the user is not a live member of
 	// it. ErrLimit: MaxAPIKeys are live already.
-	CreateAPIKey(ctx context.Context, by Actor, k APIKey, first Secret) error
+	CreateAPIKey(ctx context.Context, by Principal, k APIKey, first Secret) error
 	APIKeyByID(ctx context.Context, id string) (APIKey, error)
 	// APIKeysByUser lists the keys of all accounts of which the user is an admin, newest first.
 	APIKeysByUser(ctx context.Context, userID string) ([]APIKey, error)
 	// ListAPIKeys lists all keys in the order of their ids.
 	ListAPIKeys(ctx context.Context, p Page) ([]APIKey, error)
 	// RevokeAPIKey is final: the key and every integration token of it are dead when it returns.
-	RevokeAPIKey(ctx context.Context, by Actor, id string) error
+	RevokeAPIKey(ctx context.Context, by Principal, id string) error
 }
 
 // Bot is a program that is a member of one account, with the role bot. It is a User, too, under the same id.
@@ -65,7 +65,7 @@ type Bot struct {
 type Bots interface {
 	// CreateBot stores b, its user, its membership and its first secret. ErrEnded: the account is not live. ErrLimit:
 	// MaxBots are there already.
-	CreateBot(ctx context.Context, by Actor, b Bot, first Secret) error
+	CreateBot(ctx context.Context, by Principal, b Bot, first Secret) error
 	// BotByID finds a bot by its id, or by its APIKey, which no id is like.
 	BotByID(ctx context.Context, id string) (Bot, error)
 	// BotsByUser lists the bots of all accounts of which the user is an admin, newest first.
@@ -74,7 +74,7 @@ type Bots interface {
 	ListBots(ctx context.Context, p Page) ([]Bot, error)
 	// RemoveBot is final: the bot leaves its account, and every token of it is dead when it returns. Neither its id nor
 	// its e-mail address is used again. It is DeleteUser with another event.
-	RemoveBot(ctx context.Context, by Actor, id string) error
+	RemoveBot(ctx context.Context, by Principal, id string) error
 }
 
 // KeyAccess is a key as found by one of its credentials, with everything that decides whether it is good. The account is
@@ -143,7 +143,7 @@ type Integrations interface {
 	// IntegrationByID returns a token, live or not. ErrNotFound: no such token.
 	IntegrationByID(ctx context.Context, id LookupID) (IntegrationAccess, error)
 	// RevokeIntegrationToken ends one token. Revoking again is no error. ErrNotFound: no such token.
-	RevokeIntegrationToken(ctx context.Context, by Actor, id LookupID) error
+	RevokeIntegrationToken(ctx context.Context, by Principal, id LookupID) error
 }
 
 // LiveAt says whether a secret works at that moment. The zero Secret never does.

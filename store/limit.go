@@ -29,5 +29,5 @@ type Limits interface {
 	Forgive(ctx context.Context, limits ...Limit) error
 	// Unlock resets the counts of a user: under the keys, and under keys that go on after one of them with a colon.
 	// The audit event is written whether or not anything was.
-	Unlock(ctx context.Context, by Actor, userID string, keys ...string) error
+	Unlock(ctx context.Context, by Principal, userID string, keys ...string) error
 }

@@ -17,7 +17,7 @@ type PageValue struct {
 	ExpiresAt time.Time
 }
 
-// PageValues keeps values for pages. Values for forms are kept by the writes that the forms cause (Actor.Form).
+// PageValues keeps values for pages. Values for forms are kept by the writes that the forms cause (Principal.WithForm).
 type PageValues interface {
 	// KeepPageValue stores v. ErrConflict: there is one of that id.
 	KeepPageValue(ctx context.Context, v PageValue) error

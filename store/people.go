@@ -72,7 +72,7 @@ type Member struct {
 // Users is what may happen to users.
 type Users interface {
 	// CreateUser stores u, the account a and u's admin membership of it. ErrConflict: the e-mail address is or was in use.
-	CreateUser(ctx context.Context, by Actor, u User, a Account) error
+	CreateUser(ctx context.Context, by Principal, u User, a Account) error
 	// UserByID and UserByEmail return ErrNotFound for deleted users; disabled ones are returned.
 	UserByID(ctx context.Context, id string) (User, error)
 	UserByEmail(ctx context.Context, email string) (User, error)
@@ -80,26 +80,26 @@ type Users interface {
 	ListUsers(ctx context.Context, p Page) ([]User, error)
 	// EditUser changes what e names. A user whose address was not verified before and is now loses all credentials in the same
 	// transaction, as with ResetUserPassword. ErrConflict: the address is or was in use. ErrNotFound: there is no such person.
-	EditUser(ctx context.Context, by Actor, id string, e UserEdit) (EndedCredentials, error)
+	EditUser(ctx context.Context, by Principal, id string, e UserEdit) (EndedCredentials, error)
 	// ResetUserPassword is SetUserPassword by the operator, without a session to keep. With EndCredentials, and always for a
 	// user whose address is not verified, it also ends all that EndedCredentials counts, in the same transaction.
-	ResetUserPassword(ctx context.Context, by Actor, id, phc string, r PasswordReset) (EndedCredentials, error)
+	ResetUserPassword(ctx context.Context, by Principal, id, phc string, r PasswordReset) (EndedCredentials, error)
 	// TakeOverEmail is CreateUser for an address that a user has, under the spelling held, who has not verified it. That user is deleted, with all
 	// credentials, and with the accounts that have no other person and their apps. ErrConflict: the address is or was in use
 	// by a user who has verified it, or by a bot.
-	TakeOverEmail(ctx context.Context, by Actor, held string, u User, a Account) (EndedCredentials, error)
+	TakeOverEmail(ctx context.Context, by Principal, held string, u User, a Account) (EndedCredentials, error)
 	// SetUserPassword stores a new hash and ends the user's sessions and unredeemed codes. keep names one session
 	// that stays (nil: none). ErrNotFound: there is no such person; a bot has no password.
-	SetUserPassword(ctx context.Context, by Actor, id, phc string, keep []byte) error
+	SetUserPassword(ctx context.Context, by Principal, id, phc string, keep []byte) error
 	// RehashPassword replaces the hash of an unchanged password, if it still is old. No audit event: nothing changed for anybody.
 	RehashPassword(ctx context.Context, id, old, phc string) error
 	// SetUserName changes what the user is called.
-	SetUserName(ctx context.Context, by Actor, id, name string) error
+	SetUserName(ctx context.Context, by Principal, id, name string) error
 	// SetUserDisabled disables or enables a user. While disabled, sessions and tokens are refused; they return with the user.
-	SetUserDisabled(ctx context.Context, by Actor, id string, disabled bool) error
+	SetUserDisabled(ctx context.Context, by Principal, id string, disabled bool) error
 	// DeleteUser is final: the user leaves all accounts, sessions end, tokens are dead. A verified e-mail address stays taken;
 	// another one is free.
-	DeleteUser(ctx context.Context, by Actor, id string) error
+	DeleteUser(ctx context.Context, by Principal, id string) error
 }
 
 // Accounts is what may happen to accounts and their members.
@@ -108,16 +108,16 @@ type Accounts interface {
 	ListAccounts(ctx context.Context, p Page) ([]Account, error)
 	// SetAccountDisabled disables or enables an account. While disabled, every token and key that acts in it is refused, and
 	// nothing is granted or made in it; they return with the account. Its members can log in.
-	SetAccountDisabled(ctx context.Context, by Actor, id string, disabled bool) error
+	SetAccountDisabled(ctx context.Context, by Principal, id string, disabled bool) error
 	// SetAccountPlan changes the plan.
-	SetAccountPlan(ctx context.Context, by Actor, id, plan string) error
+	SetAccountPlan(ctx context.Context, by Principal, id, plan string) error
 	// MembersByAccount and MembersByUser return memberships in the order of joining. Deleted users and accounts do not appear.
 	MembersByAccount(ctx context.Context, accountID string) ([]Member, error)
 	MembersByUser(ctx context.Context, userID string) ([]Member, error)
 	// AddMember lets a person join. ErrConflict: already a member. ErrUnverified: the user's e-mail address is not verified.
 	// ErrNotFound: no such person or account. Bots stay in the account and the role that they were made with.
-	AddMember(ctx context.Context, by Actor, accountID, userID string, role scope.Role) error
+	AddMember(ctx context.Context, by Principal, accountID, userID string, role scope.Role) error
 	// SetMemberRole and RemoveMember take effect on existing tokens at once. ErrNotFound: not a member, or a bot.
-	SetMemberRole(ctx context.Context, by Actor, accountID, userID string, role scope.Role) error
-	RemoveMember(ctx context.Context, by Actor, accountID, userID string) error
+	SetMemberRole(ctx context.Context, by Principal, accountID, userID string, role scope.Role) error
+	RemoveMember(ctx context.Context, by Principal, accountID, userID string) error
 }

@@ -3,8 +3,8 @@
 // about people; package sqlstore implements it and package storetest is its definition as tests.
 //
 // Rules that hold for every method:
-//   - A write that changes what somebody may do takes the Actor who does it and writes its audit event in the same
-//     transaction. There is no way to do one without the other.
+//   - A write that changes permissions takes the Principal that makes the change, refuses the zero Principal with
+//     ErrNotPermitted, and writes its audit event in the same transaction. Neither happens without the other.
 //   - A state change is one guarded statement (or one transaction) whose outcome is told apart by the sentinel
 //     errors below. Nothing is read, decided upon and then written.
 //   - Credentials arrive and are kept as hashes. No method takes or returns a secret.
@@ -40,6 +40,8 @@ var (
 	ErrKeyLost = errors.New("the key is missing")
 	// ErrLimit: the write would exceed a documented bound, such as two live secrets an app.
 	ErrLimit = errors.New("limit reached")
+	// ErrNotPermitted: the Principal may not do this, whatever the state of the database.
+	ErrNotPermitted = errors.New("not permitted")
 	// ErrInvalid: the database refused a value as malformed (bad encoding, too long). The edge should have.
 	ErrInvalid = errors.New("invalid value")
 	// ErrUnavailable: the database could not be asked or did not answer; the outcome of a write is unknown.
@@ -50,27 +52,6 @@ var (
 	// waited too long for a lock.
 	ErrTimeout = fmt.Errorf("%w: out of time", ErrUnavailable)
 )
-
-// ActorKind says what sort of party acts.
-type ActorKind string
-
-// The parties that act.
-const (
-	ActorUser     ActorKind = "user"     // a logged-in person; ID is the user id
-	ActorApp      ActorKind = "app"      // an authenticated app or resource server; ID is the client id
-	ActorOperator ActorKind = "operator" // the command line; ID is empty
-	ActorSystem   ActorKind = "system"   // the server itself; ID is empty
-)
-
-// Actor is who does something, for the audit trail.
-type Actor struct {
-	Kind ActorKind
-	ID   string
-	IP   string // the client address, if there is one
-	// Form, if it is not empty, is the key of the form by which the party acts. It is kept in the transaction of the write, and
-	// a second write by the same form fails with ErrConsumed. Only for methods that write one event.
-	Form string
-}
 
 // Store is all of it. Callers take the small interface they need.
 type Store interface {

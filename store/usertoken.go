@@ -71,7 +71,7 @@ type UserRotation struct {
 type UserTokens interface {
 	// CreateUserFamily starts a family with its first pair. ErrEnded: user or account is not live, the user is no member,
 	// or what opened the user no longer does: another password, a secret that was revoked or has expired.
-	CreateUserFamily(ctx context.Context, by Actor, f UserFamily, first UserRefresh) error
+	CreateUserFamily(ctx context.Context, by Principal, f UserFamily, first UserRefresh) error
 	// UserRefreshByID returns a pair, current or rotated, live or not. ErrNotFound: no such pair.
 	UserRefreshByID(ctx context.Context, id LookupID) (UserAccess, error)
 	// RotateUserRefresh makes the successor current, in one operation with one winner; it also ends the grace of the
@@ -80,14 +80,14 @@ type UserTokens interface {
 	// ErrNotFound: no such pair. The created pair is of Old's family.
 	RotateUserRefresh(ctx context.Context, r UserRotation) error
 	// EndUserFamily ends all pairs of a family. Ending again is no error. ErrNotFound: no such family.
-	EndUserFamily(ctx context.Context, by Actor, id LookupID, why string) error
+	EndUserFamily(ctx context.Context, by Principal, id LookupID, why string) error
 	// EndUserFamilyOf is EndUserFamily for a family of that user. ErrNotFound: there is none, or it has ended.
-	EndUserFamilyOf(ctx context.Context, by Actor, userID string, id LookupID, why string) error
+	EndUserFamilyOf(ctx context.Context, by Principal, userID string, id LookupID, why string) error
 	// UserFamiliesByUser lists the families of the user that can still be used, newest first, limit at most.
 	UserFamiliesByUser(ctx context.Context, userID string, limit int) ([]ListedUserFamily, error)
 	// EndLogIns ends all families of the user and all sessions but the one named keep (nil: none), with one audit event.
 	// The user's browser and programs then have to log in again.
-	EndLogIns(ctx context.Context, by Actor, userID string, keep []byte) error
+	EndLogIns(ctx context.Context, by Principal, userID string, keep []byte) error
 }
 
 // SigningKey is a key that signs user tokens.

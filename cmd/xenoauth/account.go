@@ -85,7 +85,7 @@ func (p *program) accountShow() *cobra.Command {
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		a, err := o.directory.ResolveAccount(ctx, args[0])
+		a, err := o.directory.ResolveAccount(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
@@ -126,7 +126,7 @@ other accounts; "xenoauth app suspend" ends that.`,
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		a, err := o.directory.ResolveAccount(ctx, args[0])
+		a, err := o.directory.ResolveAccount(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
@@ -158,7 +158,7 @@ and tokens of the account are refused until its plan allows them again.`,
 		return nil
 	}
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		a, err := o.directory.ResolveAccount(ctx, args[0])
+		a, err := o.directory.ResolveAccount(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
@@ -186,11 +186,11 @@ func roleArgument(cmd *cobra.Command, fallback scope.Role) *scope.Role {
 
 // membership resolves the two ends of a membership.
 func (o *office) membership(ctx context.Context, args []string) (store.Account, store.User, error) {
-	a, err := o.directory.ResolveAccount(ctx, args[0])
+	a, err := o.directory.ResolveAccount(ctx, operator(), args[0])
 	if err != nil {
 		return store.Account{}, store.User{}, err
 	}
-	u, err := o.directory.ResolveUser(ctx, args[1])
+	u, err := o.directory.ResolveUser(ctx, operator(), args[1])
 	return a, u, err
 }
 

@@ -126,7 +126,7 @@ refused here; without it, when the app uses them.`,
 		if !flags.Changed("scope") {
 			f.Scopes = o.catalogue.Names()
 		}
-		account, err := o.directory.ResolveAccount(ctx, *owner)
+		account, err := o.directory.ResolveAccount(ctx, operator(), *owner)
 		if err != nil {
 			return err
 		}
@@ -208,7 +208,7 @@ func (p *program) appShow() *cobra.Command {
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		a, err := o.directory.App(ctx, "", args[0])
+		a, err := o.directory.App(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
@@ -219,7 +219,7 @@ func (p *program) appShow() *cobra.Command {
 
 // showApp prints an app with what is not in its row.
 func (p *program) showApp(ctx context.Context, o *office, asJSON bool, a store.App) error {
-	secrets, err := o.directory.Secrets(ctx, "", a.ID)
+	secrets, err := o.directory.Secrets(ctx, operator(), a.ID)
 	if err != nil {
 		return err
 	}
@@ -262,7 +262,7 @@ func (p *program) appSuspend(suspend bool) *cobra.Command {
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		a, err := o.directory.App(ctx, "", args[0])
+		a, err := o.directory.App(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
@@ -286,7 +286,7 @@ is never used again. On a terminal you are asked first.`,
 	}
 	yes, asJSON := confirmFlag(cmd), jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		a, err := o.directory.App(ctx, "", args[0])
+		a, err := o.directory.App(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
@@ -297,7 +297,7 @@ is never used again. On a terminal you are asked first.`,
 		if err := p.confirm(*yes, "Delete %q permanently? It is installed on %s.", a.Name, accounts(installed)); err != nil {
 			return err
 		}
-		if err := o.directory.DeleteApp(ctx, operator(), "", a.ID); err != nil {
+		if err := o.directory.DeleteApp(ctx, operator(), a.ID); err != nil {
 			return err
 		}
 		return p.done(*asJSON, "deleted", a.ID, a.Name)

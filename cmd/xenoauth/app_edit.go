@@ -42,7 +42,7 @@ them are asked again first.`,
 		return nil
 	}
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		a, err := o.directory.App(ctx, "", args[0])
+		a, err := o.directory.App(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
@@ -51,7 +51,7 @@ them are asked again first.`,
 			return errors.New("the app is public: its tokens always expire, and it always needs PKCE")
 		}
 		// The version is that of what the rest is kept from, so that nobody else's change is undone.
-		a, err = o.directory.UpdateApp(ctx, operator(), "", a.ID, a.Version, edited(a, f, flags.Changed))
+		a, err = o.directory.UpdateApp(ctx, operator(), a.ID, a.Version, edited(a, f, flags.Changed))
 		if errors.Is(err, store.ErrConflict) {
 			return fmt.Errorf("somebody else changed the app %s at the same time, and nothing was changed here: try again", args[0])
 		}

@@ -28,7 +28,7 @@ edited since has another version. On a terminal you are asked first.`,
 	version := cmd.Flags().Int64("version", 0, "the `VERSION` of the app that you looked at (default: the current one)")
 	yes, asJSON := confirmFlag(cmd), jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		a, err := o.directory.App(ctx, "", args[0])
+		a, err := o.directory.App(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}

@@ -72,7 +72,7 @@ the host of --issuer.`,
 			return err
 		}
 		defer o.close()
-		a, err := o.directory.ResolveAccount(cmd.Context(), *account)
+		a, err := o.directory.ResolveAccount(cmd.Context(), operator(), *account)
 		if err != nil {
 			return err
 		}
@@ -136,11 +136,11 @@ func (p *program) botShow() *cobra.Command {
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		b, err := o.directory.Bot(ctx, "", args[0])
+		b, err := o.directory.Bot(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
-		secrets, err := o.directory.BotSecrets(ctx, "", b.ID)
+		secrets, err := o.directory.BotSecrets(ctx, operator(), b.ID)
 		if err != nil {
 			return err
 		}
@@ -180,12 +180,12 @@ The old secret stops working at once, with the integration tokens that were got 
 	}
 	end, asJSON := oldUntilFlag(cmd), jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		b, err := o.directory.Bot(ctx, "", args[0])
+		b, err := o.directory.Bot(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
 		until := end.after(o.store.Now())
-		c, err := o.directory.RotateBot(ctx, operator(), "", b.ID, until)
+		c, err := o.directory.RotateBot(ctx, operator(), b.ID, until)
 		if err != nil {
 			return orEndNow(err)
 		}
@@ -208,14 +208,14 @@ func (p *program) botRemove() *cobra.Command {
 	}
 	yes, asJSON := confirmFlag(cmd), jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		b, err := o.directory.Bot(ctx, "", args[0])
+		b, err := o.directory.Bot(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
 		if err := p.confirm(*yes, "Remove the bot %q of %s permanently?", b.Name, b.AccountName); err != nil {
 			return err
 		}
-		if err := o.directory.RemoveBot(ctx, operator(), "", b.ID); err != nil {
+		if err := o.directory.RemoveBot(ctx, operator(), b.ID); err != nil {
 			return err
 		}
 		return p.done(*asJSON, "removed", b.ID, b.Name)

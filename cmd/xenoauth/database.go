@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"os/user"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,8 +20,22 @@ import (
 	"xenoauth/store/sqlstore"
 )
 
-// operator is who acts on the command line.
-func operator() store.Actor { return store.Actor{Kind: store.ActorOperator} }
+// operator is the party that every command acts as.
+func operator() store.Principal {
+	return store.OperatorPrincipal("command line (" + loginAtHost() + ")")
+}
+
+// loginAtHost names the system user that runs the command, and the machine.
+func loginAtHost() string {
+	login, host := "unknown user", "unknown host"
+	if u, err := user.Current(); err == nil {
+		login = u.Username
+	}
+	if name, err := os.Hostname(); err == nil {
+		host = name
+	}
+	return login + "@" + host
+}
 
 // office is what a command that works on a migrated database has at hand.
 type office struct {

@@ -169,7 +169,7 @@ func (d *demo) populate(ctx context.Context, temporary bool) error {
 	if err != nil {
 		return fmt.Errorf("register the sample app: %w", err)
 	}
-	d.undo(func(ctx context.Context) error { return rules.DeleteApp(ctx, operator(), "", a.ID) })
+	d.undo(func(ctx context.Context) error { return rules.DeleteApp(ctx, operator(), a.ID) })
 	d.app = newSampleApp(d.issuer, origin, a.ID, c.Reveal(), a.Scopes.String())
 	return nil
 }

@@ -97,12 +97,12 @@ revoked: it acts for a member, never with more than that member's role allows at
 		if cmd.Flags().Changed("scope") {
 			form.Scopes = append([]string{}, *scopes...)
 		}
-		a, err := o.directory.ResolveAccount(ctx, *account)
+		a, err := o.directory.ResolveAccount(ctx, operator(), *account)
 		if err != nil {
 			return err
 		}
 		if *user != "" {
-			u, err := o.directory.ResolveUser(ctx, *user)
+			u, err := o.directory.ResolveUser(ctx, operator(), *user)
 			if err != nil {
 				return err
 			}
@@ -112,7 +112,7 @@ revoked: it acts for a member, never with more than that member's role allows at
 		if err != nil {
 			return err
 		}
-		if k, err = o.directory.Key(ctx, "", k.ID); err != nil {
+		if k, err = o.directory.Key(ctx, operator(), k.ID); err != nil {
 			return err
 		}
 		v := viewKey(k)
@@ -171,11 +171,11 @@ func (p *program) keyShow() *cobra.Command {
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		k, err := o.directory.Key(ctx, "", args[0])
+		k, err := o.directory.Key(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
-		secrets, err := o.directory.KeySecrets(ctx, "", k.ID)
+		secrets, err := o.directory.KeySecrets(ctx, operator(), k.ID)
 		if err != nil {
 			return err
 		}
@@ -194,7 +194,7 @@ func (o *office) onlyAccount(ctx context.Context, ref string) (string, error) {
 	if ref == "" {
 		return "", nil
 	}
-	a, err := o.directory.ResolveAccount(ctx, ref)
+	a, err := o.directory.ResolveAccount(ctx, operator(), ref)
 	return a.ID, err
 }
 
@@ -235,7 +235,7 @@ The old one stops working at once, with the integration tokens that were got wit
 	end, asJSON := oldUntilFlag(cmd), jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
 		until := end.after(o.store.Now())
-		c, err := o.directory.RotateKey(ctx, operator(), "", args[0], until)
+		c, err := o.directory.RotateKey(ctx, operator(), args[0], until)
 		if err != nil {
 			return orEndNow(err)
 		}
@@ -258,14 +258,14 @@ func (p *program) keyRevoke() *cobra.Command {
 	}
 	yes, asJSON := confirmFlag(cmd), jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		k, err := o.directory.Key(ctx, "", args[0])
+		k, err := o.directory.Key(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
 		if err := p.confirm(*yes, "End the key %q of %s permanently?", k.Name, k.AccountName); err != nil {
 			return err
 		}
-		if err := o.directory.RevokeKey(ctx, operator(), "", k.ID); err != nil {
+		if err := o.directory.RevokeKey(ctx, operator(), k.ID); err != nil {
 			return err
 		}
 		return p.done(*asJSON, "revoked", k.ID, k.Name)

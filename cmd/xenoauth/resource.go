@@ -28,7 +28,7 @@ type shownResourceView struct {
 
 // showResource adds them.
 func (o *office) showResource(ctx context.Context, r store.ResourceServer) (shownResourceView, error) {
-	secrets, err := o.directory.ResourceSecrets(ctx, r.ID)
+	secrets, err := o.directory.ResourceSecrets(ctx, operator(), r.ID)
 	return shownResourceView{viewResource(r), viewSecrets(secrets)}, err
 }
 
@@ -111,7 +111,7 @@ func (p *program) resourceShow() *cobra.Command {
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		r, err := o.directory.Resource(ctx, args[0])
+		r, err := o.directory.Resource(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
@@ -136,7 +136,7 @@ func (p *program) resourceRemove() *cobra.Command {
 	}
 	yes, asJSON := confirmFlag(cmd), jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		r, err := o.directory.Resource(ctx, args[0])
+		r, err := o.directory.Resource(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}

@@ -40,7 +40,7 @@ func (p *program) appRotateSecret() *cobra.Command {
 		Args: arguments("APP"),
 	}
 	return p.rotateCommand(cmd, func(ctx context.Context, o *office, id string, until time.Time) (secret.Credential, error) {
-		return o.directory.RotateSecret(ctx, operator(), "", id, until)
+		return o.directory.RotateSecret(ctx, operator(), id, until)
 	})
 }
 

@@ -89,13 +89,13 @@ func (p *program) appRevokeSecret() *cobra.Command {
 		Args:    arguments("APP", "SECRET_ID"),
 	}
 	return p.revokeSecretCommand(cmd, "app", func(ctx context.Context, o *office, id string) (keeper, error) {
-		a, err := o.directory.App(ctx, "", id)
+		a, err := o.directory.App(ctx, operator(), id)
 		if err != nil {
 			return keeper{}, err
 		}
-		secrets, err := o.directory.Secrets(ctx, "", id)
+		secrets, err := o.directory.Secrets(ctx, operator(), id)
 		return keeper{a.Name, secrets, func(s secret.ID) error {
-			return o.directory.RevokeSecret(ctx, operator(), "", id, s)
+			return o.directory.RevokeSecret(ctx, operator(), id, s)
 		}}, err
 	})
 }
@@ -107,11 +107,11 @@ func (p *program) resourceRevokeSecret() *cobra.Command {
 		Args:    arguments("RESOURCE", "SECRET_ID"),
 	}
 	return p.revokeSecretCommand(cmd, "resource", func(ctx context.Context, o *office, id string) (keeper, error) {
-		r, err := o.directory.Resource(ctx, id)
+		r, err := o.directory.Resource(ctx, operator(), id)
 		if err != nil {
 			return keeper{}, err
 		}
-		secrets, err := o.directory.ResourceSecrets(ctx, id)
+		secrets, err := o.directory.ResourceSecrets(ctx, operator(), id)
 		return keeper{r.Name, secrets, func(s secret.ID) error {
 			return o.directory.RevokeResourceSecret(ctx, operator(), id, s)
 		}}, err
@@ -125,13 +125,13 @@ func (p *program) keyRevokeSecret() *cobra.Command {
 		Args:    arguments("KEY", "SECRET_ID"),
 	}
 	return p.revokeSecretCommand(cmd, "key", func(ctx context.Context, o *office, id string) (keeper, error) {
-		k, err := o.directory.Key(ctx, "", id)
+		k, err := o.directory.Key(ctx, operator(), id)
 		if err != nil {
 			return keeper{}, err
 		}
-		secrets, err := o.directory.KeySecrets(ctx, "", id)
+		secrets, err := o.directory.KeySecrets(ctx, operator(), id)
 		return keeper{k.Name, secrets, func(s secret.ID) error {
-			return o.directory.RevokeKeySecret(ctx, operator(), "", id, s)
+			return o.directory.RevokeKeySecret(ctx, operator(), id, s)
 		}}, err
 	})
 }
@@ -143,13 +143,13 @@ func (p *program) botRevokeSecret() *cobra.Command {
 		Args:    arguments("BOT", "SECRET_ID"),
 	}
 	return p.revokeSecretCommand(cmd, "bot", func(ctx context.Context, o *office, ref string) (keeper, error) {
-		b, err := o.directory.Bot(ctx, "", ref)
+		b, err := o.directory.Bot(ctx, operator(), ref)
 		if err != nil {
 			return keeper{}, err
 		}
-		secrets, err := o.directory.BotSecrets(ctx, "", b.ID)
+		secrets, err := o.directory.BotSecrets(ctx, operator(), b.ID)
 		return keeper{b.Name, secrets, func(s secret.ID) error {
-			return o.directory.RevokeBotSecret(ctx, operator(), "", b.ID, s)
+			return o.directory.RevokeBotSecret(ctx, operator(), b.ID, s)
 		}}, err
 	})
 }

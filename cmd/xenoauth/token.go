@@ -142,7 +142,7 @@ touched. Exit code 0 is for one that is live; 1 for one that is not, or is unkno
 
 // inspectOther shows everything except live access tokens: other kinds of credentials, and ended ones.
 func (p *program) inspectOther(ctx context.Context, o *office, text string, asJSON bool) error {
-	e, err := o.directory.Examine(ctx, text)
+	e, err := o.directory.Examine(ctx, operator(), text)
 	unknown := errors.Is(err, store.ErrNotFound)
 	if err != nil && !unknown {
 		return err

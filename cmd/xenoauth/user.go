@@ -136,7 +136,7 @@ func (p *program) userShow() *cobra.Command {
 		}
 		defer o.close()
 		ctx := cmd.Context()
-		u, err := o.directory.ResolveUser(ctx, args[0])
+		u, err := o.directory.ResolveUser(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
@@ -192,7 +192,7 @@ of the account are forgotten. Neither the password nor sessions change.`,
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		u, err := o.directory.ResolveUser(ctx, args[0])
+		u, err := o.directory.ResolveUser(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
@@ -225,7 +225,7 @@ the user's accounts go on; "xenoauth account disable" and "app suspend" stop the
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		u, err := o.directory.ResolveUser(ctx, args[0])
+		u, err := o.directory.ResolveUser(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
@@ -255,7 +255,7 @@ proved is free. On a terminal you are asked first.`,
 	}
 	yes, asJSON := confirmFlag(cmd), jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		u, err := o.directory.ResolveUser(ctx, args[0])
+		u, err := o.directory.ResolveUser(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}

@@ -88,7 +88,7 @@ signed up with the address. Tokens that an app got for itself end within the hou
 	cmd.Flags().BoolVar(&reset.VerifyEmail, "email-verified", false, "the person who gets the password has proved to own the e-mail address")
 	password, asJSON := p.passwordFlag(cmd), jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		u, err := o.directory.ResolveUser(ctx, args[0])
+		u, err := o.directory.ResolveUser(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
@@ -139,7 +139,7 @@ the person who signed up may have been another one. The password itself stays. S
 		return nil
 	}
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		u, err := o.directory.ResolveUser(ctx, args[0])
+		u, err := o.directory.ResolveUser(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}

@@ -14,7 +14,7 @@ func (w *world) managing() []scene {
 	w.do(err)
 	members, err := w.Store.MembersByUser(ctx, me.ID)
 	w.do(err)
-	by, account := store.Actor{Kind: store.ActorUser, ID: me.ID}, members[0].AccountID
+	by, account := store.UserPrincipal(me.ID, ""), members[0].AccountID
 	bot, _, err := w.Rules.CreateBot(ctx, by, account, "Booking assistant")
 	w.do(err)
 	halted, _, err := w.Rules.CreateBot(ctx, by, account, name)

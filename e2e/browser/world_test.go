@@ -69,12 +69,12 @@ func newWorld(t *testing.T) *world {
 		"Weekly reports on how quickly your team answers, by e-mail.")
 	w.long = w.app(operator, brightdesk.ID, name, "https://sheets.averyveryverylongsubdomainname.brightdesk.example",
 		"https://sheets.averyveryverylongsubdomainname.brightdesk.example/integrations/xenoauth/callback", "")
-	w.archive = w.app(store.Actor{Kind: store.ActorUser, ID: ada.ID}, brightdesk.ID, "Chatlog Archive", "", "http://127.0.0.1/cb", "Keeps what was said.")
-	w.own = w.app(store.Actor{Kind: store.ActorUser, ID: me.ID}, lagoon.ID, "Lagoon Helpdesk", "https://bluelagoon.example",
+	w.archive = w.app(store.UserPrincipal(ada.ID, ""), brightdesk.ID, "Chatlog Archive", "", "http://127.0.0.1/cb", "Keeps what was said.")
+	w.own = w.app(store.UserPrincipal(me.ID, ""), lagoon.ID, "Lagoon Helpdesk", "https://bluelagoon.example",
 		"https://bluelagoon.example/helpdesk/callback", "Answers the questions that come up again and again.")
 	w.halted = w.app(operator, lagoon.ID, "Lagoon Bookings", "https://bluelagoon.example", "https://bluelagoon.example/bookings/callback", "")
 
-	w.native = w.nativeApp(store.Actor{Kind: store.ActorUser, ID: me.ID}, lagoon.ID)
+	w.native = w.nativeApp(store.UserPrincipal(me.ID, ""), lagoon.ID)
 	w.moved = w.app(operator, brightdesk.ID, "Brightdesk Calendar", "https://brightdesk.example", "https://calendar.brightdesk.example/cb", "Puts appointments into chats.")
 
 	browser := w.LoggedIn(harness.User{User: me})
@@ -84,7 +84,7 @@ func newWorld(t *testing.T) *world {
 	}
 	browser.Code(w.own, "scope", "faqs") // allowed, but never connected
 	w.Grant(w.LoggedIn(harness.User{User: other}), w.reports)
-	_, err := w.Rules.RotateSecret(t.Context(), operator, "", w.own.ID, w.Store.Now().Add(24*time.Hour))
+	_, err := w.Rules.RotateSecret(t.Context(), harness.Operator, w.own.ID, w.Store.Now().Add(24*time.Hour))
 	w.do(err)
 	w.do(w.Store.SetAppSuspended(t.Context(), operator, w.halted.ID, true))
 	w.do(w.Store.AddMember(t.Context(), operator, partner.ID, ada.ID, scope.RoleAgent))
@@ -105,7 +105,7 @@ func (w *world) person(email, name string) (store.User, store.Account) {
 	return u, a
 }
 
-func (w *world) app(by store.Actor, account, name, homepage, uri, description string) harness.App {
+func (w *world) app(by store.Principal, account, name, homepage, uri, description string) harness.App {
 	w.t.Helper()
 	a, c, err := w.Rules.CreateApp(context.Background(), by, account, directory.AppForm{Name: name, Description: description, Homepage: homepage,
 		RedirectURIs: []string{uri}, Scopes: []string{"widgets", "faqs", "contacts", "conversations"}, Confidential: true})
@@ -113,7 +113,7 @@ func (w *world) app(by store.Actor, account, name, homepage, uri, description st
 	return harness.App{ID: a.ID, Secret: c.Reveal(), URI: uri}
 }
 
-func (w *world) nativeApp(by store.Actor, account string) harness.App {
+func (w *world) nativeApp(by store.Principal, account string) harness.App {
 	w.t.Helper()
 	const uri = "com.bluelagoon.companion://www.bluelagoon.example/connected"
 	a, _, err := w.Rules.CreateApp(context.Background(), by, account, directory.AppForm{Name: "Lagoon Companion", RedirectURIs: []string{uri}, Scopes: []string{"contacts"}})
@@ -124,9 +124,9 @@ func (w *world) nativeApp(by store.Actor, account string) harness.App {
 // move gives the verified app another host, as its developer does, which ends the verification.
 func (w *world) move(developer store.User) {
 	w.t.Helper()
-	a, err := w.Rules.App(context.Background(), "", w.moved.ID)
+	a, err := w.Rules.App(context.Background(), harness.Operator, w.moved.ID)
 	w.do(err)
-	_, err = w.Rules.UpdateApp(context.Background(), store.Actor{Kind: store.ActorUser, ID: developer.ID}, developer.ID, a.ID, a.Version, directory.AppForm{
+	_, err = w.Rules.UpdateApp(context.Background(), store.UserPrincipal(developer.ID, ""), a.ID, a.Version, directory.AppForm{
 		Name: a.Name, Description: a.Description, Homepage: a.Homepage, RedirectURIs: []string{"https://calendar.example/cb"}, Scopes: a.Scopes.Slice()})
 	w.do(err)
 	w.moved.URI = "https://calendar.example/cb"

@@ -73,16 +73,16 @@ func (s *Store) CreateClientToken(ctx context.Context, t store.Token) error {
 }
 
 // RevokeToken may have a fault.
-func (s *Store) RevokeToken(ctx context.Context, by store.Actor, kind store.TokenKind, id store.LookupID) error {
+func (s *Store) RevokeToken(ctx context.Context, by store.Principal, kind store.TokenKind, id store.LookupID) error {
 	return exec(ctx, s, "RevokeToken", func(ctx context.Context) error { return s.Store.RevokeToken(ctx, by, kind, id) })
 }
 
 // EndFamily may have a fault.
-func (s *Store) EndFamily(ctx context.Context, by store.Actor, id store.LookupID, why string) error {
+func (s *Store) EndFamily(ctx context.Context, by store.Principal, id store.LookupID, why string) error {
 	return exec(ctx, s, "EndFamily", func(ctx context.Context) error { return s.Store.EndFamily(ctx, by, id, why) })
 }
 
 // AddSecret may have a fault.
-func (s *Store) AddSecret(ctx context.Context, by store.Actor, secret store.Secret, othersUntil time.Time) error {
+func (s *Store) AddSecret(ctx context.Context, by store.Principal, secret store.Secret, othersUntil time.Time) error {
 	return exec(ctx, s, "AddSecret", func(ctx context.Context) error { return s.Store.AddSecret(ctx, by, secret, othersUntil) })
 }

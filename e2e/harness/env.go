@@ -155,7 +155,7 @@ func (e *Env) Must(err error) {
 }
 
 // Operator acts for the command line.
-var Operator = store.Actor{Kind: store.ActorOperator}
+var Operator = store.OperatorPrincipal("test")
 
 // AddUser makes a user with Password, and an account of theirs.
 func (e *Env) AddUser(email string) User {

@@ -29,12 +29,12 @@ func (e *Env) AddExpiring(name string) App {
 // Register changes the scopes that an app may ask for.
 func (e *Env) Register(app App, scopes ...string) {
 	e.t.Helper()
-	a, err := e.Rules.App(context.Background(), "", app.ID)
+	a, err := e.Rules.App(context.Background(), Operator, app.ID)
 	if err != nil {
 		e.t.Fatal(err)
 	}
 	form := directory.AppForm{Name: a.Name, RedirectURIs: a.RedirectURIs, Scopes: scopes, Expiring: a.Expiring, PKCERequired: a.PKCERequired}
-	if _, err := e.Rules.UpdateApp(context.Background(), Operator, "", app.ID, a.Version, form); err != nil {
+	if _, err := e.Rules.UpdateApp(context.Background(), Operator, app.ID, a.Version, form); err != nil {
 		e.t.Fatal(err)
 	}
 }

@@ -128,7 +128,7 @@ func TestEndsAtOnce(t *testing.T) {
 		"the app revokes its token": {func(t *testing.T, w *world, token string) error { w.revoke(t, token); return nil }, 401},
 		"the user removes the app": {func(t *testing.T, w *world, token string) error {
 			installation := w.env.Introspect(harness.App{ID: w.id, Secret: w.secret}, token).String(t, "installation")
-			return w.env.Store.RemoveInstallation(t.Context(), harness.Operator, w.env.U.ID, installation)
+			return w.env.Store.RemoveInstallation(t.Context(), harness.Operator, installation)
 		}, 401},
 		"the user is disabled": {func(t *testing.T, w *world, _ string) error {
 			return w.env.Store.SetUserDisabled(t.Context(), harness.Operator, w.env.U.ID, true)

@@ -28,25 +28,16 @@ type AppForm struct {
 // CreateApp registers an app of the account and, if it is confidential, mints its first secret, which is returned this
 // once (nil for a public app). FieldErrors hold all faults of the form. A person must be an admin of the account, else
 // store.ErrNotFound. What the operator registers is verified.
-func (d *Directory) CreateApp(ctx context.Context, by store.Actor, accountID string, f AppForm) (store.App, *secret.Credential, error) {
-	if by.Kind == store.ActorUser {
-		admin, err := d.adminOf(ctx, by.ID, accountID)
-		if err != nil {
-			return store.App{}, nil, fmt.Errorf("create app: %w", err)
-		}
-		if !admin {
-			return store.App{}, nil, &NotFoundError{What: "account", Ref: accountID}
-		}
+func (d *Directory) CreateApp(ctx context.Context, by store.Principal, accountID string, f AppForm) (store.App, *secret.Credential, error) {
+	if err := d.mayManage(ctx, by, accountID, "account", accountID); err != nil {
+		return store.App{}, nil, err
 	}
 	now := d.store.Now()
 	a := store.App{
 		ID: secret.NewPublicID("app_"), AccountID: accountID, Confidential: f.Confidential, Version: 1,
-		CreatedAt: now, UpdatedAt: now,
+		CreatedBy: by.UserID(), CreatedAt: now, UpdatedAt: now,
 	}
-	if by.Kind == store.ActorUser {
-		a.CreatedBy = by.ID
-	}
-	if by.Kind == store.ActorOperator {
+	if by.IsOperator() {
 		a.VerifiedAt = now
 	}
 	if err := d.apply(ctx, by, &a, f); err != nil {
@@ -70,16 +61,19 @@ func (d *Directory) CreateApp(ctx context.Context, by store.Actor, accountID str
 }
 
 // createWithin bounds the apps of an account. The operator is not bound.
-func (d *Directory) createWithin(ctx context.Context, by store.Actor, a store.App, first *store.Secret) error {
-	if by.Kind == store.ActorOperator {
+func (d *Directory) createWithin(ctx context.Context, by store.Principal, a store.App, first *store.Secret) error {
+	if by.IsOperator() {
 		return d.store.CreateApp(ctx, by, a, first)
 	}
 	return d.store.CreateAppWithin(ctx, by, a, first, d.options.MaxApps)
 }
 
-// App returns an app to an admin of its account; to anybody else it does not exist (store.ErrNotFound). userID "" is
-// the operator, who sees every app.
-func (d *Directory) App(ctx context.Context, userID, appID string) (store.App, error) {
+// App returns an app to an admin of its account and to the operator. For every other party it does not exist
+// (store.ErrNotFound).
+func (d *Directory) App(ctx context.Context, by store.Principal, appID string) (store.App, error) {
+	if err := by.Permitted(); err != nil {
+		return store.App{}, err
+	}
 	a, err := d.store.AppByID(ctx, appID)
 	if errors.Is(err, store.ErrNotFound) {
 		return store.App{}, &NotFoundError{What: "app", Ref: appID}
@@ -87,21 +81,18 @@ func (d *Directory) App(ctx context.Context, userID, appID string) (store.App, e
 	if err != nil {
 		return store.App{}, fmt.Errorf("find app: %w", err)
 	}
-	if userID == "" {
-		return a, nil
-	}
-	admin, err := d.adminOf(ctx, userID, a.AccountID)
-	if err != nil {
-		return store.App{}, fmt.Errorf("find app %s for user %s: %w", appID, userID, err)
-	}
-	if !admin {
-		return store.App{}, &NotFoundError{What: "app", Ref: appID}
+	if err := d.mayManage(ctx, by, a.AccountID, "app", appID); err != nil {
+		return store.App{}, err
 	}
 	return a, nil
 }
 
-// Apps lists the apps of all accounts of which the user is an admin, newest first.
-func (d *Directory) Apps(ctx context.Context, userID string) ([]store.App, error) {
+// Apps lists the apps of all accounts of which the user is an admin, newest first. The operator's list is store.ListApps.
+func (d *Directory) Apps(ctx context.Context, by store.Principal) ([]store.App, error) {
+	userID, err := userOf(by)
+	if err != nil {
+		return nil, err
+	}
 	apps, err := d.store.AppsByUser(ctx, userID)
 	if err != nil {
 		return nil, fmt.Errorf("list apps of user %s: %w", userID, err)
@@ -113,8 +104,8 @@ func (d *Directory) Apps(ctx context.Context, userID string) ([]store.App, error
 // it was changed since. Of a verified app, a change of its name, homepage or logo, or a new host to be sent to, ends the
 // verification, unless an operator makes the change, and so vouches for it. f.Confidential is ignored: an app that
 // could keep a secret yesterday and not today would leave its old tokens non-expiring, so that is fixed at registration.
-func (d *Directory) UpdateApp(ctx context.Context, by store.Actor, userID, appID string, version int64, f AppForm) (store.App, error) {
-	a, err := d.App(ctx, userID, appID)
+func (d *Directory) UpdateApp(ctx context.Context, by store.Principal, appID string, version int64, f AppForm) (store.App, error) {
+	a, err := d.App(ctx, by, appID)
 	if err != nil {
 		return store.App{}, err
 	}
@@ -126,18 +117,18 @@ func (d *Directory) UpdateApp(ctx context.Context, by store.Actor, userID, appID
 		return store.App{}, err
 	}
 	unverifyFor := ""
-	if by.Kind != store.ActorOperator {
+	if !by.IsOperator() {
 		unverifyFor = identityChanges(before, a)
 	}
 	if err := d.store.UpdateApp(ctx, by, a, unverifyFor); err != nil {
 		return store.App{}, fmt.Errorf("update app %s: %w", appID, err)
 	}
-	return d.App(ctx, userID, appID)
+	return d.App(ctx, by, appID)
 }
 
 // DeleteApp is final: its codes and tokens are dead when it returns.
-func (d *Directory) DeleteApp(ctx context.Context, by store.Actor, userID, appID string) error {
-	if _, err := d.App(ctx, userID, appID); err != nil {
+func (d *Directory) DeleteApp(ctx context.Context, by store.Principal, appID string) error {
+	if _, err := d.App(ctx, by, appID); err != nil {
 		return err
 	}
 	if err := d.store.DeleteApp(ctx, by, appID); err != nil {
@@ -147,11 +138,11 @@ func (d *Directory) DeleteApp(ctx context.Context, by store.Actor, userID, appID
 }
 
 // apply checks the form and writes it into a, whose Confidential and owner are already decided. FieldErrors hold all faults.
-func (d *Directory) apply(ctx context.Context, by store.Actor, a *store.App, f AppForm) error {
+func (d *Directory) apply(ctx context.Context, by store.Principal, a *store.App, f AppForm) error {
 	faults := FieldErrors{}
 	var fault string
 	a.Name, fault = checkAppName(f.Name)
-	if fault == "" && by.Kind != store.ActorOperator {
+	if fault == "" && !by.IsOperator() {
 		var err error
 		if fault, err = d.imitationFault(ctx, a.Name, a.AccountID); err != nil {
 			return err

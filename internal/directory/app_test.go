@@ -29,11 +29,11 @@ func TestCreateApp(t *testing.T) {
 		f := goodForm()
 		f.Scopes = []string{"widget", "brands", "contacts"}
 		f.RedirectURIs = []string{"", " https://wizard.example/cb ", "http://127.0.0.1/cb"}
-		a, c, err := d.CreateApp(ctx, store.Actor{Kind: store.ActorUser, ID: u.ID}, account.ID, f)
+		a, c, err := d.CreateApp(ctx, store.UserPrincipal(u.ID, ""), account.ID, f)
 		if err != nil || c == nil {
 			t.Fatalf("create: %v", err)
 		}
-		got, err := d.App(ctx, u.ID, a.ID)
+		got, err := d.App(ctx, store.UserPrincipal(u.ID, ""), a.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,10 +64,10 @@ func TestCreateAppKinds(t *testing.T) {
 	if public.VerifiedAt.IsZero() || public.CreatedBy != "" {
 		t.Errorf("the operator's app is not verified: %+v", public)
 	}
-	if secrets, err := d.Secrets(ctx, "", public.ID); err != nil || len(secrets) != 0 {
+	if secrets, err := d.Secrets(ctx, operator, public.ID); err != nil || len(secrets) != 0 {
 		t.Errorf("a public app has secrets: %v, %v", secrets, err)
 	}
-	if _, err := d.RotateSecret(ctx, operator, "", public.ID, time.Time{}); !errors.Is(err, directory.ErrPublicApp) {
+	if _, err := d.RotateSecret(ctx, operator, public.ID, time.Time{}); !errors.Is(err, directory.ErrPublicApp) {
 		t.Errorf("secret for a public app: %v, want ErrPublicApp", err)
 	}
 }
@@ -91,7 +91,7 @@ func TestAppFormFaults(t *testing.T) {
 	bad.Scopes = []string{`wid"gets`}
 	_, _, err = d.CreateApp(ctx, operator, account.ID, bad)
 	wantFaults(t, err, "scopes")
-	if apps, err := d.Apps(ctx, ""); err != nil || len(apps) != 0 {
+	if apps, err := st.ListApps(ctx, store.Page{}); err != nil || len(apps) != 0 {
 		t.Errorf("a refused form left apps behind: %v, %v", apps, err)
 	}
 }
@@ -107,33 +107,33 @@ func TestForeignApp(t *testing.T) {
 		if err := st.AddMember(ctx, operator, account.ID, agent.ID, scope.RoleAgent); err != nil {
 			t.Fatal(err)
 		}
-		a, c, err := d.CreateApp(ctx, store.Actor{Kind: store.ActorUser, ID: owner.ID}, account.ID, goodForm())
+		a, c, err := d.CreateApp(ctx, store.UserPrincipal(owner.ID, ""), account.ID, goodForm())
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, unknown := d.App(ctx, owner.ID, secret.NewPublicID("app_"))
+		_, unknown := d.App(ctx, store.UserPrincipal(owner.ID, ""), secret.NewPublicID("app_"))
 		if !errors.Is(unknown, store.ErrNotFound) {
 			t.Fatalf("unknown app: %v", unknown)
 		}
 		for name, who := range map[string]store.User{"a stranger": eve, "a member who is no admin": agent} {
-			by := store.Actor{Kind: store.ActorUser, ID: who.ID}
-			_, errApp := d.App(ctx, who.ID, a.ID)
-			_, errUpdate := d.UpdateApp(ctx, by, who.ID, a.ID, a.Version, goodForm())
-			_, errSecrets := d.Secrets(ctx, who.ID, a.ID)
-			_, errRotate := d.RotateSecret(ctx, by, who.ID, a.ID, time.Time{})
-			errRevoke := d.RevokeSecret(ctx, by, who.ID, a.ID, c.ID)
-			errDelete := d.DeleteApp(ctx, by, who.ID, a.ID)
+			by := store.UserPrincipal(who.ID, "")
+			_, errApp := d.App(ctx, store.UserPrincipal(who.ID, ""), a.ID)
+			_, errUpdate := d.UpdateApp(ctx, by, a.ID, a.Version, goodForm())
+			_, errSecrets := d.Secrets(ctx, store.UserPrincipal(who.ID, ""), a.ID)
+			_, errRotate := d.RotateSecret(ctx, by, a.ID, time.Time{})
+			errRevoke := d.RevokeSecret(ctx, by, a.ID, c.ID)
+			errDelete := d.DeleteApp(ctx, by, a.ID)
 			_, _, errCreate := d.CreateApp(ctx, by, account.ID, goodForm())
 			for i, err := range []error{errApp, errUpdate, errSecrets, errRotate, errRevoke, errDelete, errCreate} {
 				if !errors.Is(err, store.ErrNotFound) {
 					t.Errorf("%s, operation %d: %v, want ErrNotFound", name, i, err)
 				}
 			}
-			if apps, err := d.Apps(ctx, who.ID); err != nil || len(apps) != 0 {
+			if apps, err := d.Apps(ctx, store.UserPrincipal(who.ID, "")); err != nil || len(apps) != 0 {
 				t.Errorf("%s sees apps %v, %v", name, apps, err)
 			}
 		}
-		if apps, err := d.Apps(ctx, owner.ID); err != nil || len(apps) != 1 {
+		if apps, err := d.Apps(ctx, store.UserPrincipal(owner.ID, "")); err != nil || len(apps) != 1 {
 			t.Errorf("the owner sees %v, %v", apps, err)
 		}
 	})
@@ -144,33 +144,33 @@ func TestUpdateApp(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, st store.Store) {
 		ctx, d := context.Background(), rules(st)
 		u, account := person(t, d, "ada@example.org")
-		by := store.Actor{Kind: store.ActorUser, ID: u.ID}
+		by := store.UserPrincipal(u.ID, "")
 		a, _, err := d.CreateApp(ctx, by, account.ID, goodForm())
 		if err != nil {
 			t.Fatal(err)
 		}
 		f := goodForm()
 		f.Name, f.Confidential, f.RedirectURIs = "Renamed", false, []string{"https://wizard.example/new"}
-		shown, err := d.App(ctx, u.ID, a.ID)
+		shown, err := d.App(ctx, store.UserPrincipal(u.ID, ""), a.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		changed, err := d.UpdateApp(ctx, by, u.ID, a.ID, shown.Version, f)
+		changed, err := d.UpdateApp(ctx, by, a.ID, shown.Version, f)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if changed.Name != "Renamed" || !changed.Confidential || changed.PKCERequired || changed.RedirectURIs[0] != "https://wizard.example/new" {
 			t.Errorf("changed to %+v; want a new name, and still confidential", changed)
 		}
-		if _, err := d.UpdateApp(ctx, by, u.ID, a.ID, shown.Version, f); !errors.Is(err, store.ErrConflict) {
+		if _, err := d.UpdateApp(ctx, by, a.ID, shown.Version, f); !errors.Is(err, store.ErrConflict) {
 			t.Errorf("a second change of the same version: %v, want ErrConflict", err)
 		}
-		_, err = d.UpdateApp(ctx, by, u.ID, a.ID, changed.Version, directory.AppForm{})
+		_, err = d.UpdateApp(ctx, by, a.ID, changed.Version, directory.AppForm{})
 		wantFaults(t, err, "name", "redirect_uris", "scopes")
-		if err := d.DeleteApp(ctx, by, u.ID, a.ID); err != nil {
+		if err := d.DeleteApp(ctx, by, a.ID); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := d.App(ctx, "", a.ID); !errors.Is(err, store.ErrNotFound) {
+		if _, err := d.App(ctx, operator, a.ID); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("deleted app: %v, want ErrNotFound", err)
 		}
 	})
@@ -192,30 +192,30 @@ func TestRotateSecret(t *testing.T) {
 			}
 			return c.Matches(client.Secret)
 		}
-		second, err := d.RotateSecret(ctx, operator, "", a.ID, time.Time{})
+		second, err := d.RotateSecret(ctx, operator, a.ID, time.Time{})
 		if err != nil || !live(*first) || !live(second) {
 			t.Fatalf("after rotation (%v) both secrets must work", err)
 		}
-		_, err = d.RotateSecret(ctx, operator, "", a.ID, time.Time{})
+		_, err = d.RotateSecret(ctx, operator, a.ID, time.Time{})
 		var limit *directory.SecretLimitError
 		if !errors.As(err, &limit) || !errors.Is(err, store.ErrLimit) || !strings.Contains(err.Error(), "revoke one first") {
 			t.Errorf("a third secret: %v, want a refusal that says what to do", err)
 		}
-		if err := d.RevokeSecret(ctx, operator, "", a.ID, first.ID); err != nil || live(*first) {
+		if err := d.RevokeSecret(ctx, operator, a.ID, first.ID); err != nil || live(*first) {
 			t.Errorf("revoke the first: %v", err)
 		}
-		if err := d.RevokeSecret(ctx, operator, "", a.ID, first.ID); !errors.Is(err, store.ErrNotFound) {
+		if err := d.RevokeSecret(ctx, operator, a.ID, first.ID); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("revoke it again: %v, want ErrNotFound", err)
 		}
-		third, err := d.RotateSecret(ctx, operator, "", a.ID, st.Now().Add(time.Hour))
+		third, err := d.RotateSecret(ctx, operator, a.ID, st.Now().Add(time.Hour))
 		if err != nil || !live(second) || !live(third) {
 			t.Fatalf("with an hour of overlap (%v) both must work", err)
 		}
-		secrets, err := d.Secrets(ctx, "", a.ID)
+		secrets, err := d.Secrets(ctx, operator, a.ID)
 		if err != nil || len(secrets) != 2 || secrets[0].Hint != third.Hint() || secrets[1].ExpiresAt.IsZero() {
 			t.Errorf("secrets %+v, %v; want the newest first and an end of the other", secrets, err)
 		}
-		fourth, err := d.RotateSecret(ctx, operator, "", a.ID, st.Now().Add(-time.Hour))
+		fourth, err := d.RotateSecret(ctx, operator, a.ID, st.Now().Add(-time.Hour))
 		if err != nil || live(second) || live(third) || !live(fourth) {
 			t.Errorf("old secrets ending now (%v): only the new one must work", err)
 		}

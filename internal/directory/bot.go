@@ -41,17 +41,17 @@ func isBotEmail(address string) bool {
 // CreateBot makes a bot of the account and returns its API secret this once. FieldErrors hold the faults of the name. A
 // person must be an admin of the account, else it does not exist (store.ErrNotFound). *KeyLimitError: the account has
 // enough.
-func (d *Directory) CreateBot(ctx context.Context, by store.Actor, accountID, name string) (store.Bot, secret.Credential, error) {
+func (d *Directory) CreateBot(ctx context.Context, by store.Principal, accountID, name string) (store.Bot, secret.Credential, error) {
 	fail := func(err error) (store.Bot, secret.Credential, error) {
 		return store.Bot{}, secret.Credential{}, err
 	}
-	if err := d.mayManage(ctx, by, accountID); err != nil {
+	if err := d.mayManage(ctx, by, accountID, "account", accountID); err != nil {
 		return fail(err)
 	}
 	id := secret.NewUserID()
 	b := store.Bot{
 		ID: id, AccountID: accountID, Email: d.botEmail(id), APIKey: secret.NewPublicID("bot_"),
-		CreatedBy: by.ID, CreatedAt: d.store.Now(),
+		CreatedBy: by.UserID(), CreatedAt: d.store.Now(),
 	}
 	var fault string
 	if b.Name, fault = checkName(name, "Enter a name for the bot."); fault != "" {
@@ -68,12 +68,15 @@ func (d *Directory) CreateBot(ctx context.Context, by store.Actor, accountID, na
 	return b, c, nil
 }
 
-// Bot returns a bot, named by its id, its API key or its e-mail address, to an admin of its account; to anybody else it does not exist
-// (store.ErrNotFound). userID "" is the operator.
-func (d *Directory) Bot(ctx context.Context, userID, ref string) (store.Bot, error) {
+// Bot returns a bot, named by its id, its API key or its e-mail address, to an admin of its account
+// and to the operator. For every other party it does not exist (store.ErrNotFound).
+func (d *Directory) Bot(ctx context.Context, by store.Principal, ref string) (store.Bot, error) {
+	if err := by.Permitted(); err != nil {
+		return store.Bot{}, err
+	}
 	id := ref
 	if isBotEmail(ref) {
-		u, err := d.ResolveUser(ctx, ref)
+		u, err := d.resolveUser(ctx, ref)
 		if err != nil {
 			return store.Bot{}, err
 		}
@@ -86,20 +89,36 @@ func (d *Directory) Bot(ctx context.Context, userID, ref string) (store.Bot, err
 	if err != nil {
 		return store.Bot{}, fmt.Errorf("find bot: %w", err)
 	}
-	if err := d.sees(ctx, userID, b.AccountID, "bot", ref); err != nil {
+	if err := d.mayManage(ctx, by, b.AccountID, "bot", ref); err != nil {
 		return store.Bot{}, err
 	}
 	return b, nil
 }
 
+// HasBot reports whether the account has the bot with that id.
+func (d *Directory) HasBot(ctx context.Context, accountID, botID string) (bool, error) {
+	b, err := d.store.BotByID(ctx, botID)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("find bot: %w", err)
+	}
+	return b.ID == botID && b.AccountID == accountID, nil
+}
+
 // Bots lists the bots of all accounts of which the user is an admin, newest first.
-func (d *Directory) Bots(ctx context.Context, userID string) ([]store.Bot, error) {
+func (d *Directory) Bots(ctx context.Context, by store.Principal) ([]store.Bot, error) {
+	userID, err := userOf(by)
+	if err != nil {
+		return nil, err
+	}
 	return d.store.BotsByUser(ctx, userID)
 }
 
 // BotSecrets lists the API secrets with which the bot works now, newest first.
-func (d *Directory) BotSecrets(ctx context.Context, userID, botID string) ([]store.Secret, error) {
-	b, err := d.Bot(ctx, userID, botID)
+func (d *Directory) BotSecrets(ctx context.Context, by store.Principal, botID string) ([]store.Secret, error) {
+	b, err := d.Bot(ctx, by, botID)
 	if err != nil {
 		return nil, err
 	}
@@ -108,8 +127,8 @@ func (d *Directory) BotSecrets(ctx context.Context, userID, botID string) ([]sto
 
 // RotateBot gives the bot another API secret, which is returned this once; its API key stays. The secret before it works
 // until then, as RotateKey says.
-func (d *Directory) RotateBot(ctx context.Context, by store.Actor, userID, botID string, othersUntil time.Time) (secret.Credential, error) {
-	b, err := d.Bot(ctx, userID, botID)
+func (d *Directory) RotateBot(ctx context.Context, by store.Principal, botID string, othersUntil time.Time) (secret.Credential, error) {
+	b, err := d.Bot(ctx, by, botID)
 	if err != nil {
 		return secret.Credential{}, err
 	}
@@ -117,8 +136,8 @@ func (d *Directory) RotateBot(ctx context.Context, by store.Actor, userID, botID
 }
 
 // RevokeBotSecret ends one API secret of a bot at once, with the tokens that were got with it. Errors as RevokeKeySecret.
-func (d *Directory) RevokeBotSecret(ctx context.Context, by store.Actor, userID, botID string, id secret.ID) error {
-	b, err := d.Bot(ctx, userID, botID)
+func (d *Directory) RevokeBotSecret(ctx context.Context, by store.Principal, botID string, id secret.ID) error {
+	b, err := d.Bot(ctx, by, botID)
 	if err != nil {
 		return err
 	}
@@ -129,8 +148,8 @@ func (d *Directory) RevokeBotSecret(ctx context.Context, by store.Actor, userID,
 }
 
 // RemoveBot is final: the bot and all of its tokens are dead when it returns.
-func (d *Directory) RemoveBot(ctx context.Context, by store.Actor, userID, botID string) error {
-	b, err := d.Bot(ctx, userID, botID)
+func (d *Directory) RemoveBot(ctx context.Context, by store.Principal, botID string) error {
+	b, err := d.Bot(ctx, by, botID)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ package directory
 
 import (
 	"context"
+	"fmt"
 
 	"xenoauth/internal/scope"
 	"xenoauth/internal/secret"
@@ -59,6 +60,52 @@ func (d *Directory) SignUpOpen() bool { return d.options.SignUpOpen }
 // TokenLimit is how many live non-expiring tokens an installation may have before one more ends the oldest, so that pages
 // say so; 0 is any number.
 func (d *Directory) TokenLimit() int { return d.options.TokenLimit }
+
+// mayManage lets the operator and the admins of an account manage what belongs to it. For every other party it does not
+// exist: the error is a NotFoundError with what and ref.
+func (d *Directory) mayManage(ctx context.Context, by store.Principal, accountID, what, ref string) error {
+	if by.IsOperator() {
+		return nil
+	}
+	userID, err := userOf(by)
+	if err != nil {
+		return err
+	}
+	admin, err := d.adminOf(ctx, userID, accountID)
+	if err != nil {
+		return fmt.Errorf("find %s %s for user %s: %w", what, ref, userID, err)
+	}
+	if !admin {
+		return &NotFoundError{What: what, Ref: ref}
+	}
+	return nil
+}
+
+// operatorOnly refuses every party but the operator.
+func operatorOnly(by store.Principal) error {
+	if !by.IsOperator() {
+		return fmt.Errorf("%w: %s is not the operator", store.ErrNotPermitted, by)
+	}
+	return nil
+}
+
+// selfOnly refuses every party but that user.
+func selfOnly(by store.Principal, userID string) error {
+	id, err := userOf(by)
+	if err == nil && id != userID {
+		err = fmt.Errorf("%w: %s is not user %s", store.ErrNotPermitted, by, userID)
+	}
+	return err
+}
+
+// userOf returns the id of the user that by is, and refuses every other party.
+func userOf(by store.Principal) (string, error) {
+	id := by.UserID()
+	if id == "" {
+		return "", fmt.Errorf("%w: %s is not a user", store.ErrNotPermitted, by)
+	}
+	return id, nil
+}
 
 // adminOf says whether the user is an admin of the account today.
 func (d *Directory) adminOf(ctx context.Context, userID, accountID string) (bool, error) {

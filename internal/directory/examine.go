@@ -33,7 +33,10 @@ const (
 )
 
 // Examine finds a credential of any kind, live or not, whose text proves it. store.ErrNotFound: it is none of this server's.
-func (d *Directory) Examine(ctx context.Context, text string) (e Examined, err error) {
+func (d *Directory) Examine(ctx context.Context, by store.Principal, text string) (e Examined, err error) {
+	if err := operatorOnly(by); err != nil {
+		return Examined{}, err
+	}
 	c, ok := d.format.Parse(text)
 	e = Examined{Kind: c.Kind.String(), ID: c.ID.String(), State: StateLive}
 	switch {

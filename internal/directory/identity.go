@@ -63,7 +63,10 @@ func originOf(uri string) string {
 var ErrAppChanged = errors.New("the app has changed, so it was not verified: review it again")
 
 // VerifyApp vouches for the app as it was in this version. ErrAppChanged if it was edited since.
-func (d *Directory) VerifyApp(ctx context.Context, by store.Actor, appID string, version int64) error {
+func (d *Directory) VerifyApp(ctx context.Context, by store.Principal, appID string, version int64) error {
+	if err := operatorOnly(by); err != nil {
+		return err
+	}
 	err := d.store.VerifyApp(ctx, by, appID, version)
 	if errors.Is(err, store.ErrConflict) {
 		return ErrAppChanged

@@ -105,10 +105,14 @@ func (d *Directory) ConsentFor(ctx context.Context, r store.Request) (Consent, e
 }
 
 // LoadAccounts returns c with the accounts on which the user can decide it, as they are now, and what is installed there.
-func (d *Directory) LoadAccounts(ctx context.Context, user store.User, c Consent) (Consent, error) {
-	members, live, err := d.store.ConsentAccounts(ctx, user.ID, c.App.ID)
+func (d *Directory) LoadAccounts(ctx context.Context, by store.Principal, c Consent) (Consent, error) {
+	userID, err := userOf(by)
 	if err != nil {
-		return Consent{}, fmt.Errorf("list accounts of user %s for app %s: %w", user.ID, c.App.ID, err)
+		return Consent{}, err
+	}
+	members, live, err := d.store.ConsentAccounts(ctx, userID, c.App.ID)
+	if err != nil {
+		return Consent{}, fmt.Errorf("list accounts of user %s for app %s: %w", userID, c.App.ID, err)
 	}
 	c.Accounts = slices.DeleteFunc(members, func(m store.Member) bool { return m.Disabled })
 	c.Live = live
@@ -188,7 +192,11 @@ func (c Consent) LiveOn(accountID string) (store.Installation, bool) {
 
 // Install is the person's Allow: it decides the request and creates the installation or widens the live one. accountID
 // may be "" when there is only one account to mean.
-func (d *Directory) Install(ctx context.Context, by store.Actor, user store.User, session []byte, c Consent, accountID string) (store.Installation, error) {
+func (d *Directory) Install(ctx context.Context, by store.Principal, session []byte, c Consent, accountID string) (store.Installation, error) {
+	userID, err := userOf(by)
+	if err != nil {
+		return store.Installation{}, err
+	}
 	accountID = c.Account(accountID)
 	if !isMember(c.Accounts, accountID) {
 		return store.Installation{}, ErrNotMember
@@ -197,7 +205,7 @@ func (d *Directory) Install(ctx context.Context, by store.Actor, user store.User
 		Request: c.Request.ID,
 		Session: session,
 		Installation: store.Installation{
-			ID: secret.NewPublicID("ins_"), UserID: user.ID, AccountID: accountID, AppID: c.App.ID, Scopes: c.Request.Scope,
+			ID: secret.NewPublicID("ins_"), UserID: userID, AccountID: accountID, AppID: c.App.ID, Scopes: c.Request.Scope,
 			Profile:   c.Request.AppSeen != "", // the page names it; that of the release before did not, and kept no AppSeen
 			Redirects: c.Redirect.Origin(),
 		},
@@ -210,7 +218,10 @@ func (d *Directory) Install(ctx context.Context, by store.Actor, user store.User
 }
 
 // Deny is the person's Deny: it decides the request and grants nothing.
-func (d *Directory) Deny(ctx context.Context, by store.Actor, session []byte, c Consent) error {
+func (d *Directory) Deny(ctx context.Context, by store.Principal, session []byte, c Consent) error {
+	if _, err := userOf(by); err != nil {
+		return err
+	}
 	return requestFault(d.store.DenyRequest(ctx, by, c.Request.ID, session))
 }
 

@@ -27,18 +27,18 @@ type KeyForm struct {
 // CreateKey makes an API key of the account and returns its credential this once. FieldErrors hold all faults of the form.
 // A person must be an admin of the account, else it does not exist (store.ErrNotFound), and may choose nobody but
 // themselves and the account's bots to be acted for. *KeyLimitError: the account has enough.
-func (d *Directory) CreateKey(ctx context.Context, by store.Actor, accountID string, f KeyForm) (store.APIKey, secret.Credential, error) {
+func (d *Directory) CreateKey(ctx context.Context, by store.Principal, accountID string, f KeyForm) (store.APIKey, secret.Credential, error) {
 	fail := func(err error) (store.APIKey, secret.Credential, error) {
 		return store.APIKey{}, secret.Credential{}, err
 	}
-	if err := d.mayManage(ctx, by, accountID); err != nil {
+	if err := d.mayManage(ctx, by, accountID, "account", accountID); err != nil {
 		return fail(err)
 	}
 	members, err := d.store.MembersByAccount(ctx, accountID)
 	if err != nil {
 		return fail(fmt.Errorf("create API key: %w", err))
 	}
-	k := store.APIKey{ID: secret.NewPublicID("key_"), AccountID: accountID, CreatedBy: by.ID, CreatedAt: d.store.Now()}
+	k := store.APIKey{ID: secret.NewPublicID("key_"), AccountID: accountID, CreatedBy: by.UserID(), CreatedAt: d.store.Now()}
 	faults := FieldErrors{}
 	var fault string
 	k.Name, fault = checkName(f.Name, "Enter a name for the key, such as what will use it.")
@@ -63,21 +63,6 @@ func (d *Directory) CreateKey(ctx context.Context, by store.Actor, accountID str
 		return fail(fmt.Errorf("create API key in account %s: %w", accountID, err))
 	}
 	return k, c, nil
-}
-
-// mayManage says whether the actor manages the account's keys and bots: the operator, or an admin.
-func (d *Directory) mayManage(ctx context.Context, by store.Actor, accountID string) error {
-	if by.Kind != store.ActorUser {
-		return nil
-	}
-	admin, err := d.adminOf(ctx, by.ID, accountID)
-	if err != nil {
-		return fmt.Errorf("is user %s an admin of %s: %w", by.ID, accountID, err)
-	}
-	if !admin {
-		return &NotFoundError{What: "account", Ref: accountID}
-	}
-	return nil
 }
 
 // checkName is for names that the account's own people read.
@@ -107,11 +92,11 @@ func parseRoles(names []string) ([]scope.Role, string) {
 }
 
 // actedFor is the member that a new key acts for. No admin makes a key with which to act in another person's name.
-func actedFor(by store.Actor, userID string, members []store.Member) (string, string) {
-	person := by.Kind == store.ActorUser
+func actedFor(by store.Principal, userID string, members []store.Member) (string, string) {
+	person := by.UserID() != ""
 	switch {
 	case userID == "" && person:
-		return by.ID, ""
+		return by.UserID(), ""
 	case userID == "":
 		for _, m := range members {
 			if m.Role == scope.RoleAdmin {
@@ -121,7 +106,7 @@ func actedFor(by store.Actor, userID string, members []store.Member) (string, st
 		return "", "The account has no admin: name the member that the key acts for."
 	}
 	for _, m := range members {
-		if m.UserID == userID && (!person || userID == by.ID || m.Bot) {
+		if m.UserID == userID && (!person || userID == by.UserID() || m.Bot) {
 			return userID, ""
 		}
 	}
@@ -131,9 +116,12 @@ func actedFor(by store.Actor, userID string, members []store.Member) (string, st
 	return "", "This user is not a member of the account."
 }
 
-// Key returns a live API key to an admin of its account; to anybody else it does not exist (store.ErrNotFound). userID ""
-// is the operator.
-func (d *Directory) Key(ctx context.Context, userID, keyID string) (store.APIKey, error) {
+// Key returns a live API key to an admin of its account and to the operator. For every other party it does not exist
+// (store.ErrNotFound).
+func (d *Directory) Key(ctx context.Context, by store.Principal, keyID string) (store.APIKey, error) {
+	if err := by.Permitted(); err != nil {
+		return store.APIKey{}, err
+	}
 	k, err := d.store.APIKeyByID(ctx, keyID)
 	if errors.Is(err, store.ErrNotFound) {
 		return store.APIKey{}, &NotFoundError{What: "API key", Ref: keyID}
@@ -141,35 +129,24 @@ func (d *Directory) Key(ctx context.Context, userID, keyID string) (store.APIKey
 	if err != nil {
 		return store.APIKey{}, fmt.Errorf("find API key: %w", err)
 	}
-	if err := d.sees(ctx, userID, k.AccountID, "API key", keyID); err != nil {
+	if err := d.mayManage(ctx, by, k.AccountID, "API key", keyID); err != nil {
 		return store.APIKey{}, err
 	}
 	return k, nil
 }
 
-// sees hides what belongs to an account from all but its admins and the operator.
-func (d *Directory) sees(ctx context.Context, userID, accountID, what, ref string) error {
-	if userID == "" {
-		return nil
-	}
-	admin, err := d.adminOf(ctx, userID, accountID)
-	if err != nil {
-		return fmt.Errorf("find %s %s for user %s: %w", what, ref, userID, err)
-	}
-	if !admin {
-		return &NotFoundError{What: what, Ref: ref}
-	}
-	return nil
-}
-
 // Keys lists the live API keys of all accounts of which the user is an admin, newest first.
-func (d *Directory) Keys(ctx context.Context, userID string) ([]store.APIKey, error) {
+func (d *Directory) Keys(ctx context.Context, by store.Principal) ([]store.APIKey, error) {
+	userID, err := userOf(by)
+	if err != nil {
+		return nil, err
+	}
 	return d.store.APIKeysByUser(ctx, userID)
 }
 
 // KeySecrets lists the credentials with which the key works now, newest first.
-func (d *Directory) KeySecrets(ctx context.Context, userID, keyID string) ([]store.Secret, error) {
-	if _, err := d.Key(ctx, userID, keyID); err != nil {
+func (d *Directory) KeySecrets(ctx context.Context, by store.Principal, keyID string) ([]store.Secret, error) {
+	if _, err := d.Key(ctx, by, keyID); err != nil {
 		return nil, err
 	}
 	return d.store.SecretsByClient(ctx, keyID)
@@ -178,12 +155,12 @@ func (d *Directory) KeySecrets(ctx context.Context, userID, keyID string) ([]sto
 // RotateKey gives the key another credential, which is returned this once. The one before it works until then; a time
 // that is not in the future ends it at once, and its integration tokens with it. *SecretLimitError: two work already,
 // and are not to end at once. ErrOthersKey: an admin would get a key with which to act in another person's name.
-func (d *Directory) RotateKey(ctx context.Context, by store.Actor, userID, keyID string, othersUntil time.Time) (secret.Credential, error) {
-	k, err := d.Key(ctx, userID, keyID)
+func (d *Directory) RotateKey(ctx context.Context, by store.Principal, keyID string, othersUntil time.Time) (secret.Credential, error) {
+	k, err := d.Key(ctx, by, keyID)
 	if err != nil {
 		return secret.Credential{}, err
 	}
-	if !MayRotate(k, userID) {
+	if !MayRotate(k, by) {
 		return secret.Credential{}, ErrOthersKey
 	}
 	return d.rotate(ctx, by, keyID, secret.APIKey, othersUntil)
@@ -191,8 +168,8 @@ func (d *Directory) RotateKey(ctx context.Context, by store.Actor, userID, keyID
 
 // RevokeKeySecret ends one credential of a key at once, with the integration tokens that were got with it. The last one may
 // be revoked as well: the key then opens nothing until it gets another. store.ErrNotFound: no such live credential.
-func (d *Directory) RevokeKeySecret(ctx context.Context, by store.Actor, userID, keyID string, id secret.ID) error {
-	if _, err := d.Key(ctx, userID, keyID); err != nil {
+func (d *Directory) RevokeKeySecret(ctx context.Context, by store.Principal, keyID string, id secret.ID) error {
+	if _, err := d.Key(ctx, by, keyID); err != nil {
 		return err
 	}
 	if err := d.store.RevokeSecret(ctx, by, keyID, store.LookupID(id)); err != nil {
@@ -201,14 +178,18 @@ func (d *Directory) RevokeKeySecret(ctx context.Context, by store.Actor, userID,
 	return nil
 }
 
-// MayRotate says whether a key that userID sees is theirs to replace; "" is the operator.
-func MayRotate(k store.APIKey, userID string) bool {
-	return userID == "" || k.UserID == "" || k.UserID == userID || k.UserBot
+// MayRotate reports whether a Principal that may see the key may also get a new credential of it. A key that acts for a
+// person is replaced by that person or by the operator.
+func MayRotate(k store.APIKey, by store.Principal) bool {
+	if by.IsOperator() {
+		return true
+	}
+	return by.UserID() != "" && (k.UserID == "" || k.UserID == by.UserID() || k.UserBot)
 }
 
 // RevokeKey is final: the key and its integration tokens are dead when it returns.
-func (d *Directory) RevokeKey(ctx context.Context, by store.Actor, userID, keyID string) error {
-	if _, err := d.Key(ctx, userID, keyID); err != nil {
+func (d *Directory) RevokeKey(ctx context.Context, by store.Principal, keyID string) error {
+	if _, err := d.Key(ctx, by, keyID); err != nil {
 		return err
 	}
 	if err := d.store.RevokeAPIKey(ctx, by, keyID); err != nil {

@@ -25,14 +25,14 @@ func newKeeping(t *testing.T, issuer string) keeping {
 	passwords := secret.NewPasswords(0, secret.WithParams(secret.Params{Memory: 64, Time: 1, Threads: 1}))
 	k := keeping{Directory: New(st, scope.Default(), passwords, secret.Format{}, Options{PublicURL: issuer}), t: t}
 	add := func(name string) (store.User, store.Account) {
-		u, a, err := k.AddUser(t.Context(), store.Actor{Kind: store.ActorOperator}, NewUser{Email: name + "@example.org", Password: "correct horse battery"})
+		u, a, err := k.AddUser(t.Context(), store.OperatorPrincipal("test"), NewUser{Email: name + "@example.org", Password: "correct horse battery"})
 		k.no(err)
 		return u, a
 	}
 	k.admin, k.account = add("ada")
 	k.other, _ = add("bob")
 	k.stranger, _ = add("eve")
-	k.no(st.AddMember(t.Context(), store.Actor{Kind: store.ActorOperator}, k.account.ID, k.other.ID, scope.RoleAdmin))
+	k.no(st.AddMember(t.Context(), store.OperatorPrincipal("test"), k.account.ID, k.other.ID, scope.RoleAdmin))
 	return k
 }
 
@@ -43,7 +43,7 @@ func (k keeping) no(err error) {
 	}
 }
 
-func by(u store.User) store.Actor { return store.Actor{Kind: store.ActorUser, ID: u.ID} }
+func by(u store.User) store.Principal { return store.UserPrincipal(u.ID, "") }
 
 // wantFault asserts that err is a fault of that one field.
 func wantFault(t *testing.T, err error, field string) {
@@ -61,7 +61,7 @@ func TestCreateKey(t *testing.T) {
 	bot, _, err := k.CreateBot(ctx, by(k.admin), k.account.ID, "Bot")
 	k.no(err)
 	for says, c := range map[string]struct {
-		by    store.Actor
+		by    store.Principal
 		form  KeyForm
 		fault string
 	}{
@@ -71,7 +71,7 @@ func TestCreateKey(t *testing.T) {
 		"an unknown scope":                {by(k.admin), KeyForm{Name: "K", Scopes: []string{"agent", "widgets"}}, "scopes"},
 		"a scope in capitals":             {by(k.admin), KeyForm{Name: "K", Scopes: []string{"Admin"}}, "scopes"},
 		"in another admin's name":         {by(k.admin), KeyForm{Name: "K", Scopes: []string{"agent"}, UserID: k.other.ID}, "user"},
-		"in a stranger's name":            {store.Actor{Kind: store.ActorOperator}, KeyForm{Name: "K", Scopes: []string{"agent"}, UserID: k.stranger.ID}, "user"},
+		"in a stranger's name":            {store.OperatorPrincipal("test"), KeyForm{Name: "K", Scopes: []string{"agent"}, UserID: k.stranger.ID}, "user"},
 		"an account API key for somebody": {by(k.admin), KeyForm{Name: "K", UserID: k.admin.ID}, "user"},
 	} {
 		_, _, err := k.CreateKey(ctx, c.by, k.account.ID, c.form)
@@ -83,13 +83,13 @@ func TestCreateKey(t *testing.T) {
 		t.Errorf("made %+v", made)
 	}
 	for says, c := range map[string]struct {
-		by   store.Actor
+		by   store.Principal
 		user string
 		want string
 	}{
 		"one's own":                            {by(k.other), "", k.other.ID},
-		"by the operator, for the first admin": {store.Actor{Kind: store.ActorOperator}, "", k.admin.ID},
-		"by the operator, for any member":      {store.Actor{Kind: store.ActorOperator}, k.other.ID, k.other.ID},
+		"by the operator, for the first admin": {store.OperatorPrincipal("test"), "", k.admin.ID},
+		"by the operator, for any member":      {store.OperatorPrincipal("test"), k.other.ID, k.other.ID},
 	} {
 		made, _, err := k.CreateKey(ctx, c.by, k.account.ID, KeyForm{Name: "K", Scopes: []string{"agent"}, UserID: c.user})
 		k.no(err)
@@ -108,33 +108,33 @@ func TestKeysAndBotsOfOthersDoNotExist(t *testing.T) {
 	k.no(err)
 	bot, _, err := k.CreateBot(ctx, by(k.admin), k.account.ID, "B")
 	k.no(err)
-	k.no(k.store.AddMember(ctx, store.Actor{}, k.account.ID, eve.ID, scope.RoleBot)) // a member, but no admin
+	k.no(k.store.AddMember(ctx, store.SystemPrincipal(), k.account.ID, eve.ID, scope.RoleBot)) // a member, but no admin
 	refused := map[string]error{}
 	_, _, refused["create a key"] = k.CreateKey(ctx, by(eve), k.account.ID, KeyForm{Name: "K"})
-	_, refused["see a key"] = k.Key(ctx, eve.ID, key.ID)
-	_, refused["its credentials"] = k.KeySecrets(ctx, eve.ID, key.ID)
-	_, refused["rotate a key"] = k.RotateKey(ctx, by(eve), eve.ID, key.ID, now)
-	refused["revoke a key"] = k.RevokeKey(ctx, by(eve), eve.ID, key.ID)
+	_, refused["see a key"] = k.Key(ctx, by(eve), key.ID)
+	_, refused["its credentials"] = k.KeySecrets(ctx, by(eve), key.ID)
+	_, refused["rotate a key"] = k.RotateKey(ctx, by(eve), key.ID, now)
+	refused["revoke a key"] = k.RevokeKey(ctx, by(eve), key.ID)
 	_, _, refused["create a bot"] = k.CreateBot(ctx, by(eve), k.account.ID, "B")
-	_, refused["see a bot"] = k.Bot(ctx, eve.ID, bot.ID)
-	_, refused["see it by its address"] = k.Bot(ctx, eve.ID, bot.Email)
-	_, refused["its secrets"] = k.BotSecrets(ctx, eve.ID, bot.ID)
-	_, refused["rotate a bot"] = k.RotateBot(ctx, by(eve), eve.ID, bot.ID, now)
-	refused["remove a bot"] = k.RemoveBot(ctx, by(eve), eve.ID, bot.ID)
-	_, refused["a person as a bot"] = k.Bot(ctx, "", k.admin.ID)
+	_, refused["see a bot"] = k.Bot(ctx, by(eve), bot.ID)
+	_, refused["see it by its address"] = k.Bot(ctx, by(eve), bot.Email)
+	_, refused["its secrets"] = k.BotSecrets(ctx, by(eve), bot.ID)
+	_, refused["rotate a bot"] = k.RotateBot(ctx, by(eve), bot.ID, now)
+	refused["remove a bot"] = k.RemoveBot(ctx, by(eve), bot.ID)
+	_, refused["a person as a bot"] = k.Bot(ctx, store.OperatorPrincipal("test"), k.admin.ID)
 	for what, err := range refused {
 		if !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("%s: got %v, want that it does not exist", what, err)
 		}
 	}
-	keys, err := k.Keys(ctx, eve.ID)
+	keys, err := k.Keys(ctx, by(eve))
 	k.no(err)
-	bots, err := k.Bots(ctx, eve.ID)
+	bots, err := k.Bots(ctx, by(eve))
 	k.no(err)
 	if len(keys)+len(bots) != 0 {
 		t.Errorf("listed %v and %v", keys, bots)
 	}
-	k.no(k.RevokeKey(ctx, by(k.other), k.other.ID, key.ID)) // another admin may
+	k.no(k.RevokeKey(ctx, by(k.other), key.ID)) // another admin may
 }
 
 func TestBotAddresses(t *testing.T) {
@@ -152,7 +152,7 @@ func TestBotAddresses(t *testing.T) {
 		if normal, err := NormalizeEmail(b.Email); err != nil || normal != b.Email {
 			t.Errorf("the address %q is not in its normal form: %q, %v", b.Email, normal, err)
 		}
-		found, err := k.Bot(t.Context(), "", strings.ToLower(b.Email))
+		found, err := k.Bot(t.Context(), store.OperatorPrincipal("test"), strings.ToLower(b.Email))
 		k.no(err)
 		_, err = k.LogIn(t.Context(), b.Email, c.Reveal())
 		if found.ID != b.ID || !errors.Is(err, ErrCredentials) {
@@ -160,8 +160,8 @@ func TestBotAddresses(t *testing.T) {
 		}
 	}
 	k := newKeeping(t, "https://auth.example.com")
-	_, _, err := k.AddUser(t.Context(), store.Actor{}, NewUser{Email: "BOT+0123456789abcdef01234567@example.org", Password: "correct horse battery"})
+	_, _, err := k.AddUser(t.Context(), store.SystemPrincipal(), NewUser{Email: "BOT+0123456789abcdef01234567@example.org", Password: "correct horse battery"})
 	wantFault(t, err, "email")
-	_, _, err = k.AddUser(t.Context(), store.Actor{}, NewUser{Email: "bot+news@example.org", Password: "correct horse battery"})
+	_, _, err = k.AddUser(t.Context(), store.SystemPrincipal(), NewUser{Email: "bot+news@example.org", Password: "correct horse battery"})
 	k.no(err)
 }

@@ -29,7 +29,10 @@ type NewUser struct {
 
 // SignUp makes a user and an account of which the user is the admin. It returns FieldErrors with all faults (an address
 // that is or was taken is one), or ErrSignUpClosed.
-func (d *Directory) SignUp(ctx context.Context, by store.Actor, f SignUpForm) (store.User, error) {
+func (d *Directory) SignUp(ctx context.Context, by store.Principal, f SignUpForm) (store.User, error) {
+	if err := by.Permitted(); err != nil {
+		return store.User{}, err
+	}
 	if !d.options.SignUpOpen {
 		return store.User{}, ErrSignUpClosed
 	}
@@ -43,7 +46,10 @@ func (d *Directory) SignUp(ctx context.Context, by store.Actor, f SignUpForm) (s
 
 // AddUser does what SignUp does, whether or not sign-up is open, and also returns the account. An address that is or was
 // taken is *EmailTakenError. The address is verified if the operator adds the user, and not if the user signs up.
-func (d *Directory) AddUser(ctx context.Context, by store.Actor, n NewUser) (store.User, store.Account, error) {
+func (d *Directory) AddUser(ctx context.Context, by store.Principal, n NewUser) (store.User, store.Account, error) {
+	if err := by.Permitted(); err != nil {
+		return store.User{}, store.Account{}, err
+	}
 	faults := FieldErrors{}
 	email, err := NormalizeEmail(n.Email)
 	if err != nil {
@@ -56,7 +62,7 @@ func (d *Directory) AddUser(ctx context.Context, by store.Actor, n NewUser) (sto
 	if name == "" {
 		name, _, _ = strings.Cut(email, "@")
 	}
-	if fault == "" && by.Kind != store.ActorOperator {
+	if fault == "" && !by.IsOperator() {
 		if fault, err = d.imitationFault(ctx, name); err != nil {
 			return store.User{}, store.Account{}, err
 		}
@@ -79,7 +85,7 @@ func (d *Directory) AddUser(ctx context.Context, by store.Actor, n NewUser) (sto
 	}
 	now := d.store.Now()
 	u := store.User{ID: secret.NewUserID(), Email: email, Name: name, Password: phc, Operator: n.Operator, CreatedAt: now, PasswordAt: now}
-	if by.Kind == store.ActorOperator {
+	if by.IsOperator() {
 		u.EmailVerifiedAt = now
 	}
 	a := store.Account{ID: secret.NewPublicID("acc_"), Name: name, Plan: d.options.DefaultPlan, CreatedAt: now}
@@ -98,7 +104,7 @@ func (d *Directory) AddUser(ctx context.Context, by store.Actor, n NewUser) (sto
 }
 
 // takeOver creates a user after removing the one who has the address without having verified it.
-func (d *Directory) takeOver(ctx context.Context, by store.Actor, u store.User, a store.Account) error {
+func (d *Directory) takeOver(ctx context.Context, by store.Principal, u store.User, a store.Account) error {
 	held := u.Email
 	holder, err := d.userByEmail(ctx, u.Email)
 	if err == nil {
@@ -206,7 +212,10 @@ func (d *Directory) rehash(ctx context.Context, u store.User, password string) e
 
 // ChangePassword replaces the password of u, who must prove the current one; FieldErrors name the faulty of the two.
 // All sessions of the user end but the one named keep (nil: none), and so do unredeemed codes.
-func (d *Directory) ChangePassword(ctx context.Context, by store.Actor, u store.User, current, next string, keep []byte) error {
+func (d *Directory) ChangePassword(ctx context.Context, by store.Principal, u store.User, current, next string, keep []byte) error {
+	if err := selfOnly(by, u.ID); err != nil {
+		return err
+	}
 	faults := FieldErrors{}
 	if err := secret.CheckNewPassword(next, u.Email, u.Name); err != nil {
 		faults.add("password", err.Error())
@@ -258,7 +267,7 @@ func (d *Directory) proves(ctx context.Context, u store.User, password string) (
 	return ok, err
 }
 
-func (d *Directory) setPassword(ctx context.Context, by store.Actor, userID, next string, keep []byte) error {
+func (d *Directory) setPassword(ctx context.Context, by store.Principal, userID, next string, keep []byte) error {
 	phc, err := d.passwords.Hash(ctx, next)
 	if err != nil {
 		return fmt.Errorf("hash the new password of user %s: %w", userID, err)
@@ -270,12 +279,17 @@ func (d *Directory) setPassword(ctx context.Context, by store.Actor, userID, nex
 }
 
 // Rename changes what the user is called; FieldErrors if the name cannot be.
-func (d *Directory) Rename(ctx context.Context, by store.Actor, userID, name string) error {
+func (d *Directory) Rename(ctx context.Context, by store.Principal, userID, name string) error {
+	if !by.IsOperator() {
+		if err := selfOnly(by, userID); err != nil {
+			return err
+		}
+	}
 	name, fault := cleanName(name, maxPersonName)
 	if fault == "" && name == "" {
 		fault = "Enter a name."
 	}
-	if fault == "" && by.Kind != store.ActorOperator {
+	if fault == "" && !by.IsOperator() {
 		var err error
 		if fault, err = d.personImitates(ctx, userID, name); err != nil {
 			return err
@@ -303,8 +317,15 @@ func (d *Directory) personImitates(ctx context.Context, userID, name string) (st
 	return d.imitationFault(ctx, name, accounts...)
 }
 
-// ResolveUser finds a user by e-mail address or id. NotFoundError if there is none.
-func (d *Directory) ResolveUser(ctx context.Context, emailOrID string) (store.User, error) {
+// ResolveUser finds a user by e-mail address or id, for the operator. NotFoundError if there is none.
+func (d *Directory) ResolveUser(ctx context.Context, by store.Principal, emailOrID string) (store.User, error) {
+	if err := operatorOnly(by); err != nil {
+		return store.User{}, err
+	}
+	return d.resolveUser(ctx, emailOrID)
+}
+
+func (d *Directory) resolveUser(ctx context.Context, emailOrID string) (store.User, error) {
 	ref := strings.TrimSpace(emailOrID)
 	var u store.User
 	err := error(store.ErrNotFound)
@@ -322,13 +343,16 @@ func (d *Directory) ResolveUser(ctx context.Context, emailOrID string) (store.Us
 	return u, nil
 }
 
-// ResolveAccount finds the account that ref means: its id, or the e-mail address of a user who has one account only.
+// ResolveAccount finds, for the operator, the account that ref means: its id, or the e-mail address of a user who has one account only.
 // NotFoundError if there is none, *SeveralAccountsError if the user has several.
-func (d *Directory) ResolveAccount(ctx context.Context, ref string) (store.Account, error) {
+func (d *Directory) ResolveAccount(ctx context.Context, by store.Principal, ref string) (store.Account, error) {
+	if err := operatorOnly(by); err != nil {
+		return store.Account{}, err
+	}
 	ref = strings.TrimSpace(ref)
 	id := ref
 	if strings.Contains(ref, "@") {
-		u, err := d.ResolveUser(ctx, ref)
+		u, err := d.resolveUser(ctx, ref)
 		if err != nil {
 			return store.Account{}, err
 		}

@@ -11,7 +11,10 @@ import (
 
 // SetPassword replaces a password without proof of the old one: the operator's way. All log-ins of the user end; with
 // r.EndCredentials, and always where the address is not verified, all that store.EndedCredentials counts ends as well.
-func (d *Directory) SetPassword(ctx context.Context, by store.Actor, userID, next string, r store.PasswordReset) (store.EndedCredentials, error) {
+func (d *Directory) SetPassword(ctx context.Context, by store.Principal, userID, next string, r store.PasswordReset) (store.EndedCredentials, error) {
+	if err := operatorOnly(by); err != nil {
+		return store.EndedCredentials{}, err
+	}
 	u, err := d.store.UserByID(ctx, userID)
 	if err != nil {
 		return store.EndedCredentials{}, fmt.Errorf("set password of user %s: %w", userID, err)
@@ -33,7 +36,10 @@ func (d *Directory) SetPassword(ctx context.Context, by store.Actor, userID, nex
 // EditUser changes a person, as the operator does. FieldErrors hold the faults of the values; an address that is or was
 // taken is *EmailTakenError. Where the address was not verified and now is, all credentials of the user end, since another
 // person may have made them.
-func (d *Directory) EditUser(ctx context.Context, by store.Actor, userID string, e store.UserEdit) (store.EndedCredentials, error) {
+func (d *Directory) EditUser(ctx context.Context, by store.Principal, userID string, e store.UserEdit) (store.EndedCredentials, error) {
+	if err := operatorOnly(by); err != nil {
+		return store.EndedCredentials{}, err
+	}
 	faults := FieldErrors{}
 	if e.Email != nil {
 		email, err := NormalizeEmail(*e.Email)

@@ -17,7 +17,7 @@ import (
 
 const password = "correct horse"
 
-var operator = store.Actor{Kind: store.ActorOperator}
+var operator = store.OperatorPrincipal("test")
 
 // rules returns a directory with a cheap password hash.
 func rules(st store.Store, options ...secret.PasswordsOption) *directory.Directory {
@@ -59,7 +59,7 @@ func TestSignUp(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, st store.Store) {
 		ctx, d := context.Background(), rules(st)
-		u, err := d.SignUp(ctx, store.Actor{Kind: store.ActorUser}, directory.SignUpForm{Name: " Ada ", Email: " Ada@Example.org ", Password: password})
+		u, err := d.SignUp(ctx, store.VisitorPrincipal(""), directory.SignUpForm{Name: " Ada ", Email: " Ada@Example.org ", Password: password})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,9 +78,9 @@ func TestSignUp(t *testing.T) {
 		if err != nil || !strings.HasPrefix(stored.Password, "$argon2id$") {
 			t.Errorf("stored password is no argon2id hash, %v", err)
 		}
-		_, err = d.SignUp(ctx, store.Actor{Kind: store.ActorUser}, directory.SignUpForm{Email: "ADA@example.org", Password: password})
+		_, err = d.SignUp(ctx, store.VisitorPrincipal(""), directory.SignUpForm{Email: "ADA@example.org", Password: password})
 		wantFaults(t, err, "email")
-		_, err = d.SignUp(ctx, store.Actor{Kind: store.ActorUser}, directory.SignUpForm{Name: "a\u202Eb", Email: "nobody", Password: "short"})
+		_, err = d.SignUp(ctx, store.VisitorPrincipal(""), directory.SignUpForm{Name: "a\u202Eb", Email: "nobody", Password: "short"})
 		wantFaults(t, err, "name", "email", "password")
 	})
 }
@@ -100,7 +100,7 @@ func TestDeletedAddressStaysTaken(t *testing.T) {
 	}
 	// Who signs up is told the same of both.
 	signUp := func() string {
-		_, err := d.SignUp(context.Background(), store.Actor{Kind: store.ActorUser}, directory.SignUpForm{Email: "ada@example.org", Password: password})
+		_, err := d.SignUp(context.Background(), store.VisitorPrincipal(""), directory.SignUpForm{Email: "ada@example.org", Password: password})
 		wantFaults(t, err, "email")
 		return err.Error()
 	}
@@ -119,7 +119,7 @@ func TestSignUpClosed(t *testing.T) {
 	t.Parallel()
 	st := dbtest.Open(t, dbtest.SQLite(t))
 	d := directory.New(st, scope.Default(), secret.NewPasswords(1), secret.Format{}, directory.Options{DefaultPlan: "free"})
-	_, err := d.SignUp(context.Background(), store.Actor{Kind: store.ActorUser}, directory.SignUpForm{Email: "ada@example.org", Password: password})
+	_, err := d.SignUp(context.Background(), store.VisitorPrincipal(""), directory.SignUpForm{Email: "ada@example.org", Password: password})
 	if !errors.Is(err, directory.ErrSignUpClosed) {
 		t.Errorf("sign-up: %v, want ErrSignUpClosed", err)
 	}
@@ -207,7 +207,7 @@ func TestChangePassword(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, st store.Store) {
 		ctx, d := context.Background(), rules(st)
 		u, _ := person(t, d, "ada@example.org")
-		by := store.Actor{Kind: store.ActorUser, ID: u.ID}
+		by := store.UserPrincipal(u.ID, "")
 		wantFaults(t, d.ChangePassword(ctx, by, u, "wrong horse", "short", nil), "current_password", "password")
 		wantFaults(t, d.ChangePassword(ctx, by, u, strings.Repeat("a", 2000), "a new password", nil), "current_password")
 		if _, err := d.LogIn(ctx, u.Email, password); err != nil {
@@ -244,7 +244,7 @@ func TestPasswordChangeEndsSessions(t *testing.T) {
 	st := dbtest.Open(t, dbtest.SQLite(t))
 	ctx, d := context.Background(), rules(st)
 	u, _ := person(t, d, "ada@example.org")
-	by := store.Actor{Kind: store.ActorUser, ID: u.ID}
+	by := store.UserPrincipal(u.ID, "")
 	ids := [][]byte{[]byte(strings.Repeat("a", 32)), []byte(strings.Repeat("b", 32))}
 	for _, id := range ids {
 		s := store.Session{ID: id, UserID: u.ID, CreatedAt: st.Now(), SeenAt: st.Now(), ExpiresAt: st.Now().Add(time.Hour)}
@@ -286,27 +286,27 @@ func TestResolve(t *testing.T) {
 		ada, home := person(t, d, "ada@example.org")
 		_, other := person(t, d, "bob@example.org")
 		for _, ref := range []string{"ada@example.org", " ADA@example.org ", ada.ID} {
-			if u, err := d.ResolveUser(ctx, ref); err != nil || u.ID != ada.ID {
+			if u, err := d.ResolveUser(ctx, operator, ref); err != nil || u.ID != ada.ID {
 				t.Errorf("user %q: %v, %v", ref, u.ID, err)
 			}
 		}
 		for _, ref := range []string{"ada@example.org", home.ID} {
-			if a, err := d.ResolveAccount(ctx, ref); err != nil || a.ID != home.ID {
+			if a, err := d.ResolveAccount(ctx, operator, ref); err != nil || a.ID != home.ID {
 				t.Errorf("account %q: %v, %v", ref, a.ID, err)
 			}
 		}
 		for _, ref := range []string{"", "nobody", "no@body.example", "acc_x", secret.NewPublicID("acc_"), secret.NewUserID(), "a\x00@b"} {
-			if _, err := d.ResolveUser(ctx, ref); !errors.Is(err, store.ErrNotFound) {
+			if _, err := d.ResolveUser(ctx, operator, ref); !errors.Is(err, store.ErrNotFound) {
 				t.Errorf("user %q: %v, want ErrNotFound", ref, err)
 			}
-			if _, err := d.ResolveAccount(ctx, ref); !errors.Is(err, store.ErrNotFound) {
+			if _, err := d.ResolveAccount(ctx, operator, ref); !errors.Is(err, store.ErrNotFound) {
 				t.Errorf("account %q: %v, want ErrNotFound", ref, err)
 			}
 		}
 		if err := st.AddMember(ctx, operator, other.ID, ada.ID, scope.RoleGuest); err != nil {
 			t.Fatal(err)
 		}
-		_, err := d.ResolveAccount(ctx, "ada@example.org")
+		_, err := d.ResolveAccount(ctx, operator, "ada@example.org")
 		var several *directory.SeveralAccountsError
 		if !errors.As(err, &several) || !strings.Contains(err.Error(), home.ID) || !strings.Contains(err.Error(), other.ID) {
 			t.Errorf("two accounts: %v, want both listed", err)
@@ -317,7 +317,7 @@ func TestResolve(t *testing.T) {
 		if err := st.RemoveMember(ctx, operator, home.ID, ada.ID); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := d.ResolveAccount(ctx, "ada@example.org"); !errors.Is(err, store.ErrNotFound) {
+		if _, err := d.ResolveAccount(ctx, operator, "ada@example.org"); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("no account: %v, want ErrNotFound", err)
 		}
 	})

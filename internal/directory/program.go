@@ -31,7 +31,7 @@ func needsSecondFactor(store.User) bool { return false }
 
 // revokeUserToken ends the family of a user token or of its refresh token. Neither signature nor expiry is asked for: the
 // hash of the whole text proves it.
-func (d *Directory) revokeUserToken(ctx context.Context, by store.Actor, text string) error {
+func (d *Directory) revokeUserToken(ctx context.Context, by store.Principal, text string) error {
 	var id secret.ID
 	var proven func(store.UserAccess) bool
 	if refresh, ok := secret.ParseUserRefresh(text); ok {

@@ -10,7 +10,10 @@ import (
 )
 
 // Resource returns a resource server. NotFoundError if there is none.
-func (d *Directory) Resource(ctx context.Context, id string) (store.ResourceServer, error) {
+func (d *Directory) Resource(ctx context.Context, by store.Principal, id string) (store.ResourceServer, error) {
+	if err := operatorOnly(by); err != nil {
+		return store.ResourceServer{}, err
+	}
 	r, err := d.store.ResourceByID(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return store.ResourceServer{}, &NotFoundError{What: "resource server", Ref: id}
@@ -22,8 +25,8 @@ func (d *Directory) Resource(ctx context.Context, id string) (store.ResourceServ
 }
 
 // ResourceSecrets lists the secrets with which the resource server works now, newest first.
-func (d *Directory) ResourceSecrets(ctx context.Context, id string) ([]store.Secret, error) {
-	if _, err := d.Resource(ctx, id); err != nil {
+func (d *Directory) ResourceSecrets(ctx context.Context, by store.Principal, id string) ([]store.Secret, error) {
+	if _, err := d.Resource(ctx, by, id); err != nil {
 		return nil, err
 	}
 	secrets, err := d.store.SecretsByClient(ctx, id)
@@ -34,8 +37,8 @@ func (d *Directory) ResourceSecrets(ctx context.Context, id string) ([]store.Sec
 }
 
 // RevokeResourceSecret is RevokeSecret for a resource server.
-func (d *Directory) RevokeResourceSecret(ctx context.Context, by store.Actor, id string, secretID secret.ID) error {
-	if _, err := d.Resource(ctx, id); err != nil {
+func (d *Directory) RevokeResourceSecret(ctx context.Context, by store.Principal, id string, secretID secret.ID) error {
+	if _, err := d.Resource(ctx, by, id); err != nil {
 		return err
 	}
 	if err := d.store.RevokeSecret(ctx, by, id, store.LookupID(secretID)); err != nil {

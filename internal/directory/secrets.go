@@ -11,8 +11,8 @@ import (
 )
 
 // Secrets lists the secrets of the app that work now, newest first, to those who may see the app.
-func (d *Directory) Secrets(ctx context.Context, userID, appID string) ([]store.Secret, error) {
-	if _, err := d.App(ctx, userID, appID); err != nil {
+func (d *Directory) Secrets(ctx context.Context, by store.Principal, appID string) ([]store.Secret, error) {
+	if _, err := d.App(ctx, by, appID); err != nil {
 		return nil, err
 	}
 	secrets, err := d.store.SecretsByClient(ctx, appID)
@@ -26,8 +26,8 @@ func (d *Directory) Secrets(ctx context.Context, userID, appID string) ([]store.
 // othersUntil; zero means until they are revoked, and a time that is not in the future ends them at once. Two secrets
 // may be live: a third is refused with *SecretLimitError, unless the others end at once. ErrPublicApp if the app is
 // public.
-func (d *Directory) RotateSecret(ctx context.Context, by store.Actor, userID, appID string, othersUntil time.Time) (secret.Credential, error) {
-	a, err := d.App(ctx, userID, appID)
+func (d *Directory) RotateSecret(ctx context.Context, by store.Principal, appID string, othersUntil time.Time) (secret.Credential, error) {
+	a, err := d.App(ctx, by, appID)
 	if err != nil {
 		return secret.Credential{}, err
 	}
@@ -39,8 +39,8 @@ func (d *Directory) RotateSecret(ctx context.Context, by store.Actor, userID, ap
 
 // RevokeSecret ends one secret at once. The last one may be revoked, too: the app then cannot authenticate until it
 // gets another, which is what its owner wants when it leaked.
-func (d *Directory) RevokeSecret(ctx context.Context, by store.Actor, userID, appID string, id secret.ID) error {
-	if _, err := d.App(ctx, userID, appID); err != nil {
+func (d *Directory) RevokeSecret(ctx context.Context, by store.Principal, appID string, id secret.ID) error {
+	if _, err := d.App(ctx, by, appID); err != nil {
 		return err
 	}
 	if err := d.store.RevokeSecret(ctx, by, appID, store.LookupID(id)); err != nil {
@@ -50,7 +50,10 @@ func (d *Directory) RevokeSecret(ctx context.Context, by store.Actor, userID, ap
 }
 
 // CreateResource registers an API of the platform as a resource server and returns its secret this once.
-func (d *Directory) CreateResource(ctx context.Context, by store.Actor, name string) (store.ResourceServer, secret.Credential, error) {
+func (d *Directory) CreateResource(ctx context.Context, by store.Principal, name string) (store.ResourceServer, secret.Credential, error) {
+	if err := operatorOnly(by); err != nil {
+		return store.ResourceServer{}, secret.Credential{}, err
+	}
 	name, fault := cleanName(name, maxPersonName)
 	if fault == "" && name == "" {
 		fault = "Enter a name."
@@ -67,18 +70,15 @@ func (d *Directory) CreateResource(ctx context.Context, by store.Actor, name str
 }
 
 // RotateResourceSecret is RotateSecret for a resource server.
-func (d *Directory) RotateResourceSecret(ctx context.Context, by store.Actor, id string, othersUntil time.Time) (secret.Credential, error) {
-	if _, err := d.store.ResourceByID(ctx, id); err != nil {
-		if errors.Is(err, store.ErrNotFound) {
-			return secret.Credential{}, &NotFoundError{What: "resource server", Ref: id}
-		}
-		return secret.Credential{}, fmt.Errorf("find resource server: %w", err)
+func (d *Directory) RotateResourceSecret(ctx context.Context, by store.Principal, id string, othersUntil time.Time) (secret.Credential, error) {
+	if _, err := d.Resource(ctx, by, id); err != nil {
+		return secret.Credential{}, err
 	}
 	return d.rotate(ctx, by, id, secret.Client, othersUntil)
 }
 
 // rotate adds a secret to a client that exists.
-func (d *Directory) rotate(ctx context.Context, by store.Actor, clientID string, kind secret.Kind, othersUntil time.Time) (secret.Credential, error) {
+func (d *Directory) rotate(ctx context.Context, by store.Principal, clientID string, kind secret.Kind, othersUntil time.Time) (secret.Credential, error) {
 	// What ends at once makes room for the new one.
 	if now := d.store.Now(); !othersUntil.IsZero() && othersUntil.Before(now) {
 		othersUntil = now

@@ -13,7 +13,10 @@ import (
 // token with its whole family, whoever's it is: the operator's way. It need not be good at the moment: a token of a
 // suspended app is ended, too, before it returns with the app.
 // store.ErrNotFound for what is no token of this server; nothing of it is repeated.
-func (d *Directory) RevokeToken(ctx context.Context, by store.Actor, token string) error {
+func (d *Directory) RevokeToken(ctx context.Context, by store.Principal, token string) error {
+	if err := operatorOnly(by); err != nil {
+		return err
+	}
 	var err error
 	c, _ := d.format.Parse(token)
 	switch c.Kind {
@@ -46,7 +49,7 @@ func (d *Directory) RevokeToken(ctx context.Context, by store.Actor, token strin
 // errNoToken does not say whether the form, the id or the secret is wrong.
 var errNoToken = fmt.Errorf("this server has no such token: %w", store.ErrNotFound)
 
-func (d *Directory) revokeAccess(ctx context.Context, by store.Actor, c secret.Credential, kind store.TokenKind) error {
+func (d *Directory) revokeAccess(ctx context.Context, by store.Principal, c secret.Credential, kind store.TokenKind) error {
 	a, err := d.store.AccessByID(ctx, kind, store.LookupID(c.ID))
 	if err != nil {
 		return err
@@ -57,7 +60,7 @@ func (d *Directory) revokeAccess(ctx context.Context, by store.Actor, c secret.C
 	return d.store.RevokeToken(ctx, by, kind, store.LookupID(c.ID))
 }
 
-func (d *Directory) revokeFamily(ctx context.Context, by store.Actor, c secret.Credential) error {
+func (d *Directory) revokeFamily(ctx context.Context, by store.Principal, c secret.Credential) error {
 	r, f, err := d.store.RefreshByID(ctx, store.LookupID(c.ID))
 	if err != nil {
 		return err
@@ -68,7 +71,7 @@ func (d *Directory) revokeFamily(ctx context.Context, by store.Actor, c secret.C
 	return d.store.EndFamily(ctx, by, f.ID, "revoked by the operator")
 }
 
-func (d *Directory) revokeIntegration(ctx context.Context, by store.Actor, c secret.Credential) error {
+func (d *Directory) revokeIntegration(ctx context.Context, by store.Principal, c secret.Credential) error {
 	a, err := d.store.IntegrationByID(ctx, store.LookupID(c.ID))
 	if err != nil {
 		return err
@@ -80,7 +83,7 @@ func (d *Directory) revokeIntegration(ctx context.Context, by store.Actor, c sec
 }
 
 // revokeOneSecret ends the presented secret of an app, a resource server or a bot, and no other one.
-func (d *Directory) revokeOneSecret(ctx context.Context, by store.Actor, c secret.Credential) error {
+func (d *Directory) revokeOneSecret(ctx context.Context, by store.Principal, c secret.Credential) error {
 	s, err := d.store.SecretByID(ctx, store.LookupID(c.ID))
 	if err != nil {
 		return err
@@ -91,7 +94,7 @@ func (d *Directory) revokeOneSecret(ctx context.Context, by store.Actor, c secre
 	return d.store.RevokeSecret(ctx, by, s.ClientID, store.LookupID(c.ID))
 }
 
-func (d *Directory) revokeKey(ctx context.Context, by store.Actor, c secret.Credential) error {
+func (d *Directory) revokeKey(ctx context.Context, by store.Principal, c secret.Credential) error {
 	a, err := d.store.KeyBySecret(ctx, store.LookupID(c.ID))
 	if err != nil {
 		return err

@@ -59,7 +59,7 @@ func newFixture(t *testing.T, o issuer.Options, change ...func(*store.App)) fixt
 	return f
 }
 
-var operator = store.Actor{Kind: store.ActorOperator}
+var operator = store.OperatorPrincipal("test")
 
 func (f fixture) addApp(accountID string, change ...func(*store.App)) store.App {
 	f.t.Helper()
@@ -104,7 +104,7 @@ func (f fixture) as(app store.App, resources ...string) *issuer.Manager {
 
 func params(app store.App, scopeAsked string, resources ...string) issuer.GrantParams {
 	return issuer.GrantParams{
-		By:     store.Actor{Kind: store.ActorApp, ID: app.ID},
+		By:     store.AppPrincipal(app.ID, ""),
 		Client: store.Client{ID: app.ID, App: &app, Live: true}, ScopeAsked: scopeAsked, Resource: resources,
 	}
 }

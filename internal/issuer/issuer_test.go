@@ -123,7 +123,7 @@ func TestCodeLifetime(t *testing.T) {
 func TestGenerateAuthToken_RemovedInstallation(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, issuer.Options{})
-	f.must(f.store.RemoveInstallation(t.Context(), operator, "", f.installation.ID))
+	f.must(f.store.RemoveInstallation(t.Context(), operator, f.installation.ID))
 	request := &oauth2.TokenGenerateRequest{ClientID: f.app.ID, UserID: f.user.ID, RedirectURI: callback, Scope: "contacts"}
 	if info, err := f.consented("contacts").GenerateAuthToken(t.Context(), oauth2.Code, request); !errors.Is(err, store.ErrEnded) || info != nil {
 		t.Errorf("GenerateAuthToken = %v, %v; want store.ErrEnded", info, err)

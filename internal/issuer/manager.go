@@ -13,7 +13,7 @@ import (
 // GrantParams are the facts that an endpoint has established about a request before it asks for a code or a token, and for
 // which go-oauth2's request type has no field.
 type GrantParams struct {
-	By       store.Actor
+	By       store.Principal
 	Client   store.Client // the authenticated client; at the authorization endpoint the app that asks
 	Resource []string     // RFC 8707 resource parameters
 

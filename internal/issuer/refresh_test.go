@@ -333,7 +333,7 @@ func TestRefresh_EndedRoots(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(f fixture) error{
 		"installation": func(f fixture) error {
-			return f.store.RemoveInstallation(f.t.Context(), operator, "", f.installation.ID)
+			return f.store.RemoveInstallation(f.t.Context(), operator, f.installation.ID)
 		},
 		"user": func(f fixture) error { return f.store.SetUserDisabled(f.t.Context(), operator, f.user.ID, true) },
 		"membership": func(f fixture) error {

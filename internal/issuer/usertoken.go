@@ -48,7 +48,7 @@ type UserPair struct {
 // during authentication, so that a password change since then is noticed; opener is the secret that a bot authenticated with, else
 // zero. agent is the program's User-Agent header, by which the user recognises it. store.ErrEnded: the user, account,
 // membership, password or secret is no longer live.
-func (i *Issuer) NewUserPair(ctx context.Context, by store.Actor, u store.User, opener store.LookupID, agent string) (UserPair, error) {
+func (i *Issuer) NewUserPair(ctx context.Context, by store.Principal, u store.User, opener store.LookupID, agent string) (UserPair, error) {
 	members, err := i.store.MembersByUser(ctx, u.ID)
 	if err != nil {
 		return UserPair{}, fmt.Errorf("accounts of user %s: %w", u.ID, err)
@@ -59,7 +59,7 @@ func (i *Issuer) NewUserPair(ctx context.Context, by store.Actor, u store.User, 
 	now := i.store.Now()
 	family := store.UserFamily{
 		ID: secret.NewID(), UserID: u.ID, AccountID: members[0].AccountID, PasswordAt: u.PasswordAt, SecretID: opener, CreatedAt: now,
-		EndsAt: now.Add(i.options.UserTokens.MaxAge), UserAgent: agent, IP: by.IP,
+		EndsAt: now.Add(i.options.UserTokens.MaxAge), UserAgent: agent, IP: by.IP(),
 	}
 	pair, first, err := i.mintPair(ctx, u.ID, members[0].Role, now, family.EndsAt)
 	if err != nil {
@@ -117,7 +117,7 @@ func (r UserRefreshRequest) from(u store.User) bool {
 }
 
 // RefreshUserPair rotates a refresh token by the rules of RefreshAccessToken. The scope is the user's current role.
-func (i *Issuer) RefreshUserPair(ctx context.Context, by store.Actor, r UserRefreshRequest) (UserPair, error) {
+func (i *Issuer) RefreshUserPair(ctx context.Context, by store.Principal, r UserRefreshRequest) (UserPair, error) {
 	presented, ok := secret.ParseUserRefresh(r.Token.Reveal())
 	if !ok {
 		return UserPair{}, errUserRefresh().because(ErrUnknown)
@@ -132,7 +132,7 @@ func (i *Issuer) RefreshUserPair(ctx context.Context, by store.Actor, r UserRefr
 	if !presented.Matches(old.Hash) || presented.UserID != old.Owner.UserID || !r.from(old.User) {
 		return UserPair{}, errUserRefresh().because(ErrUnknown)
 	}
-	by.ID = old.Owner.UserID
+	by = store.UserPrincipal(old.Owner.UserID, by.IP())
 	for range maxRotations {
 		pair, err := i.rotatePair(ctx, by, presented, old)
 		if !errors.Is(err, store.ErrConsumed) {
@@ -143,7 +143,7 @@ func (i *Issuer) RefreshUserPair(ctx context.Context, by store.Actor, r UserRefr
 			return UserPair{}, fmt.Errorf("look up rotated refresh token: %w", err)
 		}
 	}
-	return UserPair{}, errContended(by.ID)
+	return UserPair{}, errContended(by.UserID())
 }
 
 // userRefresh returns the loaded pair if it has this id, and otherwise reads the pair.
@@ -155,7 +155,7 @@ func (i *Issuer) userRefresh(ctx context.Context, loaded *store.UserAccess, id s
 }
 
 // rotatePair is rotate for the refresh token of a user.
-func (i *Issuer) rotatePair(ctx context.Context, by store.Actor, presented secret.UserRefresh, old store.UserAccess) (UserPair, error) {
+func (i *Issuer) rotatePair(ctx context.Context, by store.Principal, presented secret.UserRefresh, old store.UserAccess) (UserPair, error) {
 	if !old.RotatedAt.IsZero() {
 		pair, err := i.repeatPair(ctx, by, presented, old)
 		if pair != (UserPair{}) || err != nil {
@@ -181,11 +181,11 @@ func (i *Issuer) rotatePair(ctx context.Context, by store.Actor, presented secre
 	case errors.Is(err, store.ErrEnded), errors.Is(err, store.ErrNotFound):
 		return UserPair{}, errUserRefresh().because(err)
 	}
-	return UserPair{}, fmt.Errorf("rotate refresh token of user %s: %w", by.ID, err)
+	return UserPair{}, fmt.Errorf("rotate refresh token of user %s: %w", by.UserID(), err)
 }
 
 // repeatPair is repeat for the refresh token of a user.
-func (i *Issuer) repeatPair(ctx context.Context, by store.Actor, presented secret.UserRefresh, old store.UserAccess) (UserPair, error) {
+func (i *Issuer) repeatPair(ctx context.Context, by store.Principal, presented secret.UserRefresh, old store.UserAccess) (UserPair, error) {
 	if !old.Owner.EndedAt.IsZero() {
 		return UserPair{}, errUserRefresh()
 	}

@@ -12,7 +12,7 @@ import (
 	"xenoauth/store"
 )
 
-var program = store.Actor{Kind: store.ActorUser, IP: "192.0.2.1"}
+var program = store.VisitorPrincipal("192.0.2.1")
 
 func (f fixture) pair() issuer.UserPair {
 	f.t.Helper()

@@ -19,7 +19,7 @@ func (l *Limiter) Locked(ctx context.Context, u store.User) (time.Duration, erro
 
 // Unlock deletes the counts of wrong passwords for an account, from all networks together and from each. The failures of the
 // owner's own browsers stay counted, for 15 minutes at most.
-func (l *Limiter) Unlock(ctx context.Context, by store.Actor, u store.User) error {
+func (l *Limiter) Unlock(ctx context.Context, by store.Principal, u store.User) error {
 	err := l.rows.Unlock(ctx, by, u.ID, l.account(u.Email).Key, l.own("pair", u.Email).Key, l.own("password", u.ID).Key)
 	if err != nil {
 		return fmt.Errorf("unlock user %s: %w", u.ID, err)

@@ -14,7 +14,7 @@ import (
 	"xenoauth/store"
 )
 
-var operator = store.Actor{Kind: store.ActorOperator}
+var operator = store.OperatorPrincipal("test")
 
 // fixture is a verifier over SQLite, with an app and a token of one installation of the app. That both databases behave the
 // same is proven by storetest and by the tests through the routes.
@@ -271,7 +271,7 @@ func TestLookup_EndedRoots(t *testing.T) {
 			func(f *fixture) error { return f.store.DeleteUser(ctx, operator, f.user.ID) },
 			func(f *fixture) error { return f.store.SetUserDisabled(ctx, operator, f.user.ID, false) }, true},
 		"app removed": {
-			func(f *fixture) error { return f.store.RemoveInstallation(ctx, operator, "", f.installation.ID) },
+			func(f *fixture) error { return f.store.RemoveInstallation(ctx, operator, f.installation.ID) },
 			func(f *fixture) error {
 				_, err := f.install(f.installation.AccountID)
 				return err

@@ -244,7 +244,7 @@ func (s *site) app(account, name string, scopes scope.Set) store.App {
 	a := store.App{ID: secret.NewPublicID("app_"), AccountID: account, Name: name, Homepage: "https://app.test", RedirectURIs: []string{"https://app.test/cb"},
 		Scopes: scopes, Confidential: true, Version: 1, CreatedAt: now, UpdatedAt: now}
 	first := store.Secret{ID: store.LookupID(secret.NewID()), ClientID: a.ID, Hash: make([]byte, 32), Hint: "hint", CreatedAt: now}
-	if err := s.st.CreateApp(s.t.Context(), store.Actor{Kind: store.ActorOperator}, a, &first); err != nil {
+	if err := s.st.CreateApp(s.t.Context(), store.OperatorPrincipal("test"), a, &first); err != nil {
 		s.t.Fatal(err)
 	}
 	return a
@@ -253,7 +253,7 @@ func (s *site) app(account, name string, scopes scope.Set) store.App {
 // install puts an app on the account of the user of that e-mail address.
 func (s *site) install(email, app string, scopes scope.Set) string {
 	s.t.Helper()
-	ctx, by := s.t.Context(), store.Actor{Kind: store.ActorOperator}
+	ctx, by := s.t.Context(), store.OperatorPrincipal("test")
 	user, account := s.member(email)
 	a := s.app(account, app, scopes)
 	now := s.st.Now()

@@ -42,7 +42,7 @@ func (h *Handler) ListBots(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	bots, err := h.directory.Bots(r.Context(), web.VisitorOf(r.Context()).User.ID)
+	bots, err := h.directory.Bots(r.Context(), web.PrincipalOf(r))
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (h *Handler) CreateBot(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	err = h.web.Once(w, r, values, created, func(r *http.Request, by store.Actor) (*web.Shown, error) {
+	err = h.web.Once(w, r, values, created, func(r *http.Request, by store.Principal) (*web.Shown, error) {
 		b, c, err := h.directory.CreateBot(r.Context(), by, accountID, page.Name)
 		return &web.Shown{ID: b.ID, New: true, Secret: c.Reveal()}, err
 	})
@@ -105,7 +105,7 @@ func (h *Handler) bot(r *http.Request) (store.Bot, error) {
 	if !secret.ValidUserID(id) {
 		return store.Bot{}, web.NotFound()
 	}
-	return h.directory.Bot(r.Context(), web.VisitorOf(r.Context()).User.ID, id)
+	return h.directory.Bot(r.Context(), web.PrincipalOf(r), id)
 }
 
 // ShowBot shows all there is to a bot but its secret.
@@ -114,7 +114,7 @@ func (h *Handler) ShowBot(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	secrets, err := h.directory.BotSecrets(r.Context(), web.VisitorOf(r.Context()).User.ID, b.ID)
+	secrets, err := h.directory.BotSecrets(r.Context(), web.PrincipalOf(r), b.ID)
 	if err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func (h *Handler) ShowRotateBot(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	live, err := h.directory.BotSecrets(r.Context(), web.VisitorOf(r.Context()).User.ID, b.ID)
+	live, err := h.directory.BotSecrets(r.Context(), web.PrincipalOf(r), b.ID)
 	if err != nil {
 		return err
 	}
@@ -151,13 +151,13 @@ func (h *Handler) RotateBot(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	live, err := h.directory.BotSecrets(r.Context(), web.VisitorOf(r.Context()).User.ID, b.ID)
+	live, err := h.directory.BotSecrets(r.Context(), web.PrincipalOf(r), b.ID)
 	if err != nil {
 		return err
 	}
 	others = web.ListSecrets(live).AfterRotation("secret", others, until)
-	err = h.web.Once(w, r, values, created, func(r *http.Request, by store.Actor) (*web.Shown, error) {
-		c, err := h.directory.RotateBot(r.Context(), by, by.ID, b.ID, until)
+	err = h.web.Once(w, r, values, created, func(r *http.Request, by store.Principal) (*web.Shown, error) {
+		c, err := h.directory.RotateBot(r.Context(), by, b.ID, until)
 		return &web.Shown{ID: b.ID, Secret: c.Reveal(), Others: others}, err
 	})
 	return tooMany(err)
@@ -182,7 +182,7 @@ func (h *Handler) RemoveBot(w http.ResponseWriter, r *http.Request) error {
 		return h.web.Ended(w, r, err, "/account/bots")
 	}
 	v := web.VisitorOf(r.Context())
-	if err := h.directory.RemoveBot(r.Context(), v.Ending(r), v.User.ID, b.ID); err != nil {
+	if err := h.directory.RemoveBot(r.Context(), v.Ending(r), b.ID); err != nil {
 		return h.web.Ended(w, r, err, "/account/bots")
 	}
 	h.web.Notice(w, r, "The bot "+b.Name+" was removed and no longer has access.")

@@ -94,7 +94,7 @@ func (h *Handler) RemoveApp(w http.ResponseWriter, r *http.Request) error {
 		}
 		i = other
 	}
-	err = h.store.RemoveInstallation(r.Context(), v.Actor(r), v.User.ID, i.ID)
+	err = h.store.RemoveInstallation(r.Context(), v.Principal(r), i.ID)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
@@ -115,7 +115,7 @@ func (h *Handler) removeForAll(w http.ResponseWriter, r *http.Request, v *web.Vi
 	if !admin {
 		return web.NotFound()
 	}
-	if _, err := h.store.RemoveInstallations(r.Context(), v.Actor(r), v.User.ID, i.AccountID, i.AppID); err != nil {
+	if _, err := h.store.RemoveInstallations(r.Context(), v.Principal(r), i.AccountID, i.AppID); err != nil {
 		return err
 	}
 	h.web.Notice(w, r, i.AppName+" was removed from "+i.AccountName+" for all members. It no longer has access to the account.")

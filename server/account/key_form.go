@@ -44,7 +44,7 @@ func (h *Handler) keyForm(w http.ResponseWriter, r *http.Request, status int, pa
 		return web.Forbidden("Only admins of an account can create API keys, and you are not an admin of any.")
 	}
 	page.Several = len(page.Accounts) > 1
-	if page.Bots, err = h.directory.Bots(r.Context(), web.VisitorOf(r.Context()).User.ID); err != nil {
+	if page.Bots, err = h.directory.Bots(r.Context(), web.PrincipalOf(r)); err != nil {
 		return err
 	}
 	for _, info := range h.catalogue.Roles() {
@@ -75,7 +75,7 @@ func (h *Handler) CreateKey(w http.ResponseWriter, r *http.Request) error {
 		page.Errors = directory.FieldErrors{"scopes": "An account API key has no scopes. Choose “Key with scopes”, or clear the scopes."}
 		return h.keyForm(w, r, http.StatusUnprocessableEntity, page, scopes)
 	}
-	err = h.web.Once(w, r, values, created, func(r *http.Request, by store.Actor) (*web.Shown, error) {
+	err = h.web.Once(w, r, values, created, func(r *http.Request, by store.Principal) (*web.Shown, error) {
 		k, c, err := h.directory.CreateKey(r.Context(), by, accountID, form)
 		return &web.Shown{ID: k.ID, New: true, Secret: c.Reveal()}, err
 	})

@@ -33,9 +33,11 @@ func (h *Handler) keyOwner(r *http.Request) (secretOwner, error) {
 	v := web.VisitorOf(r.Context())
 	return secretOwner{
 		what: "key", name: k.Name, path: "/account/keys/" + k.ID, back: "/account/keys",
-		list: func(ctx context.Context) ([]store.Secret, error) { return h.directory.KeySecrets(ctx, v.User.ID, k.ID) },
+		list: func(ctx context.Context) ([]store.Secret, error) {
+			return h.directory.KeySecrets(ctx, v.Principal(r), k.ID)
+		},
 		revoke: func(ctx context.Context, id secret.ID) error {
-			return h.directory.RevokeKeySecret(ctx, v.Ending(r), v.User.ID, k.ID, id)
+			return h.directory.RevokeKeySecret(ctx, v.Ending(r), k.ID, id)
 		},
 	}, err
 }
@@ -46,9 +48,11 @@ func (h *Handler) botOwner(r *http.Request) (secretOwner, error) {
 	v := web.VisitorOf(r.Context())
 	return secretOwner{
 		what: "secret", name: b.Name, path: "/account/bots/" + b.ID, back: "/account/bots/" + b.ID,
-		list: func(ctx context.Context) ([]store.Secret, error) { return h.directory.BotSecrets(ctx, v.User.ID, b.ID) },
+		list: func(ctx context.Context) ([]store.Secret, error) {
+			return h.directory.BotSecrets(ctx, v.Principal(r), b.ID)
+		},
 		revoke: func(ctx context.Context, id secret.ID) error {
-			return h.directory.RevokeBotSecret(ctx, v.Ending(r), v.User.ID, b.ID, id)
+			return h.directory.RevokeBotSecret(ctx, v.Ending(r), b.ID, id)
 		},
 	}, err
 }

@@ -56,7 +56,7 @@ type revokeKeyPage struct {
 
 // ListKeys shows the keys of all accounts of which the visitor is an admin.
 func (h *Handler) ListKeys(w http.ResponseWriter, r *http.Request) error {
-	user := web.VisitorOf(r.Context()).User
+	user, by := web.VisitorOf(r.Context()).User, web.PrincipalOf(r)
 	accounts, err := h.managed(r)
 	if err != nil {
 		return err
@@ -65,7 +65,7 @@ func (h *Handler) ListKeys(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	keys, err := h.directory.Keys(r.Context(), user.ID)
+	keys, err := h.directory.Keys(r.Context(), by)
 	if err != nil {
 		return err
 	}
@@ -80,15 +80,15 @@ func (h *Handler) ListKeys(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	for _, k := range keys {
-		listed := listKey(k, user)
+		listed := listKey(k, user, by)
 		listed.Secrets = web.ListSecrets(secrets[k.ID])
 		page.Keys = append(page.Keys, listed)
 	}
 	return h.web.Render(w, r, http.StatusOK, "keys", page)
 }
 
-func listKey(k store.APIKey, user store.User) listedKey {
-	l := listedKey{APIKey: k, Others: !directory.MayRotate(k, user.ID), RoleText: strings.ReplaceAll(directory.RoleNames(k.Roles), " ", ", ")}
+func listKey(k store.APIKey, user store.User, by store.Principal) listedKey {
+	l := listedKey{APIKey: k, Others: !directory.MayRotate(k, by), RoleText: strings.ReplaceAll(directory.RoleNames(k.Roles), " ", ", ")}
 	switch {
 	case k.UserID == "":
 	case k.UserID == user.ID:
@@ -122,9 +122,9 @@ func (h *Handler) key(r *http.Request) (listedKey, error) {
 	if !secret.ValidPublicID("key_", id) {
 		return listedKey{}, web.NotFound()
 	}
-	user := web.VisitorOf(r.Context()).User
-	k, err := h.directory.Key(r.Context(), user.ID, id)
-	return listKey(k, user), err
+	v := web.VisitorOf(r.Context())
+	k, err := h.directory.Key(r.Context(), v.Principal(r), id)
+	return listKey(k, v.User, v.Principal(r)), err
 }
 
 // ShowRotateKey asks how long the present credential goes on working.
@@ -136,7 +136,7 @@ func (h *Handler) ShowRotateKey(w http.ResponseWriter, r *http.Request) error {
 	if k.Others {
 		return othersKey(k, directory.ErrOthersKey)
 	}
-	live, err := h.directory.KeySecrets(r.Context(), web.VisitorOf(r.Context()).User.ID, k.ID)
+	live, err := h.directory.KeySecrets(r.Context(), web.PrincipalOf(r), k.ID)
 	if err != nil {
 		return err
 	}
@@ -159,13 +159,13 @@ func (h *Handler) RotateKey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	live, err := h.directory.KeySecrets(r.Context(), web.VisitorOf(r.Context()).User.ID, k.ID)
+	live, err := h.directory.KeySecrets(r.Context(), web.PrincipalOf(r), k.ID)
 	if err != nil {
 		return err
 	}
 	others = web.ListSecrets(live).AfterRotation("key", others, until)
-	err = h.web.Once(w, r, values, created, func(r *http.Request, by store.Actor) (*web.Shown, error) {
-		c, err := h.directory.RotateKey(r.Context(), by, by.ID, k.ID, until)
+	err = h.web.Once(w, r, values, created, func(r *http.Request, by store.Principal) (*web.Shown, error) {
+		c, err := h.directory.RotateKey(r.Context(), by, k.ID, until)
 		return &web.Shown{ID: k.ID, Secret: c.Reveal(), Others: others}, err
 	})
 	if errors.Is(err, directory.ErrOthersKey) {
@@ -216,7 +216,7 @@ func (h *Handler) ShowRevokeKey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return h.web.Ended(w, r, err, "/account/keys")
 	}
-	live, err := h.directory.KeySecrets(r.Context(), web.VisitorOf(r.Context()).User.ID, k.ID)
+	live, err := h.directory.KeySecrets(r.Context(), web.PrincipalOf(r), k.ID)
 	if err != nil {
 		return err
 	}
@@ -234,7 +234,7 @@ func (h *Handler) RevokeKey(w http.ResponseWriter, r *http.Request) error {
 		return h.web.Ended(w, r, err, "/account/keys")
 	}
 	v := web.VisitorOf(r.Context())
-	if err := h.directory.RevokeKey(r.Context(), v.Ending(r), v.User.ID, k.ID); err != nil {
+	if err := h.directory.RevokeKey(r.Context(), v.Ending(r), k.ID); err != nil {
 		return h.web.Ended(w, r, err, "/account/keys")
 	}
 	h.web.Notice(w, r, "The key "+k.Name+" was revoked and no longer works.")

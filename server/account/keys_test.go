@@ -13,7 +13,7 @@ import (
 	"xenoauth/store"
 )
 
-var operator = store.Actor{Kind: store.ActorOperator}
+var operator = store.OperatorPrincipal("test")
 
 // shown finds what a page shows to be copied: the value of the input with that id.
 func shown(t *testing.T, a answer, id string) string {

@@ -42,7 +42,7 @@ func (h *Handler) Rename(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := web.VisitorOf(r.Context())
 	page := profilePage{User: v.User, Name: values.Get("name")}
-	if err := h.directory.Rename(r.Context(), v.Actor(r), v.User.ID, page.Name); err != nil {
+	if err := h.directory.Rename(r.Context(), v.Principal(r), v.User.ID, page.Name); err != nil {
 		if page.Errors, err = web.Faults(err); err != nil {
 			return err
 		}

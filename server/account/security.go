@@ -84,7 +84,7 @@ func (h *Handler) ChangePassword(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), hashPatience)
 	defer cancel()
-	err = h.directory.ChangePassword(ctx, v.Actor(r), v.User, values.Get("current_password"), values.Get("password"), v.Session.ID)
+	err = h.directory.ChangePassword(ctx, v.Principal(r), v.User, values.Get("current_password"), values.Get("password"), v.Session.ID)
 	if err != nil {
 		faults, err := web.Faults(err)
 		if err != nil {
@@ -110,7 +110,7 @@ func (h *Handler) EndOtherLogIns(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v := web.VisitorOf(r.Context())
-	if err := h.store.EndLogIns(r.Context(), v.Actor(r), v.User.ID, v.Session.ID); err != nil {
+	if err := h.store.EndLogIns(r.Context(), v.Principal(r), v.User.ID, v.Session.ID); err != nil {
 		return err
 	}
 	h.web.Notice(w, r, "You were logged out of all other browsers and programs. Installed apps, API keys and bots keep working.")
@@ -136,7 +136,7 @@ func (h *Handler) EndSession(w http.ResponseWriter, r *http.Request) error {
 		if !bytes.Equal(s.ID, id) {
 			continue
 		}
-		if err := h.store.DeleteSession(r.Context(), v.Actor(r), s.ID); err != nil {
+		if err := h.store.DeleteSession(r.Context(), v.Principal(r), s.ID); err != nil {
 			return err
 		}
 	}
@@ -155,7 +155,7 @@ func (h *Handler) EndProgram(w http.ResponseWriter, r *http.Request) error {
 		return web.NotFound()
 	}
 	v := web.VisitorOf(r.Context())
-	err := h.store.EndUserFamilyOf(r.Context(), v.Actor(r), v.User.ID, store.LookupID(id), "ended by the user")
+	err := h.store.EndUserFamilyOf(r.Context(), v.Principal(r), v.User.ID, store.LookupID(id), "ended by the user")
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
@@ -180,7 +180,7 @@ func (h *Handler) security(w http.ResponseWriter, r *http.Request, status int, p
 	if err := h.listPrograms(r.Context(), &page, v.User.ID); err != nil {
 		return err
 	}
-	if err := h.countOthers(r.Context(), &page, v.User.ID); err != nil {
+	if err := h.countOthers(r.Context(), &page, v.Principal(r)); err != nil {
 		return err
 	}
 	return h.web.Render(w, r, status, "security", page)
@@ -208,16 +208,16 @@ func (h *Handler) listPrograms(ctx context.Context, page *securityPage, userID s
 }
 
 // countOthers counts what works without the visitor's log-in, and goes on when that ends.
-func (h *Handler) countOthers(ctx context.Context, page *securityPage, userID string) error {
-	installed, err := h.store.CountInstalledApps(ctx, userID, maxCounted)
+func (h *Handler) countOthers(ctx context.Context, page *securityPage, by store.Principal) error {
+	installed, err := h.store.CountInstalledApps(ctx, by.UserID(), maxCounted)
 	if err != nil {
 		return err
 	}
-	keys, err := h.directory.Keys(ctx, userID)
+	keys, err := h.directory.Keys(ctx, by)
 	if err != nil {
 		return err
 	}
-	bots, err := h.directory.Bots(ctx, userID)
+	bots, err := h.directory.Bots(ctx, by)
 	if err != nil {
 		return err
 	}

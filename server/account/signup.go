@@ -79,7 +79,7 @@ func (h *Handler) SignUp(w http.ResponseWriter, r *http.Request) error {
 // signUp makes the user, or finds the one that the same form has made before: a second click must not be refused because its own
 // address is taken. The password proves it then.
 func (h *Handler) signUp(ctx context.Context, r *http.Request, values web.Values, page signUpPage) (store.User, error) {
-	by := h.web.FormActor(r, values)
+	by := h.web.FormPrincipal(r, values)
 	user, err := h.directory.SignUp(ctx, by, directory.SignUpForm{Name: page.Name, Email: page.Email, Password: values.Get("password")})
 	if err == nil {
 		return user, nil

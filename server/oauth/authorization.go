@@ -33,7 +33,7 @@ func (a *authorization) decide(w http.ResponseWriter, r *http.Request) (mustAsk 
 	if fault := staleRequestError(a.Consent); fault != nil {
 		return false, a.refuse(w, r, fault)
 	}
-	if a.Consent, err = a.h.directory.LoadAccounts(r.Context(), a.visitor.User, a.Consent); err != nil {
+	if a.Consent, err = a.h.directory.LoadAccounts(r.Context(), a.visitor.Principal(r), a.Consent); err != nil {
 		return false, err
 	}
 	if installation, ok := a.Covered(); ok && !a.Request.Asks("consent") && !a.Request.Asks("select_account") {
@@ -83,7 +83,7 @@ func (a *authorization) grant(w http.ResponseWriter, r *http.Request, installati
 // newCode issues a code through go-oauth2, whose hooks supply the user and check the app and its scopes.
 func (a *authorization) newCode(w http.ResponseWriter, r *http.Request, installation store.Installation) (string, error) {
 	s := a.h.libraryServer(r.Context(), codeGrant{}, a.h.issuer.Manager(issuer.GrantParams{
-		By:           a.visitor.Actor(r),
+		By:           a.visitor.Principal(r),
 		Client:       store.Client{ID: a.App.ID, App: &a.App, Live: true},
 		Installation: installation,
 		RedirectSent: a.Request.RedirectSent,

@@ -87,7 +87,7 @@ func (h *Handler) allow(w http.ResponseWriter, r *http.Request, page directory.P
 	if fault := staleRequestError(a.Consent); fault != nil {
 		return a.refuse(w, r, fault)
 	}
-	if a.Consent, err = h.directory.LoadAccounts(r.Context(), a.visitor.User, a.Consent); err != nil {
+	if a.Consent, err = h.directory.LoadAccounts(r.Context(), a.visitor.Principal(r), a.Consent); err != nil {
 		return err
 	}
 	accountID := a.Account(account)
@@ -97,7 +97,7 @@ func (h *Handler) allow(w http.ResponseWriter, r *http.Request, page directory.P
 	if appChanged(a.Consent) {
 		return h.showConsent(w, r, a.visitor, a.Consent)
 	}
-	installation, err := h.directory.Install(r.Context(), a.visitor.Actor(r), a.visitor.User, a.visitor.Session.ID, a.Consent, accountID)
+	installation, err := h.directory.Install(r.Context(), a.visitor.Principal(r), a.visitor.Session.ID, a.Consent, accountID)
 	if errors.Is(err, store.ErrConsumed) {
 		return h.repeat(w, r, page, a, accountID)
 	}
@@ -136,7 +136,7 @@ func (h *Handler) repeat(w http.ResponseWriter, r *http.Request, page directory.
 
 // grantInstalled is grantKept for the installation that another request with the same answer has made.
 func (h *Handler) grantInstalled(w http.ResponseWriter, r *http.Request, page directory.Page, a authorization, accountID string) (err error) {
-	if a.Consent, err = h.directory.LoadAccounts(r.Context(), a.visitor.User, a.Consent); err != nil {
+	if a.Consent, err = h.directory.LoadAccounts(r.Context(), a.visitor.Principal(r), a.Consent); err != nil {
 		return err
 	}
 	installation, live := a.LiveOn(accountID)
@@ -164,7 +164,7 @@ func (h *Handler) grantKept(w http.ResponseWriter, r *http.Request, page directo
 }
 
 func (h *Handler) deny(w http.ResponseWriter, r *http.Request, page directory.Page, a authorization) error {
-	err := h.directory.Deny(r.Context(), a.visitor.Actor(r), a.visitor.Session.ID, a.Consent)
+	err := h.directory.Deny(r.Context(), a.visitor.Principal(r), a.visitor.Session.ID, a.Consent)
 	if errors.Is(err, store.ErrConsumed) {
 		page, err = h.directory.Reload(r.Context(), page)
 		if err == nil && !h.directory.Repeats(page, store.DecisionDeny) {

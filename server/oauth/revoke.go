@@ -21,7 +21,7 @@ func (h *Handler) Revoke(w http.ResponseWriter, r *http.Request) error {
 		return errTokenMissing()
 	}
 	m := h.issuer.Manager(issuer.GrantParams{
-		By:     store.Actor{Kind: store.ActorApp, ID: client.ID, IP: web.ClientIP(r)},
+		By:     store.AppPrincipal(client.ID, web.ClientIP(r)),
 		Client: client,
 	})
 	err = m.RemoveAccessToken(r.Context(), token)

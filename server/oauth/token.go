@@ -34,7 +34,7 @@ func (h *Handler) Token(w http.ResponseWriter, r *http.Request) error {
 	}
 	request.ClientID = client.ID
 	token, err := h.issue(r.Context(), g, issuer.GrantParams{
-		By:         store.Actor{Kind: store.ActorApp, ID: client.ID, IP: web.ClientIP(r)},
+		By:         store.AppPrincipal(client.ID, web.ClientIP(r)),
 		Client:     client,
 		Resource:   resources,
 		ScopeAsked: request.Scope,

@@ -108,8 +108,8 @@ func (h *Handler) checkBotEndpoint(r *http.Request, key store.KeyAccess) error {
 	if id == "" {
 		return nil
 	}
-	b, err := h.directory.Bot(r.Context(), "", id)
-	if errors.Is(err, store.ErrNotFound) || err == nil && b.AccountID != key.Key.AccountID {
+	found, err := h.directory.HasBot(r.Context(), key.Key.AccountID, id)
+	if err == nil && !found {
 		return web.NotFound()
 	}
 	return err

@@ -80,7 +80,7 @@ func (h *Handler) logInProgram(w http.ResponseWriter, r *http.Request, email, pa
 	if err != nil {
 		return err
 	}
-	by := store.Actor{Kind: store.ActorUser, ID: user.ID, IP: web.ClientIP(r)}
+	by := store.UserPrincipal(user.ID, web.ClientIP(r))
 	pair, err := h.issuer.NewUserPair(r.Context(), by, user, opener, web.UserAgent(r))
 	if errors.Is(err, store.ErrEnded) {
 		return errLogIn(err)
@@ -165,7 +165,7 @@ func (h *Handler) RefreshUserToken(w http.ResponseWriter, r *http.Request) error
 }
 
 func (h *Handler) refresh(w http.ResponseWriter, r *http.Request, request issuer.UserRefreshRequest) error {
-	pair, err := h.issuer.RefreshUserPair(r.Context(), store.Actor{Kind: store.ActorUser, IP: web.ClientIP(r)}, request)
+	pair, err := h.issuer.RefreshUserPair(r.Context(), store.VisitorPrincipal(web.ClientIP(r)), request)
 	if errors.Is(err, issuer.ErrUnknown) {
 		return h.web.Refused(r, err)
 	}

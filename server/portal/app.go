@@ -44,8 +44,7 @@ type appPage struct {
 
 // ListApps shows the apps of all accounts of which the visitor is an admin.
 func (h *Handler) ListApps(w http.ResponseWriter, r *http.Request) error {
-	user := web.VisitorOf(r.Context()).User
-	apps, err := h.directory.Apps(r.Context(), user.ID)
+	apps, err := h.directory.Apps(r.Context(), web.PrincipalOf(r))
 	if err != nil {
 		return err
 	}
@@ -97,7 +96,7 @@ func (h *Handler) ShowApp(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handler) secrets(r *http.Request, appID string) (web.SecretList, error) {
-	secrets, err := h.directory.Secrets(r.Context(), web.VisitorOf(r.Context()).User.ID, appID)
+	secrets, err := h.directory.Secrets(r.Context(), web.PrincipalOf(r), appID)
 	return web.ListSecrets(secrets), err
 }
 

@@ -41,7 +41,7 @@ func (h *Handler) DeleteApp(w http.ResponseWriter, r *http.Request) error {
 			Errors: directory.FieldErrors{"confirm": fmt.Sprintf("Type the name exactly as shown: %s", a.Name)}})
 	}
 	v := web.VisitorOf(r.Context())
-	if err := h.directory.DeleteApp(r.Context(), v.Ending(r), v.User.ID, a.ID); err != nil {
+	if err := h.directory.DeleteApp(r.Context(), v.Ending(r), a.ID); err != nil {
 		return h.web.Ended(w, r, err, "/developer/apps")
 	}
 	h.web.Notice(w, r, a.Name+" was deleted.")

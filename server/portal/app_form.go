@@ -74,7 +74,7 @@ func (h *Handler) CreateApp(w http.ResponseWriter, r *http.Request) error {
 		page.Errors = directory.FieldErrors{"account": fault}
 		return h.renderForm(w, r, http.StatusUnprocessableEntity, page)
 	}
-	err = h.web.Once(w, r, values, created, func(r *http.Request, by store.Actor) (*web.Shown, error) {
+	err = h.web.Once(w, r, values, created, func(r *http.Request, by store.Principal) (*web.Shown, error) {
 		app, credential, err := h.directory.CreateApp(r.Context(), by, page.AccountID, page.Form)
 		if err != nil {
 			return nil, err
@@ -136,9 +136,8 @@ func (h *Handler) UpdateApp(w http.ResponseWriter, r *http.Request) error {
 	if values.Get("add_row") != "" {
 		return h.renderForm(w, r, http.StatusOK, withRow(page))
 	}
-	v := web.VisitorOf(r.Context())
-	err = h.web.Once(w, r, values, "/developer/apps/"+a.ID, func(r *http.Request, by store.Actor) (*web.Shown, error) {
-		saved, err := h.directory.UpdateApp(r.Context(), by, v.User.ID, a.ID, version, page.Form)
+	err = h.web.Once(w, r, values, "/developer/apps/"+a.ID, func(r *http.Request, by store.Principal) (*web.Shown, error) {
+		saved, err := h.directory.UpdateApp(r.Context(), by, a.ID, version, page.Form)
 		if err != nil {
 			return nil, err
 		}

@@ -36,5 +36,5 @@ func (h *Handler) app(r *http.Request) (store.App, error) {
 	if !secret.ValidPublicID("app_", id) {
 		return store.App{}, web.NotFound()
 	}
-	return h.directory.App(r.Context(), web.VisitorOf(r.Context()).User.ID, id)
+	return h.directory.App(r.Context(), web.PrincipalOf(r), id)
 }

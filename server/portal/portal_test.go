@@ -355,7 +355,7 @@ func TestOnlyAdminsRegisterAndChooseTheAccount(t *testing.T) {
 	st := dbtest.Open(t, dbtest.SQLite(t))
 	s := newSite(t, st)
 	d, other := s.developer("ada@example.org"), s.developer("eve@example.org")
-	ctx, by := t.Context(), store.Actor{Kind: store.ActorOperator}
+	ctx, by := t.Context(), store.OperatorPrincipal("test")
 	membership := func(email string) store.Member {
 		t.Helper()
 		user, err := st.UserByEmail(ctx, email)
@@ -399,7 +399,7 @@ func TestAppForAnAccountThatEnded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := st.SetAccountDisabled(t.Context(), store.Actor{Kind: store.ActorOperator}, members[0].AccountID, true); err != nil {
+	if err := st.SetAccountDisabled(t.Context(), store.OperatorPrincipal("test"), members[0].AccountID, true); err != nil {
 		t.Fatal(err)
 	}
 	d.want(d.post("/developer/apps", "name", "Typed", "redirect_uris", "https://app.test/cb", "scopes", "faqs"), http.StatusUnprocessableEntity, "",

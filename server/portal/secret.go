@@ -63,8 +63,8 @@ func (h *Handler) RotateSecret(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	others = live.AfterRotation("secret", others, until)
-	err = h.web.Once(w, r, values, created, func(r *http.Request, by store.Actor) (*web.Shown, error) {
-		credential, err := h.directory.RotateSecret(r.Context(), by, by.ID, a.ID, until)
+	err = h.web.Once(w, r, values, created, func(r *http.Request, by store.Principal) (*web.Shown, error) {
+		credential, err := h.directory.RotateSecret(r.Context(), by, a.ID, until)
 		return &web.Shown{ID: a.ID, Secret: credential.Reveal(), Others: others}, err
 	})
 	var full *directory.SecretLimitError
@@ -148,7 +148,7 @@ func (h *Handler) RevokeSecret(w http.ResponseWriter, r *http.Request) error {
 		return web.NotFound()
 	}
 	v := web.VisitorOf(r.Context())
-	if err := h.directory.RevokeSecret(r.Context(), v.Ending(r), v.User.ID, a.ID, id); err != nil {
+	if err := h.directory.RevokeSecret(r.Context(), v.Ending(r), a.ID, id); err != nil {
 		return h.web.Ended(w, r, err, "/developer/apps/"+a.ID)
 	}
 	h.web.Notice(w, r, "The secret was revoked. Tokens the app already holds keep working.")

@@ -70,7 +70,7 @@ func pageKey(r *http.Request, use, id string) []byte {
 // the page below it that shows once what do returns. The same form again, a second click or a resent one, does nothing and
 // gets the same answer. do runs to its end even if the browser has gone; it must write as by, one event. An error of do
 // is returned as it is.
-func (t *Toolkit) Once(w http.ResponseWriter, r *http.Request, values Values, to string, do func(r *http.Request, by store.Actor) (*Shown, error)) error {
+func (t *Toolkit) Once(w http.ResponseWriter, r *http.Request, values Values, to string, do func(r *http.Request, by store.Principal) (*Shown, error)) error {
 	r = r.WithContext(context.WithoutCancel(r.Context()))
 	id, known := formID(r, values)
 	if strings.HasSuffix(to, "/") {
@@ -81,7 +81,7 @@ func (t *Toolkit) Once(w http.ResponseWriter, r *http.Request, values Values, to
 			return t.again(w, r, id, to, err)
 		}
 	}
-	shown, err := do(r, actor(r, id))
+	shown, err := do(r, formPrincipal(r, id))
 	if err != nil {
 		if _, sent, _ := t.SentBefore(r, values); sent {
 			return t.again(w, r, id, to, nil)
@@ -97,18 +97,14 @@ func (t *Toolkit) Once(w http.ResponseWriter, r *http.Request, values Values, to
 	return nil
 }
 
-func actor(r *http.Request, id string) store.Actor {
-	by := store.Actor{Kind: store.ActorUser, IP: ClientIP(r), Form: string(pageKey(r, "form", id))}
-	if v := VisitorOf(r.Context()); v != nil {
-		by.ID = v.User.ID
-	}
-	return by
+func formPrincipal(r *http.Request, id string) store.Principal {
+	return PrincipalOf(r).WithForm(pageKey(r, "form", id))
 }
 
-// FormActor is the visitor, or a user to be, who acts by a form of which SentBefore knows afterwards.
-func (t *Toolkit) FormActor(r *http.Request, values Values) store.Actor {
+// FormPrincipal is the visitor, logged in or not, acting by a form that SentBefore recognises afterwards.
+func (t *Toolkit) FormPrincipal(r *http.Request, values Values) store.Principal {
 	id, _ := formID(r, values)
-	return actor(r, id)
+	return formPrincipal(r, id)
 }
 
 // SentBefore reports whether the same form was carried out before, and the id of the thing that it made or changed.
@@ -188,11 +184,9 @@ func (t *Toolkit) TakeShown(r *http.Request, id string) (Shown, error) {
 	return s, nil
 }
 
-// Ending is the visitor as the actor who ends the thing that the path of the request names, so that Ended finds it afterwards.
-func (v *Visitor) Ending(r *http.Request) store.Actor {
-	by := v.Actor(r)
-	by.Form = string(endedKey(r))
-	return by
+// Ending is the visitor as the principal that ends the thing that the path of the request names, so that Ended finds it afterwards.
+func (v *Visitor) Ending(r *http.Request) store.Principal {
+	return v.Principal(r).WithForm(endedKey(r))
 }
 
 func endedKey(r *http.Request) []byte {

@@ -89,7 +89,7 @@ func (c *cookieStore) New(r *http.Request, name string) (*sessions.Session, erro
 func (c *cookieStore) Save(r *http.Request, w http.ResponseWriter, s *sessions.Session) error {
 	row, _ := s.Values[rowKey{}].(store.Session)
 	user, _ := s.Values[userKey{}].(store.User)
-	by := store.Actor{Kind: store.ActorUser, ID: user.ID, IP: ClientIP(r)}
+	by := store.UserPrincipal(user.ID, ClientIP(r))
 	if s.Options.MaxAge < 0 {
 		http.SetCookie(w, sessions.NewCookie(s.Name(), "", s.Options))
 		if s.IsNew {
@@ -110,7 +110,7 @@ func (c *cookieStore) Save(r *http.Request, w http.ResponseWriter, s *sessions.S
 		return fmt.Errorf("encode session cookie: %w", err)
 	}
 	row = store.Session{ID: hashID(id), UserID: user.ID, CreatedAt: now, SeenAt: now, ExpiresAt: expiry(now, now),
-		UserAgent: UserAgent(r), IP: by.IP, Data: packNotices(s)}
+		UserAgent: UserAgent(r), IP: by.IP(), Data: packNotices(s)}
 	if err := c.rows.CreateSession(r.Context(), by, row); err != nil {
 		return fmt.Errorf("create session of user %s: %w", user.ID, err)
 	}

@@ -16,9 +16,17 @@ type Visitor struct {
 	Session store.Session
 }
 
-// Actor is the visitor as the audit trail names them.
-func (v *Visitor) Actor(r *http.Request) store.Actor {
-	return store.Actor{Kind: store.ActorUser, ID: v.User.ID, IP: ClientIP(r)}
+// Principal is the visitor as the party that acts.
+func (v *Visitor) Principal(r *http.Request) store.Principal {
+	return store.UserPrincipal(v.User.ID, ClientIP(r))
+}
+
+// PrincipalOf returns the party that makes the request from a browser: the user who is logged in, or a visitor.
+func PrincipalOf(r *http.Request) store.Principal {
+	if v := VisitorOf(r.Context()); v != nil {
+		return v.Principal(r)
+	}
+	return store.VisitorPrincipal(ClientIP(r))
 }
 
 // browser is the session of one request. SignIn and SignOut replace it, so that what is said after them (a notice, the
@@ -73,7 +81,7 @@ func (t *Toolkit) SignIn(w http.ResponseWriter, r *http.Request, user store.User
 		return errNoPage
 	}
 	if old := VisitorOf(r.Context()); old != nil {
-		if err := t.store.DeleteSession(r.Context(), old.Actor(r), old.Session.ID); err != nil {
+		if err := t.store.DeleteSession(r.Context(), old.Principal(r), old.Session.ID); err != nil {
 			return err
 		}
 	}

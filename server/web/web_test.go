@@ -127,7 +127,7 @@ func (s *site) addUser() {
 	s.t.Helper()
 	s.user = store.User{ID: secret.NewUserID(), Email: "ada@example.org", Name: "Ada", CreatedAt: s.st.Now(), PasswordAt: s.st.Now()}
 	account := store.Account{ID: secret.NewPublicID("acc_"), Name: "Ada", Plan: "standard", CreatedAt: s.st.Now()}
-	if err := s.st.CreateUser(s.t.Context(), store.Actor{Kind: store.ActorOperator}, s.user, account); err != nil {
+	if err := s.st.CreateUser(s.t.Context(), store.OperatorPrincipal("test"), s.user, account); err != nil {
 		s.t.Fatal(err)
 	}
 }

@@ -50,9 +50,9 @@ const (
 )
 
 // SetAccountDisabled implements store.Accounts. Whatever acts in the account hangs on this one row.
-func (s *Store) SetAccountDisabled(ctx context.Context, by store.Actor, id string, disabled bool) (err error) {
+func (s *Store) SetAccountDisabled(ctx context.Context, by store.Principal, id string, disabled bool) (err error) {
 	defer tried(&err, "set account %s disabled %t", id, disabled)
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		kind, sql, args := store.EventAccountEnabled, enableAccount, []any{id}
 		if disabled {
 			kind, sql, args = store.EventAccountDisabled, disableAccount, []any{id, s.micros()}
@@ -72,9 +72,9 @@ func (s *Store) SetAccountDisabled(ctx context.Context, by store.Actor, id strin
 const updatePlan = `UPDATE accounts SET plan = $2 WHERE id = $1 AND deleted_at IS NULL`
 
 // SetAccountPlan implements store.Accounts.
-func (s *Store) SetAccountPlan(ctx context.Context, by store.Actor, id, plan string) (err error) {
+func (s *Store) SetAccountPlan(ctx context.Context, by store.Principal, id, plan string) (err error) {
 	defer tried(&err, "set plan of account %s", id)
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		if err := one(q.exec(ctx, updatePlan, id, plan)); err != nil {
 			return err
 		}
@@ -127,12 +127,15 @@ FROM accounts c, users u
 WHERE c.id = $1 AND c.deleted_at IS NULL AND u.id = $2 AND u.deleted_at IS NULL AND u.bot = 0 AND u.email_verified_at IS NOT NULL`
 
 // AddMember implements store.Accounts.
-func (s *Store) AddMember(ctx context.Context, by store.Actor, accountID, userID string, role scope.Role) (err error) {
+func (s *Store) AddMember(ctx context.Context, by store.Principal, accountID, userID string, role scope.Role) (err error) {
 	defer tried(&err, "add user %s to account %s", userID, accountID)
+	if err := by.Permitted(); err != nil {
+		return err
+	}
 	if err := checkRole(role); err != nil {
 		return err
 	}
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		joined, err := q.exec(ctx, joinAccount, accountID, userID, string(role), s.micros())
 		if err != nil {
 			return err
@@ -162,12 +165,15 @@ const isPerson = ` AND user_id = (SELECT u.id FROM users u WHERE u.id = $2 AND u
 const updateRole = `UPDATE members SET role = $3 WHERE account_id = $1 AND user_id = $2` + isPerson
 
 // SetMemberRole implements store.Accounts.
-func (s *Store) SetMemberRole(ctx context.Context, by store.Actor, accountID, userID string, role scope.Role) (err error) {
+func (s *Store) SetMemberRole(ctx context.Context, by store.Principal, accountID, userID string, role scope.Role) (err error) {
 	defer tried(&err, "set role of user %s in account %s", userID, accountID)
+	if err := by.Permitted(); err != nil {
+		return err
+	}
 	if err := checkRole(role); err != nil {
 		return err
 	}
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		if err := one(q.exec(ctx, updateRole, accountID, userID, string(role))); err != nil {
 			return err
 		}
@@ -178,9 +184,9 @@ func (s *Store) SetMemberRole(ctx context.Context, by store.Actor, accountID, us
 const deleteMember = `DELETE FROM members WHERE account_id = $1 AND user_id = $2` + isPerson
 
 // RemoveMember implements store.Accounts.
-func (s *Store) RemoveMember(ctx context.Context, by store.Actor, accountID, userID string) (err error) {
+func (s *Store) RemoveMember(ctx context.Context, by store.Principal, accountID, userID string) (err error) {
 	defer tried(&err, "remove user %s from account %s", userID, accountID)
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		if err := one(q.exec(ctx, deleteMember, accountID, userID)); err != nil {
 			return err
 		}

@@ -48,23 +48,23 @@ FROM accounts c WHERE c.id = $2 AND c.disabled_at IS NULL AND c.deleted_at IS NU
 const countAppsOf = `SELECT COUNT(*) FROM apps WHERE account_id = $1 AND account_id <> '' AND deleted_at IS NULL`
 
 // CreateApp implements store.Apps.
-func (s *Store) CreateApp(ctx context.Context, by store.Actor, a store.App, first *store.Secret) error {
+func (s *Store) CreateApp(ctx context.Context, by store.Principal, a store.App, first *store.Secret) error {
 	return s.createApp(ctx, by, a, first, func(context.Context, querier) error { return nil })
 }
 
 // CreateAppWithin implements store.Apps.
-func (s *Store) CreateAppWithin(ctx context.Context, by store.Actor, a store.App, first *store.Secret, max int) error {
+func (s *Store) CreateAppWithin(ctx context.Context, by store.Principal, a store.App, first *store.Secret, max int) error {
 	return s.createApp(ctx, by, a, first, func(ctx context.Context, q querier) error {
 		return roomInAccount(ctx, q, a.AccountID, countAppsOf, max)
 	})
 }
 
-func (s *Store) createApp(ctx context.Context, by store.Actor, a store.App, first *store.Secret, room func(context.Context, querier) error) (err error) {
+func (s *Store) createApp(ctx context.Context, by store.Principal, a store.App, first *store.Secret, room func(context.Context, querier) error) (err error) {
 	defer tried(&err, "create app %s", a.ID)
 	if a.Confidential != (first != nil) {
 		return fmt.Errorf("%w: a confidential app has a first secret, a public one has none", store.ErrInvalid)
 	}
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		if err := room(ctx, q); err != nil {
 			return err
 		}
@@ -146,9 +146,9 @@ WHERE id = $1 AND deleted_at IS NULL AND verified_at IS NOT NULL`
 
 // UpdateApp implements store.Apps. The first statement locks the row, so that a verification either stands before it, and
 // ends here, or is refused after it for its version.
-func (s *Store) UpdateApp(ctx context.Context, by store.Actor, a store.App, unverifyFor string) (err error) {
+func (s *Store) UpdateApp(ctx context.Context, by store.Principal, a store.App, unverifyFor string) (err error) {
 	defer tried(&err, "update app %s", a.ID)
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		var accountID string
 		err := q.row(ctx, updateApp, []any{a.ID, a.Version, a.Name, a.Description, a.Homepage, a.LogoURL, a.Scopes.String(),
 			flag(a.Expiring), flag(a.PKCERequired), s.micros()}, &accountID)
@@ -176,8 +176,7 @@ func (s *Store) UpdateApp(ctx context.Context, by store.Actor, a store.App, unve
 		}
 		e := appEvent(store.EventAppUnverified, accountID, a.ID)
 		e.Detail = unverifyFor
-		by.Form = "" // kept with the first event
-		return s.record(ctx, q, by, e)
+		return s.record(ctx, q, by.WithForm(nil), e) // the form is stored with the first event
 	})
 }
 
@@ -187,7 +186,7 @@ const (
 )
 
 // SetAppSuspended implements store.Apps.
-func (s *Store) SetAppSuspended(ctx context.Context, by store.Actor, id string, suspended bool) (err error) {
+func (s *Store) SetAppSuspended(ctx context.Context, by store.Principal, id string, suspended bool) (err error) {
 	defer tried(&err, "set app %s suspended %t", id, suspended)
 	if suspended {
 		return s.switchApp(ctx, by, id, store.EventAppSuspended, suspendApp, id, s.micros())
@@ -196,8 +195,8 @@ func (s *Store) SetAppSuspended(ctx context.Context, by store.Actor, id string, 
 }
 
 // switchApp changes one state of an app; that it was so before is no error and no event.
-func (s *Store) switchApp(ctx context.Context, by store.Actor, id, kind, sql string, args ...any) error {
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+func (s *Store) switchApp(ctx context.Context, by store.Principal, id, kind, sql string, args ...any) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		changed, err := q.exec(ctx, sql, args...)
 		if err != nil {
 			return err
@@ -220,9 +219,9 @@ func (s *Store) accountOfApp(ctx context.Context, q querier, id string) (account
 const markAppDeleted = `UPDATE apps SET deleted_at = $2 WHERE id = $1 AND deleted_at IS NULL RETURNING account_id`
 
 // DeleteApp implements store.Apps. Whatever hangs on the app ends with this one row.
-func (s *Store) DeleteApp(ctx context.Context, by store.Actor, id string) (err error) {
+func (s *Store) DeleteApp(ctx context.Context, by store.Principal, id string) (err error) {
 	defer tried(&err, "delete app %s", id)
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		var accountID string
 		if err := q.row(ctx, markAppDeleted, []any{id, s.micros()}, &accountID); err != nil {
 			return err

@@ -13,9 +13,9 @@ WHERE id = $1 AND version = $3 AND deleted_at IS NULL AND verified_at IS NULL`
 )
 
 // VerifyApp implements store.Apps.
-func (s *Store) VerifyApp(ctx context.Context, by store.Actor, id string, version int64) (err error) {
+func (s *Store) VerifyApp(ctx context.Context, by store.Principal, id string, version int64) (err error) {
 	defer tried(&err, "verify version %d of app %s", version, id)
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		changed, err := q.exec(ctx, verifyApp, id, s.micros(), version)
 		if err != nil {
 			return err
@@ -36,7 +36,7 @@ func (s *Store) VerifyApp(ctx context.Context, by store.Actor, id string, versio
 }
 
 // UnverifyApp implements store.Apps.
-func (s *Store) UnverifyApp(ctx context.Context, by store.Actor, id string) (err error) {
+func (s *Store) UnverifyApp(ctx context.Context, by store.Principal, id string) (err error) {
 	defer tried(&err, "take back the verification of app %s", id)
 	return s.switchApp(ctx, by, id, store.EventAppUnverified, endVerification, id, s.micros(), "")
 }

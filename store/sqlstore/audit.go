@@ -13,29 +13,40 @@ import (
 var insertEvent = named(`INSERT INTO audit_events (id, at, kind, actor_kind, actor_id, actor_ip, account_id, app_id, installation_id, subject, detail)
 VALUES (@id, @at, @kind, @actor_kind, @actor, @ip, @account, @app, @installation, @subject, @detail)`)
 
+// transactAs runs fn in a transaction on behalf of by, and refuses the zero Principal before it asks the database.
+func (s *Store) transactAs(ctx context.Context, by store.Principal, fn func(context.Context, querier) error) error {
+	if err := by.Permitted(); err != nil {
+		return err
+	}
+	return s.db.transact(ctx, fn)
+}
+
 // record writes an audit event in the transaction of the change that it records.
-func (s *Store) record(ctx context.Context, q querier, by store.Actor, e store.Event) error {
-	if _, err := insertEvent.exec(ctx, q, s.event(by, e)); err != nil {
+func (s *Store) record(ctx context.Context, q querier, by store.Principal, e store.Event) error {
+	if err := by.Permitted(); err != nil {
 		return fmt.Errorf("record %s: %w", e.Kind, err)
 	}
-	if by.Form == "" {
+	if _, err := insertEvent.exec(ctx, q, s.event(by, e)); err != nil {
+		return fmt.Errorf("record %s by %s: %w", e.Kind, by, err)
+	}
+	if by.Form() == "" {
 		return nil
 	}
 	return s.keepForm(ctx, q, by, e)
 }
 
 // queueEvent is record as a part of a batch.
-func (s *Store) queueEvent(b *batch, by store.Actor, e store.Event) {
+func (s *Store) queueEvent(b *batch, by store.Principal, e store.Event) {
 	insertEvent.queue(b, s.event(by, e))
-	if by.Form != "" {
+	if by.Form() != "" {
 		s.queueForm(b, by, e)
 	}
 }
 
-func (s *Store) event(by store.Actor, e store.Event) args {
-	id := secret.NewID()
+func (s *Store) event(by store.Principal, e store.Event) args {
+	id, actor := secret.NewID(), by.Actor()
 	return args{
-		{"id", id[:]}, {"at", s.micros()}, {"kind", e.Kind}, {"actor_kind", string(by.Kind)}, {"actor", by.ID}, {"ip", by.IP},
+		{"id", id[:]}, {"at", s.micros()}, {"kind", e.Kind}, {"actor_kind", string(actor.Kind)}, {"actor", actor.ID}, {"ip", actor.IP},
 		{"account", e.AccountID}, {"app", e.AppID}, {"installation", e.InstallationID}, {"subject", e.Subject}, {"detail", e.Detail},
 	}
 }
@@ -71,6 +82,15 @@ func (s *Store) Events(ctx context.Context, f store.EventFilter) (list []store.E
 		return collect(ctx, s.read(), readEvent, eventsOfApp, f.AppID, f.Kind, n)
 	}
 	return collect(ctx, s.read(), readEvent, eventsOfAll, f.Kind, n)
+}
+
+// operatorOrUser returns the two parameters of a condition that lets the operator and some users pass: 1 for the operator,
+// and the user's id, which is NULL for every other party and so equal to no column.
+func operatorOrUser(by store.Principal) (operator int64, userID any) {
+	if id := by.UserID(); id != "" {
+		userID = id
+	}
+	return flag(by.IsOperator()), userID
 }
 
 // notFound says whether a statement had no row to give.

@@ -36,12 +36,15 @@ const (
 )
 
 // CreateBot implements store.Bots.
-func (s *Store) CreateBot(ctx context.Context, by store.Actor, b store.Bot, first store.Secret) (err error) {
+func (s *Store) CreateBot(ctx context.Context, by store.Principal, b store.Bot, first store.Secret) (err error) {
 	defer tried(&err, "create bot %s", b.ID)
+	if err := by.Permitted(); err != nil {
+		return err
+	}
 	if !isBot(b.APIKey) {
 		return store.ErrInvalid // who holds secrets is told by the prefix
 	}
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		if err := roomInAccount(ctx, q, b.AccountID, countBots, store.MaxBots); err != nil {
 			return err
 		}
@@ -91,9 +94,9 @@ func (s *Store) ListBots(ctx context.Context, p store.Page) (list []store.Bot, e
 const selectAccountOfBot = `SELECT b.account_id FROM bots b JOIN users u ON u.id = b.id WHERE b.id = $1 AND u.deleted_at IS NULL`
 
 // RemoveBot implements store.Bots.
-func (s *Store) RemoveBot(ctx context.Context, by store.Actor, id string) (err error) {
+func (s *Store) RemoveBot(ctx context.Context, by store.Principal, id string) (err error) {
 	defer tried(&err, "remove bot %s", id)
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		e := store.Event{Kind: store.EventBotRemoved, Subject: id}
 		if err := q.row(ctx, selectAccountOfBot, []any{id}, &e.AccountID); err != nil {
 			return err

@@ -29,10 +29,10 @@ func (s *Store) Catalogue(ctx context.Context) (c store.Catalogue, err error) {
 }
 
 // SetCatalogue implements store.Catalogues.
-func (s *Store) SetCatalogue(ctx context.Context, by store.Actor, text, detail string) (changed bool, err error) {
+func (s *Store) SetCatalogue(ctx context.Context, by store.Principal, text, detail string) (changed bool, err error) {
 	defer tried(&err, "set the catalogue in force")
 	hash := store.CatalogueHash(text)
-	err = s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	err = s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		first, err := q.exec(ctx, insertCatalogue, text, hash, s.micros())
 		if err != nil || first == 1 && text == "" {
 			changed = false

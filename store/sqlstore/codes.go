@@ -59,9 +59,9 @@ WHERE id = (SELECT family_id FROM codes WHERE id = $1) AND ended_at IS NULL`
 )
 
 // EndCode implements store.Codes. A replay that finds everything ended already leaves no second event.
-func (s *Store) EndCode(ctx context.Context, by store.Actor, id store.LookupID) (err error) {
+func (s *Store) EndCode(ctx context.Context, by store.Principal, id store.LookupID) (err error) {
 	defer tried(&err, "end what code %s produced", secret.ID(id))
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		e := store.Event{Kind: store.EventCodeReplayed, Subject: secret.ID(id).String()}
 		if err := q.row(ctx, selectCodeOwner, []any{id[:]}, &e.AppID, &e.AccountID, &e.InstallationID); err != nil {
 			return err

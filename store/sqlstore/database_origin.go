@@ -84,9 +84,9 @@ func (s *Store) RecordOrigin(ctx context.Context) (err error) {
 }
 
 // AcceptOrigin records where the database is now, and that by took the risk.
-func (s *Store) AcceptOrigin(ctx context.Context, by store.Actor, reason string) (err error) {
+func (s *Store) AcceptOrigin(ctx context.Context, by store.Principal, reason string) (err error) {
 	defer tried(&err, "accept the database")
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		if err := s.recordOrigin(ctx, q, replaceFact); err != nil {
 			return err
 		}

@@ -32,7 +32,7 @@ func TestHealth(t *testing.T) {
 		other, _ := storetest.NewApp(t, st, a.ID, nil)
 		removed := storetest.Install(t, st, u, a.ID, other.ID, storetest.Scopes(t, "widgets"))
 		storetest.Redeem(t, st, removed, storetest.TokenGrant(st, removed))
-		if err := st.RemoveInstallation(t.Context(), store.Actor{Kind: store.ActorOperator}, "", removed.ID); err != nil {
+		if err := st.RemoveInstallation(t.Context(), store.OperatorPrincipal("test"), removed.ID); err != nil {
 			t.Fatal(err)
 		}
 		wantFigures(t, st, 100, store.Count{N: 2}, store.Count{N: 1}, store.Count{N: 3})
@@ -91,7 +91,7 @@ func TestFigures_Limit(t *testing.T) {
 		wantFigures(t, st, 10, all, all, store.Count{N: 10})
 		wantFigures(t, st, 3, more, more, more)
 		for _, token := range newest {
-			if err := st.RevokeToken(t.Context(), store.Actor{Kind: store.ActorOperator}, store.NonExpiring, token.ID); err != nil {
+			if err := st.RevokeToken(t.Context(), store.OperatorPrincipal("test"), store.NonExpiring, token.ID); err != nil {
 				t.Fatal(err)
 			}
 		}

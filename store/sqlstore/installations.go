@@ -42,9 +42,9 @@ AND u.id = $4 AND u.disabled_at IS NULL AND u.deleted_at IS NULL
 AND m.account_id = c.id AND m.user_id = u.id`
 
 // Install implements store.Installations.
-func (s *Store) Install(ctx context.Context, by store.Actor, a store.Approval) (i store.Installation, err error) {
+func (s *Store) Install(ctx context.Context, by store.Principal, a store.Approval) (i store.Installation, err error) {
 	defer tried(&err, "install app %s on account %s", a.Installation.AppID, a.Installation.AccountID)
-	err = s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	err = s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		now := s.Now()
 		appID, err := s.decide(ctx, q, a.Request, a.Session, now.UnixMicro(), store.DecisionAllow+a.Installation.AccountID)
 		if err != nil {
@@ -201,16 +201,16 @@ func readInstalledApp(scan scanner) (i store.InstalledApp, err error) {
 }
 
 const removeInstallation = `UPDATE installations SET removed_at = $3, updated_at = $3
-WHERE id = $1 AND removed_at IS NULL AND ($2 = '' OR user_id = $2 OR EXISTS (
-	SELECT 1 FROM members m WHERE m.account_id = installations.account_id AND m.user_id = $2 AND m.role = 'admin'))
+WHERE id = $1 AND removed_at IS NULL AND ($2 = 1 OR user_id = $4 OR EXISTS (
+	SELECT 1 FROM members m WHERE m.account_id = installations.account_id AND m.user_id = $4 AND m.role = 'admin'))
 RETURNING account_id, app_id`
 
 const deleteInstallationUse = `DELETE FROM installation_uses WHERE installation_id = $1`
 
 // RemoveInstallation implements store.Installations. Codes and tokens end with this one row.
-func (s *Store) RemoveInstallation(ctx context.Context, by store.Actor, userID, id string) (err error) {
+func (s *Store) RemoveInstallation(ctx context.Context, by store.Principal, id string) (err error) {
 	defer tried(&err, "remove installation %s", id)
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
-		return s.removeOne(ctx, q, by, userID, id)
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
+		return s.removeOne(ctx, q, by, id)
 	})
 }

@@ -41,24 +41,25 @@ func (s *Store) Installers(ctx context.Context, accountID, appID string, max int
 
 const selectRemovable = `SELECT i.id FROM installations i
 WHERE i.account_id = $1 AND i.account_id <> '' AND i.app_id = $2 AND i.removed_at IS NULL
-AND ($3 = '' OR EXISTS (SELECT 1 FROM members m WHERE m.account_id = i.account_id AND m.user_id = $3 AND m.role = 'admin'))
+AND ($3 = 1 OR EXISTS (SELECT 1 FROM members m WHERE m.account_id = i.account_id AND m.user_id = $4 AND m.role = 'admin'))
 ORDER BY i.id`
 
 // RemoveInstallations implements store.Installations.
-func (s *Store) RemoveInstallations(ctx context.Context, by store.Actor, userID, accountID, appID string) (n int, err error) {
+func (s *Store) RemoveInstallations(ctx context.Context, by store.Principal, accountID, appID string) (n int, err error) {
 	defer tried(&err, "remove app %s from account %s", appID, accountID)
-	err = s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	operator, userID := operatorOrUser(by)
+	err = s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		ids, err := collect(ctx, q, func(scan scanner) (id string, err error) {
 			err = scan(&id)
 			return id, err
-		}, selectRemovable, accountID, appID, userID)
+		}, selectRemovable, accountID, appID, operator, userID)
 		if err != nil {
 			return err
 		}
 		n = 0
 		for _, id := range ids {
 			// One that another transaction removes meanwhile is gone, as was asked for.
-			if err := s.removeOne(ctx, q, by, userID, id); err == nil {
+			if err := s.removeOne(ctx, q, by, id); err == nil {
 				n++
 			} else if !notFound(err) {
 				return err
@@ -70,9 +71,10 @@ func (s *Store) RemoveInstallations(ctx context.Context, by store.Actor, userID,
 }
 
 // removeOne ends an installation and everything that depends on it.
-func (s *Store) removeOne(ctx context.Context, q querier, by store.Actor, userID, id string) error {
+func (s *Store) removeOne(ctx context.Context, q querier, by store.Principal, id string) error {
 	e := store.Event{Kind: store.EventInstallationRemoved, InstallationID: id}
-	if err := q.row(ctx, removeInstallation, []any{id, userID, s.micros()}, &e.AccountID, &e.AppID); err != nil {
+	operator, userID := operatorOrUser(by)
+	if err := q.row(ctx, removeInstallation, []any{id, operator, s.micros(), userID}, &e.AccountID, &e.AppID); err != nil {
 		return err
 	}
 	if _, err := q.exec(ctx, deleteInstallationUse, id); err != nil {

@@ -87,9 +87,9 @@ RETURNING key_id, (SELECT k.account_id FROM api_keys k WHERE k.id = integration_
 )
 
 // RevokeIntegrationToken implements store.Integrations.
-func (s *Store) RevokeIntegrationToken(ctx context.Context, by store.Actor, id store.LookupID) (err error) {
+func (s *Store) RevokeIntegrationToken(ctx context.Context, by store.Principal, id store.LookupID) (err error) {
 	defer tried(&err, "revoke integration token %s", secret.ID(id))
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		e := store.Event{Kind: store.EventTokenRevoked, Subject: secret.ID(id).String()}
 		err := q.row(ctx, revokeIntegration, []any{id[:], s.micros()}, &e.Detail, scanText(&e.AccountID))
 		if notFound(err) { // it was revoked before, or there is none

@@ -46,14 +46,17 @@ WHERE c.id = $2 AND ($3 = '' OR EXISTS (SELECT 1 FROM members m JOIN users u ON 
 )
 
 // CreateAPIKey implements store.APIKeys.
-func (s *Store) CreateAPIKey(ctx context.Context, by store.Actor, k store.APIKey, first store.Secret) (err error) {
+func (s *Store) CreateAPIKey(ctx context.Context, by store.Principal, k store.APIKey, first store.Secret) (err error) {
 	defer tried(&err, "create API key %s", k.ID)
+	if err := by.Permitted(); err != nil {
+		return err
+	}
 	roles, err := fromRoles(k.Roles)
 	// Who holds secrets is told by the prefix.
 	if err != nil || !isAPIKey(k.ID) || (roles == "") != (k.UserID == "") {
 		return store.ErrInvalid
 	}
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		if err := roomInAccount(ctx, q, k.AccountID, countKeys, store.MaxAPIKeys); err != nil {
 			return err
 		}
@@ -141,9 +144,9 @@ func (s *Store) ListAPIKeys(ctx context.Context, p store.Page) (list []store.API
 const revokeAPIKey = `UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING account_id`
 
 // RevokeAPIKey implements store.APIKeys. Whatever hangs on the key ends with this one row.
-func (s *Store) RevokeAPIKey(ctx context.Context, by store.Actor, id string) (err error) {
+func (s *Store) RevokeAPIKey(ctx context.Context, by store.Principal, id string) (err error) {
 	defer tried(&err, "revoke API key %s", id)
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		var accountID string
 		if err := q.row(ctx, revokeAPIKey, []any{id, s.micros()}, &accountID); err != nil {
 			return err

@@ -121,9 +121,9 @@ func (s *Store) Forgive(ctx context.Context, limits ...store.Limit) (err error) 
 const unlock = `DELETE FROM failures WHERE key = $1 OR substr(key, 1, length(CAST($1 AS TEXT)) + 1) = CAST($1 AS TEXT) || ':'`
 
 // Unlock implements store.Limits.
-func (s *Store) Unlock(ctx context.Context, by store.Actor, userID string, keys ...string) (err error) {
+func (s *Store) Unlock(ctx context.Context, by store.Principal, userID string, keys ...string) (err error) {
 	defer tried(&err, "unlock user %s", userID)
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		var b batch
 		for _, key := range keys {
 			b.exec(unlock, key)

@@ -155,7 +155,7 @@ func TestBusyConnections(t *testing.T) {
 	if err := st.Ping(reserve); err != nil {
 		t.Errorf("a ping by the reserve: %v", err)
 	}
-	if err := st.RevokeToken(reserve, store.Actor{}, store.NonExpiring, store.LookupID{1}); !errors.Is(err, store.ErrNotFound) {
+	if err := st.RevokeToken(reserve, store.SystemPrincipal(), store.NonExpiring, store.LookupID{1}); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a revocation by the reserve: got %v, want %v", err, store.ErrNotFound)
 	}
 	hold(reserve)

@@ -19,16 +19,16 @@ func (s *Store) KeepPageValue(ctx context.Context, v store.PageValue) (err error
 
 // keepForm is the gate of a form: of any number of transactions by the same form, one inserts the row. The others wait for
 // it, and continue only if it is rolled back.
-func (s *Store) keepForm(ctx context.Context, q querier, by store.Actor, e store.Event) error {
+func (s *Store) keepForm(ctx context.Context, q querier, by store.Principal, e store.Event) error {
 	var b batch
 	s.queueForm(&b, by, e)
 	return q.send(ctx, b)
 }
 
 // queueForm is keepForm as a part of a batch.
-func (s *Store) queueForm(b *batch, by store.Actor, e store.Event) {
+func (s *Store) queueForm(b *batch, by store.Principal, e store.Event) {
 	now := s.Now()
-	b.exec(insertPageValue+` ON CONFLICT (id) DO NOTHING`, []byte(by.Form), cmp.Or(e.AppID, e.Subject), nil, at(now), at(now.Add(store.FormKept))).
+	b.exec(insertPageValue+` ON CONFLICT (id) DO NOTHING`, []byte(by.Form()), cmp.Or(e.AppID, e.Subject), nil, at(now), at(now.Add(store.FormKept))).
 		orElse(store.ErrConsumed)
 }
 

@@ -58,9 +58,9 @@ RETURNING app_id, installation_id, (SELECT i.account_id FROM installations i WHE
 )
 
 // EndFamily implements store.Refreshes.
-func (s *Store) EndFamily(ctx context.Context, by store.Actor, id store.LookupID, why string) (err error) {
+func (s *Store) EndFamily(ctx context.Context, by store.Principal, id store.LookupID, why string) (err error) {
 	defer tried(&err, "end family %s", secret.ID(id))
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		e := store.Event{Kind: store.EventFamilyEnded, Subject: secret.ID(id).String(), Detail: why}
 		err := q.row(ctx, endFamily, []any{id[:], s.micros()}, &e.AppID, &e.InstallationID, scanText(&e.AccountID))
 		if notFound(err) { // it was ended before, or there is none

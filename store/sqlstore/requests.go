@@ -86,9 +86,9 @@ func (s *Store) decide(ctx context.Context, q querier, id store.LookupID, sessio
 }
 
 // DenyRequest implements store.Requests.
-func (s *Store) DenyRequest(ctx context.Context, by store.Actor, id store.LookupID, session []byte) (err error) {
+func (s *Store) DenyRequest(ctx context.Context, by store.Principal, id store.LookupID, session []byte) (err error) {
 	defer tried(&err, "deny request")
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		appID, err := s.decide(ctx, q, id, session, s.micros(), store.DecisionDeny)
 		if err != nil {
 			return err

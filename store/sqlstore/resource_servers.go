@@ -17,12 +17,15 @@ func readResource(scan scanner) (r store.ResourceServer, err error) {
 }
 
 // CreateResource implements store.Resources.
-func (s *Store) CreateResource(ctx context.Context, by store.Actor, r store.ResourceServer, first store.Secret) (err error) {
+func (s *Store) CreateResource(ctx context.Context, by store.Principal, r store.ResourceServer, first store.Secret) (err error) {
 	defer tried(&err, "create resource server %s", r.ID)
+	if err := by.Permitted(); err != nil {
+		return err
+	}
 	if !isResource(r.ID) {
 		return store.ErrInvalid // look-ups of clients go by the prefix
 	}
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		if _, err := q.exec(ctx, insertResource, r.ID, r.Name, at(r.CreatedAt)); err != nil {
 			return err
 		}
@@ -55,9 +58,9 @@ func (s *Store) ResourceByID(ctx context.Context, id string) (r store.ResourceSe
 const removeResource = `UPDATE resource_servers SET removed_at = $2 WHERE id = $1 AND removed_at IS NULL`
 
 // RemoveResource implements store.Resources.
-func (s *Store) RemoveResource(ctx context.Context, by store.Actor, id string) (err error) {
+func (s *Store) RemoveResource(ctx context.Context, by store.Principal, id string) (err error) {
 	defer tried(&err, "remove resource server %s", id)
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		if err := one(q.exec(ctx, removeResource, id, s.micros())); err != nil {
 			return err
 		}

@@ -104,9 +104,9 @@ WHERE client_id = $1 AND client_id <> '' AND revoked_at IS NULL AND (expires_at 
 )
 
 // AddSecret implements store.Secrets.
-func (s *Store) AddSecret(ctx context.Context, by store.Actor, c store.Secret, othersUntil time.Time) (err error) {
+func (s *Store) AddSecret(ctx context.Context, by store.Principal, c store.Secret, othersUntil time.Time) (err error) {
 	defer tried(&err, "add secret to %s", c.ClientID)
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		now := s.micros()
 		if err := lockClient(ctx, q, c.ClientID, now); err != nil {
 			return err
@@ -154,9 +154,9 @@ const revokeSecret = `UPDATE client_secrets SET revoked_at = $3
 WHERE id = $1 AND client_id = $2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $3)`
 
 // RevokeSecret implements store.Secrets.
-func (s *Store) RevokeSecret(ctx context.Context, by store.Actor, clientID string, id store.LookupID) (err error) {
+func (s *Store) RevokeSecret(ctx context.Context, by store.Principal, clientID string, id store.LookupID) (err error) {
 	defer tried(&err, "revoke secret %s of %s", secret.ID(id), clientID)
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		if err := one(q.exec(ctx, revokeSecret, id[:], clientID, s.micros())); err != nil {
 			return err
 		}
@@ -170,7 +170,7 @@ const (
 )
 
 // recordSecret records what happened to a secret, under the account that owns the app, key or bot.
-func (s *Store) recordSecret(ctx context.Context, q querier, by store.Actor, kind, clientID string, id store.LookupID) error {
+func (s *Store) recordSecret(ctx context.Context, q querier, by store.Principal, kind, clientID string, id store.LookupID) error {
 	e := store.Event{Kind: kind, Subject: secret.ID(id).String()}
 	var err error
 	switch {

@@ -11,9 +11,9 @@ SELECT $1, u.id, $3, $4, $5, $6, $7, $8
 FROM users u WHERE u.id = $2 AND u.bot = 0 AND u.disabled_at IS NULL AND u.deleted_at IS NULL`
 
 // CreateSession implements store.Sessions.
-func (s *Store) CreateSession(ctx context.Context, by store.Actor, c store.Session) (err error) {
+func (s *Store) CreateSession(ctx context.Context, by store.Principal, c store.Session) (err error) {
 	defer tried(&err, "create session of user %s", c.UserID)
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		n, err := q.exec(ctx, insertSession, c.ID, c.UserID, at(c.CreatedAt), at(c.SeenAt), at(c.ExpiresAt), c.UserAgent, c.IP, c.Data)
 		if err != nil {
 			return err
@@ -54,9 +54,9 @@ func (s *Store) SaveSession(ctx context.Context, c store.Session) (err error) {
 const deleteSession = `DELETE FROM sessions WHERE id = $1 RETURNING user_id`
 
 // DeleteSession implements store.Sessions.
-func (s *Store) DeleteSession(ctx context.Context, by store.Actor, id []byte) (err error) {
+func (s *Store) DeleteSession(ctx context.Context, by store.Principal, id []byte) (err error) {
 	defer tried(&err, "delete session")
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		var userID string
 		err := q.row(ctx, deleteSession, []any{id}, &userID)
 		if notFound(err) {
@@ -85,8 +85,11 @@ const selectOldSessions = `SELECT id FROM sessions WHERE user_id = $1 AND expire
 ORDER BY seen_at DESC, created_at DESC, id LIMIT 100 OFFSET $3`
 
 // EndOldSessions implements store.Sessions.
-func (s *Store) EndOldSessions(ctx context.Context, by store.Actor, userID string, keep int) (err error) {
+func (s *Store) EndOldSessions(ctx context.Context, by store.Principal, userID string, keep int) (err error) {
 	defer tried(&err, "end old sessions of user %s", userID)
+	if err := by.Permitted(); err != nil {
+		return err
+	}
 	old, err := collect(ctx, s.read(), func(scan scanner) (id []byte, err error) {
 		err = scan(&id)
 		return id, err

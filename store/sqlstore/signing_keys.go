@@ -47,6 +47,6 @@ func (s *Store) AddSigningKey(ctx context.Context, k store.SigningKey, retirePre
 		if _, err := q.exec(ctx, forgetSigningKeys, s.micros(), []byte{}); err != nil {
 			return err
 		}
-		return s.record(ctx, q, store.Actor{Kind: store.ActorSystem}, store.Event{Kind: store.EventSigningKeyCreated, Subject: k.ID})
+		return s.record(ctx, q, store.SystemPrincipal(), store.Event{Kind: store.EventSigningKeyCreated, Subject: k.ID})
 	})
 }

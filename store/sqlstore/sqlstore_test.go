@@ -127,7 +127,7 @@ func TestSuspendedProcess(t *testing.T) {
 	}
 	owner, pair := storetest.UserPair(st, u, a.ID)
 	pair.ExpiresAt = st.Now().Add(-time.Minute)
-	if err := st.CreateUserFamily(t.Context(), store.Actor{}, owner, pair); err != nil {
+	if err := st.CreateUserFamily(t.Context(), store.SystemPrincipal(), owner, pair); err != nil {
 		t.Fatal(err)
 	}
 	st.SetBack(time.Hour)
@@ -161,7 +161,7 @@ func TestDisabledAccount(t *testing.T) {
 		if err := st.RotateUserRefresh(t.Context(), storetest.UserRotation(st, pair.ID)); !errors.Is(err, store.ErrEnded) {
 			t.Errorf("rotate a user's refresh token: got %v, want %v", err, store.ErrEnded)
 		}
-		if err := st.CreateUserFamily(t.Context(), store.Actor{}, family, first); !errors.Is(err, store.ErrEnded) {
+		if err := st.CreateUserFamily(t.Context(), store.SystemPrincipal(), family, first); !errors.Is(err, store.ErrEnded) {
 			t.Errorf("create a user token: got %v, want %v", err, store.ErrEnded)
 		}
 		if storetest.Live(t, st, store.NonExpiring, g.Token.ID) {
@@ -170,11 +170,11 @@ func TestDisabledAccount(t *testing.T) {
 		if err := st.Redeem(t.Context(), open.ID, storetest.TokenGrant(st, ins), 25); !errors.Is(err, store.ErrEnded) {
 			t.Errorf("redeem: got %v, want %v", err, store.ErrEnded)
 		}
-		if _, err := st.Install(t.Context(), store.Actor{}, approval); !errors.Is(err, store.ErrEnded) {
+		if _, err := st.Install(t.Context(), store.SystemPrincipal(), approval); !errors.Is(err, store.ErrEnded) {
 			t.Errorf("install: got %v, want %v", err, store.ErrEnded)
 		}
 		app.ID, app.Confidential = "app_new", false
-		if err := st.CreateApp(t.Context(), store.Actor{}, app, nil); !errors.Is(err, store.ErrEnded) {
+		if err := st.CreateApp(t.Context(), store.SystemPrincipal(), app, nil); !errors.Is(err, store.ErrEnded) {
 			t.Errorf("create app: got %v, want %v", err, store.ErrEnded)
 		}
 		dbtest.Exec(t, st, `UPDATE accounts SET disabled_at = NULL WHERE id = $1`, a.ID)

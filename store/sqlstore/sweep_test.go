@@ -47,10 +47,10 @@ func TestSweepRevoked(t *testing.T) {
 		second := storetest.NewSecret(st, app.ID)
 		now := st.Now()
 		for _, err := range []error{
-			st.AddSecret(t.Context(), store.Actor{}, second, now.Add(time.Hour)),
+			st.AddSecret(t.Context(), store.SystemPrincipal(), second, now.Add(time.Hour)),
 			st.RecordUse(t.Context(), map[store.LookupID]time.Time{dead.Token.ID: now, live.Token.ID: now, first.ID: now, second.ID: now}),
-			st.RevokeToken(t.Context(), store.Actor{}, store.NonExpiring, dead.Token.ID),
-			st.RevokeSecret(t.Context(), store.Actor{}, app.ID, second.ID),
+			st.RevokeToken(t.Context(), store.SystemPrincipal(), store.NonExpiring, dead.Token.ID),
+			st.RevokeSecret(t.Context(), store.SystemPrincipal(), app.ID, second.ID),
 		} {
 			if err != nil {
 				t.Fatal(err)
@@ -103,7 +103,7 @@ func TestSweepEndedFamily(t *testing.T) {
 			}
 			old = r.Next.ID
 		}
-		if err := st.EndFamily(t.Context(), store.Actor{}, g.Family.ID, "test"); err != nil {
+		if err := st.EndFamily(t.Context(), store.SystemPrincipal(), g.Family.ID, "test"); err != nil {
 			t.Fatal(err)
 		}
 		wantSwept(t, st, "within the grace", map[string]int64{})

@@ -58,13 +58,13 @@ RETURNING app_id, installation_id, (SELECT i.account_id FROM installations i WHE
 )
 
 // RevokeToken implements store.Tokens.
-func (s *Store) RevokeToken(ctx context.Context, by store.Actor, kind store.TokenKind, id store.LookupID) (err error) {
+func (s *Store) RevokeToken(ctx context.Context, by store.Principal, kind store.TokenKind, id store.LookupID) (err error) {
 	defer tried(&err, "revoke token %s", secret.ID(id))
 	revoke, exists := revokeToken, selectToken
 	if kind == store.Expiring {
 		revoke, exists = revokeExpiringToken, selectExpiringToken
 	}
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		e := store.Event{Kind: store.EventTokenRevoked, Subject: secret.ID(id).String()}
 		err := q.row(ctx, revoke, []any{id[:], s.micros()}, &e.AppID, &e.InstallationID, scanText(&e.AccountID))
 		if notFound(err) { // it was revoked before, or there is none

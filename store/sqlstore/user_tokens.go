@@ -35,9 +35,9 @@ VALUES (@id, @hash, @token_hash, @family, @created_at, @expires_at)`)
 )
 
 // CreateUserFamily implements store.UserTokens.
-func (s *Store) CreateUserFamily(ctx context.Context, by store.Actor, f store.UserFamily, first store.UserRefresh) (err error) {
+func (s *Store) CreateUserFamily(ctx context.Context, by store.Principal, f store.UserFamily, first store.UserRefresh) (err error) {
 	defer tried(&err, "create user token of user %s", f.UserID)
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		var b batch
 		insertUserFamily.queue(&b, args{
 			{"id", f.ID[:]}, {"password_at", microsOf(f.PasswordAt)}, {"secret", optional(f.SecretID)}, {"created_at", at(f.CreatedAt)},
@@ -130,9 +130,9 @@ const (
 )
 
 // EndUserFamilyOf implements store.UserTokens.
-func (s *Store) EndUserFamilyOf(ctx context.Context, by store.Actor, userID string, id store.LookupID, why string) (err error) {
+func (s *Store) EndUserFamilyOf(ctx context.Context, by store.Principal, userID string, id store.LookupID, why string) (err error) {
 	defer tried(&err, "end user tokens %s of user %s", secret.ID(id), userID)
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		e := store.Event{Kind: store.EventUserTokenEnded, Detail: why}
 		if err := q.row(ctx, endFamilyOfUser, []any{id[:], s.micros(), userID}, &e.Subject, &e.AccountID); err != nil {
 			return err
@@ -142,9 +142,9 @@ func (s *Store) EndUserFamilyOf(ctx context.Context, by store.Actor, userID stri
 }
 
 // EndUserFamily implements store.UserTokens.
-func (s *Store) EndUserFamily(ctx context.Context, by store.Actor, id store.LookupID, why string) (err error) {
+func (s *Store) EndUserFamily(ctx context.Context, by store.Principal, id store.LookupID, why string) (err error) {
 	defer tried(&err, "end user tokens %s", secret.ID(id))
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		e := store.Event{Kind: store.EventUserTokenEnded, Detail: why}
 		err := q.row(ctx, endUserFamily, []any{id[:], s.micros()}, &e.Subject, &e.AccountID)
 		if notFound(err) { // it was ended before, or there is none
@@ -184,12 +184,12 @@ func (s *Store) UserFamiliesByUser(ctx context.Context, userID string, n int) (l
 const endUserFamilies = `UPDATE user_families SET ended_at = $2 WHERE user_id = $1 AND user_id <> '' AND ended_at IS NULL`
 
 // EndLogIns implements store.UserTokens.
-func (s *Store) EndLogIns(ctx context.Context, by store.Actor, userID string, keep []byte) (err error) {
+func (s *Store) EndLogIns(ctx context.Context, by store.Principal, userID string, keep []byte) (err error) {
 	defer tried(&err, "end the log-ins of user %s", userID)
 	if keep == nil {
 		keep = []byte{} // equal to no id; NULL would be equal and unequal to none
 	}
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		sessions, err := q.exec(ctx, deleteSessions, userID, keep)
 		if err != nil {
 			return fmt.Errorf("end sessions: %w", err)

@@ -27,12 +27,12 @@ const insertUser = `INSERT INTO users (id, email, name, password, operator, crea
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
 
 // CreateUser implements store.Users.
-func (s *Store) CreateUser(ctx context.Context, by store.Actor, u store.User, a store.Account) (err error) {
+func (s *Store) CreateUser(ctx context.Context, by store.Principal, u store.User, a store.Account) (err error) {
 	defer tried(&err, "create user %s", u.ID)
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error { return s.createUser(ctx, q, by, u, a) })
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error { return s.createUser(ctx, q, by, u, a) })
 }
 
-func (s *Store) createUser(ctx context.Context, q querier, by store.Actor, u store.User, a store.Account) error {
+func (s *Store) createUser(ctx context.Context, q querier, by store.Principal, u store.User, a store.Account) error {
 	_, err := q.exec(ctx, insertUser, u.ID, u.Email, u.Name, u.Password, flag(u.Operator), at(u.CreatedAt), at(u.PasswordAt), at(u.EmailVerifiedAt))
 	if err != nil {
 		return err
@@ -81,9 +81,9 @@ const (
 )
 
 // SetUserPassword implements store.Users.
-func (s *Store) SetUserPassword(ctx context.Context, by store.Actor, id, phc string, keep []byte) (err error) {
+func (s *Store) SetUserPassword(ctx context.Context, by store.Principal, id, phc string, keep []byte) (err error) {
 	defer tried(&err, "set password of user %s", id)
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		now := s.micros()
 		if err := one(q.exec(ctx, updatePassword, id, phc, now)); err != nil {
 			return err
@@ -121,9 +121,9 @@ func (s *Store) RehashPassword(ctx context.Context, id, old, phc string) (err er
 const updateUserName = `UPDATE users SET name = $2 WHERE id = $1 AND deleted_at IS NULL`
 
 // SetUserName implements store.Users.
-func (s *Store) SetUserName(ctx context.Context, by store.Actor, id, name string) (err error) {
+func (s *Store) SetUserName(ctx context.Context, by store.Principal, id, name string) (err error) {
 	defer tried(&err, "set name of user %s", id)
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		if err := one(q.exec(ctx, updateUserName, id, name)); err != nil {
 			return err
 		}
@@ -137,9 +137,9 @@ const (
 )
 
 // SetUserDisabled implements store.Users.
-func (s *Store) SetUserDisabled(ctx context.Context, by store.Actor, id string, disabled bool) (err error) {
+func (s *Store) SetUserDisabled(ctx context.Context, by store.Principal, id string, disabled bool) (err error) {
 	defer tried(&err, "set user %s disabled %t", id, disabled)
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		var changed int64
 		var err error
 		kind := store.EventUserEnabled
@@ -171,15 +171,15 @@ WHERE user_id = $1 AND user_id <> '' AND removed_at IS NULL`
 const freedEmail = `CASE WHEN bot = 0 AND email_verified_at IS NULL THEN email || ' ' || id ELSE email END`
 
 // DeleteUser implements store.Users.
-func (s *Store) DeleteUser(ctx context.Context, by store.Actor, id string) (err error) {
+func (s *Store) DeleteUser(ctx context.Context, by store.Principal, id string) (err error) {
 	defer tried(&err, "delete user %s", id)
-	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		return s.deleteUser(ctx, q, by, id, store.Event{Kind: store.EventUserDeleted, Subject: id})
 	})
 }
 
 // deleteUser ends a person or a bot and records e.
-func (s *Store) deleteUser(ctx context.Context, q querier, by store.Actor, id string, e store.Event) error {
+func (s *Store) deleteUser(ctx context.Context, q querier, by store.Principal, id string, e store.Event) error {
 	now := s.micros()
 	if err := one(q.exec(ctx, markUserDeleted, id, now)); err != nil {
 		return err

@@ -18,9 +18,9 @@ const (
 )
 
 // EditUser implements store.Users.
-func (s *Store) EditUser(ctx context.Context, by store.Actor, id string, e store.UserEdit) (ended store.EndedCredentials, err error) {
+func (s *Store) EditUser(ctx context.Context, by store.Principal, id string, e store.UserEdit) (ended store.EndedCredentials, err error) {
 	defer tried(&err, "edit user %s", id)
-	err = s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	err = s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		ended = store.EndedCredentials{} // of an attempt before this one
 		var verified bool
 		if err := q.row(ctx, lockUser, []any{id}, toBool(&verified)); err != nil {
@@ -54,7 +54,7 @@ func (s *Store) EditUser(ctx context.Context, by store.Actor, id string, e store
 }
 
 // verifyEmail notes that the address is proved, unless it is so already.
-func (s *Store) verifyEmail(ctx context.Context, q querier, by store.Actor, id string) error {
+func (s *Store) verifyEmail(ctx context.Context, q querier, by store.Principal, id string) error {
 	changed, err := q.exec(ctx, verifyEmail, id, s.micros())
 	if err != nil || changed == 0 {
 		return err
@@ -63,9 +63,9 @@ func (s *Store) verifyEmail(ctx context.Context, q querier, by store.Actor, id s
 }
 
 // ResetUserPassword implements store.Users.
-func (s *Store) ResetUserPassword(ctx context.Context, by store.Actor, id, phc string, r store.PasswordReset) (ended store.EndedCredentials, err error) {
+func (s *Store) ResetUserPassword(ctx context.Context, by store.Principal, id, phc string, r store.PasswordReset) (ended store.EndedCredentials, err error) {
 	defer tried(&err, "reset password of user %s", id)
-	err = s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	err = s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		ended = store.EndedCredentials{} // of an attempt before this one
 		var verified bool
 		if err := q.row(ctx, lockUser, []any{id}, toBool(&verified)); err != nil {
@@ -99,9 +99,9 @@ const (
 )
 
 // TakeOverEmail implements store.Users.
-func (s *Store) TakeOverEmail(ctx context.Context, by store.Actor, held string, u store.User, a store.Account) (ended store.EndedCredentials, err error) {
+func (s *Store) TakeOverEmail(ctx context.Context, by store.Principal, held string, u store.User, a store.Account) (ended store.EndedCredentials, err error) {
 	defer tried(&err, "take over the address of user %s", u.ID)
-	err = s.db.transact(ctx, func(ctx context.Context, q querier) error {
+	err = s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		ended = store.EndedCredentials{} // of an attempt before this one
 		var holder string
 		err := q.row(ctx, selectUnverified, []any{held}, &holder)
@@ -117,7 +117,7 @@ func (s *Store) TakeOverEmail(ctx context.Context, by store.Actor, held string, 
 	return ended, err
 }
 
-func (s *Store) removeUnverified(ctx context.Context, q querier, by store.Actor, id string, ended *store.EndedCredentials) error {
+func (s *Store) removeUnverified(ctx context.Context, q querier, by store.Principal, id string, ended *store.EndedCredentials) error {
 	var verified bool
 	if err := q.row(ctx, lockUser, []any{id}, toBool(&verified)); err != nil {
 		return err
@@ -173,7 +173,7 @@ func (s *Store) endSessions(ctx context.Context, q querier, userID string, now i
 
 // endCredentials ends all that someone can have got who knew the user's password. With others, apps of the user are also
 // removed where other people have installed them: the app's maker, who signed up under a false address, holds tokens of theirs.
-func (s *Store) endCredentials(ctx context.Context, q querier, by store.Actor, userID string, others bool, ended *store.EndedCredentials) error {
+func (s *Store) endCredentials(ctx context.Context, q querier, by store.Principal, userID string, others bool, ended *store.EndedCredentials) error {
 	now := s.micros()
 	if err := s.endSessions(ctx, q, userID, now, ended); err != nil {
 		return err

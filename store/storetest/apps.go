@@ -300,7 +300,7 @@ func testAudit(t *testing.T, st store.Store) {
 	no(t, st.RevokeToken(ctx, by, store.NonExpiring, g.Token.ID))
 	no(t, st.RevokeToken(ctx, by, store.NonExpiring, g.Token.ID)) // again leaves no event
 	no(t, st.EndCode(ctx, by, code.ID))                           // nothing was left to end
-	no(t, st.RemoveInstallation(ctx, by, w.user.ID, w.ins.ID))
+	no(t, st.RemoveInstallation(ctx, by, w.ins.ID))
 
 	events, err := st.Events(ctx, store.EventFilter{AppID: w.app.ID})
 	no(t, err)
@@ -308,9 +308,9 @@ func testAudit(t *testing.T, st store.Store) {
 		store.EventInstallationRemoved, store.EventTokenRevoked, store.EventTokenIssued, store.EventInstallationCreated, store.EventAppCreated,
 	})
 	removed, issued := events[0], events[2]
-	equal(t, "who removed", removed.By, by)
+	equal(t, "who removed", removed.By, by.Actor())
 	equal(t, "what", removed.InstallationID+removed.AccountID+removed.AppID, w.ins.ID+w.account.ID+w.app.ID)
-	equal(t, "who was issued a token", issued.By, store.Actor{Kind: store.ActorApp, ID: w.app.ID})
+	equal(t, "who was issued a token", issued.By, store.AppPrincipal(w.app.ID, "").Actor())
 	equal(t, "which", issued.Subject, secret.ID(g.Token.ID).String())
 	equal(t, "for what", issued.Detail, "contacts widgets")
 	for i, e := range events {

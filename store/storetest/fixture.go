@@ -12,13 +12,13 @@ import (
 
 // The parties that act in tests.
 var (
-	operator = store.Actor{Kind: store.ActorOperator}
-	system   = store.Actor{Kind: store.ActorSystem}
+	operator = store.OperatorPrincipal("test")
+	system   = store.SystemPrincipal()
 )
 
 // as is a person who acts.
-func as(u store.User) store.Actor {
-	return store.Actor{Kind: store.ActorUser, ID: u.ID, IP: "192.0.2.7"}
+func as(u store.User) store.Principal {
+	return store.UserPrincipal(u.ID, "192.0.2.7")
 }
 
 // Scopes makes a set of names.

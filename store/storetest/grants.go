@@ -179,7 +179,7 @@ func testTokenLimit(t *testing.T, st store.Store) {
 	no(t, err)
 	equal(t, "events of tokens that made room", len(ended), 2)
 	for _, e := range ended {
-		if e.By != system || e.AccountID != w.account.ID || e.InstallationID != w.ins.ID || e.Detail != "the oldest, above 3 of the installation" {
+		if e.By != system.Actor() || e.AccountID != w.account.ID || e.InstallationID != w.ins.ID || e.Detail != "the oldest, above 3 of the installation" {
 			t.Errorf("event %+v", e)
 		}
 	}

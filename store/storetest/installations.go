@@ -18,8 +18,8 @@ func testInstallations(t *testing.T, st store.Store) {
 		w := newWorld(t, st)
 		g := TokenGrant(st, w.ins)
 		Redeem(t, st, w.ins, g)
-		no(t, st.RemoveInstallation(ctx, as(w.user), w.user.ID, w.ins.ID))
-		wants(t, st.RemoveInstallation(ctx, as(w.user), w.user.ID, w.ins.ID), store.ErrNotFound)
+		no(t, st.RemoveInstallation(ctx, as(w.user), w.ins.ID))
+		wants(t, st.RemoveInstallation(ctx, as(w.user), w.ins.ID), store.ErrNotFound)
 		again := Install(t, st, w.user, w.account.ID, w.app.ID, Scopes(t, "widgets"))
 		if again.ID == w.ins.ID || again.Scopes.String() != "widgets" {
 			t.Fatalf("reinstalled as %s with %q", again.ID, again.Scopes)
@@ -137,20 +137,25 @@ func testRemoveInstallation(t *testing.T, st store.Store) {
 	no(t, st.AddMember(ctx, operator, account.ID, agent.ID, scope.RoleBot))
 	app, _ := NewApp(t, st, account.ID, nil)
 	for name, test := range map[string]struct {
-		userID string
-		want   error
+		by   store.Principal
+		want error
 	}{
-		"stranger":               {stranger.ID, store.ErrNotFound},
-		"member who is no admin": {agent.ID, store.ErrNotFound},
-		"its user":               {member.ID, nil},
-		"admin of the account":   {owner.ID, nil},
-		"operator":               {"", nil},
+		"stranger":               {as(stranger), store.ErrNotFound},
+		"member who is no admin": {as(agent), store.ErrNotFound},
+		"visitor":                {store.VisitorPrincipal("192.0.2.7"), store.ErrNotFound},
+		"app":                    {store.AppPrincipal(app.ID, ""), store.ErrNotFound},
+		"system":                 {system, store.ErrNotFound},
+		"zero principal":         {store.Principal{}, store.ErrNotPermitted},
+		"user without an id":     {store.UserPrincipal("", ""), store.ErrNotPermitted},
+		"its user":               {as(member), nil},
+		"admin of the account":   {as(owner), nil},
+		"operator":               {operator, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			i := Install(t, st, member, account.ID, app.ID, Scopes(t, "widgets"))
 			g, c := FamilyGrant(st, i), NewCode(t, st, i)
 			Redeem(t, st, i, g)
-			if err := st.RemoveInstallation(ctx, system, test.userID, i.ID); test.want == nil {
+			if err := st.RemoveInstallation(ctx, test.by, i.ID); test.want == nil {
 				no(t, err)
 			} else {
 				wants(t, err, test.want)
@@ -162,7 +167,7 @@ func testRemoveInstallation(t *testing.T, st store.Store) {
 			equal(t, "code ended", got.Ended, removed)
 		})
 	}
-	wants(t, st.RemoveInstallation(ctx, system, "", "ins_none"), store.ErrNotFound)
+	wants(t, st.RemoveInstallation(ctx, operator, "ins_none"), store.ErrNotFound)
 }
 
 func testInstalledApps(t *testing.T, st store.Store) {
@@ -209,7 +214,7 @@ func testInstalledApps(t *testing.T, st store.Store) {
 	equal(t, "tokens when all have ended", gone.Tokens, 0)
 	equal(t, "last used when all have ended", gone.LastUsedAt, at)
 	sameList(t, "a member's", ids(list(member), id), []string{theirs.ID})
-	no(t, st.RemoveInstallation(ctx, system, "", theirs.ID))
+	no(t, st.RemoveInstallation(ctx, operator, theirs.ID))
 	sameList(t, "after removal", ids(list(w.user), id), []string{w.ins.ID})
 	no(t, st.DeleteApp(ctx, operator, w.app.ID))
 	equal(t, "after the app was deleted", len(list(w.user)), 0)
@@ -223,7 +228,7 @@ func testRoots(t *testing.T, st store.Store) {
 		revive end // nil: final
 	}{
 		"installation removed": {end: func(t *testing.T, w world) error {
-			return st.RemoveInstallation(t.Context(), operator, "", w.ins.ID)
+			return st.RemoveInstallation(t.Context(), operator, w.ins.ID)
 		}},
 		"app deleted": {end: func(t *testing.T, w world) error { return st.DeleteApp(t.Context(), operator, w.app.ID) }},
 		"app suspended": {

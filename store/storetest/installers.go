@@ -34,12 +34,12 @@ func testRemoveInstallations(t *testing.T, st store.Store) {
 		t.Fatalf("installer (-want +got):\n%s", diff)
 	}
 	for _, u := range []store.User{member, stranger} {
-		n, err := st.RemoveInstallations(ctx, as(u), u.ID, w.account.ID, w.app.ID)
+		n, err := st.RemoveInstallations(ctx, as(u), w.account.ID, w.app.ID)
 		no(t, err)
 		equal(t, "removed by one who may not", n, 0)
 	}
 	hanging := hangOn(t, w)
-	n, err := st.RemoveInstallations(ctx, as(w.user), w.user.ID, w.account.ID, w.app.ID)
+	n, err := st.RemoveInstallations(ctx, as(w.user), w.account.ID, w.app.ID)
 	no(t, err)
 	equal(t, "removed", n, 2)
 	hanging.check(t, w, false)
@@ -49,7 +49,7 @@ func testRemoveInstallations(t *testing.T, st store.Store) {
 		no(t, err)
 		equal(t, "removed elsewhere", a.RemovedAt.IsZero(), true)
 	}
-	n, err = st.RemoveInstallations(ctx, operator, "", w.account.ID, w.app.ID)
+	n, err = st.RemoveInstallations(ctx, operator, w.account.ID, w.app.ID)
 	no(t, err)
 	equal(t, "removed again", n, 0)
 	events, err := st.Events(ctx, store.EventFilter{AppID: w.app.ID, Kind: store.EventInstallationRemoved})

@@ -60,8 +60,7 @@ func testPageValues(t *testing.T, st store.Store) {
 	})
 	t.Run("one form writes once", func(t *testing.T) {
 		w := newWorld(t, st)
-		by := as(w.user)
-		by.Form = string(hash(secret.NewID()))
+		by := as(w.user).WithForm(hash(secret.NewID()))
 		var made atomic.Int64
 		var all sync.WaitGroup
 		for range 50 {
@@ -81,7 +80,7 @@ func testPageValues(t *testing.T, st store.Store) {
 		apps, err := st.AppsByUser(ctx, w.user.ID)
 		no(t, err)
 		equal(t, "apps", len(apps), 2) // the world's own and the new one
-		kept, err := st.PageValueByID(ctx, []byte(by.Form))
+		kept, err := st.PageValueByID(ctx, []byte(by.Form()))
 		no(t, err)
 		if kept.Sealed != nil || kept.Subject == w.app.ID || !secret.ValidPublicID("app_", kept.Subject) {
 			t.Fatalf("the form is kept as %+v", kept)

@@ -217,7 +217,7 @@ func raceUninstall(t *testing.T, st store.Store) {
 		errs := race(5, func(i int) error {
 			switch i {
 			case 0:
-				return st.RemoveInstallation(t.Context(), as(w.user), w.user.ID, w.ins.ID)
+				return st.RemoveInstallation(t.Context(), as(w.user), w.ins.ID)
 			case 1:
 				return st.Redeem(t.Context(), first.ID, token, 25)
 			case 2:

@@ -17,6 +17,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		name string
 		test func(t *testing.T, st store.Store)
 	}{
+		{"zero principal", testZeroPrincipal},
 		{"users", testUsers},
 		{"accounts", testAccounts},
 		{"apps", testApps},
