@@ -253,6 +253,22 @@ func TestManager_LoadRefreshToken(t *testing.T) {
 	}
 }
 
+// TestManager_LoadRefreshToken_Reuse: loading a token whose successor was used ends the family, so that a reuse is noticed
+// even if go-oauth2's scope check refuses the request afterwards.
+func TestManager_LoadRefreshToken_Reuse(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, issuer.Options{})
+	first := f.grant("contacts")
+	second, err := f.refresh(first.GetRefresh(), "")
+	f.must(err)
+	third, err := f.refresh(second.GetRefresh(), "")
+	f.must(err)
+	_, err = f.Manager(params(f.app, "contacts faqs")).LoadRefreshToken(t.Context(), first.GetRefresh())
+	wantCode(t, err, issuer.InvalidGrant)
+	f.wantFamilyEnds(1)
+	f.wantLive(third.GetAccess(), false)
+}
+
 // TestManager_Remove: an app revokes its own tokens, also repeatedly, and no token of another app; an unknown token is not an
 // error.
 func TestManager_Remove(t *testing.T) {
