@@ -1,6 +1,7 @@
 package signing
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -186,6 +187,72 @@ func TestSharedSecret_UserTokensOnly(t *testing.T) {
 	}
 	if err := keys.Verify(t.Context(), token, new(UserClaims)); !errors.Is(err, ErrInvalid) {
 		t.Errorf("as a user token: %v", err)
+	}
+}
+
+// unavailable is a store that cannot add or list signing keys.
+type unavailable struct {
+	store.Store
+	adds, lists int
+	listing     bool // works
+}
+
+func (u *unavailable) AddSigningKey(context.Context, store.SigningKey, time.Time) error {
+	u.adds++
+	return store.ErrUnavailable
+}
+
+func (u *unavailable) SigningKeys(ctx context.Context) ([]store.SigningKey, error) {
+	u.lists++
+	if u.listing {
+		return u.Store.SigningKeys(ctx)
+	}
+	return nil, store.ErrUnavailable
+}
+
+// TestKeys_DatabaseUnavailable: while the next key cannot be stored, or the keys cannot be read again, the known keys sign and
+// verify, and the database is tried once a second only. A replica that has no key yet returns store.ErrUnavailable.
+func TestKeys_DatabaseUnavailable(t *testing.T) {
+	t.Parallel()
+	st := dbtest.Open(t, dbtest.SQLite(t))
+	if err := newKeys(st, Options{}).Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	dbtest.Exec(t, st, `UPDATE signing_keys SET active_from = active_from - $1`, (29 * 24 * time.Hour).Microseconds()) // the next one is due
+	down := &unavailable{Store: st, listing: true}
+	keys := newKeys(down, Options{})
+	use := func() {
+		t.Helper()
+		token, err := keys.Sign(t.Context(), claims(st.Now()))
+		if err == nil {
+			err = keys.Verify(t.Context(), token, new(UserClaims))
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	use()
+	if pause := time.Until(keys.makeAt); down.adds != 1 || pause > retryPause {
+		t.Errorf("the next key was tried %d times and waits for %v", down.adds, pause)
+	}
+	keys.makeAt = time.Now().Add(time.Hour)
+	use()
+	if down.adds != 1 {
+		t.Errorf("the next key was tried %d times in the pause", down.adds-1)
+	}
+	down.listing, down.lists = false, 0
+	keys.readAt = time.Now().Add(-time.Hour)
+	use()
+	if pause := time.Until(keys.readAt.Add(keys.options.KeyRefresh)); down.lists == 0 || pause > retryPause {
+		t.Errorf("the keys were read %d times and wait for %v", down.lists, pause)
+	}
+	down.lists, keys.readAt = 0, time.Now().Add(time.Hour)
+	use()
+	if down.lists != 0 {
+		t.Errorf("the keys were read %d times in the pause", down.lists)
+	}
+	if _, err := newKeys(down, Options{}).KeySet(t.Context()); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("without any key: %v", err)
 	}
 }
 
