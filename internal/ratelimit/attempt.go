@@ -30,27 +30,27 @@ type Attempt struct {
 func (l *Limiter) LogIn(ctx context.Context, c Client, email string) (*Attempt, error) {
 	switch {
 	case email == "":
-		return l.attempt(ctx, c.Network, l.network(c.Network))
+		return l.attempt(ctx, c.Network, l.row(network, c.Network))
 	case c.Browser != "":
-		return l.attempt(ctx, c.Network, l.own("device", c.Browser+email))
+		return l.attempt(ctx, c.Network, l.row(logInBrowser, c.Browser+email))
 	}
-	return l.attemptAccount(ctx, c.Network, email, l.pair("pair", email, c.Network))
+	return l.attemptAccount(ctx, c.Network, email, l.row(logInPair, email, c.Network))
 }
 
 // Password counts an attempt at the current password of a user who is logged in. It has a count of its own, so that a stolen
 // session does not keep the owner from logging in. The errors are those of LogIn.
 func (l *Limiter) Password(ctx context.Context, c Client, u store.User) (*Attempt, error) {
 	if c.Browser != "" {
-		return l.attempt(ctx, c.Network, l.own("device-password", c.Browser+u.ID))
+		return l.attempt(ctx, c.Network, l.row(passwordBrowser, c.Browser+u.ID))
 	}
-	return l.attemptAccount(ctx, c.Network, u.Email, l.pair("password", u.ID, c.Network))
+	return l.attemptAccount(ctx, c.Network, u.Email, l.row(passwordPair, u.ID, c.Network))
 }
 
 // attemptAccount counts an attempt under a limit of its own, for the account from all networks, and for the network.
-func (l *Limiter) attemptAccount(ctx context.Context, network, email string, own store.Limit) (*Attempt, error) {
-	a, err := l.attempt(ctx, network, own, l.account(email), l.network(network))
+func (l *Limiter) attemptAccount(ctx context.Context, from, email string, own store.Limit) (*Attempt, error) {
+	a, err := l.attempt(ctx, from, own, l.row(account, email), l.row(network, from))
 	var limited *Error
-	if errors.As(err, &limited) && limited.Wait > guessWindow { // only the window of the account is longer
+	if errors.As(err, &limited) && limited.Wait > own.Window { // only the window of the account is longer
 		limited.Reason = AccountLocked
 	}
 	return a, err
@@ -58,12 +58,11 @@ func (l *Limiter) attemptAccount(ctx context.Context, network, email string, own
 
 // SignUp counts a sign-up from a network: those that fail, since they reveal whether an address is in use, and in a day all of
 // them, since each makes rows that stay. The errors are those of LogIn.
-func (l *Limiter) SignUp(ctx context.Context, network string) (*Attempt, error) {
-	all := l.limit("signups", network, l.limits.SignUps)
-	all.Window, all.Keeps = dayWindow, true
-	a, err := l.attempt(ctx, network, l.limit("signup", network, l.limits.IP), all)
+func (l *Limiter) SignUp(ctx context.Context, from string) (*Attempt, error) {
+	failures := l.row(signUpFailures, from)
+	a, err := l.attempt(ctx, from, failures, l.row(signUps, from))
 	var limited *Error
-	if errors.As(err, &limited) && limited.Wait > guessWindow {
+	if errors.As(err, &limited) && limited.Wait > failures.Window {
 		limited.Reason = SignUps
 	}
 	return a, err
@@ -72,8 +71,8 @@ func (l *Limiter) SignUp(ctx context.Context, network string) (*Attempt, error) 
 // StoreTurn waits for the turn of a request that stores something for a browser without a session: those of one network write
 // with one connection at a time. holder stands for the network in the row. release must be called. The error is
 // store.ErrUnavailable.
-func (l *Limiter) StoreTurn(ctx context.Context, network string) (holder string, release func(), err error) {
-	holder = "ip:" + l.mark("park", network)
+func (l *Limiter) StoreTurn(ctx context.Context, from string) (holder string, release func(), err error) {
+	holder = "ip:" + l.mark("park", from)
 	release, err = l.pending.wait(ctx, toCount, []store.Limit{{Key: "park " + holder}})
 	if err != nil {
 		return "", nil, fmt.Errorf("%w: wait for other requests of the network: %w", store.ErrUnavailable, err)
@@ -83,8 +82,8 @@ func (l *Limiter) StoreTurn(ctx context.Context, network string) (holder string,
 
 // attempt counts an attempt. Pending attempts that will succeed may fill the limit, so an attempt that finds it full waits for
 // them. That way any number of users behind one address who know their passwords can log in at the same time.
-func (l *Limiter) attempt(ctx context.Context, network string, limits ...store.Limit) (_ *Attempt, err error) {
-	leave, err := l.enter(ctx, network)
+func (l *Limiter) attempt(ctx context.Context, from string, limits ...store.Limit) (_ *Attempt, err error) {
+	leave, err := l.enter(ctx, from)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +97,7 @@ func (l *Limiter) attempt(ctx context.Context, network string, limits ...store.L
 	defer l.pending.watch(limits)()
 	for {
 		_, before := l.pending.look(limits)
-		wait, err := l.count(ctx, budget, network, limits)
+		wait, err := l.count(ctx, budget, from, limits)
 		if err != nil {
 			return nil, fmt.Errorf("count an attempt: %w", err)
 		}
@@ -122,10 +121,10 @@ func (l *Limiter) attempt(ctx context.Context, network string, limits ...store.L
 }
 
 // enter waits for a place among the attempts of the network. It is left when the attempt is settled, or its context ends.
-func (l *Limiter) enter(ctx context.Context, network string) (leave func(), err error) {
+func (l *Limiter) enter(ctx context.Context, from string) (leave func(), err error) {
 	waiting, cancel := context.WithTimeout(ctx, l.gate.budget)
 	defer cancel()
-	leave, err = l.gate.enter(waiting, network)
+	leave, err = l.gate.enter(waiting, from)
 	switch {
 	case errors.Is(err, errGateFull):
 		return nil, &Error{Wait: QueueWait, Reason: Queue, Cause: err}
@@ -139,9 +138,9 @@ func (l *Limiter) enter(ctx context.Context, network string) (leave func(), err 
 // count counts an attempt unless that exceeds a limit; then it returns how long to wait. The attempt is pending until ctx
 // ends. It waits for its turn until budget ends, and then returns that error. The request that has the turn is at the database,
 // so the wait counts against what this request may spend on the database.
-func (l *Limiter) count(ctx, budget context.Context, network string, limits []store.Limit) (wait time.Duration, err error) {
+func (l *Limiter) count(ctx, budget context.Context, from string, limits []store.Limit) (wait time.Duration, err error) {
 	// However many attempts a network sends, it looks with one connection at a time.
-	release, err := l.pending.wait(budget, toLook, []store.Limit{{Key: "network " + network}})
+	release, err := l.pending.wait(budget, toLook, []store.Limit{{Key: "network " + from}})
 	if err != nil {
 		return 0, err
 	}

@@ -131,7 +131,7 @@ func TestAttempt_Overtaken(t *testing.T) {
 	t.Parallel()
 	rows := &overtaken{times: 3}
 	limiter := New(rows, []byte("key"), Limits{})
-	same := []store.Limit{limiter.pair("password", ursula.ID, client.Network)}
+	same := []store.Limit{limiter.row(passwordPair, ursula.ID, client.Network)}
 	rows.others = func() {
 		limiter.pending.begin(same)
 		limiter.pending.release(same)

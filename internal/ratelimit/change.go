@@ -2,17 +2,13 @@ package ratelimit
 
 import "time"
 
-// programChanges is how many log-ins of a user's programs count as one change. Each leaves rows and an audit event as well,
-// but some programs log in for each task.
-const programChanges = 10
-
 // changes counts, by user, what leaves rows in the database and the audit trail.
 type changes struct {
 	pages, codes, programs *tallies
 }
 
-func newChanges(limit int) changes {
-	return changes{newTallies(limit, changeWindow), newTallies(limit, changeWindow), newTallies(programChanges*limit, changeWindow)}
+func newChanges(l Limits) changes {
+	return changes{pages: l.tally(pageChanges), codes: l.tally(codes), programs: l.tally(programLogIns)}
 }
 
 // Change counts a change that a user makes on a page. *Error: there were too many in the last hour.

@@ -9,8 +9,8 @@ import (
 // with: cause, or *Error if there were too many. Call it only after a request has failed, so that a valid credential is never
 // limited. The secrets have 256 bits; the limit keeps guessing from making work, which is why each replica may count by
 // itself.
-func (l *Limiter) Refused(network string, cause error) error {
-	if wait := l.refused.add(network, time.Now()); wait > 0 {
+func (l *Limiter) Refused(from string, cause error) error {
+	if wait := l.refused.add(from, time.Now()); wait > 0 {
 		return &Error{Wait: wait, Cause: cause}
 	}
 	return cause
@@ -20,9 +20,9 @@ func (l *Limiter) Refused(network string, cause error) error {
 // guessing from many addresses is slow as well. key is the presented credential, of which only the public part counts, or the
 // e-mail address of the bot. A network that must wait already counts under no key: it could push other counts, and its own,
 // out of memory.
-func (l *Limiter) RefusedKey(network, key string, cause error) error {
+func (l *Limiter) RefusedKey(from, key string, cause error) error {
 	now := time.Now()
-	if wait := l.refused.add(network, now); wait > 0 {
+	if wait := l.refused.add(from, now); wait > 0 {
 		return &Error{Wait: wait, Cause: cause}
 	}
 	if wait := l.refused.add("key "+publicPart(key), now); wait > 0 {
