@@ -54,8 +54,8 @@ func TestDocumentedRights(t *testing.T) {
 			}
 		}
 	})
-	postgresTool(t, []byte(documented(t, "Rights of the server's role")), "psql", "--quiet", "--set", "ON_ERROR_STOP=1", "--dbname", admin)
-	postgresTool(t, []byte(documented(t, "Behind PgBouncer")), "psql", "--quiet", "--set", "ON_ERROR_STOP=1", "--dbname", admin)
+	postgresTool(t, []byte(documented(t, "Run with a restricted database role")), "psql", "--quiet", "--set", "ON_ERROR_STOP=1", "--dbname", admin)
+	postgresTool(t, []byte(documented(t, "Run behind PgBouncer")), "psql", "--quiet", "--set", "ON_ERROR_STOP=1", "--dbname", admin)
 
 	server := on(as("xenoauth", "xenoauth"))
 	server.fails(t, exitRefused, "GRANT CREATE, USAGE ON SCHEMA public TO xenoauth", "serve", "--allow-unsafe-database", "--ops-listen", "off")
