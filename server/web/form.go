@@ -1,8 +1,6 @@
 package web
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
 	"mime"
@@ -120,35 +118,6 @@ func Faults(err error) (directory.FieldErrors, error) {
 	return nil, err
 }
 
-// ParseFormOrJSON is ParseBody for endpoints that also take a JSON object whose members are all strings. A member given
-// twice is reported by Repeated, like a form field given twice.
-func ParseFormOrJSON(w http.ResponseWriter, r *http.Request) (Values, error) {
-	media, body, err := readBody(w, r)
-	if err != nil {
-		return Values{}, err
-	}
-	switch media {
-	case formType:
-		return parseValues(string(body))
-	case "application/json":
-		return parseObject(body)
-	}
-	return Values{}, unsupportedMedia("send the parameters as " + formType + " or application/json")
-}
-
-// ParseJSON reads the named members of a JSON object as ParseMembers does, and refuses other content types with 415: a form
-// of another site can send none that names JSON.
-func ParseJSON(w http.ResponseWriter, r *http.Request, names ...string) (Values, error) {
-	media, body, err := readBody(w, r)
-	if err != nil {
-		return Values{}, err
-	}
-	if media != "application/json" {
-		return Values{}, unsupportedMedia("send a JSON object as application/json")
-	}
-	return readMembers(body, names)
-}
-
 // readBody returns the media type, lower-cased and without parameters, and at most maxBody bytes.
 func readBody(w http.ResponseWriter, r *http.Request) (string, []byte, error) {
 	media, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
@@ -214,52 +183,6 @@ func parsePair(pair string) (string, string, error) {
 }
 
 func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
-
-// parseObject reads one JSON object of strings token by token, because a decoder into a map keeps the last of two equal
-// names and drops the first in silence.
-func parseObject(body []byte) (Values, error) {
-	malformed := BadRequest("", "the body must be a single JSON object")
-	if !utf8.Valid(body) {
-		return Values{}, BadRequest("", "the body is not UTF-8")
-	}
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	if open, err := decoder.Token(); err != nil || open != json.Delim('{') {
-		return Values{}, malformed
-	}
-	var v Values
-	for count := 0; decoder.More(); count++ {
-		if count == maxParameters {
-			return Values{}, BadRequest("", "there are too many parameters")
-		}
-		token, err := decoder.Token()
-		name, isName := token.(string)
-		if err != nil || !isName || !isJSONText(name) {
-			return Values{}, malformed
-		}
-		token, err = decoder.Token()
-		if err != nil {
-			return Values{}, malformed
-		}
-		value, isString := token.(string)
-		if !isString {
-			return Values{}, parameterFault(name, "must be a string")
-		}
-		if !isJSONText(value) {
-			return Values{}, parameterFault(name, "must be UTF-8 text without NUL characters")
-		}
-		v.add(name, value)
-	}
-	if _, err := decoder.Token(); err != nil {
-		return Values{}, malformed
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return Values{}, malformed
-	}
-	return v, nil
-}
-
-// isJSONText also refuses U+FFFD, into which the decoder turns half a surrogate pair.
-func isJSONText(s string) bool { return isText(s) && !strings.ContainsRune(s, utf8.RuneError) }
 
 func unsupportedMedia(description string) *Error {
 	return &Error{Status: http.StatusUnsupportedMediaType, Code: "invalid_request", Description: description}

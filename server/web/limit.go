@@ -1,8 +1,6 @@
 package web
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
 	"errors"
 	"math"
 	"net/http"
@@ -176,9 +174,3 @@ func (l *Limited) Announce(w http.ResponseWriter) {
 }
 
 func (l *Limited) seconds() int { return max(1, int(math.Ceil(l.Wait.Seconds()))) }
-
-func seal(key []byte, text string) []byte {
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(text))
-	return mac.Sum(nil)
-}

@@ -18,12 +18,6 @@ import (
 	"xenoauth/store"
 )
 
-// Wrap is the way of every request: it gets an id, is logged at debug level, survives a panic, must have a clean path,
-// and finds its route or gets our own 404 or 405.
-func (t *Toolkit) Wrap(mux *http.ServeMux) http.Handler {
-	return t.Identify(t.AccessLog(t.Recover(t.CleanPath(t.Routes(mux)))))
-}
-
 // arrival is what is found out once about a request.
 type arrival struct {
 	id string

@@ -10,6 +10,8 @@ package web
 
 import (
 	"cmp"
+	"crypto/hmac"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -25,10 +27,6 @@ import (
 	"xenoauth/internal/ratelimit"
 	"xenoauth/store"
 )
-
-// Handler answers a request or returns an error before having written anything; the adapter that mounts it turns the
-// error into a page or into JSON.
-type Handler func(w http.ResponseWriter, r *http.Request) error
 
 // Config is what the toolkit needs. All fields but TrustedProxies and Limits are required.
 type Config struct {
@@ -89,80 +87,6 @@ func New(c Config) (*Toolkit, error) {
 	return t, nil
 }
 
-// Page mounts a handler that a browser visits. The visitor is loaded if there is a session; when the database cannot
-// say, the answer is 503 and never "logged out". Unsafe methods must come from our own pages. Errors become pages.
-func (t *Toolkit) Page(h Handler) http.Handler { return pageHandler{t: t, h: h} }
-
-// Private is Page for the logged-in: without a visitor the answer is 303 to /login, with a name to come back to. The values
-// of a form are kept meanwhile.
-func (t *Toolkit) Private(h Handler) http.Handler {
-	return t.Page(func(w http.ResponseWriter, r *http.Request) error {
-		if VisitorOf(r.Context()) == nil {
-			if t.park(w, r) {
-				Redirect(w, r, "/login?next=form")
-				return nil
-			}
-			return t.ToLogIn(w, r, loginURL(r.URL.Path))
-		}
-		t.unpark(w, r)
-		return h(w, r)
-	})
-}
-
-// Ending marks what Page or Private returned as a handler that only ends something: a visitor who has used up the changes
-// of an hour can still do that.
-func (t *Toolkit) Ending(h http.Handler) http.Handler {
-	if p, ok := h.(pageHandler); ok {
-		p.ends = true
-		return p
-	}
-	return h
-}
-
-// API mounts a handler that programs call. It never reads cookies, forbids caching, and turns errors into JSON.
-func (t *Toolkit) API(h Handler) http.Handler { return apiHandler{t, h} }
-
-type pageHandler struct {
-	t    *Toolkit
-	h    Handler
-	ends bool // never makes anything
-}
-
-func (p pageHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	p.t.pageHeaders(w.Header(), r)
-	if target, elsewhere := p.t.canonical(r); elsewhere {
-		w.Header().Set("Location", target)
-		w.WriteHeader(http.StatusSeeOther)
-		return
-	}
-	if err := p.t.origins.Check(r); err != nil {
-		p.t.pageError(w, r, foreignOrigin(err))
-		return
-	}
-	r, err := p.t.withVisitor(r)
-	if v := VisitorOf(r.Context()); err == nil && v != nil && !p.ends && r.Method == http.MethodPost {
-		err = p.t.CountChange(v.User.ID)
-	}
-	if err == nil {
-		err = p.h(w, r)
-	}
-	if err != nil {
-		p.t.pageError(w, r, err)
-	}
-}
-
-type apiHandler struct {
-	t *Toolkit
-	h Handler
-}
-
-func (a apiHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	a.t.apiHeaders(w.Header())
-	if err := a.h(w, r); err != nil {
-		a.t.apiError(w, r, err)
-	}
-}
-
 func (t *Toolkit) origin() string { return t.issuer.Scheme + "://" + t.issuer.Host }
 
 // canonical says where a page is that was asked for by another loopback name than the issuer's. Cookies belong to one
@@ -188,4 +112,11 @@ func loopbackHost(hostport string) bool {
 	}
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.IsLoopback()
+}
+
+// seal derives a key from another one, or a mark of a text that only its holder can make.
+func seal(key []byte, text string) []byte {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(text))
+	return mac.Sum(nil)
 }

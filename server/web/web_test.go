@@ -104,7 +104,7 @@ func (s *site) routes(t *web.Toolkit) {
 		panic("at the disco")
 	}))
 	mux.Handle("GET /static/{hash}/{file}", t.Static())
-	s.http = t.Wrap(mux)
+	s.http = t.Identify(t.AccessLog(t.Recover(t.CleanPath(t.Routes(mux)))))
 }
 
 var faults = map[string]error{
