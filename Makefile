@@ -15,7 +15,7 @@ RACE = -race -gcflags=modernc.org/sqlite/lib=-race=false -gcflags=modernc.org/li
 # How the program is delivered. Looked at in the same way it is compiled once: the tests of the delivered program need it.
 DELIVERED = CGO_ENABLED=0 GOFLAGS=-trimpath
 # The longest package comes first, so that the others fill the second core.
-PACKAGES = ./e2e ./...
+PACKAGES = ./e2e ./... xenoauth/bearer/...
 # make check has all of go vet, and what only debuggers read need not be linked.
 QUICK = -vet=off -ldflags=-w
 
@@ -35,7 +35,8 @@ test: deps
 check:
 	@unformatted="$$(gofmt -l $$(git ls-files '*.go'))"; if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
 	$(DELIVERED) $(GO) vet ./...
-	$(DELIVERED) $(GO) tool -modfile=tools/go.mod staticcheck ./...
+	@for module in bearer docs/examples/go tools; do $(GO) -C $$module vet ./... || exit 1; done
+	$(DELIVERED) $(GO) tool -modfile=tools/go.mod staticcheck ./... xenoauth/bearer/...
 
 build:
 	$(DELIVERED) $(GO) build -ldflags='-s -w' -o xenoauth ./cmd/xenoauth
@@ -60,7 +61,7 @@ fuzz:
 	echo "$$targets" | while read -r package target; do \
 		echo "$$package $$target"; \
 		$(GO) test -c -gcflags="xenoauth/$$package=$(INSTRUMENT)" -gcflags='net/url=$(INSTRUMENT)' -gcflags='encoding/json=$(INSTRUMENT)' \
-			-o "$$binary" "./$$package" && \
+			-o "$$binary" "xenoauth/$$package" && \
 		(cd "$$package" && GOMAXPROCS=1 GOGC=800 "$$binary" -test.run '^$$' -test.fuzz "^$$target$$" -test.fuzztime $(FUZZTIME) -test.fuzzminimizetime 100x \
 			-test.parallel $(FUZZPARALLEL) -test.fuzzcachedir "$$cache/xenoauth/$$package/$$target" </dev/null) || exit 1; \
 	done

@@ -43,7 +43,7 @@ func (id Identity) IsFor(resource string) bool {
 	return slices.ContainsFunc(id.Audience, func(a string) bool { return sameResource(a, resource) })
 }
 
-// sameResource is a copy of SameResource of xenoauth/internal/scope, which this package cannot import.
+// sameResource is a copy of the function of that name in the server, from which this module imports nothing.
 func sameResource(a, b string) bool {
 	return a == b || trimOrigin(a) == trimOrigin(b)
 }

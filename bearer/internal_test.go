@@ -7,29 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"xenoauth/internal/scope"
 )
-
-// TestSameResource: the copy of the comparison of resources comes to the same result as the original.
-func TestSameResource(t *testing.T) {
-	uris := []string{"", "/", "https://", "https:///", "urn:a:b", "urn:a:b/"}
-	for _, origin := range []string{"https://api.test", "http://[::1]:80", "https://API.test", "x://y"} {
-		for _, end := range []string{"", "/", "//", "/a", "/a/", "?", "/?", "?q", "/?q", "#", "/#/", "?/"} {
-			uris = append(uris, origin+end)
-		}
-	}
-	for _, a := range uris {
-		for _, b := range uris {
-			if sameResource(a, b) != scope.SameResource(a, b) {
-				t.Errorf("%q and %q: %v, the server says %v", a, b, sameResource(a, b), scope.SameResource(a, b))
-			}
-		}
-	}
-	if !sameResource("https://api.test", "https://api.test/") || sameResource("https://api.test/a", "https://api.test/a/") {
-		t.Error("an origin and its slash are not distinguished from a path and its slash")
-	}
-}
 
 // TestClocks: a kept answer is used only if neither clock finds it too old.
 func TestClocks(t *testing.T) {

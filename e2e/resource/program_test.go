@@ -59,7 +59,7 @@ func TestMain(m *testing.M) {
 
 var compiled = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(scratch, "api")
-	out, err := exec.Command("go", "build", "-o", path, "../../docs/examples/go").CombinedOutput()
+	out, err := exec.Command("go", "build", "-C", "../../docs/examples/go", "-o", path).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build docs/examples/go: %w: %s", err, out)
 	}

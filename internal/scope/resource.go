@@ -6,8 +6,8 @@ import (
 )
 
 // SameResource reports whether two resource indicators (RFC 8707) name one resource: they are equal, or they are one
-// origin with and without its trailing slash (RFC 3986 §6.2.3). This is the only place that compares them; package
-// bearer, which imports nothing, has a copy that a test holds against this one.
+// origin with and without its trailing slash (RFC 3986 §6.2.3). Package bearer, a module of its own, has a
+// copy; a test compares the two.
 func SameResource(a, b string) bool {
 	return a == b || trimOrigin(a) == trimOrigin(b)
 }

@@ -3,6 +3,7 @@ package scope_test
 import (
 	"testing"
 
+	"xenoauth/bearer"
 	"xenoauth/internal/scope"
 )
 
@@ -36,5 +37,24 @@ func TestSameResource(t *testing.T) {
 	}
 	if scope.HasResource(nil, "") {
 		t.Error("an empty list has the empty resource")
+	}
+}
+
+// TestSameResource_BearerAgrees: package bearer, a module of its own, has a copy of the comparison.
+func TestSameResource_BearerAgrees(t *testing.T) {
+	t.Parallel()
+	uris := []string{"", "/", "https://", "https:///", "urn:a:b", "urn:a:b/"}
+	for _, origin := range []string{"https://api.test", "http://[::1]:80", "https://API.test", "x://y"} {
+		for _, end := range []string{"", "/", "//", "/a", "/a/", "?", "/?", "?q", "/?q", "#", "/#/", "?/"} {
+			uris = append(uris, origin+end)
+		}
+	}
+	for _, a := range uris {
+		for _, b := range uris {
+			got, want := (bearer.Identity{Audience: []string{a}}).IsFor(b), scope.SameResource(a, b)
+			if got != want {
+				t.Errorf("%q and %q: bearer reports %v, want %v", a, b, got, want)
+			}
+		}
 	}
 }

@@ -1,0 +1,3 @@
+module xenoauth/bearer
+
+go 1.25.0
