@@ -134,7 +134,7 @@ func lockTables(s *scene) (end func() error, err error) {
 // revoked all the same, at once, and the operator is told that the server is well; the others are told to come back.
 func TestBusyConnections(t *testing.T) {
 	t.Parallel()
-	e := harness.New(t, dbtest.Open(t, dbtest.Postgres(t), dbtest.AsServed), func(o *server.Options) { o.Patience = 0 })
+	e := harness.New(t, dbtest.Open(t, dbtest.Postgres(t), dbtest.AsServed), func(o *server.Options) { o.DatabaseBudget = 0 })
 	b := e.LoggedIn(e.U)
 	token := e.Grant(b, e.A).WantToken(t)
 	waiting := func() int { // for a lock, in this database

@@ -50,7 +50,7 @@ func newScene(t *testing.T, c *dbtest.Cluster) *scene {
 		t.Fatal(err)
 	}
 	e := harness.New(t, dbtest.Open(t, databaseURL, dbtest.AsServed), func(o *server.Options) {
-		o.CodeLifetime, o.Patience = server.MaxCodeLifetime, 0
+		o.CodeLifetime, o.DatabaseBudget = server.MaxCodeLifetime, 0
 	})
 	s := &scene{t: t, r: e, b: e.LoggedIn(e.U), url: databaseURL}
 	expiring := e.AddExpiring("Echo")

@@ -52,7 +52,7 @@ type Options struct {
 	ParkedRequests int                     // authorization requests from one client address that may wait for a log-in: 1000
 	MaxApps        int                     // apps of one account, but for those that the operator adds: 100
 	MaxSessions    int                     // sessions of one user, of which the one not used for longest ends: 50
-	Patience       time.Duration           // how long a request waits for the database altogether: 2.5 s
+	DatabaseBudget time.Duration           // the time that one request may wait for the database, in total: 2.5 s
 	MaxConnections int                     // open at a time: 4096
 	Retention      store.Retention         // of what has ended; grace 1 h, at least 10 min; audit events for ever
 	SweepInterval  time.Duration           // between two looks for expired rows: 45 s; negative: nobody looks
@@ -131,7 +131,7 @@ func New(ctx context.Context, st store.Store, o Options) (*Server, error) {
 	toolkit, err := web.New(web.Config{
 		Issuer: issuerURL, Store: st, Templates: templates.Files, Static: static.Files,
 		Log: o.Log, TrustedProxies: o.TrustedProxies, CookieKey: cookieKey, Limits: o.Limits,
-		MaxSessions: o.MaxSessions, Patience: o.Patience,
+		MaxSessions: o.MaxSessions, DatabaseBudget: o.DatabaseBudget,
 	})
 	if err != nil {
 		return nil, err

@@ -102,7 +102,7 @@ func Bare(t testing.TB, st store.Store, options ...func(*server.Options)) *Env {
 		Passwords:  CheapPasswords(),
 		Limits:     Patience,
 		// Tests share the machine, where a database may seem slow: those about a database that is take 0, the default.
-		Patience: dbtest.Timeout,
+		DatabaseBudget: dbtest.Timeout,
 		// Tests shift times and then look at the rows: nobody but them sweeps.
 		SweepInterval: -1,
 	}

@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// BearerToken reads the access token of a request (RFC 6750 §2.1): the Authorization header, and nothing else. Tokens in
-// a URL end in logs, tokens in a body are forgotten about by whoever guards the header, so both are refused: alone they
-// count as no token, beside the header they are a 400.
+// BearerToken reads the access token of a request from the Authorization header only (RFC 6750 §2.1). A token in a URL ends up
+// in logs, and a token in a body evades proxies that check the header. Without the header both count as no token, with it they
+// are a 400.
 //
-// Errors are *Error: 401 with a bare challenge if there is no token, 401 invalid_token for a malformed header or another
-// scheme, 400 for a second token and for a query or form in which one could hide because it cannot be read.
+// Errors are *Error: 401 with a bare challenge if there is no token, 401 invalid_token for a malformed header or another scheme,
+// 400 for a second token, and for a malformed query or form, which could hide one.
 func BearerToken(r *http.Request) (string, error) {
 	if len(r.Header.Values("Authorization")) > 0 {
 		if err := onlyInHeader(r); err != nil {
@@ -21,9 +21,9 @@ func BearerToken(r *http.Request) (string, error) {
 	return HeaderToken(r)
 }
 
-// HeaderToken is BearerToken for requests whose query and body are somebody else's: it looks at the Authorization header
-// and at nothing else. Errors are *Error: 401 with a bare challenge if there is no header, 401 invalid_token for whatever
-// is not exactly one token.
+// HeaderToken is BearerToken for requests whose query and body belong to another service: it reads the Authorization header and
+// ignores everything else. Errors are *Error: 401 with a bare challenge if there is no header, 401 invalid_token unless the
+// header holds exactly one token.
 func HeaderToken(r *http.Request) (string, error) {
 	headers := r.Header.Values("Authorization")
 	if len(headers) == 0 {
@@ -38,7 +38,7 @@ func HeaderToken(r *http.Request) (string, error) {
 	return token, nil
 }
 
-// onlyInHeader looks where else RFC 6750 lets clients put a token (§2.2 and 2.3).
+// onlyInHeader refuses a token in the other two places that RFC 6750 allows (§2.2 and 2.3).
 func onlyInHeader(r *http.Request) error {
 	const name = "access_token"
 	query, err := ParseQuery(r)
@@ -49,7 +49,7 @@ func onlyInHeader(r *http.Request) error {
 		return BadRequest(name, "must not be sent in a URL or together with an Authorization header")
 	}
 	contentType := r.Header.Get("Content-Type")
-	if contentType == "" { // as of nearly every request
+	if contentType == "" { // the usual case
 		return nil
 	}
 	if media, _, err := mime.ParseMediaType(contentType); err != nil || media != formType {
@@ -65,8 +65,8 @@ func onlyInHeader(r *http.Request) error {
 	return nil
 }
 
-// ExpiredToken is the 403 for a user token whose time is over: its holder asks for the next one with the refresh token
-// (docs/dialects.md, User tokens).
+// ExpiredToken is the 403 for an expired user token. Its holder gets a new one with the refresh token (docs/dialects.md, User
+// tokens).
 func ExpiredToken() *Error {
 	return PermissionDenied("the user token has expired; get a new one with its refresh token")
 }
@@ -77,7 +77,7 @@ func PermissionDenied(why string) *Error {
 		Header: http.Header{"Www-Authenticate": {`Bearer realm="xenoauth", error="invalid_token"`}}}
 }
 
-// InvalidToken is the 401 for every token that is not good, whatever the reason (RFC 6750 §3.1).
+// InvalidToken is the 401 for every token that is not valid, whatever the reason (RFC 6750 §3.1).
 func InvalidToken() *Error {
 	return &Error{Status: http.StatusUnauthorized, Code: "invalid_token", Description: "the access token is malformed, unknown, expired or revoked"}
 }

@@ -22,9 +22,8 @@ func bearerRequest(header, query, contentType, body string) *http.Request {
 	return r
 }
 
-// FuzzBearerToken: an accepted token stands behind the scheme and one or more spaces, to the byte, has no white space, and no second
-// token is anywhere beside it; what is refused is an *Error, 401 unless something else of the request is at fault, and
-// does not repeat what was sent.
+// FuzzBearerToken: an accepted token follows the scheme and one or more spaces exactly, contains no white space, and is the only
+// token of the request. A refusal is an *Error, 401 unless another part of the request is wrong, and does not repeat the input.
 func FuzzBearerToken(f *testing.F) {
 	for _, seed := range [][4]string{
 		{"Bearer x", "", "", ""}, {"bearer  x", "", "", ""}, {"Bearer\tx", "a=b", "", ""}, {"Bearer x", "access_token=x", "", ""}, {"Bearer x", "%61ccess_token", "", ""},
@@ -38,14 +37,14 @@ func FuzzBearerToken(f *testing.F) {
 		token, err := BearerToken(bearerRequest(header, query, contentType, body))
 		if err == nil {
 			if token == "" || strings.ContainsAny(token, " \t") || !strings.EqualFold(header[:7], "Bearer ") || strings.TrimLeft(header[7:], " ") != token {
-				t.Fatalf("%q is taken for the token %q", header, token)
+				t.Fatalf("header %q gives the token %q", header, token)
 			}
-			// url.ParseQuery is another parser: it drops what it cannot read.
+			// url.ParseQuery drops malformed pairs.
 			if values, err := url.ParseQuery(query); err != nil || values.Has("access_token") {
-				t.Fatalf("a token beside %q: %v", query, err)
+				t.Fatalf("accepted with a token in the query %q: %v", query, err)
 			}
 			if values, err := url.ParseQuery(body); contentType == formType && (err != nil || values.Has("access_token")) {
-				t.Fatalf("a token beside the form %q: %v", body, err)
+				t.Fatalf("accepted with a token in the form %q: %v", body, err)
 			}
 			return
 		}
@@ -67,8 +66,8 @@ func FuzzBearerToken(f *testing.F) {
 	})
 }
 
-// Not parallel, because it counts.
-func TestBearerTokenAllocatesNothing(t *testing.T) {
+// Not parallel: testing.AllocsPerRun counts the allocations of all goroutines.
+func TestBearerToken_NoAllocation(t *testing.T) {
 	for _, text := range []string{strings.Repeat(".", 60<<10), secret.Format{}.New(secret.Access).Reveal()} {
 		r := bearerRequest("Bearer "+text, "", "", "")
 		if n := testing.AllocsPerRun(100, func() {
@@ -82,9 +81,9 @@ func TestBearerTokenAllocatesNothing(t *testing.T) {
 	long := strings.Repeat(".", 60<<10)
 	if n := testing.AllocsPerRun(100, func() {
 		if _, ok := (secret.Format{}).Parse(long); ok {
-			t.Error("dots are a credential")
+			t.Error("dots are accepted as a credential")
 		}
 	}); n != 0 {
-		t.Errorf("looking at 60 kB of dots allocates %.0f times", n)
+		t.Errorf("parsing 60 kB of dots allocates %.0f times", n)
 	}
 }

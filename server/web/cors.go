@@ -5,19 +5,18 @@ import (
 	"strings"
 )
 
-// wellKnown is the part of the address space whose answers every script may read, whether there is anything or not:
-// clients probe it, and take an answer that they cannot read for a failure of the network instead of a 404.
+// wellKnown is the path below which scripts may read every response, 404 included: clients probe it, and take a response that
+// they cannot read for a network failure.
 const wellKnown = "/.well-known/"
 
-// What a script on another site may send to the endpoints that allow it, and may read of their answers.
+// The request headers that a script on another site may send, and the response headers that it may read.
 const (
 	corsAllow  = "Authorization, Content-Type, Accept, DPoP, MCP-Protocol-Version, X-Requested-With, traceparent, tracestate, baggage"
 	corsExpose = "WWW-Authenticate, DPoP-Nonce, Retry-After"
 )
 
-// CORS mounts an API handler that scripts of every site may call with the methods named. It is safe because the answer
-// allows no credentials: nothing is done in anybody's name but that of the credentials in the request itself. Mount it
-// for OPTIONS, too.
+// CORS mounts an API handler that scripts of every site may call with the given methods. That is safe because the response
+// allows no cookies: the handler acts only for the credentials in the request itself. Mount it for OPTIONS as well.
 func (t *Toolkit) CORS(methods string, h Handler) http.Handler {
 	return apiHandler{t, func(w http.ResponseWriter, r *http.Request) error {
 		header := w.Header()
@@ -33,14 +32,14 @@ func (t *Toolkit) CORS(methods string, h Handler) http.Handler {
 	}}
 }
 
-// readableByScripts lets scripts of every site read the answer.
+// readableByScripts lets scripts of every site read the response.
 func readableByScripts(h http.Header) {
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("Access-Control-Expose-Headers", corsExpose)
 }
 
-// failWellKnown answers a request below wellKnown that reached no handler; a preflight is allowed, so that the script
-// learns of the 404. It reports whether the request was one.
+// failWellKnown answers a request below wellKnown that reached no handler, and reports whether the request was one. A preflight
+// request succeeds, so that the script can read the 404.
 func (t *Toolkit) failWellKnown(w http.ResponseWriter, r *http.Request, err error) bool {
 	if !strings.HasPrefix(r.URL.Path, wellKnown) {
 		return false

@@ -13,12 +13,12 @@ import (
 
 const (
 	deviceAge   = 365 * 24 * time.Hour
-	deviceParts = 16 // bytes of a device's id, and of the mark of each account
-	deviceUsers = 4  // accounts that one browser is remembered for
+	deviceParts = 16 // bytes of a browser's id, and of the mark of each account
+	deviceUsers = 4  // accounts that a browser is known to
 )
 
-// devices keeps a cookie in browsers that have logged in: a random id and the marks of the accounts, authenticated. It
-// opens nothing; it only says that the browser is not a stranger to the account.
+// devices sets a cookie in browsers that have logged in: a random id and the marks of the accounts, authenticated. It grants no
+// access; it only shows that the browser is known to the account.
 type devices struct {
 	name   string
 	codec  *securecookie.SecureCookie
@@ -38,8 +38,8 @@ func newDevices(key []byte, secure bool) devices {
 // mark stands for an account's e-mail address in a cookie.
 func (d devices) mark(email string) []byte { return seal(d.key, email)[:deviceParts] }
 
-// read returns the browser's id and marks, the latest first; nil if it has none that we gave it. Two cookies of the name
-// mean that somebody planted one: none counts.
+// read returns the browser's id and marks, the latest first; nil without a valid cookie. Of two cookies with the name an attacker
+// set one, so both are ignored.
 func (d devices) read(r *http.Request) [][]byte {
 	found := r.CookiesNamed(d.name)
 	if len(found) != 1 {
@@ -73,7 +73,7 @@ func (t *Toolkit) rememberDevice(w http.ResponseWriter, r *http.Request, email s
 	}
 	marks = append([][]byte{id, mark}, marks[:min(len(marks), deviceUsers-1)]...)
 	value, err := d.codec.Encode(d.name, bytes.Join(marks, nil))
-	if err != nil { // a value of this length always encodes; without the cookie the browser is a stranger next time
+	if err != nil { // a value of this length always encodes; without the cookie the browser is unknown next time
 		t.log.WarnContext(r.Context(), "failed to remember the browser", "request", RequestID(r.Context()), "error", err)
 		return
 	}

@@ -34,7 +34,7 @@ func TestDeviceCookie(t *testing.T) {
 	for i := range deviceUsers {
 		c = log(ours, fmt.Sprintf("user%d@x.test", i), c)
 	}
-	c = log(ours, "user3@x.test", c) // again is no more
+	c = log(ours, "user3@x.test", c) // a second log-in adds no mark
 	for i := range deviceUsers {
 		if got := known(ours, fmt.Sprintf("user%d@x.test", i), c); got != id || id == "" {
 			t.Errorf("user %d: device %q, want %q", i, got, id)
@@ -42,7 +42,7 @@ func TestDeviceCookie(t *testing.T) {
 	}
 	fifth := log(ours, "user4@x.test", c)
 	if known(ours, "user4@x.test", fifth) != id || known(ours, "user0@x.test", fifth) != "" {
-		t.Error("of five the one who logged in longest ago is forgotten")
+		t.Error("of five users, not the oldest log-in was dropped")
 	}
 	planted := log(ours, "user0@x.test")
 	other := log(theirs, "user0@x.test")
@@ -51,10 +51,10 @@ func TestDeviceCookie(t *testing.T) {
 		"cut": {{Name: c.Name, Value: c.Value[:len(c.Value)-4]}}, "of another name": {{Name: "xenoauth-device", Value: c.Value}},
 	} {
 		if got := known(ours, "user0@x.test", cookies...); got != "" {
-			t.Errorf("%s: known as %q", name, got)
+			t.Errorf("%s: browser %q, want unknown", name, got)
 		}
 	}
 	if known(ours, "stranger@x.test", c) != "" {
-		t.Error("known to an account that never logged in here")
+		t.Error("known to an account that never logged in")
 	}
 }

@@ -20,21 +20,21 @@ import (
 
 var errNoPage = errors.New("web: sessions exist only under Page and Private")
 
-// Error is an answer that is not a success. Description is shown to whoever asked: it names what was wrong and never
-// repeats a secret. Cause is for the log only.
+// Error is a response that is not a success. Description is shown to the caller: it names the problem and never repeats a
+// secret. Cause is for the log only.
 type Error struct {
 	Status      int
-	Code        string // of the JSON answer; empty: by status
+	Code        string // of the JSON response; empty: by status
 	Title       string // of the page; empty: by status
 	Description string
 	Parameter   string      // the parameter that was wrong, if one was
-	Header      http.Header // further headers of the answer
-	Links       []Link      // where the page offers to go on, beside the front page
+	Header      http.Header // further headers of the response
+	Links       []Link      // links on the page, in addition to the front page
 	Cause       error
-	Warn        bool // log it as a warning: the fault is the operator's to correct
+	Warn        bool // log it as a warning: the operator has to correct it
 }
 
-// Link leads to a path of the server's own.
+// Link leads to a path of this server.
 type Link struct {
 	Text string
 	Path string
@@ -52,7 +52,7 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// sentence is the description with the parameter before it.
+// sentence is the description after the name of the parameter.
 func (e *Error) sentence() string {
 	if e.Parameter == "" {
 		return e.Description
@@ -60,12 +60,12 @@ func (e *Error) sentence() string {
 	return "parameter " + e.Parameter + ": " + e.Description
 }
 
-// BadRequest is a 400 that names the parameter ("" if none is to blame).
+// BadRequest is a 400 that names the parameter; empty: none.
 func BadRequest(parameter, description string) *Error {
 	return &Error{Status: http.StatusBadRequest, Code: "invalid_request", Parameter: parameter, Description: description}
 }
 
-// NotFound is the 404 of everything that does not exist or is not the visitor's to see; the two look the same.
+// NotFound is the 404 of everything that does not exist, and of everything that the visitor has no access to.
 func NotFound() *Error {
 	return &Error{Status: http.StatusNotFound, Description: "There is nothing at this address, or you do not have access to it."}
 }
@@ -80,12 +80,12 @@ func foreignOrigin(cause error) *Error {
 		Description: "A form on another website tried to act as you, so nothing was done. Open the page here and try again."}
 }
 
-// kind is what an answer of a status is called and says when nobody said better.
-type kind struct {
+// statusText is the default code, title and description of a response.
+type statusText struct {
 	code, title, description string
 }
 
-var kinds = map[int]kind{
+var statusTexts = map[int]statusText{
 	http.StatusBadRequest:            {"invalid_request", "Bad request", "Something in the request is missing or malformed."},
 	http.StatusUnauthorized:          {"invalid_token", "You are not logged in", "Log in and try again."},
 	http.StatusForbidden:             {"access_denied", "Not allowed", "You do not have permission to do this."},
@@ -100,7 +100,7 @@ var kinds = map[int]kind{
 	http.StatusServiceUnavailable:    {"temporarily_unavailable", "Temporarily unavailable", "The service cannot reach its database right now. Nothing is lost; please try again in a few seconds."},
 }
 
-// protocolStatus gives the status of the codes that are not 400 (RFC 6749 §5.2, RFC 6750 §3.1).
+// protocolStatus is the status of the codes that are not 400 (RFC 6749 §5.2, RFC 6750 §3.1).
 var protocolStatus = map[string]int{
 	"invalid_client":          http.StatusUnauthorized,
 	"invalid_token":           http.StatusUnauthorized,
@@ -111,13 +111,13 @@ var protocolStatus = map[string]int{
 	"temporarily_unavailable": http.StatusServiceUnavailable,
 }
 
-// classify is the one table from errors to answers. The result is a copy with Status, Code, Title, Description and
-// Header filled in.
+// classify is the one table from errors to responses. The result is a copy with Status, Code, Title, Description and Header
+// filled in.
 func classify(err error) Error {
 	e := translate(err)
-	fallback, known := kinds[e.Status]
+	fallback, known := statusTexts[e.Status]
 	if !known {
-		e.Status, fallback = http.StatusInternalServerError, kinds[http.StatusInternalServerError]
+		e.Status, fallback = http.StatusInternalServerError, statusTexts[http.StatusInternalServerError]
 	}
 	e.Code = first(e.Code, fallback.code)
 	e.Title = first(e.Title, fallback.title)
@@ -135,7 +135,7 @@ func classify(err error) Error {
 			e.Header.Set("WWW-Authenticate", `Basic realm="xenoauth"`)
 		case e.Code == "invalid_token" && e.Status == http.StatusUnauthorized, e.Code == "insufficient_scope":
 			e.Header.Set("WWW-Authenticate", `Bearer realm="xenoauth", error="`+e.Code+`"`)
-		case e.Status == http.StatusUnauthorized: // none is without (RFC 9110 §11.6.1)
+		case e.Status == http.StatusUnauthorized: // every 401 has a challenge (RFC 9110 §11.6.1)
 			e.Header.Set("WWW-Authenticate", `Bearer realm="xenoauth"`)
 		}
 	}
@@ -147,7 +147,7 @@ func translate(err error) Error {
 	var protocol *issuer.Error
 	var fields directory.FieldErrors
 	limited := AsLimit(err)
-	// Trouble of the database comes first: whatever somebody made of it on the way up, it is not the caller's fault.
+	// Errors of the database come first: whatever they were wrapped in on the way up, they are not the caller's fault.
 	switch {
 	case errors.Is(err, secret.ErrQueueTimeout), errors.Is(err, ratelimit.ErrTimeout):
 		return Error{Status: http.StatusServiceUnavailable, Description: "Too many people are logging in right now. Please try again in a few seconds.", Cause: err}
@@ -202,7 +202,7 @@ type jsonError struct {
 
 func (t *Toolkit) apiError(w http.ResponseWriter, r *http.Request, err error) {
 	e := classify(err)
-	t.noteError(r, e, err)
+	t.logError(r, e, err)
 	for name, values := range e.Header {
 		w.Header()[name] = values
 	}
@@ -213,7 +213,7 @@ func (t *Toolkit) apiError(w http.ResponseWriter, r *http.Request, err error) {
 
 func (t *Toolkit) pageError(w http.ResponseWriter, r *http.Request, err error) {
 	e := classify(err)
-	t.noteError(r, e, err)
+	t.logError(r, e, err)
 	for name, values := range e.Header {
 		w.Header()[name] = values
 	}
@@ -224,7 +224,7 @@ func (t *Toolkit) pageError(w http.ResponseWriter, r *http.Request, err error) {
 	if e.Status >= http.StatusInternalServerError {
 		page.RequestID = RequestID(r.Context())
 	}
-	// Nothing of the visitor is on the page: a link that somebody prepared must not tell whether its reader is logged in.
+	// The page shows nothing about the visitor: a link from an attacker must not reveal whether its reader is logged in.
 	if err := t.write(w, e.Status, "error", layout{Page: page}); err != nil {
 		t.log.ErrorContext(r.Context(), "failed to render the error page", "request", RequestID(r.Context()), "error", err)
 		http.Error(w, e.Title, e.Status)
@@ -232,10 +232,10 @@ func (t *Toolkit) pageError(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // noteError logs an error once. The query is never part of a line: it may hold a code or a token.
-func (t *Toolkit) noteError(r *http.Request, e Error, err error) {
+func (t *Toolkit) logError(r *http.Request, e Error, err error) {
 	line := t.log.DebugContext
 	switch {
-	case errors.Is(err, context.Canceled): // the caller has gone away
+	case errors.Is(err, context.Canceled): // the client closed the connection
 	case errors.Is(err, store.ErrReadOnly): // the store logs that once, not for each request
 	case e.Status == http.StatusServiceUnavailable, e.Warn:
 		line = t.log.WarnContext
@@ -245,8 +245,8 @@ func (t *Toolkit) noteError(r *http.Request, e Error, err error) {
 	line(r.Context(), "request refused", "request", RequestID(r.Context()), "method", r.Method, "route", r.Pattern, "status", e.Status, "error", oneLine(err.Error()))
 }
 
-// oneLine escapes what the handlers of package slog leave as it is, and what could end a line, start an escape sequence or
-// turn the direction of text on the operator's screen all the same (docs/battery.md, G2).
+// oneLine escapes characters that the handlers of package slog keep, although they can end a line, start an escape sequence or
+// change the direction of text on the operator's terminal (docs/battery.md, G2).
 func oneLine(s string) string {
 	var b strings.Builder
 	for _, c := range strings.ToValidUTF8(s, "?") {

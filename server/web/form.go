@@ -25,7 +25,7 @@ type Values struct {
 	order  []string
 }
 
-// Get returns the first value of a name, or "" if it is absent or empty (RFC 6749 §3.1 makes no difference).
+// Get returns the first value of a name, or "" if it is absent or empty (RFC 6749 §3.1 treats the two alike).
 func (v Values) Get(name string) string {
 	if all := v.values[name]; len(all) > 0 {
 		return all[0]
@@ -50,17 +50,17 @@ func (v Values) Repeated() []string {
 // Names returns the names that were sent, in order of appearance. The caller must not change it.
 func (v Values) Names() []string { return v.order }
 
-// OneValue returns a fault that names the first repeated parameter, except for the names that may repeat.
+// OneValue returns a 400 that names the first repeated parameter. Names in mayRepeat are exempt.
 func (v Values) OneValue(mayRepeat ...string) error {
 	for _, name := range v.Repeated() {
 		if !slices.Contains(mayRepeat, name) {
-			return parameterFault(name, "is given more than once")
+			return parameterError(name, "is given more than once")
 		}
 	}
 	return nil
 }
 
-// Encode writes the values as a query, in the order in which they came.
+// Encode writes the values as a query, in the order in which they were sent.
 func (v Values) Encode() string {
 	var b strings.Builder
 	for _, name := range v.order {
@@ -84,11 +84,11 @@ func (v *Values) add(name, value string) {
 	v.values[name] = append(v.values[name], value)
 }
 
-// ParseQuery reads the parameters of the URL, and of nothing else. Any fault is an *Error with status 400.
+// ParseQuery reads the parameters of the URL only. Its errors are *Error with status 400.
 func ParseQuery(r *http.Request) (Values, error) { return parseValues(r.URL.RawQuery) }
 
-// ParseBody reads the parameters of a form body, and of nothing else: status 415 for another content type, 413 above
-// 64 KB, 400 for a malformed body.
+// ParseBody reads the parameters of a form body only. Its errors are *Error: 415 for another content type, 413 above 64 KB,
+// 400 for a malformed body.
 func ParseBody(w http.ResponseWriter, r *http.Request) (Values, error) {
 	media, body, err := readBody(w, r)
 	if err != nil {
@@ -100,7 +100,7 @@ func ParseBody(w http.ResponseWriter, r *http.Request) (Values, error) {
 	return parseValues(string(body))
 }
 
-// ParseForm is ParseBody for a form of our own pages: no field repeats but those named.
+// ParseForm is ParseBody for a form of our own pages: only fields in mayRepeat may repeat.
 func ParseForm(w http.ResponseWriter, r *http.Request, mayRepeat ...string) (Values, error) {
 	values, err := ParseBody(w, r)
 	if err != nil {
@@ -109,7 +109,7 @@ func ParseForm(w http.ResponseWriter, r *http.Request, mayRepeat ...string) (Val
 	return values, values.OneValue(mayRepeat...)
 }
 
-// Faults returns the faults of a form's fields, to show beside them, or err itself if it is of another kind.
+// Faults returns the errors of a form's fields, to show beside them, or err itself if it is of another kind.
 func Faults(err error) (directory.FieldErrors, error) {
 	var faults directory.FieldErrors
 	if errors.As(err, &faults) {
@@ -118,7 +118,7 @@ func Faults(err error) (directory.FieldErrors, error) {
 	return nil, err
 }
 
-// readBody returns the media type, lower-cased and without parameters, and at most maxBody bytes.
+// readBody returns the media type, in lower case and without parameters, and the body of at most maxBody bytes.
 func readBody(w http.ResponseWriter, r *http.Request) (string, []byte, error) {
 	media, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil {
@@ -141,7 +141,7 @@ func readBody(w http.ResponseWriter, r *http.Request) (string, []byte, error) {
 	return media, body, nil
 }
 
-// parseValues is stricter than url.ParseQuery: nothing malformed is dropped, everything is text.
+// parseValues is stricter than url.ParseQuery: malformed pairs are errors, and names and values must be text.
 func parseValues(raw string) (Values, error) {
 	var v Values
 	for count := 0; raw != ""; {
@@ -168,16 +168,16 @@ func parsePair(pair string) (string, string, error) {
 	if err != nil || !isText(name) {
 		return "", "", BadRequest("", "a parameter name is malformed")
 	}
-	// Some parsers separate at a semicolon and some do not: what one sees as one parameter is two for another.
+	// Some parsers split at a semicolon: what we read as one parameter would be two for them.
 	if strings.Contains(pair, ";") {
-		return "", "", parameterFault(name, "contains a semicolon that is not percent-encoded")
+		return "", "", parameterError(name, "contains a semicolon that is not percent-encoded")
 	}
 	value, err := url.QueryUnescape(rawValue)
 	if err != nil {
-		return "", "", parameterFault(name, "is not percent-encoded correctly")
+		return "", "", parameterError(name, "is not percent-encoded correctly")
 	}
 	if !isText(value) {
-		return "", "", parameterFault(name, "must be UTF-8 text without NUL characters")
+		return "", "", parameterError(name, "must be UTF-8 text without NUL characters")
 	}
 	return name, value, nil
 }

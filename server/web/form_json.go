@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// ParseFormOrJSON is ParseBody for endpoints that also take a JSON object whose members are all strings. A member given
-// twice is reported by Repeated, like a form field given twice.
+// ParseFormOrJSON is ParseBody for endpoints that also accept a JSON object whose members are all strings. Repeated reports a
+// repeated member like a repeated form field.
 func ParseFormOrJSON(w http.ResponseWriter, r *http.Request) (Values, error) {
 	media, body, err := readBody(w, r)
 	if err != nil {
@@ -27,8 +27,8 @@ func ParseFormOrJSON(w http.ResponseWriter, r *http.Request) (Values, error) {
 	return Values{}, unsupportedMedia("send the parameters as " + formType + " or application/json")
 }
 
-// ParseJSON reads the named members of a JSON object as ParseMembers does, and refuses other content types with 415: a form
-// of another site can send none that names JSON.
+// ParseJSON reads the named members of a JSON object as ParseMembers does. It refuses other content types with 415: a form of
+// another site cannot send a JSON content type.
 func ParseJSON(w http.ResponseWriter, r *http.Request, names ...string) (Values, error) {
 	media, body, err := readBody(w, r)
 	if err != nil {
@@ -40,10 +40,10 @@ func ParseJSON(w http.ResponseWriter, r *http.Request, names ...string) (Values,
 	return readMembers(body, names)
 }
 
-// ParseMembers reads the named members of a JSON object, which are strings; null is as good as absent, and other members
-// may be anything. The content type may be any that names JSON, or be missing. Every fault is a 400.
+// ParseMembers reads the named members of a JSON object, which must be strings. null counts as absent; other members are
+// ignored. The content type may be missing, or any JSON type. Its errors are *Error with status 400.
 func ParseMembers(w http.ResponseWriter, r *http.Request, names ...string) (Values, error) {
-	if !saysJSON(r.Header) {
+	if !mayBeJSON(r.Header) {
 		return Values{}, BadRequest("", "send a JSON object, with Content-Type: application/json")
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
@@ -53,7 +53,7 @@ func ParseMembers(w http.ResponseWriter, r *http.Request, names ...string) (Valu
 	return readMembers(body, names)
 }
 
-// readMembers takes the named members out of an object.
+// readMembers reads the named members of an object.
 func readMembers(body []byte, names []string) (Values, error) {
 	if !utf8.Valid(body) {
 		return Values{}, BadRequest("", "the body is not UTF-8")
@@ -77,8 +77,8 @@ func readMembers(body []byte, names []string) (Values, error) {
 	return v, nil
 }
 
-// saysJSON says whether the headers let the body be JSON, as it is.
-func saysJSON(h http.Header) bool {
+// mayBeJSON reports whether the headers allow an uncompressed JSON body.
+func mayBeJSON(h http.Header) bool {
 	if encoding := h.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return false
 	}
@@ -94,7 +94,7 @@ func saysJSON(h http.Header) bool {
 
 var errObject = errors.New("not one JSON object that names each member once")
 
-// splitObject goes token by token, because a decoder into a map keeps the last of two equal names.
+// splitObject reads token by token, because decoding into a map keeps only the last of two equal names.
 func splitObject(body []byte) (map[string]json.RawMessage, error) {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	if open, err := decoder.Token(); err != nil || open != json.Delim('{') {
@@ -122,8 +122,8 @@ func splitObject(body []byte) (map[string]json.RawMessage, error) {
 	return members, nil
 }
 
-// parseObject reads one JSON object of strings token by token, because a decoder into a map keeps the last of two equal
-// names and drops the first in silence.
+// parseObject reads one JSON object of strings token by token, because decoding into a map keeps only the last of two equal
+// names.
 func parseObject(body []byte) (Values, error) {
 	malformed := BadRequest("", "the body must be a single JSON object")
 	if !utf8.Valid(body) {
@@ -149,10 +149,10 @@ func parseObject(body []byte) (Values, error) {
 		}
 		value, isString := token.(string)
 		if !isString {
-			return Values{}, parameterFault(name, "must be a string")
+			return Values{}, parameterError(name, "must be a string")
 		}
 		if !isJSONText(value) {
-			return Values{}, parameterFault(name, "must be UTF-8 text without NUL characters")
+			return Values{}, parameterError(name, "must be UTF-8 text without NUL characters")
 		}
 		v.add(name, value)
 	}

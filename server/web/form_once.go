@@ -18,10 +18,10 @@ import (
 )
 
 const (
-	// shownFor is how long a page that shows something once waits for its browser.
+	// shownFor is how long the content of a page that is shown once is kept.
 	shownFor = 5 * time.Minute
-	// shownAgain is how long after it was shown the same form, sent again, may show it again: on a slow line, a second click
-	// overtakes the page that is on its way.
+	// shownAgain is how long after that page the same form, sent again, shows it again: on a slow connection a second click
+	// overtakes the first response.
 	shownAgain = 10 * time.Second
 	onceLen    = 26 // characters of rand.Text
 	shownUse   = "xenoauth shown once"
@@ -30,16 +30,16 @@ const (
 // Shown is the content of a page that is shown once.
 type Shown struct {
 	ID     string // of the app, key or bot
-	New    bool   // it was made just now
+	New    bool   // it was created just now
 	Secret string // "" for a public app
-	Others string // the fate of the earlier secrets
+	Others string // when the earlier secrets end
 }
 
-// once is the hidden field of a form that is good once: each rendered form has a value of its own.
+// once is the hidden field of a form that is carried out once. Each rendered form has a value of its own.
 func once() string { return rand.Text() }
 
-// formID names a form as it was submitted: the form's own value with all values in it, and the path. Sent again, it is
-// the same; with other values it is another form. A form without the field, of a program, is a new one each time.
+// formID identifies a submitted form by the value of once, its path and all its values. The same form sent again has the same
+// id; with other values it has another. A form without the field, sent by a program, has a new id each time.
 func formID(r *http.Request, values Values) (id string, known bool) {
 	field := values.Get("form")
 	if len(field) != onceLen || strings.Trim(field, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != "" {
@@ -56,7 +56,7 @@ func random(n int) []byte {
 	return b
 }
 
-// pageKey is the key under which a value of a page is kept. Only the session that the value belongs to finds it.
+// pageKey is the key of a stored value of a page. Only the session that stored the value can compute it.
 func pageKey(r *http.Request, use, id string) []byte {
 	session := []byte{}
 	if v := VisitorOf(r.Context()); v != nil {
@@ -66,10 +66,10 @@ func pageKey(r *http.Request, use, id string) []byte {
 	return sum[:]
 }
 
-// Once carries out a form that makes or changes something, and answers 303: to the path to, or, if that ends in a slash, to
-// the page below it that shows once what do returns. The same form again, a second click or a resent one, does nothing and
-// gets the same answer. do runs to its end even if the browser has gone; it must write as by, one event. An error of do
-// is returned as it is.
+// Once carries out a form that creates or changes something, and redirects with 303: to the path to, or, if that ends in a
+// slash, to the page below it that shows the result of do once. The same form sent again, by a second click or a reload, does
+// nothing and gets the same response. do runs to its end even if the browser closes the connection. It must record exactly one
+// event, as by. Its error is returned unchanged.
 func (t *Toolkit) Once(w http.ResponseWriter, r *http.Request, values Values, to string, do func(r *http.Request, by store.Principal) (*Shown, error)) error {
 	r = r.WithContext(context.WithoutCancel(r.Context()))
 	id, known := formID(r, values)
@@ -101,13 +101,13 @@ func formPrincipal(r *http.Request, id string) store.Principal {
 	return PrincipalOf(r).WithForm(pageKey(r, "form", id))
 }
 
-// FormPrincipal is the visitor, logged in or not, acting by a form that SentBefore recognises afterwards.
+// FormPrincipal is the visitor, logged in or not, who acts by a form that SentBefore recognizes afterwards.
 func (t *Toolkit) FormPrincipal(r *http.Request, values Values) store.Principal {
 	id, _ := formID(r, values)
 	return formPrincipal(r, id)
 }
 
-// SentBefore reports whether the same form was carried out before, and the id of the thing that it made or changed.
+// SentBefore reports whether the same form was carried out before, and the id of the object that it created or changed.
 func (t *Toolkit) SentBefore(r *http.Request, values Values) (subject string, sent bool, err error) {
 	id, known := formID(r, values)
 	if !known {
@@ -120,7 +120,7 @@ func (t *Toolkit) SentBefore(r *http.Request, values Values) (subject string, se
 	return v.Subject, err == nil, err
 }
 
-// again answers a form that was carried out before as it was then.
+// again repeats the response to a form that was carried out before.
 func (t *Toolkit) again(w http.ResponseWriter, r *http.Request, id, to string, err error) error {
 	if err == nil {
 		err = t.store.ReturnPageValue(r.Context(), pageKey(r, "shown", id))
@@ -145,22 +145,22 @@ func (t *Toolkit) keepShown(r *http.Request, id string, s Shown) error {
 	return t.store.KeepPageValue(r.Context(), store.PageValue{ID: pageKey(r, "shown", id), Sealed: sealed, CreatedAt: now, ExpiresAt: now.Add(shownFor)})
 }
 
-// ErrShownBefore: the page was shown already. The Shown beside it has an ID, if that is known, and no more.
+// ErrShownBefore: the page was shown already. The Shown returned with it has only an ID, if that is known.
 var ErrShownBefore = errors.New("it was shown before")
 
-// shownPatience is how long a page waits for what its form, sent twice, is still making.
-const shownPatience = 2 * time.Second
+// shownBudget is how long a page waits for its content while the same form, sent twice, is still being carried out.
+const shownBudget = 2 * time.Second
 
-// TakeShown returns the content of the page with that id, this once.
+// TakeShown returns the content of the page with that id, once.
 func (t *Toolkit) TakeShown(r *http.Request, id string) (Shown, error) {
 	v, err := t.store.TakePageValue(r.Context(), pageKey(r, "shown", id), t.store.Now().Add(shownAgain))
-	for end, pause := time.Now().Add(shownPatience), 20*time.Millisecond; errors.Is(err, store.ErrNotFound); pause = min(2*pause, 200*time.Millisecond) {
+	for end, pause := time.Now().Add(shownBudget), 20*time.Millisecond; errors.Is(err, store.ErrNotFound); pause = min(2*pause, 200*time.Millisecond) {
 		form, formErr := t.store.PageValueByID(r.Context(), pageKey(r, "form", id))
 		if formErr != nil {
 			return Shown{}, formErr
 		}
-		// Another answer to the same form may be about to keep it.
-		if t.store.Now().Sub(form.CreatedAt) > shownPatience || time.Now().After(end) {
+		// Another request with the same form may be about to store it.
+		if t.store.Now().Sub(form.CreatedAt) > shownBudget || time.Now().After(end) {
 			return Shown{ID: form.Subject}, ErrShownBefore
 		}
 		select {
@@ -184,7 +184,7 @@ func (t *Toolkit) TakeShown(r *http.Request, id string) (Shown, error) {
 	return s, nil
 }
 
-// Ending is the visitor as the principal that ends the thing that the path of the request names, so that Ended finds it afterwards.
+// Ending is the visitor who ends the object that the path of the request names. Ended recognizes that afterwards.
 func (v *Visitor) Ending(r *http.Request) store.Principal {
 	return v.Principal(r).WithForm(endedKey(r))
 }
@@ -194,8 +194,8 @@ func endedKey(r *http.Request) []byte {
 	return sum[:]
 }
 
-// Ended answers for something that does not exist by err: if the visitor has ended it under this very path, by a first
-// click or in another tab, the browser goes to the page to, with a notice; else err is returned.
+// Ended handles err, which reports that an object does not exist. If the visitor has ended it under the same path before, by a
+// first click or in another tab, Ended redirects to the page to with a notice; otherwise it returns err.
 func (t *Toolkit) Ended(w http.ResponseWriter, r *http.Request, err error, to string) error {
 	if status := classify(err).Status; status != http.StatusNotFound && status != http.StatusConflict {
 		return err

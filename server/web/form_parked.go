@@ -19,16 +19,16 @@ import (
 const (
 	parkedFor    = 15 * time.Minute
 	maxParked    = 4 << 10 // of a form's body
-	maxParkedLen = 3800    // of the cookie's value: browsers keep 4096 bytes with its name and attributes
+	maxParkedLen = 3800    // of the cookie's value: browsers accept 4096 bytes, name and attributes included
 	parkedUse    = "xenoauth parked form"
 )
 
-// ParkedForm is a form that was sent after its session had ended: its values wait in a sealed cookie for the next
-// log-in in the same browser. It holds no password.
+// ParkedForm is a form that was sent after its session had ended. A sealed cookie keeps its values until the next log-in in the
+// same browser. It contains no password.
 type ParkedForm struct {
 	Path   string    `json:"p"`
-	For    []byte    `json:"u,omitempty"` // the mark of the user who had logged in last; without one, for any
-	Values string    `json:"v"`           // encoded
+	For    []byte    `json:"u,omitempty"` // mark of the user who was logged in; empty: for any user
+	Values string    `json:"v"`           // URL-encoded
 	At     time.Time `json:"t"`
 }
 
@@ -54,7 +54,7 @@ type ParkedField struct {
 
 var labelWords = strings.NewReplacer("_", " ", "uris", "URIs", "url", "URL", "pkce", "PKCE")
 
-// labelOf is the name of a field as a page shows it: "Redirect URIs" for redirect_uris.
+// labelOf is the name of a field as a page shows it, such as "Redirect URIs" for redirect_uris.
 func labelOf(name string) string {
 	label := labelWords.Replace(name)
 	return strings.ToUpper(label[:min(1, len(label))]) + label[min(1, len(label)):]
@@ -65,8 +65,8 @@ func (t *Toolkit) parkedCookie(value string, age int) *http.Cookie {
 		Secure: t.cookies.options.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode}
 }
 
-// park keeps the form of a browser that was logged in before, and reports whether it did. A form with a password goes without
-// it, and so not at all: it would be refused.
+// park keeps the form of a browser that was logged in before, and reports whether it did. A form with a password is not kept:
+// without the password it would be refused.
 func (t *Toolkit) park(w http.ResponseWriter, r *http.Request) bool {
 	if r.Method != http.MethodPost || r.ContentLength > maxParked || !t.returning(r) {
 		return false
@@ -77,7 +77,7 @@ func (t *Toolkit) park(w http.ResponseWriter, r *http.Request) bool {
 	}
 	var kept Values
 	for _, name := range values.Names() {
-		if name != "form" { // belongs to the session that has ended
+		if name != "form" { // belongs to the ended session
 			for _, value := range values.All(name) {
 				kept.add(name, value)
 			}
@@ -95,7 +95,7 @@ func (t *Toolkit) park(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// returning reports whether the browser has a cookie of ours, as one that was logged in has.
+// returning reports whether the browser has one of our cookies, and so was logged in before.
 func (t *Toolkit) returning(r *http.Request) bool {
 	return len(r.CookiesNamed(t.cookies.name)) > 0 || len(r.CookiesNamed(t.devices.name)) > 0
 }
@@ -120,7 +120,7 @@ func (t *Toolkit) sealForm(f ParkedForm) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(sealed), err
 }
 
-// Parked returns the form that waits in the browser's cookie, if there is one. Another user of the browser does not see it.
+// Parked returns the form in the browser's cookie, if there is one. Another user of the browser does not see it.
 func (t *Toolkit) Parked(r *http.Request) (ParkedForm, bool) {
 	found := r.CookiesNamed(t.cookies.name + "-form")
 	if len(found) != 1 {
@@ -148,16 +148,15 @@ func (t *Toolkit) Parked(r *http.Request) (ParkedForm, bool) {
 	return f, true
 }
 
-// unpark forgets the form once a form is sent with a session.
+// unpark deletes the parked form when the visitor sends any form with a session.
 func (t *Toolkit) unpark(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost && len(r.CookiesNamed(t.cookies.name+"-form")) > 0 {
 		http.SetCookie(w, t.parkedCookie("", -1))
 	}
 }
 
-// ToLogIn sends a browser without a session to log in, and from there back to path. A browser that comes from a log-in
-// without a session cookie does not keep cookies: it gets a page about that instead, since every further log-in would end the same
-// way.
+// ToLogIn redirects a browser without a session to path, the log-in page. A browser that comes from the log-in without a
+// session cookie blocks cookies. It gets a page about that instead, because every further log-in would end the same way.
 func (t *Toolkit) ToLogIn(w http.ResponseWriter, r *http.Request, path string) error {
 	if t.cookiesBlocked(r) {
 		return &Error{Status: http.StatusForbidden, Title: "Cookies are blocked",
@@ -167,8 +166,9 @@ func (t *Toolkit) ToLogIn(w http.ResponseWriter, r *http.Request, path string) e
 	return nil
 }
 
-// cookiesBlocked: SignIn lets the browser name the page that it comes from. A browser names it again when the page is
-// reloaded, after a log-out in another tab, say: then it still has the cookie of the device.
+// cookiesBlocked reports whether the browser comes from a log-in and has none of our cookies. SignIn lets the browser send the
+// Referer. It sends the same Referer when the page is reloaded, for example after a log-out in another tab, but then it still has
+// the cookie of a known browser.
 func (t *Toolkit) cookiesBlocked(r *http.Request) bool {
 	from, err := url.Parse(r.Referer())
 	if err != nil || t.returning(r) || !strings.EqualFold(from.Host, t.issuer.Host) {

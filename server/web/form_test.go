@@ -22,7 +22,7 @@ func statusOf(err error) int {
 	return 0
 }
 
-func TestParseQueryRefusesWhatTwoParsersCouldReadInTwoWays(t *testing.T) {
+func TestParseQuery_Ambiguous(t *testing.T) {
 	t.Parallel()
 	for name, raw := range map[string]string{
 		"bad escape in a value": "redirect_uri=%zz",
@@ -47,7 +47,7 @@ func TestParseQueryRefusesWhatTwoParsersCouldReadInTwoWays(t *testing.T) {
 	}
 }
 
-func TestParseQueryKeepsWhatIsText(t *testing.T) {
+func TestParseQuery(t *testing.T) {
 	t.Parallel()
 	r := &http.Request{URL: &url.URL{RawQuery: "state=%26code%3Dx%2B&plus=a+b&emoji=%F0%9F%98%80&bidi=%E2%80%AE&quote='--&array%5B%5D=1&empty=&bare&&pct=%25s"}}
 	v, err := ParseQuery(r)
@@ -61,7 +61,7 @@ func TestParseQueryKeepsWhatIsText(t *testing.T) {
 	}
 }
 
-func TestRepeatedCountsEveryOccurrence(t *testing.T) {
+func TestValues_Repeated(t *testing.T) {
 	t.Parallel()
 	r := &http.Request{URL: &url.URL{RawQuery: "b=1&a=1&a=1&c=&c=2&b=3"}}
 	v, err := ParseQuery(r)
@@ -75,14 +75,14 @@ func TestRepeatedCountsEveryOccurrence(t *testing.T) {
 		t.Errorf("OneValue with a repeated c = %v, want a 400", err)
 	}
 	if err := v.OneValue("a", "b", "c"); err != nil {
-		t.Errorf("OneValue = %v, want nothing to blame", err)
+		t.Errorf("OneValue = %v, want nil", err)
 	}
 	if v.Get("c") != "" {
-		t.Error("Get must be the first value, also if that is empty")
+		t.Error("Get is not the first value, which is empty")
 	}
 	many := &http.Request{URL: &url.URL{RawQuery: strings.Repeat("&a=1", maxParameters)}}
 	if v, err := ParseQuery(many); err != nil || len(v.All("a")) != maxParameters {
-		t.Errorf("as many as allowed: %d, %v", len(v.All("a")), err)
+		t.Errorf("the maximum number of parameters: %d, %v", len(v.All("a")), err)
 	}
 }
 
@@ -98,7 +98,7 @@ func post(body, contentType string, header ...string) *http.Request {
 	return r
 }
 
-func TestParseBodyTakesFormsOnly(t *testing.T) {
+func TestParseBody(t *testing.T) {
 	t.Parallel()
 	const form = "application/x-www-form-urlencoded"
 	for name, c := range map[string]struct {
@@ -126,13 +126,13 @@ func TestParseBodyTakesFormsOnly(t *testing.T) {
 				t.Fatalf("ParseBody = %v, want status %d", err, c.want)
 			}
 			if err == nil && (v.Get("a") == "" || v.Get("query") != "") {
-				t.Errorf("values %+v: want a of the body and nothing of the URL", v)
+				t.Errorf("values %+v: want a from the body, and nothing from the URL", v)
 			}
 		})
 	}
 }
 
-func TestParseFormOrJSONTakesOneObjectOfStrings(t *testing.T) {
+func TestParseFormOrJSON(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		body string
@@ -166,12 +166,12 @@ func TestParseFormOrJSONTakesOneObjectOfStrings(t *testing.T) {
 	}
 	v, err := ParseFormOrJSON(httptest.NewRecorder(), post(`{"a":"1","a":"2"}`, "application/json; charset=utf-8"))
 	if err != nil || !slices.Equal(v.Repeated(), []string{"a"}) {
-		t.Errorf("a member given twice: %v, %q; want it reported as repeated", err, v.Repeated())
+		t.Errorf("repeated member: %v, Repeated() = %q", err, v.Repeated())
 	}
 }
 
-// FuzzParseValues: what is accepted is what the standard library reads, and of that everything that is text and not too much.
-// It keeps every value in its order, and its text gives it again.
+// FuzzParseValues: the parser accepts exactly those inputs that the standard library reads the same way, that are text and within
+// the limits. It keeps every value in order, and reads its own encoding back.
 func FuzzParseValues(f *testing.F) {
 	for _, seed := range []string{
 		"a=1&b=2", "a=%zz", "a;b=1", "state=%00", "=&&=", "a=%F0%9F%98%80", "a=1&a=1", "%61=x+y", "a=\xff", "a=%ed%a0%80", "a=1&b=2&a=", "a%3Bb=%3b",
@@ -182,12 +182,12 @@ func FuzzParseValues(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw string) {
 		v, err := parseValues(raw)
 		if err != nil && (statusOf(err) != http.StatusBadRequest || len(v.Names()) != 0) {
-			t.Fatalf("parseValues(%q) = %q, %v, want a 400 and nothing else", raw, v.Names(), err)
+			t.Fatalf("parseValues(%q) = %q, %v, want a 400 and no values", raw, v.Names(), err)
 		}
 		read, readErr := url.ParseQuery(raw)
 		pairs := strings.FieldsFunc(raw, func(r rune) bool { return r == '&' })
 		if want := readErr == nil && len(pairs) <= maxParameters && allText(read); want != (err == nil) {
-			t.Fatalf("parseValues(%q): %v, and the library: %v", raw, err, readErr)
+			t.Fatalf("parseValues(%q): %v; the standard library: %v", raw, err, readErr)
 		}
 		if err != nil {
 			return
@@ -203,8 +203,8 @@ func FuzzParseValues(f *testing.F) {
 	})
 }
 
-// FuzzParseObject: what is accepted is an object of strings that are text, as the standard library reads it, and no member
-// of it is lost; and any such object is accepted, however a member is repeated.
+// FuzzParseObject: the parser accepts exactly the objects whose members are strings of text, reads them like the standard
+// library, and loses no member, repeated ones included.
 func FuzzParseObject(f *testing.F) {
 	for _, seed := range []string{
 		`{"a":"1"}`, `{"a":"1","a":"2"}`, `{"a":null}`, `{`, `{"a":"\ud800"}`, `{}x`, `[]`, `{"a":"1",}`, `{"a":"\u0000"}`, ` {"\ud83d\ude00" : "\/" } `, `{"a" "1"}`,
@@ -215,12 +215,12 @@ func FuzzParseObject(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		v, err := parseObject(body)
 		if err != nil && (statusOf(err) != http.StatusBadRequest || len(v.Names()) != 0) {
-			t.Fatalf("parseObject(%q) = %q, %v, want a 400 and nothing else", body, v.Names(), err)
+			t.Fatalf("parseObject(%q) = %q, %v, want a 400 and no values", body, v.Names(), err)
 		}
 		var read map[string]any
 		readErr := json.Unmarshal(body, &read)
 		if err == nil && readErr != nil {
-			t.Fatalf("parseObject(%q) took it, and the library: %v", body, readErr)
+			t.Fatalf("parseObject(%q) accepted it; the standard library: %v", body, readErr)
 		}
 		strict := Values{}
 		for name, value := range read {
@@ -228,7 +228,7 @@ func FuzzParseObject(f *testing.F) {
 			if ok := isString && isJSONText(name) && isJSONText(text); ok {
 				strict.add(name, text)
 			} else if err == nil {
-				t.Fatalf("parseObject(%q) let through %q: %v", body, name, value)
+				t.Fatalf("parseObject(%q) accepted %q: %v", body, name, value)
 			}
 		}
 		if err == nil {
@@ -247,7 +247,7 @@ func FuzzParseObject(f *testing.F) {
 	})
 }
 
-// checkValues asserts what everybody may rely on for parameters that were accepted, at most so many.
+// checkValues asserts the guarantees of accepted parameters, of which there are at most so many.
 func checkValues(t *testing.T, v Values, most int) {
 	total, repeated := 0, 0
 	for _, name := range v.Names() {
@@ -268,7 +268,7 @@ func checkValues(t *testing.T, v Values, most int) {
 	}
 }
 
-// allText is isText of every name and value, in another way.
+// allText is isText of every name and value, written independently.
 func allText(values map[string][]string) bool {
 	for name, all := range values {
 		for _, s := range append([]string{name}, all...) {
@@ -282,7 +282,7 @@ func allText(values map[string][]string) bool {
 	return true
 }
 
-// objectOf writes the JSON of values, members that repeat included.
+// objectOf writes the values as JSON, repeated members included.
 func objectOf(v Values) []byte {
 	var members [][]byte
 	for _, name := range v.order {

@@ -2,16 +2,16 @@ package web
 
 import "net/http"
 
-// Handler answers a request or returns an error before having written anything; the adapter that mounts it turns the
-// error into a page or into JSON.
+// Handler answers a request, or returns an error before it has written anything. The adapter that mounts the handler turns
+// the error into a page or into JSON.
 type Handler func(w http.ResponseWriter, r *http.Request) error
 
-// Page mounts a handler that a browser visits. The visitor is loaded if there is a session; when the database cannot
-// say, the answer is 503 and never "logged out". Unsafe methods must come from our own pages. Errors become pages.
+// Page mounts a handler for browsers. It loads the visitor if there is a session; if the database is unavailable, the response
+// is 503 and never "logged out". Unsafe methods must come from our own pages. Errors become pages.
 func (t *Toolkit) Page(h Handler) http.Handler { return pageHandler{t: t, h: h} }
 
-// Private is Page for the logged-in: without a visitor the answer is 303 to /login, with a name to come back to. The values
-// of a form are kept meanwhile.
+// Private is Page for users who are logged in. Without a visitor it redirects to /login, with a name of the page to return to.
+// The values of a form are kept meanwhile.
 func (t *Toolkit) Private(h Handler) http.Handler {
 	return t.Page(func(w http.ResponseWriter, r *http.Request) error {
 		if VisitorOf(r.Context()) == nil {
@@ -26,8 +26,8 @@ func (t *Toolkit) Private(h Handler) http.Handler {
 	})
 }
 
-// Ending marks what Page or Private returned as a handler that only ends something: a visitor who has used up the changes
-// of an hour can still do that.
+// Ending marks a handler of Page or Private that only ends something: a visitor who has used up the changes of an hour may
+// still do that.
 func (t *Toolkit) Ending(h http.Handler) http.Handler {
 	if p, ok := h.(pageHandler); ok {
 		p.ends = true
@@ -36,13 +36,13 @@ func (t *Toolkit) Ending(h http.Handler) http.Handler {
 	return h
 }
 
-// API mounts a handler that programs call. It never reads cookies, forbids caching, and turns errors into JSON.
+// API mounts a handler for programs. It never reads cookies, forbids caching, and turns errors into JSON.
 func (t *Toolkit) API(h Handler) http.Handler { return apiHandler{t, h} }
 
 type pageHandler struct {
 	t    *Toolkit
 	h    Handler
-	ends bool // never makes anything
+	ends bool // creates nothing
 }
 
 func (p pageHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -80,8 +80,8 @@ func (a apiHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Open mounts a page that other sites may send a form to. No visitor is loaded and no origin is checked, so the handler
-// must not do anything in anybody's name: it can only pass the request on.
+// Open mounts a page to which other sites may post a form. It loads no visitor and checks no origin, so the handler must not
+// act for a user: it can only pass the request on.
 func (t *Toolkit) Open(h Handler) http.Handler { return openHandler{t, h} }
 
 type openHandler struct {
@@ -96,7 +96,7 @@ func (o openHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Messages is API for endpoints that answer errors as docs/errors.md has them for integration tokens: {"message": "…"}.
+// Messages is API for endpoints whose errors have the form {"message": "…"} (docs/errors.md, integration tokens).
 func (t *Toolkit) Messages(h Handler) http.Handler { return messageHandler{t, h} }
 
 type messageHandler struct {
@@ -111,13 +111,13 @@ type jsonMessage struct {
 func (m messageHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.t.apiHeaders(w.Header())
 	if err := m.h(w, r); err != nil {
-		m.refuse(w, r, err)
+		m.writeError(w, r, err)
 	}
 }
 
-func (m messageHandler) refuse(w http.ResponseWriter, r *http.Request, err error) {
+func (m messageHandler) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	e := classify(err)
-	m.t.noteError(r, e, err)
+	m.t.logError(r, e, err)
 	for name, values := range e.Header {
 		w.Header()[name] = values
 	}

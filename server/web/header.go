@@ -9,14 +9,14 @@ import (
 )
 
 const (
-	// Pages need one stylesheet and our own pictures, and no script but the one that allowScript names. Logos of apps are not loaded, from us or from
-	// their hosts: a remote picture would tell its host who is looking at which consent page.
+	// Pages need one stylesheet, our own images, and no script except the one that allowScript names. Logos of apps are not
+	// loaded: a remote image would reveal to its host which consent page is viewed from which address.
 	policyBase = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
 	policyAPI  = "default-src 'none'; frame-ancestors 'none'"
 	oneYear    = "max-age=31536000"
 )
 
-// pageHeaders sets what every page carries (docs/battery.md, W5). Render relaxes the referrer policy on pages with a form.
+// pageHeaders sets the headers of every page (docs/battery.md, W5). Render relaxes the referrer policy on pages with a form.
 func (t *Toolkit) pageHeaders(h http.Header, r *http.Request) {
 	h.Set("Content-Security-Policy", policyBase)
 	h.Set("Referrer-Policy", "no-referrer")
@@ -27,9 +27,9 @@ func (t *Toolkit) pageHeaders(h http.Header, r *http.Request) {
 	t.commonHeaders(h)
 }
 
-// KeepOpener is for pages from which a redirect to an app follows. An app may have opened them in a window of its own, and
-// its callback page then reports to the page that opened the window. Any other value of the header, on a single page or
-// redirect of the way, cuts that tie for good.
+// KeepOpener is for every page and redirect on the way to an app. An app may open them in a pop-up window, where its callback
+// page reports to the page that opened the window. A single response on the way with another value of the header cuts that
+// connection permanently.
 func KeepOpener(h http.Header) { h.Set("Cross-Origin-Opener-Policy", "unsafe-none") }
 
 func (t *Toolkit) apiHeaders(h http.Header) {
@@ -46,15 +46,14 @@ func (t *Toolkit) commonHeaders(h http.Header) {
 	}
 }
 
-// AllowFormAction lets a form of the page about to be rendered end, by way of redirects, at the app's address. Chromium
-// applies form-action to the whole chain of redirects that follows a submitted form, also to those by which the app sends
-// the browser on from its callback to a host that we cannot know; so what is allowed is the scheme of the address and not
-// its origin. Call it before Render.
+// AllowFormAction lets a form of the page about to be rendered lead, through redirects, to the app's address. Chromium applies
+// form-action to the whole chain of redirects after a submitted form, including the app's own redirects from its callback to
+// hosts that we cannot know. So it allows the scheme of the address instead of its origin. Call it before Render.
 func AllowFormAction(w http.ResponseWriter, v directory.ValidatedRedirect) {
 	w.Header().Set("Content-Security-Policy", policyBase+formActionSource(v.URI()))
 }
 
-// allowScript lets the page about to be written run one static file, and no other.
+// allowScript lets the page about to be written run one static file, and no other script.
 func (t *Toolkit) allowScript(h http.Header, file string) {
 	if path, err := t.assets.url(file); err == nil {
 		h.Set("Content-Security-Policy", h.Get("Content-Security-Policy")+"; script-src "+t.origin()+path)
@@ -67,5 +66,5 @@ func formActionSource(uri string) string {
 	if err != nil || u.Scheme == "" {
 		return ""
 	}
-	return " " + u.Scheme + ":" // "http:" covers https, too
+	return " " + u.Scheme + ":" // "http:" includes https
 }

@@ -37,7 +37,7 @@ func TestPageHeaders(t *testing.T) {
 	}
 }
 
-func TestForeignFormsAreRefused(t *testing.T) {
+func TestPage_CrossOrigin(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, sqlite(t), "https://auth.test")
 	s.addUser()
@@ -63,7 +63,7 @@ func TestForeignFormsAreRefused(t *testing.T) {
 	}
 }
 
-func TestOtherLoopbackNamesLeadToTheIssuer(t *testing.T) {
+func TestPage_OtherLoopbackName(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, sqlite(t), "http://localhost:8080")
 	for host, want := range map[string]string{
@@ -72,7 +72,7 @@ func TestOtherLoopbackNamesLeadToTheIssuer(t *testing.T) {
 	} {
 		r := s.do(http.MethodGet, "/account/security?a=%zz", nil, "Host", host)
 		if r.StatusCode != http.StatusSeeOther || r.Header.Get("Location") != want {
-			t.Errorf("asked on %s: %d %q, want %q", host, r.StatusCode, r.Header.Get("Location"), want)
+			t.Errorf("on %s: %d %q, want %q", host, r.StatusCode, r.Header.Get("Location"), want)
 		}
 	}
 	public := newSite(t, sqlite(t), "https://auth.test")
@@ -81,7 +81,7 @@ func TestOtherLoopbackNamesLeadToTheIssuer(t *testing.T) {
 	}
 }
 
-func TestPathsMustBeClean(t *testing.T) {
+func TestCleanPath(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, sqlite(t), "http://localhost:8080")
 	for _, path := range []string{"//api", "/./api", "/api/", "/api/../api", "/%61pi", "/%2e/api", "/api%2f", "/api/%00", "/static/x/", "//", "/form/."} {
@@ -94,7 +94,7 @@ func TestPathsMustBeClean(t *testing.T) {
 	}
 }
 
-func TestWrongMethodAndUnknownPathTellTheirKind(t *testing.T) {
+func TestRoutes_NotFoundAndMethodNotAllowed(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, sqlite(t), "http://localhost:8080")
 	for _, c := range []struct {
@@ -118,7 +118,7 @@ func TestWrongMethodAndUnknownPathTellTheirKind(t *testing.T) {
 	}
 }
 
-func TestErrorTable(t *testing.T) {
+func TestClassify(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, sqlite(t), "http://localhost:8080")
 	for name, want := range map[string]struct {
@@ -164,11 +164,11 @@ func TestErrorTable(t *testing.T) {
 	}
 	text := body(t, s.do(http.MethodGet, "/fault/parameter", nil))
 	if !strings.Contains(text, "<code>redirect_uri</code>") || strings.Contains(text, "<yours>") {
-		t.Errorf("the page must name the parameter and escape the rest: %s", text)
+		t.Errorf("the page does not name the parameter, or does not escape: %s", text)
 	}
 }
 
-func TestPanicIsA500ThatTellsNothing(t *testing.T) {
+func TestRecover(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, sqlite(t), "http://localhost:8080")
 	r := s.do(http.MethodGet, "/panic?code=canary", nil)
@@ -177,21 +177,21 @@ func TestPanicIsA500ThatTellsNothing(t *testing.T) {
 		t.Errorf("%d %s, cookies %v", r.StatusCode, text, r.Cookies())
 	}
 	if id == "" || !strings.Contains(text, id) || !strings.Contains(s.log.String(), id) {
-		t.Errorf("the request id %q must be on the page and in the log", id)
+		t.Errorf("the request id %q is not on the page or not in the log", id)
 	}
 	if !strings.Contains(s.log.String(), "disco") || strings.Contains(s.log.String(), "canary") {
-		t.Errorf("the log must hold the cause and no query: %s", s.log)
+		t.Errorf("the log lacks the cause, or has the query: %s", s.log)
 	}
 }
 
-func TestClientAddress(t *testing.T) {
+func TestClientIP(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, sqlite(t), "http://localhost:8080")
 	for _, c := range []struct{ remote, forwarded, want string }{
 		{"192.0.2.7:4711", "", "192.0.2.7"},
-		{"192.0.2.7:4711", "1.2.3.4", "192.0.2.7"}, // not a proxy of ours: its word counts for nothing
+		{"192.0.2.7:4711", "1.2.3.4", "192.0.2.7"}, // not a trusted proxy: the header is ignored
 		{"10.0.0.1:1", "1.2.3.4", "1.2.3.4"},
-		{"10.0.0.1:1", "6.6.6.6, 1.2.3.4, 10.0.0.2", "1.2.3.4"}, // what stands left of the first stranger is the stranger's word
+		{"10.0.0.1:1", "6.6.6.6, 1.2.3.4, 10.0.0.2", "1.2.3.4"}, // what is left of the first untrusted address comes from the client
 		{"10.0.0.1:1", "1.2.3.4, nonsense", "10.0.0.1"},
 		{"10.0.0.1:1", "[2001:db8::1]:443", "2001:db8::1"},
 		{"[::ffff:192.0.2.7]:1", "", "192.0.2.7"},
@@ -204,12 +204,12 @@ func TestClientAddress(t *testing.T) {
 		w := httptest.NewRecorder()
 		s.http.ServeHTTP(w, r)
 		if got := w.Body.String(); !strings.Contains(got, `"`+c.want+`"`) {
-			t.Errorf("%s, forwarded for %q: %s, want %s", c.remote, c.forwarded, got, c.want)
+			t.Errorf("from %s, X-Forwarded-For %q: %s, want %s", c.remote, c.forwarded, got, c.want)
 		}
 	}
 }
 
-func TestAPINeverSeesASession(t *testing.T) {
+func TestAPI_IgnoresSession(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, sqlite(t), "http://localhost:8080")
 	s.addUser()
@@ -218,13 +218,13 @@ func TestAPINeverSeesASession(t *testing.T) {
 	}
 }
 
-func TestStaticFilesAreKeptUnderTheirHash(t *testing.T) {
+func TestStatic_Caching(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, sqlite(t), "http://localhost:8080")
 	page := body(t, s.do(http.MethodGet, "/", nil))
 	path := regexp.MustCompile(`/static/[0-9a-f]+/xenoauth\.css`).FindString(page)
 	if path == "" {
-		t.Fatalf("the page names no stylesheet: %s", page)
+		t.Fatalf("no stylesheet on the page: %s", page)
 	}
 	r := s.do(http.MethodGet, path, nil)
 	if r.StatusCode != http.StatusOK || !strings.Contains(r.Header.Get("Cache-Control"), "immutable") || !strings.HasPrefix(r.Header.Get("Content-Type"), "text/css") ||
@@ -232,12 +232,12 @@ func TestStaticFilesAreKeptUnderTheirHash(t *testing.T) {
 		t.Errorf("%d %v", r.StatusCode, r.Header)
 	}
 	if again := s.do(http.MethodGet, path, nil, "If-None-Match", r.Header.Get("ETag")); again.StatusCode != http.StatusNotModified {
-		t.Errorf("asked again: %d", again.StatusCode)
+		t.Errorf("revalidation: %d", again.StatusCode)
 	}
 	if r := s.do(http.MethodGet, "/static/0000/xenoauth.css", nil); r.StatusCode != http.StatusOK || r.Header.Get("Cache-Control") != "no-cache" {
-		t.Errorf("under another replica's hash: %d, Cache-Control %q", r.StatusCode, r.Header.Get("Cache-Control"))
+		t.Errorf("with the hash of another version: %d, Cache-Control %q", r.StatusCode, r.Header.Get("Cache-Control"))
 	}
 	if r := s.do(http.MethodGet, "/static/0000/templates.go", nil); r.StatusCode != http.StatusNotFound {
-		t.Errorf("a file that is not there: %d", r.StatusCode)
+		t.Errorf("an unknown file: %d", r.StatusCode)
 	}
 }

@@ -19,8 +19,8 @@ type Attempt struct {
 	attempt *ratelimit.Attempt
 }
 
-// AttemptLogIn counts an attempt to log in on a page, before the password is checked. An error for which AsLimit returns a
-// limit: wait.
+// AttemptLogIn counts an attempt to log in on a page, before the password is checked. An error for which AsLimit is not
+// nil means to wait.
 func (t *Toolkit) AttemptLogIn(r *http.Request, email string) (*Attempt, error) {
 	address, c := normalEmail(email), ratelimit.Client{Network: network(r)}
 	if address != "" {
@@ -96,7 +96,7 @@ func (t *Toolkit) RefusedKey(r *http.Request, key string, cause error) error {
 }
 
 // CountChange counts a change that a user makes, which leaves rows and audit events. After an error that AsLimit recognizes
-// nothing may be made.
+// the change must not be made.
 func (t *Toolkit) CountChange(userID string) error { return t.limits.Change(userID) }
 
 // CountCode counts a code that an app gets without a page. The errors are those of CountChange.
@@ -139,7 +139,7 @@ func AsLimit(err error) *Limited {
 	return &Limited{limited}
 }
 
-// limitText is what a page shows for a reason: what happened, and what helps beside waiting.
+// limitText is the text for a reason: what happened, and what helps besides waiting.
 var limitText = map[ratelimit.Reason]struct{ sentence, advice string }{
 	ratelimit.Failures: {"Too many failed attempts.", ""},
 	ratelimit.AccountLocked: {"This account is locked because of too many wrong passwords today.",
@@ -152,7 +152,7 @@ var limitText = map[ratelimit.Reason]struct{ sentence, advice string }{
 	ratelimit.Queue: {"Too many passwords from your network are being checked right now.", ""},
 }
 
-// Sentence is the limit for people.
+// Sentence describes the limit on a page.
 func (l *Limited) Sentence() string {
 	wait := plural(l.seconds(), "second")
 	switch {
@@ -168,7 +168,7 @@ func (l *Limited) Sentence() string {
 	return text.sentence + " Wait " + wait + " and try again."
 }
 
-// Announce sets Retry-After, for a handler that renders a page of its own.
+// Announce sets Retry-After, for a handler that renders its own page.
 func (l *Limited) Announce(w http.ResponseWriter) {
 	w.Header().Set("Retry-After", strconv.Itoa(l.seconds()))
 }

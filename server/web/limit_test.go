@@ -19,7 +19,7 @@ func TestClassify_QueueForHashing(t *testing.T) {
 		secret.ErrQueueFull: http.StatusTooManyRequests, errors.Join(secret.ErrQueueTimeout, context.DeadlineExceeded): http.StatusServiceUnavailable,
 		&ratelimit.Error{Wait: time.Second, Reason: ratelimit.Queue}: http.StatusTooManyRequests, ratelimit.ErrTimeout: http.StatusServiceUnavailable,
 	} {
-		if e := classify(err); e.Status != status || e.Header.Get("Retry-After") == "" || e.Description == kinds[status].description {
+		if e := classify(err); e.Status != status || e.Header.Get("Retry-After") == "" || e.Description == statusTexts[status].description {
 			t.Errorf("%v: %d, Retry-After %q: %s", err, e.Status, e.Header.Get("Retry-After"), e.Description)
 		}
 	}

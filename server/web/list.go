@@ -7,20 +7,20 @@ import (
 	"strings"
 )
 
-// PageSize is how many rows a page of a list has.
+// PageSize is the number of rows on a page of a list.
 const PageSize = 25
 
-// maxPage keeps the number of the first row far from overflow; no list has as many pages.
+// maxPage keeps Offset far from overflow; no list has as many pages.
 const maxPage = 1_000_000
 
 // ListQuery is the part of a list that a visitor asks for: the query parameters q and page.
 type ListQuery struct {
-	Search string // text that a row must hold; "" for every row
+	Search string // text that a row must contain; empty: every row
 	page   int    // from 1
 	path   string
 }
 
-// ReadListQuery reads what part of a list the address asks for. A page that is no number is the first.
+// ReadListQuery reads which part of a list the URL asks for. A page that is not a number is the first.
 func ReadListQuery(r *http.Request) (ListQuery, error) {
 	values, err := ParseQuery(r)
 	if err != nil {
@@ -33,21 +33,21 @@ func ReadListQuery(r *http.Request) (ListQuery, error) {
 	return q, nil
 }
 
-// Offset is how many rows come before the page.
+// Offset is the number of rows before the page.
 func (q ListQuery) Offset() int { return (q.page - 1) * PageSize }
 
-// List is a page's place in its list, for the search field above its rows and the links below.
+// List is the position of a page in its list, for the search field above its rows and the links below.
 type List struct {
 	Search   string
-	Previous string // address of the page before, "" on the first
-	Next     string // address of the page after, "" on the last
+	Previous string // URL of the previous page; empty on the first
+	Next     string // URL of the next page; empty on the last
 	Page     int
 }
 
-// Navigable reports whether the list has a search field: it has several pages, or is narrowed already.
+// Navigable reports whether the list has a search field: it has several pages, or was searched.
 func (l List) Navigable() bool { return l.Search != "" || l.Previous != "" || l.Next != "" }
 
-// List is the page's place in the list, which goes on after it if more is true.
+// List is the position of the page in the list. more reports whether rows follow.
 func (q ListQuery) List(more bool) List {
 	l := List{Search: q.Search, Page: q.page}
 	if q.page > 1 {
@@ -73,13 +73,13 @@ func (q ListQuery) address(page int) string {
 	return q.path + "?" + values.Encode()
 }
 
-// PageOf takes the visitor's page out of a whole list that is short enough to be read at once. A row is found by any of its
-// texts, without regard to case.
+// PageOf returns the requested page of a complete list, for lists that are short enough to be read at once. A row matches by any
+// of its texts, in any case.
 func PageOf[T any](q ListQuery, rows []T, texts func(T) []string) ([]T, List) {
 	if q.Search != "" {
 		var found []T
 		for _, row := range rows {
-			if holds(texts(row), q.Search) {
+			if contains(texts(row), q.Search) {
 				found = append(found, row)
 			}
 		}
@@ -90,7 +90,7 @@ func PageOf[T any](q ListQuery, rows []T, texts func(T) []string) ([]T, List) {
 	return rows[first:last], q.List(last < len(rows))
 }
 
-func holds(texts []string, search string) bool {
+func contains(texts []string, search string) bool {
 	search = strings.ToLower(search)
 	for _, text := range texts {
 		if strings.Contains(strings.ToLower(text), search) {

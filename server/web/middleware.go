@@ -18,41 +18,41 @@ import (
 	"xenoauth/store"
 )
 
-// arrival is what is found out once about a request.
-type arrival struct {
+// requestInfo is determined once per request.
+type requestInfo struct {
 	id string
 	ip string
 }
 
-type arrivalKey struct{}
+type requestInfoKey struct{}
 
-// databasePatience is how long one request waits for the database altogether by default, so that it is answered within
-// three seconds however often it has to ask.
-const databasePatience = 2500 * time.Millisecond
+// defaultBudget is the default time that one request may wait for the database, in total. A request is thus answered within three
+// seconds, however many statements it needs.
+const defaultBudget = 2500 * time.Millisecond
 
-// Identify gives the request an id (sent back as X-Request-Id; one sent by the client is not believed), finds out the
-// client's address, and bounds how long the request waits for the database.
+// Identify gives the request an id, determines the client's address, and limits how long the request waits for the database. The
+// id is returned as X-Request-Id; one that the client sends is ignored.
 func (t *Toolkit) Identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := make([]byte, 8)
 		rand.Read(id) // never fails: the runtime ends the process instead
-		a := arrival{id: hex.EncodeToString(id), ip: t.clientIP(r)}
+		a := requestInfo{id: hex.EncodeToString(id), ip: t.clientIP(r)}
 		w.Header().Set("X-Request-Id", a.id)
-		ctx := store.WithPatience(context.WithValue(r.Context(), arrivalKey{}, a), t.patience)
-		ctx = secret.WithAddress(ctx, NetworkOf(a.ip)) // whose share of the hashing the request uses
+		ctx := store.WithPatience(context.WithValue(r.Context(), requestInfoKey{}, a), t.budget)
+		ctx = secret.WithAddress(ctx, NetworkOf(a.ip)) // requests of one network share slots for hashing
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
 
-// RequestID returns the id that Identify gave, or "".
+// RequestID returns the id that Identify assigned, or an empty text.
 func RequestID(ctx context.Context) string {
-	a, _ := ctx.Value(arrivalKey{}).(arrival)
+	a, _ := ctx.Value(requestInfoKey{}).(requestInfo)
 	return a.id
 }
 
-// ClientIP returns the address of the client as text: of the connection, or as told by a trusted proxy.
+// ClientIP returns the address of the client as text: that of the connection, or the one that a trusted proxy reports.
 func ClientIP(r *http.Request) string {
-	if a, ok := r.Context().Value(arrivalKey{}).(arrival); ok {
+	if a, ok := r.Context().Value(requestInfoKey{}).(requestInfo); ok {
 		return a.ip
 	}
 	return connectionIP(r)
@@ -65,8 +65,8 @@ func connectionIP(r *http.Request) string {
 	return ""
 }
 
-// clientIP walks X-Forwarded-For from the right, where the nearest proxy wrote, as long as proxies of ours wrote it. What
-// stands further left came from outside and may be invented.
+// clientIP reads X-Forwarded-For from the right, where the nearest proxy appended, and stops at the first address that is not a
+// trusted proxy. Addresses further left come from the client, which can send any.
 func (t *Toolkit) clientIP(r *http.Request) string {
 	ip, ok := parseIP(r.RemoteAddr)
 	if !ok {
@@ -83,11 +83,11 @@ func (t *Toolkit) clientIP(r *http.Request) string {
 		if !t.trusted(ip) {
 			break
 		}
-		told, ok := parseIP(strings.TrimSpace(hop))
+		next, ok := parseIP(strings.TrimSpace(hop))
 		if !ok {
 			break
 		}
-		ip = told
+		ip = next
 	}
 	return ip.String()
 }
@@ -104,7 +104,7 @@ func parseIP(s string) (netip.Addr, bool) {
 	return ip.Unmap().WithZone(""), err == nil
 }
 
-// AccessLog writes one line a request at debug level: the route and never the address, which may hold a code or a token.
+// AccessLog logs one line per request at debug level, with the route and never the URL, which may hold a code or a token.
 func (t *Toolkit) AccessLog(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
@@ -115,7 +115,7 @@ func (t *Toolkit) AccessLog(next http.Handler) http.Handler {
 	})
 }
 
-// Recover turns a panic into a 500 that tells nothing but the request's id. If the answer has begun, it is cut off.
+// Recover turns a panic into a 500 that reveals only the request's id. A response that has begun is aborted.
 func (t *Toolkit) Recover(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rec := &recorder{ResponseWriter: w}
@@ -129,10 +129,10 @@ func (t *Toolkit) Recover(next http.Handler) http.Handler {
 			}
 			err := &Error{Status: http.StatusInternalServerError, Cause: fmt.Errorf("panic: %v\n%s", fault, debug.Stack())}
 			if rec.status != 0 {
-				t.noteError(r, classify(err), err)
+				t.logError(r, classify(err), err)
 				panic(http.ErrAbortHandler)
 			}
-			// What the handler had begun to say, such as a new cookie, is no longer true.
+			// Headers that the handler has set, such as a new cookie, are no longer true.
 			for name := range w.Header() {
 				if name != "X-Request-Id" {
 					w.Header().Del(name)
@@ -144,8 +144,8 @@ func (t *Toolkit) Recover(next http.Handler) http.Handler {
 	})
 }
 
-// CleanPath answers 404 to every path that is not written in its one plain way: //x, /./, /x/, and anything that is
-// percent-encoded, which no route of ours needs. Two readings of one path are how guards are walked around.
+// CleanPath answers 404 to every path that is not in canonical form: //x, /./, /x/, and any percent-encoding, which no route needs.
+// A path that two parsers read differently can bypass access rules of a proxy.
 func (t *Toolkit) CleanPath(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p := r.URL.Path
@@ -157,8 +157,8 @@ func (t *Toolkit) CleanPath(next http.Handler) http.Handler {
 	})
 }
 
-// Routes serves mux and replaces its plain 404 and 405 by ours. A 405 has the form, page or JSON of either dialect, of what the address
-// answers to other methods; a 404 the form that the client asks for.
+// Routes serves mux and replaces its plain 404 and 405. A 405 has the format of the path's other methods: a page, or JSON of
+// either form. A 404 has the format that the client accepts.
 func (t *Toolkit) Routes(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h, pattern := mux.Handler(r)
@@ -181,13 +181,13 @@ func (t *Toolkit) Routes(mux *http.ServeMux) http.Handler {
 		case pageHandler, openHandler:
 			t.fail(w, r, true, refusal)
 		case apiHandler:
-			if strings.Contains(allow, http.MethodOptions) { // as only CORS mounts it
+			if strings.Contains(allow, http.MethodOptions) { // mounted by CORS
 				readableByScripts(w.Header())
 			}
 			t.fail(w, r, false, refusal)
 		case messageHandler:
 			t.apiHeaders(w.Header())
-			h.refuse(w, r, refusal)
+			h.writeError(w, r, refusal)
 		default:
 			t.fail(w, r, wantsPage(r), refusal)
 		}
@@ -208,12 +208,12 @@ func (t *Toolkit) fail(w http.ResponseWriter, r *http.Request, page bool, err er
 	t.apiError(w, r, err)
 }
 
-// wantsPage tells browsers, which always name text/html, from programs.
+// wantsPage reports whether the client is a browser: browsers always accept text/html.
 func wantsPage(r *http.Request) bool {
 	return strings.Contains(strings.Join(r.Header.Values("Accept"), ","), "text/html")
 }
 
-// recorder remembers whether and what was answered.
+// recorder notes the status and the size of the response.
 type recorder struct {
 	http.ResponseWriter
 	status int

@@ -9,15 +9,15 @@ import (
 	"xenoauth/internal/secret"
 )
 
-// home is where a log-in without a destination leads.
+// home is the page after a log-in without a destination.
 const home = "/account/apps"
 
 // requestIDLen is a request id without its prefix: letter, underscore, 22 + 43 + 6 characters.
 const requestIDLen = 2 + 22 + 43 + 6
 
-// NextURL turns the parameter next, which anybody may have written, into a path of ours. It is never a path itself: it
-// is the id of a stored authorization request, a name from a fixed list, or an app's id; all else leads to the list of
-// installed apps. So there is no open redirect to find (docs/battery.md, W12).
+// NextURL turns the parameter next, which an attacker may have chosen, into a path of this server. next is never a path itself,
+// so that there is no open redirect (docs/battery.md, W12): it is the id of a stored authorization request, a name from a fixed
+// list, or the id of an app. Everything else leads to the list of installed apps.
 func NextURL(next string) string {
 	switch next {
 	case "apps":
@@ -49,7 +49,7 @@ func NextURL(next string) string {
 // LeadsToApp reports whether next names an authorization request, so that a redirect to its app follows.
 func LeadsToApp(next string) bool { return strings.HasPrefix(NextURL(next), "/oauth/") }
 
-// isRequestID says whether s is well formed, whatever prefix it was minted with; whether it exists is for the consent page.
+// isRequestID reports whether s is a well-formed request id, with any prefix. The consent page checks whether it exists.
 func isRequestID(s string) bool {
 	if len(s) <= requestIDLen {
 		return false
@@ -62,7 +62,7 @@ func isRequestID(s string) bool {
 	return ok && c.Kind == secret.Request
 }
 
-// loginURL is the log-in page that leads back to path, as far as NextURL can name it.
+// loginURL is the log-in page that leads back to path, if NextURL has a name for it.
 func loginURL(path string) string {
 	name := ""
 	switch {
@@ -92,7 +92,7 @@ func loginURL(path string) string {
 	return "/login?next=" + name
 }
 
-// Redirect answers 303 to a path of ours. Anything that a browser could take for another host leads to the front page.
+// Redirect redirects with 303 to a path of this server. A path that a browser could read as another host becomes the front page.
 func Redirect(w http.ResponseWriter, _ *http.Request, path string) {
 	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\\r\n\t") {
 		path = "/"
@@ -100,15 +100,15 @@ func Redirect(w http.ResponseWriter, _ *http.Request, path string) {
 	seeOther(w, path)
 }
 
-// RedirectTo answers 303 to an app's address with params added: the only way to an address that is not ours. The type
-// of v is the proof that the address is registered.
+// RedirectTo redirects with 303 to an app's address, with params added. It is the only redirect to another host: the type of v
+// proves that the address is registered.
 func RedirectTo(w http.ResponseWriter, _ *http.Request, v directory.ValidatedRedirect, params url.Values) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer")
 	seeOther(w, v.With(params))
 }
 
-// seeOther writes Location itself: http.Redirect rewrites what it takes for a relative path and adds a body.
+// seeOther writes Location itself, because http.Redirect rewrites relative paths and adds a body.
 func seeOther(w http.ResponseWriter, location string) {
 	w.Header().Set("Location", location)
 	w.WriteHeader(http.StatusSeeOther)

@@ -11,7 +11,7 @@ import (
 	"xenoauth/store"
 )
 
-func TestNextIsNeverAPath(t *testing.T) {
+func TestNextURL_OpenRedirect(t *testing.T) {
 	t.Parallel()
 	for _, next := range []string{
 		"", "/", "//evil.test", `/\evil.test`, "/%09/evil.test", "https:evil.test", "https://evil.test", "/%2f%2fevil.test", "@evil.test",
@@ -23,7 +23,7 @@ func TestNextIsNeverAPath(t *testing.T) {
 	}
 }
 
-func TestNextNames(t *testing.T) {
+func TestNextURL(t *testing.T) {
 	t.Parallel()
 	app := secret.NewPublicID("app_")
 	request := secret.Format{}.New(secret.Request).Reveal()
@@ -46,7 +46,7 @@ func TestNextNames(t *testing.T) {
 	}
 }
 
-func TestLoginLeadsBack(t *testing.T) {
+func TestLoginURL(t *testing.T) {
 	t.Parallel()
 	app := "/developer/apps/" + secret.NewPublicID("app_")
 	for path, back := range map[string]string{
@@ -59,12 +59,12 @@ func TestLoginLeadsBack(t *testing.T) {
 			t.Fatalf("loginURL(%q) = %q", path, loginURL(path))
 		}
 		if got := NextURL(u.Query().Get("next")); got != back {
-			t.Errorf("from %s the log-in leads to %s, want %s", path, got, back)
+			t.Errorf("log-in from %s leads to %s, want %s", path, got, back)
 		}
 	}
 }
 
-func TestRedirectStaysHere(t *testing.T) {
+func TestRedirect_OtherHost(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]string{
 		"/account/apps": "/account/apps", "/a?b=c": "/a?b=c",
@@ -78,7 +78,7 @@ func TestRedirectStaysHere(t *testing.T) {
 	}
 }
 
-func TestRedirectToKeepsTheAddressToTheByte(t *testing.T) {
+func TestRedirectTo(t *testing.T) {
 	t.Parallel()
 	for uri, want := range map[string]string{
 		"https://app.test/cb?t=1":   "https://app.test/cb?t=1&code=c&state=%26code%3Dx",
@@ -105,7 +105,7 @@ func redirect(t *testing.T, uri string) directory.ValidatedRedirect {
 	return v
 }
 
-func TestAllowFormActionNamesTheScheme(t *testing.T) {
+func TestAllowFormAction(t *testing.T) {
 	t.Parallel()
 	for uri, want := range map[string]string{
 		"https://app.test:8443/cb": "form-action 'self' https:",

@@ -10,35 +10,35 @@ type ErrorPage struct {
 	Status      int
 	Title       string
 	Description string
-	Parameter   string // what was wrong, if one parameter was
+	Parameter   string // the parameter that was wrong, if there is one
 	Links       []Link
-	RequestID   string // to quote when asking for help; only for faults of ours
+	RequestID   string // to quote when asking for help; only for server errors
 }
 
 // ConsentPage is the data of consent.html.
 type ConsentPage struct {
 	App           ConsentApp
-	Scopes        []scope.Grant    // the requested scopes, and those that they imply; with one account, as its role leaves them
-	Held          []scope.Grant    // the scopes that it has already; then Scopes are new
-	Known         bool             // beside Held: the app has the user's name and e-mail address already
-	Accounts      []ConsentAccount // of which one is chosen; empty if the user has none that is active
+	Scopes        []scope.Grant    // the requested scopes and those that they imply; with one account, reduced to the user's role
+	Held          []scope.Grant    // scopes that the app has already; then Scopes are the new ones
+	Known         bool             // with Held: the app already has the user's name and e-mail address
+	Accounts      []ConsentAccount // to choose from; empty if the user has no active account
 	RequestID     string           // of the stored request that Allow and Deny decide
-	RedirectHost  string           // where the browser goes next, as people know it: app.test; "" for a native app
-	RedirectShown string           // the full redirect URI, for those who look closer; "" for a native app
-	Native        string           // the scheme that opens a native app, and all that is known of where the browser goes
+	RedirectHost  string           // where the browser goes next, such as app.test; empty for a native app
+	RedirectShown string           // the full redirect URI; empty for a native app
+	Native        string           // the scheme that opens a native app; all that is known about where the browser goes
 	Loopback      bool             // the browser goes to a program on this computer
-	Allowed       []string         // names of the accounts on which all of it is allowed already
-	Reconnect     bool             // it is allowed on every account that could be chosen
-	NewPlace      bool             // the app was allowed before, but never to send the browser to this host
-	Changed       bool             // the app was changed since the page was shown first
+	Allowed       []string         // names of the accounts that already allow all of Scopes
+	Reconnect     bool             // every account that can be chosen allows them
+	NewPlace      bool             // the app was allowed before, but not with this host
+	Changed       bool             // the app was changed since the page was first shown
 	User          store.User
 }
 
-// ConsentApp is who asks.
+// ConsentApp is the app that asks.
 type ConsentApp struct {
 	Name         string
-	HomepageHost string // "" unless an operator vouches for the app
-	Owner        string // name of the account that the app belongs to; its own word unless the app is verified
+	HomepageHost string // empty unless the app is verified
+	Owner        string // name of the account that the app belongs to; a claim unless the app is verified
 	Description  string
 	Initials     string // in place of a logo
 	Verified     bool
@@ -49,7 +49,7 @@ type ConsentAccount struct {
 	ID       string
 	Name     string
 	Selected bool
-	Role     string        // the user's there, within a sentence: "an agent"
-	Cut      []scope.Grant // those asked for of which the role leaves only a part, or nothing
-	Nothing  bool          // the role leaves nothing of all that is asked for
+	Role     string        // the user's role, for use in a sentence: "an agent"
+	Cut      []scope.Grant // requested scopes that the role allows only in part, or not at all
+	Nothing  bool          // the role allows none of the requested scopes
 }

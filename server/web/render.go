@@ -17,19 +17,19 @@ import (
 	"xenoauth/store"
 )
 
-// layout is what layout.html sees; it hands Page to the page's own templates "title" and "main".
+// layout is the data of layout.html, which passes Page to the page's own templates "title" and "main".
 type layout struct {
 	Page       any
 	Notices    []string
-	Navigation bool   // for the logged-in, except where one question is to be answered
-	Script     string // the static file that the page runs; "" for none
-	Section    string // the part of the site that the navigation marks: apps, security, profile, developer or ""
+	Navigation bool   // for users who are logged in, except on pages that ask one question
+	Script     string // the static file that the page runs; empty for none
+	Section    string // the part of the site that the navigation marks: apps, security, profile, developer or none
 }
 
-// templates holds one parsed set a page: layout.html and parts.html with the page's file.
+// templates holds one parsed set per page: layout.html and parts.html with the page's file.
 type templates map[string]*template.Template
 
-// parseTemplates fails on any template that does not parse or cannot be escaped, so that no page meets a bad one.
+// parseTemplates fails if any template does not parse or cannot be escaped.
 func parseTemplates(files fs.FS, a assets) (templates, error) {
 	names, err := fs.Glob(files, "*.html")
 	if err != nil {
@@ -48,7 +48,7 @@ func parseTemplates(files fs.FS, a assets) (templates, error) {
 		if err != nil {
 			return nil, fmt.Errorf("parse template %s: %w", name, err)
 		}
-		// Escaping happens at the first execution; a page without data fails later, at its first field, and may.
+		// Escaping happens at the first execution. That the page then fails at its first field, without data, is no error.
 		var unescapable *template.Error
 		if err := set.Execute(io.Discard, layout{}); errors.As(err, &unescapable) {
 			return nil, fmt.Errorf("escape template %s: %w", name, err)
@@ -58,8 +58,8 @@ func parseTemplates(files fs.FS, a assets) (templates, error) {
 	return parsed, nil
 }
 
-// Render writes the page template of that name, in the layout, from page, which is the template's own struct. Nothing is
-// written before all of it is rendered.
+// Render writes the page template of that name in the layout. page is the template's own struct. Nothing is written before the
+// whole page is rendered.
 func (t *Toolkit) Render(w http.ResponseWriter, r *http.Request, status int, name string, page any) error {
 	view := layout{Page: page, Section: section(r.URL.Path)}
 	if VisitorOf(r.Context()) != nil {
@@ -88,11 +88,11 @@ func (t *Toolkit) write(w http.ResponseWriter, status int, name string, view lay
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	if bytes.Contains(out.Bytes(), []byte("<form")) {
-		// Under no-referrer browsers send "Origin: null" with a form, which is what a foreign page sends, too.
+		// Under no-referrer, browsers send "Origin: null" with a form, like the page of another site.
 		h.Set("Referrer-Policy", "same-origin")
 	}
 	w.WriteHeader(status)
-	_, _ = w.Write(out.Bytes()) // a client that went away is nobody's error
+	_, _ = w.Write(out.Bytes()) // a closed connection is no error of ours
 	return nil
 }
 
@@ -104,7 +104,7 @@ func WriteJSON(w http.ResponseWriter, status int, v any) error {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(body, '\n')) // a client that went away is nobody's error
+	_, _ = w.Write(append(body, '\n')) // a closed connection is no error of ours
 	return nil
 }
 
@@ -122,7 +122,7 @@ func section(path string) string {
 	return ""
 }
 
-// functions are what templates may call beside html/template's own.
+// functions are the functions for templates, in addition to those of html/template.
 func functions(a assets) template.FuncMap {
 	return template.FuncMap{
 		"asset":    a.url,
@@ -138,15 +138,15 @@ func functions(a assets) template.FuncMap {
 	}
 }
 
-// day is when to the day, for what needs no more.
+// day is when without the time of day.
 func day(at time.Time) template.HTML { return timeElement(at, at.UTC().Format("2 January 2006")) }
 
-// when is a point in time as people read it, with the exact one for programs.
+// when is a time for people, with the exact time for programs.
 func when(at time.Time) template.HTML {
 	return timeElement(at, at.UTC().Format("2 January 2006, 15:04 UTC"))
 }
 
-// ago says how long since, in the largest unit that fits, and falls back to the date after a month.
+// ago is the time since at in the largest unit that fits; after 30 days it is the date.
 func ago(at, now time.Time) template.HTML {
 	d := now.Sub(at)
 	switch {
@@ -162,7 +162,7 @@ func ago(at, now time.Time) template.HTML {
 	return timeElement(at, "on "+at.UTC().Format("2 January 2006"))
 }
 
-// timeElement is safe as HTML: both parts come from time formats.
+// timeElement is safe HTML: both parts come from time formats.
 func timeElement(at time.Time, text string) template.HTML {
 	if at.IsZero() {
 		return "never"
@@ -178,7 +178,7 @@ func plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// counted is plural for a number that was counted up to a bound.
+// counted is plural for a number that was counted up to a limit.
 func counted(n store.Count, noun string) string {
 	if n.More {
 		return "at least " + plural(n.N, noun)
@@ -216,7 +216,7 @@ func Initials(name string) string {
 	return string(letters)
 }
 
-// Host is the part of a web address by which people know a site, as browsers show it, or "" for any other address.
+// Host is the host of an https URL as browsers show it, and empty for any other address.
 func Host(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "https" {

@@ -11,13 +11,13 @@ import (
 // ListedSecret is a secret as a page may show it.
 type ListedSecret struct {
 	ID         string
-	Hint       string // its last characters
+	Hint       string // the last characters
 	CreatedAt  time.Time
-	ExpiresAt  time.Time // zero: works until it is revoked
+	ExpiresAt  time.Time // zero: never
 	LastUsedAt time.Time
 }
 
-// SecretList is the secrets of one app, key or bot that work now, newest first.
+// SecretList is the list of the active secrets of one app, key or bot, newest first.
 type SecretList []ListedSecret
 
 // ListSecrets makes a list for a page.
@@ -39,13 +39,13 @@ func (l SecretList) Find(id string) (ListedSecret, bool) {
 	return ListedSecret{}, false
 }
 
-// AfterRotation describes the fate of the listed secrets when another one is made. They should end at until (zero: not at
-// all), as in sentence; one that was to end sooner still does.
+// AfterRotation describes when the listed secrets end after another one is created. sentence states that they end at
+// until (zero: never); a secret that expires earlier still does.
 func (l SecretList) AfterRotation(what, sentence string, until time.Time) string {
 	if len(l) == 0 {
 		return ""
 	}
-	end := l[0].ExpiresAt // there are several only when all end now
+	end := l[0].ExpiresAt // there are several only if all end now
 	if end.IsZero() || !until.IsZero() && !until.After(end) {
 		return sentence
 	}

@@ -31,16 +31,16 @@ type (
 	userKey struct{} // the store.User
 )
 
-// cookieStore is a sessions.Store whose rows are in the database. The cookie holds a random id, authenticated by an HMAC
-// so that garbage never becomes a query; the row is keyed by the id's SHA-256, so that a copy of the table opens nothing.
-// An anonymous browser has neither cookie nor row.
+// cookieStore is a sessions.Store over rows of the database. The cookie holds a random id, authenticated by an HMAC so that
+// garbage causes no query. The key of the row is the id's SHA-256, so that a copy of the table gives no access. A browser that
+// is not logged in has neither cookie nor row.
 type cookieStore struct {
 	rows    store.Sessions
 	now     func() time.Time
 	name    string
 	codec   *securecookie.SecureCookie
 	options sessions.Options
-	max     int // sessions of one user
+	max     int // sessions per user
 }
 
 func newCookieStore(s store.Store, key []byte, secure bool, max int) *cookieStore {
@@ -48,19 +48,19 @@ func newCookieStore(s store.Store, key []byte, secure bool, max int) *cookieStor
 	if secure {
 		c.name = "__Host-xenoauth" // browsers refuse such a cookie from a sibling domain
 	}
-	// The row alone says how long a session lives; a cookie has no age of its own.
+	// Only the row limits the lifetime of a session; the codec does not.
 	c.codec = securecookie.New(key, nil).SetSerializer(securecookie.NopEncoder{}).MaxAge(0)
 	c.options = sessions.Options{Path: "/", MaxAge: int(absoluteLimit.Seconds()), Secure: secure, HttpOnly: true, SameSite: http.SameSiteLaxMode}
 	return c
 }
 
-// Get is New, remembered for the length of the request.
+// Get is New, cached for the request.
 func (c *cookieStore) Get(r *http.Request, name string) (*sessions.Session, error) {
 	return sessions.GetRegistry(r).Get(c, name)
 }
 
-// New returns the session that the request's cookie names, or a new one (IsNew) for a cookie that is absent, forged,
-// dead or given twice. The error is not nil only when the database could not say which.
+// New returns the session of the request's cookie. If the cookie is absent, forged, expired or sent twice, the session is a new
+// one (IsNew). The only errors are those of the database.
 func (c *cookieStore) New(r *http.Request, name string) (*sessions.Session, error) {
 	options := c.options
 	session := sessions.NewSession(c, name)
@@ -84,8 +84,8 @@ func (c *cookieStore) New(r *http.Request, name string) (*sessions.Session, erro
 	return session, nil
 }
 
-// Save creates the row and the cookie of a new session, updates the row of a stored one, and ends a session whose
-// MaxAge is negative. A new session must hold its user.
+// Save creates the row and the cookie of a new session, updates the row of a stored one, and ends a session whose MaxAge is
+// negative. A new session must have a user.
 func (c *cookieStore) Save(r *http.Request, w http.ResponseWriter, s *sessions.Session) error {
 	row, _ := s.Values[rowKey{}].(store.Session)
 	user, _ := s.Values[userKey{}].(store.User)
@@ -122,13 +122,13 @@ func (c *cookieStore) Save(r *http.Request, w http.ResponseWriter, s *sessions.S
 	return nil
 }
 
-// presented reads the random id out of the cookie. Two cookies of the name mean that somebody planted one: none counts.
+// presented reads the random id from the cookie. Of two cookies with the name an attacker set one, so both are ignored.
 func (c *cookieStore) presented(r *http.Request, name string) ([]byte, bool) {
 	found := r.CookiesNamed(name)
 	if len(found) != 1 {
 		return nil, false
 	}
-	// The codec overlooks the spare bits of the last character: one session would have several spellings.
+	// The codec ignores the spare bits of the last character, so several values would name one session.
 	if _, err := base64.URLEncoding.Strict().DecodeString(found[0].Value); err != nil {
 		return nil, false
 	}
@@ -139,7 +139,7 @@ func (c *cookieStore) presented(r *http.Request, name string) ([]byte, bool) {
 	return id, true
 }
 
-// expiry is the sooner of the idle and the absolute limit.
+// expiry is the earlier of the idle and the absolute limit.
 func expiry(created, seen time.Time) time.Time {
 	idle, absolute := seen.Add(idleLimit), created.Add(absoluteLimit)
 	if absolute.Before(idle) {
@@ -158,7 +158,7 @@ type sessionData struct {
 	Notices []string `json:"notices,omitempty"`
 }
 
-// packNotices keeps the notices in the session as well as in the result.
+// packNotices encodes the notices, and leaves them in the session.
 func packNotices(s *sessions.Session) []byte {
 	var data sessionData
 	for _, flash := range s.Flashes() {
@@ -179,7 +179,7 @@ func packNotices(s *sessions.Session) []byte {
 	return packed
 }
 
-// unpackNotices takes what it cannot read, of an older or newer version, for nothing.
+// unpackNotices ignores data that it cannot read, written by an older or newer version.
 func unpackNotices(packed []byte) []string {
 	var data sessionData
 	if len(packed) == 0 || json.Unmarshal(packed, &data) != nil {
@@ -188,7 +188,7 @@ func unpackNotices(packed []byte) []string {
 	return data.Notices
 }
 
-// printable cuts s to at most n bytes of valid UTF-8 without control characters: fit for a database and for a log.
+// printable cuts s to at most n bytes of valid UTF-8 without control characters, for the database and the log.
 func printable(s string, n int) string {
 	s = strings.Map(func(c rune) rune {
 		if c < ' ' || c == 0x7f {
@@ -202,5 +202,5 @@ func printable(s string, n int) string {
 	return s
 }
 
-// UserAgent is the User-Agent header as it is kept: printable and shortened.
+// UserAgent is the User-Agent header as it is stored: printable and shortened.
 func UserAgent(r *http.Request) string { return printable(r.UserAgent(), userAgentLen) }

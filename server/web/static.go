@@ -13,7 +13,7 @@ import (
 // asset is one static file in memory.
 type asset struct {
 	body []byte
-	hash string // of the body; part of the URL, so that a changed file has a new one
+	hash string // of the body; part of the URL, so that a changed file has a new URL
 }
 
 type assets map[string]asset
@@ -35,7 +35,7 @@ func loadAssets(files fs.FS) (assets, error) {
 	return loaded, nil
 }
 
-// url is the address of a file, for templates. A name that does not exist is an error of the template.
+// url is the URL of a file, for templates. An unknown name is an error, which makes rendering fail.
 func (a assets) url(name string) (string, error) {
 	file, known := a[name]
 	if !known {
@@ -44,8 +44,8 @@ func (a assets) url(name string) (string, error) {
 	return "/static/" + file.hash + "/" + name, nil
 }
 
-// Static serves GET /static/{hash}/{file}. Under its own hash a file never changes and may be kept for ever; under
-// another one, which a page of an older or newer replica may name, it is served but not kept.
+// Static serves GET /static/{hash}/{file}. Under its own hash a file never changes, and may be cached without end. Under another
+// hash, which a page of an older or newer replica may contain, it is served but not cached.
 func (t *Toolkit) Static() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		file, known := t.assets[r.PathValue("file")]

@@ -10,7 +10,7 @@ import (
 	"xenoauth/store"
 )
 
-// Visitor is the logged-in person who makes the request.
+// Visitor is the logged-in user who makes the request.
 type Visitor struct {
 	User    store.User
 	Session store.Session
@@ -29,15 +29,15 @@ func PrincipalOf(r *http.Request) store.Principal {
 	return store.VisitorPrincipal(ClientIP(r))
 }
 
-// browser is the session of one request. SignIn and SignOut replace it, so that what is said after them (a notice, the
-// page's header) is said to the new session.
+// browser is the session of one request. SignIn and SignOut replace it, so that a later notice, or the header of the page,
+// belongs to the new session.
 type browser struct {
 	session *sessions.Session
 }
 
 type browserKey struct{}
 
-// VisitorOf returns who is logged in, or nil. Under API nobody ever is.
+// VisitorOf returns the user who is logged in, or nil. Under API it is always nil.
 func VisitorOf(ctx context.Context) *Visitor {
 	b, ok := ctx.Value(browserKey{}).(*browser)
 	if !ok || b.session == nil {
@@ -51,7 +51,7 @@ func VisitorOf(ctx context.Context) *Visitor {
 	return &Visitor{User: user, Session: row}
 }
 
-// withVisitor loads the session, if there is one, and now and then notes that it is in use.
+// withVisitor loads the session, if there is one, and updates its row every few minutes while it is in use.
 func (t *Toolkit) withVisitor(r *http.Request) (*http.Request, error) {
 	session, err := t.cookies.New(r, t.cookies.name)
 	if err != nil {
@@ -65,16 +65,16 @@ func (t *Toolkit) withVisitor(r *http.Request) (*http.Request, error) {
 	return r, nil
 }
 
-// save updates the row. It only notes a failure: nothing that a person did depends on it.
+// save updates the row. It only logs a failure, because no change that a user made depends on it.
 func (b *browser) save(t *Toolkit, r *http.Request, what string) {
 	if err := t.cookies.Save(r, nil, b.session); err != nil {
 		t.log.WarnContext(r.Context(), what, "request", RequestID(r.Context()), "error", err)
 	}
 }
 
-// SignIn makes user the visitor: a new session with a new id; the browser's old one is ended first, so that an id known
-// to somebody else before the log-in is worth nothing after it. The caller has verified the password. store.ErrEnded:
-// the user is disabled.
+// SignIn makes user the visitor, in a new session with a new id. It ends the browser's old session first, so that an id known
+// to an attacker before the log-in is useless after it (session fixation). The caller has verified the password.
+// store.ErrEnded: the user is disabled.
 func (t *Toolkit) SignIn(w http.ResponseWriter, r *http.Request, user store.User) error {
 	b, ok := r.Context().Value(browserKey{}).(*browser)
 	if !ok {
@@ -93,12 +93,12 @@ func (t *Toolkit) SignIn(w http.ResponseWriter, r *http.Request, user store.User
 		return err
 	}
 	b.session = fresh
-	// The page that follows then knows that it follows a log-in (cookiesBlocked).
+	// cookiesBlocked recognizes by it that a page follows a log-in.
 	w.Header().Set("Referrer-Policy", "same-origin")
 	return nil
 }
 
-// SignOut ends the session in the database and takes the cookie away. Without a session it does nothing.
+// SignOut ends the session in the database and deletes the cookie. Without a session it does nothing.
 func (t *Toolkit) SignOut(w http.ResponseWriter, r *http.Request) error {
 	b, ok := r.Context().Value(browserKey{}).(*browser)
 	if !ok {
@@ -115,8 +115,7 @@ func (t *Toolkit) SignOut(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// Notice shows text once, on the next page that the visitor sees. It says nothing to the logged-out, who have no session
-// to keep it in.
+// Notice shows text once, on the visitor's next page. Without a visitor there is no session to keep it in, and it does nothing.
 func (t *Toolkit) Notice(_ http.ResponseWriter, r *http.Request, text string) {
 	b, ok := r.Context().Value(browserKey{}).(*browser)
 	if !ok || VisitorOf(r.Context()) == nil {
@@ -126,7 +125,7 @@ func (t *Toolkit) Notice(_ http.ResponseWriter, r *http.Request, text string) {
 	b.save(t, r, "failed to save the notice")
 }
 
-// takeNotices returns what Notice kept, once. A HEAD request sees no page and takes nothing.
+// takeNotices returns the stored notices and removes them. A HEAD request shows no page, and takes none.
 func (t *Toolkit) takeNotices(r *http.Request) []string {
 	b, ok := r.Context().Value(browserKey{}).(*browser)
 	if !ok || r.Method == http.MethodHead || VisitorOf(r.Context()) == nil {
@@ -134,7 +133,7 @@ func (t *Toolkit) takeNotices(r *http.Request) []string {
 	}
 	var texts []string
 	for _, flash := range b.session.Flashes() {
-		// A form that was sent twice has two notices that are the same.
+		// A form that was sent twice leaves the same notice twice.
 		if text, isText := flash.(string); isText && !slices.Contains(texts, text) {
 			texts = append(texts, text)
 		}

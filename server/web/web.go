@@ -1,11 +1,10 @@
 // Package web is the toolkit of every handler: the adapters Page, Private and API, sessions, strict forms, rendering,
 // redirects, and the one table that turns an error into an HTTP answer.
 //
-// It owns what a browser keeps (the session cookie, and the one by which a browser is known again), the headers of every
-// answer, the text of generic error pages, and the counting of failures. It refuses: parameters that are not exactly one
-// well-formed value, paths that are not clean, requests that another site made with our cookie, redirects to addresses
-// that nobody validated, and guessing. The state it moves is a session's row (made at sign-in, touched while in use,
-// deleted at sign-out) and the counts.
+// It owns the cookies (of the session, and of a known browser), the headers of every response, and the text of generic error
+// pages. It refuses parameters that are not exactly one well-formed value, paths that are not clean, requests that another
+// site makes with our cookie, and redirects to addresses that were not validated. With internal/ratelimit it refuses guessing.
+// The state it changes is a session's row: created at log-in, updated while in use, deleted at log-out.
 package web
 
 import (
@@ -28,19 +27,18 @@ import (
 	"xenoauth/store"
 )
 
-// Config is what the toolkit needs. All fields but TrustedProxies and Limits are required.
+// Config configures New. All fields are required, except TrustedProxies and the limits.
 type Config struct {
 	Issuer         *url.URL         // origin without path; decides the cookie's name and flags, HSTS and the loopback redirect
-	Store          store.Store      // where sessions live
-	Templates      fs.FS            // layout.html, parts.html and one file a page
+	Store          store.Store      // holds the sessions
+	Templates      fs.FS            // layout.html, parts.html and one file per page
 	Static         fs.FS            // files served under /static/
-	Log            *slog.Logger     // one line an error; every request at debug level
-	TrustedProxies []netip.Prefix   // whose X-Forwarded-For is believed
-	CookieKey      []byte           // 32 bytes at least; authenticates session cookies, shared by all replicas
-	Limits         ratelimit.Limits // of failures, and of what one user does
-	MaxSessions    int              // sessions of one user; 0 means 50
-	// Patience is how long one request waits for the database altogether; 0 means 2.5 s.
-	Patience time.Duration
+	Log            *slog.Logger     // one line per error; every request at debug level
+	TrustedProxies []netip.Prefix   // proxies whose X-Forwarded-For is trusted
+	CookieKey      []byte           // at least 32 bytes; authenticates session cookies, shared by all replicas
+	Limits         ratelimit.Limits // on failures, and on what one user does
+	MaxSessions    int              // per user; 0 means 50
+	DatabaseBudget time.Duration    // the time that one request may wait for the database, in total; 0 means 2.5 s
 }
 
 // Toolkit is safe for concurrent use.
@@ -49,18 +47,18 @@ type Toolkit struct {
 	store     store.Store
 	log       *slog.Logger
 	proxies   []netip.Prefix
-	patience  time.Duration // how long one request waits for the database
+	budget    time.Duration // for the database, per request
 	cookies   *cookieStore
 	devices   devices
 	formKey   []byte // seals parked forms
 	limits    *ratelimit.Limiter
-	proxyHint sync.Once // says that a proxy may be missing in TrustedProxies
+	proxyHint sync.Once // logs that a proxy may be missing in TrustedProxies
 	templates templates
 	assets    assets
 	origins   *http.CrossOriginProtection
 }
 
-// New parses all templates and reads all static files, so that a bad one is an error at start.
+// New parses all templates and reads all static files, so that a bad one is an error at start-up.
 func New(c Config) (*Toolkit, error) {
 	if c.Issuer == nil || c.Store == nil || c.Templates == nil || c.Static == nil || c.Log == nil {
 		return nil, errors.New("web: Issuer, Store, Templates, Static and Log are required")
@@ -68,8 +66,8 @@ func New(c Config) (*Toolkit, error) {
 	if len(c.CookieKey) < 32 {
 		return nil, fmt.Errorf("web: CookieKey has %d bytes, 32 are required", len(c.CookieKey))
 	}
-	t := &Toolkit{issuer: c.Issuer, store: c.Store, log: c.Log, proxies: c.TrustedProxies, patience: cmp.Or(c.Patience, databasePatience), origins: http.NewCrossOriginProtection()}
-	// A proxy that rewrites Host must not turn our own forms into foreign ones.
+	t := &Toolkit{issuer: c.Issuer, store: c.Store, log: c.Log, proxies: c.TrustedProxies, budget: cmp.Or(c.DatabaseBudget, defaultBudget), origins: http.NewCrossOriginProtection()}
+	// Behind a proxy that rewrites Host, our own forms must not look like those of another site.
 	if err := t.origins.AddTrustedOrigin(t.origin()); err != nil {
 		return nil, fmt.Errorf("web: issuer %q: %w", c.Issuer, err)
 	}
@@ -89,8 +87,8 @@ func New(c Config) (*Toolkit, error) {
 
 func (t *Toolkit) origin() string { return t.issuer.Scheme + "://" + t.issuer.Host }
 
-// canonical says where a page is that was asked for by another loopback name than the issuer's. Cookies belong to one
-// name only: a log-in on 127.0.0.1 would be unknown on localhost.
+// canonical returns the issuer's address of a page that was requested under another loopback name. Cookies belong to one
+// host name: a session of 127.0.0.1 would be unknown on localhost.
 func (t *Toolkit) canonical(r *http.Request) (string, bool) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return "", false

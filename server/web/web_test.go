@@ -35,7 +35,7 @@ type site struct {
 	url  *url.URL
 }
 
-// key is the cookie key of every site; another one has another.
+// key is the cookie key of every site.
 var key = sha256.Sum256([]byte("cookie key of a test"))
 
 func newSite(t *testing.T, st store.Store, origin string) *site {
@@ -59,7 +59,7 @@ func newSiteWithKey(t *testing.T, st store.Store, origin string, cookieKey []byt
 	return s
 }
 
-// routes: / says who is logged in; /in and /out log in and out.
+// routes: / shows the visitor; /in and /out log in and out.
 func (s *site) routes(t *web.Toolkit) {
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", t.Page(func(w http.ResponseWriter, r *http.Request) error {
@@ -122,7 +122,7 @@ var faults = map[string]error{
 	"protocol_status": &issuer.Error{Code: "invalid_request", Status: http.StatusRequestEntityTooLarge},
 }
 
-// addUser makes the user that /in logs in.
+// addUser creates the user that /in logs in.
 func (s *site) addUser() {
 	s.t.Helper()
 	s.user = store.User{ID: secret.NewUserID(), Email: "ada@example.org", Name: "Ada", CreatedAt: s.st.Now(), PasswordAt: s.st.Now()}
@@ -132,7 +132,7 @@ func (s *site) addUser() {
 	}
 }
 
-// do sends a request as a browser does that has the cookies.
+// do sends a request with the headers of a browser and the cookies.
 func (s *site) do(method, target string, cookies []*http.Cookie, header ...string) *http.Response {
 	s.t.Helper()
 	r := httptest.NewRequest(method, s.url.String()+target, nil)
@@ -162,7 +162,7 @@ func body(t *testing.T, r *http.Response) string {
 	return string(b)
 }
 
-// in logs in and returns the cookies that the browser then has.
+// in logs in and returns the cookies that the browser has afterwards.
 func (s *site) in(cookies ...*http.Cookie) []*http.Cookie {
 	s.t.Helper()
 	r := s.do(http.MethodPost, "/in", cookies)
@@ -188,7 +188,7 @@ func sqlite(t *testing.T) store.Store {
 	return dbtest.Open(t, dbtest.SQLite(t))
 }
 
-func TestSessionLife(t *testing.T) {
+func TestSession(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, st store.Store) {
 		s := newSite(t, st, "https://auth.test")
@@ -202,18 +202,18 @@ func TestSessionLife(t *testing.T) {
 			t.Errorf("cookie %+v", c)
 		}
 		if got := s.who(cookies...); got != "ada@example.org" {
-			t.Fatalf("after the log-in the visitor is %q", got)
+			t.Fatalf("visitor after the log-in: %q", got)
 		}
 		again := s.in(cookies...)
 		if again[0].Value == c.Value || s.who(cookies...) != "nobody" || s.who(again...) != "ada@example.org" {
-			t.Error("a new log-in must have a new id and end the old session")
+			t.Error("a second log-in kept the session id, or the old session")
 		}
 		r := s.do(http.MethodPost, "/out", again)
 		if r.StatusCode != http.StatusSeeOther || len(r.Cookies()) != 1 || r.Cookies()[0].MaxAge >= 0 {
 			t.Errorf("log-out: %d, cookies %v", r.StatusCode, r.Cookies())
 		}
 		if got := s.who(again...); got != "nobody" {
-			t.Errorf("the old cookie still is %q after the log-out", got)
+			t.Errorf("visitor with the old cookie after the log-out: %q", got)
 		}
 		left, err := st.SessionsByUser(t.Context(), s.user.ID)
 		if err != nil || len(left) != 0 {
@@ -222,14 +222,14 @@ func TestSessionLife(t *testing.T) {
 	})
 }
 
-func TestSessionExpires(t *testing.T) {
+func TestSession_Expiry(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, st store.Store) {
 		s := newSite(t, st, "http://localhost:8080")
 		s.addUser()
 		cookies := s.in()
 		if c := cookies[0]; c.Name != "xenoauth" || c.Secure || !c.HttpOnly {
-			t.Errorf("over http the cookie is %+v", c)
+			t.Errorf("cookie over http: %+v", c)
 		}
 		shift := func(columns string, d time.Duration) {
 			t.Helper()
@@ -245,16 +245,16 @@ func TestSessionExpires(t *testing.T) {
 			}
 			return list[0]
 		}
-		s.who(cookies...) // takes the notice, which is a reason to write
+		s.who(cookies...) // takes the notice, which updates the row
 		before := only()
 		s.who(cookies...)
 		if now := only(); !now.SeenAt.Equal(before.SeenAt) {
-			t.Error("a session in constant use must not be written at each request")
+			t.Error("a session in constant use is updated at each request")
 		}
 		shift("created_at seen_at expires_at", 13*24*time.Hour)
 		s.who(cookies...)
 		if left := only().ExpiresAt.Sub(st.Now()); left < 13*24*time.Hour {
-			t.Errorf("use must renew the 14 days, but %s are left", left)
+			t.Errorf("after use, %s are left, want 14 days", left)
 		}
 		shift("created_at", 76*24*time.Hour) // the 89th day
 		shift("seen_at expires_at", time.Hour)
@@ -264,12 +264,12 @@ func TestSessionExpires(t *testing.T) {
 		}
 		shift("expires_at", 25*time.Hour)
 		if got := s.who(cookies...); got != "nobody" {
-			t.Errorf("an expired session still is %q", got)
+			t.Errorf("visitor of an expired session: %q", got)
 		}
 	})
 }
 
-func TestBadCookiesAreNobody(t *testing.T) {
+func TestSession_InvalidCookie(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, sqlite(t), "http://localhost:8080")
 	s.addUser()
@@ -300,11 +300,11 @@ func TestBadCookiesAreNobody(t *testing.T) {
 		}
 	}
 	if got := s.who(append(many, good)...); got != "ada@example.org" {
-		t.Errorf("200 other cookies beside the right one: the visitor is %q", got)
+		t.Errorf("visitor with 200 other cookies: %q", got)
 	}
 }
 
-func TestDatabaseTroubleIsNotLoggedOut(t *testing.T) {
+func TestSession_DatabaseUnavailable(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, sqlite(t), "http://localhost:8080")
 	s.addUser()
@@ -319,11 +319,11 @@ func TestDatabaseTroubleIsNotLoggedOut(t *testing.T) {
 		}
 	}
 	if r := s.do(http.MethodGet, "/", nil); r.StatusCode != http.StatusOK {
-		t.Errorf("a page that needs no database = %d without one", r.StatusCode)
+		t.Errorf("a page that needs no database: %d without it", r.StatusCode)
 	}
 }
 
-func TestNoticeIsShownOnce(t *testing.T) {
+func TestNotice(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, st store.Store) {
 		s := newSite(t, st, "http://localhost:8080")
@@ -334,15 +334,15 @@ func TestNoticeIsShownOnce(t *testing.T) {
 		}
 		const notice = "Welcome &amp; hello"
 		if got := body(t, s.do(http.MethodGet, "/", cookies)); strings.Count(got, notice) != 1 {
-			t.Errorf("the next page must show the notice, escaped: %s", got)
+			t.Errorf("the next page does not show the notice, escaped: %s", got)
 		}
 		if got := body(t, s.do(http.MethodGet, "/", cookies)); strings.Contains(got, "Welcome") {
-			t.Error("the page after that must not")
+			t.Error("the page after that shows it again")
 		}
 	})
 }
 
-func TestPrivateAsksForALogIn(t *testing.T) {
+func TestPrivate_NotLoggedIn(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, sqlite(t), "http://localhost:8080")
 	s.addUser()
@@ -355,7 +355,7 @@ func TestPrivateAsksForALogIn(t *testing.T) {
 	}
 }
 
-func TestTheEscapingOfABadTemplateFailsAtStart(t *testing.T) {
+func TestNew_UnescapableTemplate(t *testing.T) {
 	t.Parallel()
 	good := map[string]string{"layout.html": `{{template "main" .Page}}`, "parts.html": ""}
 	for name, text := range map[string]string{
