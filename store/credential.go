@@ -55,8 +55,10 @@ type Session struct {
 
 // Sessions is what may happen to sessions.
 type Sessions interface {
-	// CreateSession stores s and records the log-in. ErrEnded: the user is disabled or deleted.
-	CreateSession(ctx context.Context, by Principal, s Session) error
+	// CreateSession stores s and records the log-in, and ends the session replaces of the same browser, whatever user that
+	// belongs to (nil: none). It returns how many other sessions the user has. ErrEnded: the user is disabled or deleted; the
+	// replaced session has ended even so.
+	CreateSession(ctx context.Context, by Principal, s Session, replaces []byte) (others int, err error)
 	// EndOldSessions ends all sessions of a user but the keep that were used last, each with its audit event, a hundred at a
 	// time at most.
 	EndOldSessions(ctx context.Context, by Principal, userID string, keep int) error

@@ -248,7 +248,7 @@ func TestPasswordChangeEndsSessions(t *testing.T) {
 	ids := [][]byte{[]byte(strings.Repeat("a", 32)), []byte(strings.Repeat("b", 32))}
 	for _, id := range ids {
 		s := store.Session{ID: id, UserID: u.ID, CreatedAt: st.Now(), SeenAt: st.Now(), ExpiresAt: st.Now().Add(time.Hour)}
-		if err := st.CreateSession(ctx, by, s); err != nil {
+		if _, err := st.CreateSession(ctx, by, s, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -29,6 +29,8 @@ const (
 type (
 	rowKey  struct{} // the store.Session; absent in a session that is not stored
 	userKey struct{} // the store.User
+	// replacesKey: the id of the browser's stored session that a new one replaces.
+	replacesKey struct{}
 )
 
 // cookieStore is a sessions.Store over rows of the database. The cookie holds a random id, authenticated by an HMAC so that
@@ -111,11 +113,15 @@ func (c *cookieStore) Save(r *http.Request, w http.ResponseWriter, s *sessions.S
 	}
 	row = store.Session{ID: hashID(id), UserID: user.ID, CreatedAt: now, SeenAt: now, ExpiresAt: expiry(now, now),
 		UserAgent: UserAgent(r), IP: by.IP(), Data: packNotices(s)}
-	if err := c.rows.CreateSession(r.Context(), by, row); err != nil {
+	replaces, _ := s.Values[replacesKey{}].([]byte)
+	others, err := c.rows.CreateSession(r.Context(), by, row, replaces)
+	if err != nil {
 		return fmt.Errorf("create session of user %s: %w", user.ID, err)
 	}
-	if err := c.rows.EndOldSessions(r.Context(), by, user.ID, c.max); err != nil {
-		return fmt.Errorf("end old sessions of user %s: %w", user.ID, err)
+	if others >= c.max {
+		if err := c.rows.EndOldSessions(r.Context(), by, user.ID, c.max); err != nil {
+			return fmt.Errorf("end old sessions of user %s: %w", user.ID, err)
+		}
 	}
 	s.ID, s.IsNew, s.Values[rowKey{}] = string(id), false, row
 	http.SetCookie(w, sessions.NewCookie(s.Name(), value, s.Options))

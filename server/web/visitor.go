@@ -72,23 +72,21 @@ func (b *browser) save(t *Toolkit, r *http.Request, what string) {
 	}
 }
 
-// SignIn makes user the visitor, in a new session with a new id. It ends the browser's old session first, so that an id known
-// to an attacker before the log-in is useless after it (session fixation). The caller has verified the password.
+// SignIn makes user the visitor: a new session with a new id. The browser's old session ends in the same operation, so that
+// an attacker who knew its id before the log-in cannot use it afterwards. The caller has verified the password.
 // store.ErrEnded: the user is disabled.
 func (t *Toolkit) SignIn(w http.ResponseWriter, r *http.Request, user store.User) error {
 	b, ok := r.Context().Value(browserKey{}).(*browser)
 	if !ok {
 		return errNoPage
 	}
-	if old := VisitorOf(r.Context()); old != nil {
-		if err := t.store.DeleteSession(r.Context(), old.Principal(r), old.Session.ID); err != nil {
-			return err
-		}
-	}
 	options := t.cookies.options
 	fresh := sessions.NewSession(t.cookies, t.cookies.name)
 	fresh.Options, fresh.IsNew = &options, true
 	fresh.Values[userKey{}] = user
+	if old := VisitorOf(r.Context()); old != nil {
+		fresh.Values[replacesKey{}] = old.Session.ID
+	}
 	if err := t.cookies.Save(r, w, fresh); err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func benchmarkAllocations(b *testing.B, st store.Store) {
 	storetest.Redeem(b, st, i, forever)
 	storetest.Redeem(b, st, i, expiring)
 	session := store.Session{ID: []byte("session"), UserID: u.ID, CreatedAt: st.Now(), SeenAt: st.Now(), ExpiresAt: st.Now().Add(time.Hour)}
-	if err := st.CreateSession(b.Context(), store.UserPrincipal(u.ID, ""), session); err != nil {
+	if _, err := st.CreateSession(b.Context(), store.UserPrincipal(u.ID, ""), session, nil); err != nil {
 		b.Fatal(err)
 	}
 	measure := func(name string, call func() error) {

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -10,8 +11,39 @@ import (
 	"xenoauth/store"
 )
 
-var insertEvent = named(`INSERT INTO audit_events (id, at, kind, actor_kind, actor_id, actor_ip, account_id, app_id, installation_id, subject, detail)
-VALUES (@id, @at, @kind, @actor_kind, @actor, @ip, @account, @app, @installation, @subject, @detail)`)
+const intoEvents = `INSERT INTO audit_events (id, at, kind, actor_kind, actor_id, actor_ip, account_id, app_id, installation_id, subject, detail)
+`
+
+var insertEvent = named(intoEvents + `VALUES (@event_id, @event_at, @kind, @actor_kind, @actor, @ip, @account, @app, @installation, @subject, @detail)`)
+
+// recordGate records an event as a step of an operation. account and app are expressions, which can name columns of the gate;
+// the rest of the event is given by runAs.
+func recordGate(account, app string) string {
+	return intoEvents + `SELECT @event_id, @event_at, @kind, @actor_kind, @actor, @ip, ` + account + `, ` + app + `, @installation, @subject, @detail FROM gate`
+}
+
+// storeForm stores the form by which a Principal acts as a step of an operation. A form that was stored before is a duplicate
+// key, which rolls the whole operation back.
+const storeForm = `INSERT INTO page_values (id, subject, sealed, created_at, expires_at)
+SELECT @form, @form_subject, NULL, @event_at, @form_expires FROM gate WHERE @by_form = 1`
+
+// runAs runs an operation on behalf of by; its steps record e, or parts of it. ErrConsumed: the form of by was used before.
+func (s *Store) runAs(ctx context.Context, by store.Principal, o *operation, e store.Event, values args) (done bool, err error) {
+	if err := by.Permitted(); err != nil {
+		return false, err
+	}
+	done, err = o.run(ctx, s, append(s.event(by, e), values...))
+	if repeatsForm(err) {
+		return false, store.ErrConsumed
+	}
+	return done, err
+}
+
+// recordOnce records an event unless the form was stored before.
+var recordOnce = named(`WITH form AS (
+	INSERT INTO page_values (id, subject, sealed, created_at, expires_at)
+	VALUES (@form, @form_subject, NULL, @event_at, @form_expires) ON CONFLICT (id) DO NOTHING RETURNING id)
+` + intoEvents + `SELECT @event_id, @event_at, @kind, @actor_kind, @actor, @ip, @account, @app, @installation, @subject, @detail FROM form`)
 
 // transactAs runs fn in a transaction on behalf of by, and refuses the zero Principal before it asks the database.
 func (s *Store) transactAs(ctx context.Context, by store.Principal, fn func(context.Context, querier) error) error {
@@ -25,6 +57,13 @@ func (s *Store) transactAs(ctx context.Context, by store.Principal, fn func(cont
 func (s *Store) record(ctx context.Context, q querier, by store.Principal, e store.Event) error {
 	if err := by.Permitted(); err != nil {
 		return fmt.Errorf("record %s: %w", e.Kind, err)
+	}
+	if by.Form() != "" && s.dialect.consuming {
+		n, err := recordOnce.exec(ctx, q, s.event(by, e))
+		if err == nil && n == 0 {
+			err = store.ErrConsumed
+		}
+		return err
 	}
 	if _, err := insertEvent.exec(ctx, q, s.event(by, e)); err != nil {
 		return fmt.Errorf("record %s by %s: %w", e.Kind, by, err)
@@ -44,10 +83,12 @@ func (s *Store) queueEvent(b *batch, by store.Principal, e store.Event) {
 }
 
 func (s *Store) event(by store.Principal, e store.Event) args {
-	id, actor := secret.NewID(), by.Actor()
+	id, actor, now := secret.NewID(), by.Actor(), s.Now()
 	return args{
-		{"id", id[:]}, {"at", s.micros()}, {"kind", e.Kind}, {"actor_kind", string(actor.Kind)}, {"actor", actor.ID}, {"ip", actor.IP},
+		{"event_id", id[:]}, {"event_at", at(now)}, {"kind", e.Kind}, {"actor_kind", string(actor.Kind)}, {"actor", actor.ID}, {"ip", actor.IP},
 		{"account", e.AccountID}, {"app", e.AppID}, {"installation", e.InstallationID}, {"subject", e.Subject}, {"detail", e.Detail},
+		{"form", []byte(by.Form())}, {"form_subject", cmp.Or(e.AppID, e.Subject)}, {"form_expires", at(now.Add(store.FormKept))},
+		{"by_form", flag(by.Form() != "")},
 	}
 }
 

@@ -103,6 +103,16 @@ func classifyPostgres(pg *pgconn.PgError, err error) error {
 	return fmt.Errorf("postgres: %s (SQLSTATE %s)", pg.Message, pg.Code)
 }
 
+// repeatsForm reports whether a form was stored before, in the operation that stores it.
+func repeatsForm(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code == "23505" && pg.TableName == "page_values"
+	}
+	var lite *moderncsqlite.Error
+	return errors.As(err, &lite) && lite.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY && strings.Contains(lite.Error(), "page_values.id")
+}
+
 // grantHint is what to do about a right that the role lacks.
 func grantHint(message string) string {
 	if strings.HasPrefix(message, "must be owner") {

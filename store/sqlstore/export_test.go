@@ -96,7 +96,7 @@ var Statements = map[string]string{
 	"selectBotBySecret": selectBotBySecret, "insertIntegrationToken": insertIntegrationToken.sql, "selectIntegration": selectIntegration,
 	"revokeIntegration": revokeIntegration, "selectIntegrationKey": selectIntegrationKey,
 
-	"insertSession": insertSession, "selectSession": selectSession, "updateSession": updateSession, "deleteSession": deleteSession,
+	"insertSession": insertSession.sql, "recordReplaced": recordReplaced.sql, "deleteReplaced": deleteReplaced.sql, "selectOtherSession": selectOtherSession.sql, "selectSession": selectSession, "updateSession": updateSession, "deleteSessionOnly": deleteSessionOnly,
 	"selectSessions": selectSessions, "selectKey": selectKey, "eventsOfAccount": eventsOfAccount, "eventsOfApp": eventsOfApp,
 	"eventsOfAll": eventsOfAll,
 
@@ -106,7 +106,7 @@ var Statements = map[string]string{
 	"selectUserRotated": userRotation.selectRotated, "endUserFamily": endUserFamily,
 	"selectUserFamily": selectUserFamily, "retireSigningKey": retireSigningKey,
 
-	"selectFailures": selectFailures.of(2), "upsertFailures": upsertFailures.of(1), "forgiveOne": forgiveOne, "forgiveAll": forgiveAll,
+	"selectFailures": selectFailures.of(2), "upsertFailures": upsertFailures.of(1), "returnAttempts": returnAttempts.of(2),
 }
 
 // StatementsOfOperations are the statements of operations on SQLite.

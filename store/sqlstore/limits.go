@@ -96,10 +96,22 @@ func longestWait(ctx context.Context, q querier, limits []store.Limit, more, now
 	return wait, err
 }
 
-const (
-	forgiveOne = `UPDATE failures SET n = n - 1 WHERE key = $1 AND n > 0`
-	forgiveAll = `DELETE FROM failures WHERE key = $1`
-)
+// returnAttempts takes an attempt back under n keys. The value of n is 1 for one attempt, and 0 for all that were counted: then
+// the window is over. It is an upsert, not an update, because an upsert locks rows in the order of its values. A row that
+// it inserts counts nothing, since its window is over.
+var returnAttempts = sizes{text: func(n int) string {
+	var values strings.Builder
+	for i := range n {
+		if i > 0 {
+			values.WriteString(", ")
+		}
+		fmt.Fprintf(&values, "($%d, $%d, $1)", 2*i+2, 2*i+3)
+	}
+	return `INSERT INTO failures (key, n, until) VALUES ` + values.String() + `
+ON CONFLICT (key) DO UPDATE SET
+	n = CASE WHEN excluded.n = 1 AND failures.n > 0 THEN failures.n - 1 ELSE 0 END,
+	until = CASE WHEN excluded.n = 0 THEN excluded.until ELSE failures.until END`
+}}
 
 // TakeBack implements store.Limits.
 func (s *Store) TakeBack(ctx context.Context, limits ...store.Limit) (err error) {
@@ -137,15 +149,12 @@ func (s *Store) forgive(ctx context.Context, limits []store.Limit) error {
 	if len(limits) == 0 {
 		return nil
 	}
-	var b batch
+	values := []any{s.micros() - time.Minute.Microseconds()} // over for every replica, whatever their clocks differ by
 	for _, l := range inOrder(limits) {
-		statement := forgiveOne
-		if l.Resets {
-			statement = forgiveAll
-		}
-		b.exec(statement, l.Key)
+		values = append(values, l.Key, flag(!l.Resets))
 	}
-	return s.db.send(ctx, b)
+	_, err := s.db.exec(ctx, returnAttempts.of(len(limits)), values...)
+	return err
 }
 
 // inOrder sorts limits by key. All transactions lock keys in this order, which prevents deadlock.

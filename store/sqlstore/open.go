@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"xenoauth/store"
 )
 
@@ -22,7 +24,9 @@ type Options struct {
 	// is an answer; 0 means 2.5 s. Unless the URL says otherwise, the database gives a statement up after four fifths of it,
 	// and a lock after three.
 	Timeout time.Duration
-	Lock    bool // SQLite: be the only one with a lock, as serve is; Open fails if another process holds it
+	// Tracer is called for each statement to Postgres; nil: none is.
+	Tracer pgx.QueryTracer
+	Lock   bool // SQLite: be the only one with a lock, as serve is; Open fails if another process holds it
 }
 
 const (

@@ -47,6 +47,7 @@ func openPostgres(databaseURL string, o Options) (*postgresDB, error) {
 			conn.RuntimeParams[name] = value
 		}
 	}
+	conn.Tracer = o.Tracer
 	conn.ConnectTimeout = min(conn.ConnectTimeout, 2*time.Second)
 	if conn.ConnectTimeout == 0 {
 		conn.ConnectTimeout = 2 * time.Second

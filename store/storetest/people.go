@@ -228,10 +228,16 @@ func newSession(t testing.TB, st store.Store, u store.User) store.Session {
 	s := store.Session{
 		ID: hash(secret.NewID()), UserID: u.ID, CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(time.Hour), UserAgent: "Test", IP: "192.0.2.1", Data: []byte("d"),
 	}
-	if err := st.CreateSession(t.Context(), as(u), s); err != nil {
+	if _, err := st.CreateSession(t.Context(), as(u), s, nil); err != nil {
 		t.Fatalf("create session: %v", err)
 	}
 	return s
+}
+
+func createSession(t testing.TB, st store.Store, by store.Principal, s store.Session) error {
+	t.Helper()
+	_, err := st.CreateSession(t.Context(), by, s, nil)
+	return err
 }
 
 func testSessions(t *testing.T, st store.Store) {
@@ -256,6 +262,7 @@ func testSessions(t *testing.T, st store.Store) {
 			equal(t, "live", err == nil, i >= 2)
 		}
 	})
+	t.Run("one replaces another", func(t *testing.T) { testReplacedSession(t, st) })
 	t.Run("listed and logged out", func(t *testing.T) {
 		u, _ := NewUser(t, st)
 		first, second := newSession(t, st, u), newSession(t, st, u)
@@ -272,6 +279,37 @@ func testSessions(t *testing.T, st store.Store) {
 		_, _, err = st.SessionByID(ctx, first.ID)
 		wants(t, err, store.ErrNotFound)
 	})
+}
+
+func testReplacedSession(t *testing.T, st store.Store) {
+	ctx := t.Context()
+	old, _ := NewUser(t, st)
+	u, _ := NewUser(t, st)
+	replaced, other := newSession(t, st, old), newSession(t, st, u)
+	s := other
+	s.ID = hash(secret.NewID())
+	others, err := st.CreateSession(ctx, as(u), s, replaced.ID)
+	no(t, err)
+	equal(t, "other sessions", others, 1)
+	_, _, err = st.SessionByID(ctx, replaced.ID)
+	wants(t, err, store.ErrNotFound)
+	events, err := st.Events(ctx, store.EventFilter{Kind: store.EventSessionEnded, Limit: 500})
+	no(t, err)
+	ended := 0
+	for _, e := range events {
+		if e.Subject == old.ID && e.By == as(old).Actor() {
+			ended++
+		}
+	}
+	equal(t, "events of the replaced session", ended, 1)
+
+	no(t, st.SetUserDisabled(ctx, operator, u.ID, true))
+	last := newSession(t, st, old)
+	s.ID = hash(secret.NewID())
+	_, err = st.CreateSession(ctx, as(u), s, last.ID)
+	wants(t, err, store.ErrEnded)
+	_, _, err = st.SessionByID(ctx, last.ID) // has ended even so
+	wants(t, err, store.ErrNotFound)
 }
 
 func testSessionExpiry(t *testing.T, st store.Store) {
@@ -308,14 +346,14 @@ func testSessionUser(t *testing.T, st store.Store) {
 	wants(t, err, store.ErrNotFound)
 	other := s
 	other.ID = hash(secret.NewID())
-	wants(t, st.CreateSession(ctx, as(u), other), store.ErrEnded)
+	wants(t, createSession(t, st, as(u), other), store.ErrEnded)
 	no(t, st.SetUserDisabled(ctx, operator, u.ID, false))
 	_, _, err = st.SessionByID(ctx, s.ID)
 	no(t, err)
 	no(t, st.DeleteUser(ctx, operator, u.ID))
 	_, _, err = st.SessionByID(ctx, s.ID)
 	wants(t, err, store.ErrNotFound)
-	wants(t, st.CreateSession(ctx, as(u), other), store.ErrEnded)
+	wants(t, createSession(t, st, as(u), other), store.ErrEnded)
 }
 
 func testStore(t *testing.T, st store.Store) {

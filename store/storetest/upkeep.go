@@ -58,7 +58,7 @@ func shortLived(t *testing.T, w world, end time.Time) (code store.Code, token st
 	request.ID, request.ExpiresAt = Code(st, w.ins).ID, end
 	no(t, st.CreateRequest(t.Context(), request, 0))
 	session = store.Session{ID: hash(Code(st, w.ins).ID), UserID: w.user.ID, CreatedAt: end.Add(-time.Hour), SeenAt: end.Add(-time.Hour), ExpiresAt: end}
-	no(t, st.CreateSession(t.Context(), as(w.user), session))
+	no(t, createSession(t, st, as(w.user), session))
 	return code, token, request, session
 }
 
