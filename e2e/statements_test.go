@@ -234,4 +234,3 @@ func TestStatements(t *testing.T) {
 		})
 	}
 }
-
