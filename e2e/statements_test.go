@@ -13,7 +13,7 @@ import (
 // countedRequest is a request and the number of statements that it may send to Postgres at most.
 type countedRequest struct {
 	name   string
-	most   int
+	max    int
 	status int
 	send   func(w counted) harness.Answer
 }
@@ -180,38 +180,6 @@ var requestsOfPeople = []countedRequest{
 	}},
 }
 
-// requestsOfApps are the protocol's.
-var requestsOfApps = []countedRequest{
-	{"authorization request", 4, 200, func(w counted) harness.Answer {
-		return w.in.Authorize("client_id", w.P.ID, "scope", "contacts", "state", "xyz", "code_challenge", harness.Challenge, "code_challenge_method", "S256")
-	}},
-	{"consent", 10, 303, func(w counted) harness.Answer {
-		app := w.AddApp("Consented", true, harness.CB)
-		return w.in.Decide(w.in.Authorize("client_id", app.ID, "scope", "contacts", "state", "xyz"), "allow")
-	}},
-	{"code exchange", 3, 200, func(w counted) harness.Answer {
-		return w.Exchange(w.A, w.in.Code(w.A))
-	}},
-	{"refresh", 3, 200, func(w counted) harness.Answer {
-		answer := w.Grant(w.in, w.P, "code_challenge", harness.Challenge, "code_challenge_method", "S256")
-		return w.Token(w.P, "grant_type", "refresh_token", "refresh_token", answer.String(w.t, "refresh_token"))
-	}},
-	{"client credentials", 2, 200, func(w counted) harness.Answer {
-		return w.Token(w.A, "grant_type", "client_credentials", "scope", "contacts")
-	}},
-	{"introspection", 2, 200, func(w counted) harness.Answer {
-		resource := w.AddResource("API")
-		return w.Post("/oauth/introspect", resource.As("token", w.Grant(w.in, w.A).String(w.t, "access_token")))
-	}},
-	{"revocation", 4, 200, func(w counted) harness.Answer {
-		return w.Post("/oauth/revoke", w.A.As("token", w.Grant(w.in, w.A).String(w.t, "access_token")))
-	}},
-	{"user token", 8, 200, func(w counted) harness.Answer { return w.LogInProgram(w.U.Email, harness.Password) }},
-	{"user token's refresh", 2, 200, func(w counted) harness.Answer {
-		return w.RefreshByPost(w.UserTokens(w.U).Refresh, w.U.Email)
-	}},
-}
-
 // TestStatements counts the statements that each request sends to Postgres, through the real routes. BEGIN and COMMIT are
 // not counted.
 func TestStatements(t *testing.T) {
@@ -227,8 +195,8 @@ func TestStatements(t *testing.T) {
 			if a.Status != c.status {
 				t.Fatalf("status %d, want %d: %.300s", a.Status, c.status, a.Body)
 			}
-			if len(statements) > c.most {
-				t.Errorf("%d statements, want %d at most:\n%s", len(statements), c.most, strings.Join(statements, "\n"))
+			if len(statements) > c.max {
+				t.Errorf("%d statements, want %d at most:\n%s", len(statements), c.max, strings.Join(statements, "\n"))
 			}
 			t.Logf("%d statements", len(statements))
 		})
