@@ -13,8 +13,8 @@ const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 
 const (
 	chunkDigits = 10
-	// chunk is 62^10, the largest power of 62 that leaves a uint64 room to be
-	// split by plain 64-bit divisions.
+	// chunk is 62^10, the largest power of 62 for which a 128-bit number
+	// can be split with 64-bit divisions.
 	chunk = 839299365868340224
 )
 
@@ -31,7 +31,7 @@ func digit(c byte) (uint64, bool) {
 	return 0, false
 }
 
-// base62Only says whether every byte of s belongs to the alphabet.
+// base62Only reports whether every byte of s belongs to the alphabet.
 func base62Only(s string) bool {
 	for i := range len(s) {
 		if _, ok := digit(s[i]); !ok {
@@ -83,12 +83,12 @@ func decode128(s string) (hi, lo uint64, ok bool) {
 }
 
 // draw fills dst with characters drawn uniformly from the alphabet. Six random
-// bits give 64 values; the two beyond the alphabet are thrown away, since
-// folding them back would make two characters twice as likely as the others.
+// bits give 64 values. The two beyond the alphabet are discarded: reducing
+// them modulo 62 would make two characters twice as likely as the others.
 func draw(dst []byte) {
 	var buf [64]byte
 	for n := 0; n < len(dst); {
-		rand.Read(buf[:]) // never fails: the runtime ends the process instead
+		rand.Read(buf[:]) // never fails: the runtime crashes the process instead
 		for _, b := range buf {
 			if b &= 63; b < 62 && n < len(dst) {
 				dst[n] = alphabet[b]
@@ -99,8 +99,8 @@ func draw(dst []byte) {
 }
 
 // checksum returns the CRC-32 (IEEE) of text as six digits. The loop over the
-// standard table spares the copy to a byte slice that the library would need
-// for every credential presented.
+// standard table avoids the copy to a byte slice that the library would need
+// for every presented credential.
 func checksum[T string | []byte](text T) [checksumLen]byte {
 	crc := ^uint32(0)
 	for i := range len(text) {

@@ -13,32 +13,31 @@ import (
 
 const redacted = "[redacted]"
 
-// ErrNoSecret is returned for sealing or opening with a zero value, which holds
+// ErrNoSecret is returned for sealing or opening with a zero value, which has
 // no secret to derive a key from.
 var ErrNoSecret = errors.New("secret: the credential is empty")
 
-// ErrSealed is returned by Open for anything that the same secret and context
-// did not seal.
+// ErrSealed is returned by Open for data that was not sealed with the same
+// secret and context.
 var ErrSealed = errors.New("secret: the sealed text cannot be opened")
 
-// Credential is one credential as minted or presented. Kind and ID may be
-// logged; the secret part leaves it only through Reveal. The zero Credential
-// matches nothing.
+// Credential is a minted or presented credential. Kind and ID may be logged;
+// only Reveal returns the secret part. The zero Credential matches nothing.
 //
-// Two credentials are compared by Matches, never by ==.
+// Compare credentials with Matches, never with ==.
 type Credential struct {
 	Kind Kind
 	ID   ID
 
 	prefix string
-	// secret lies behind two pointers for the reason given at hide.
+	// secret is behind two pointers; hide explains why.
 	secret **[secretLen]byte
 }
 
-// Hash returns the SHA-256 of the ASCII of the 43 random characters: what is
-// stored in place of the credential. The characters hold 256 random bits, so
-// that neither salt nor stretching would add anything. The zero Credential
-// gives the zero hash, which Matches never accepts of it.
+// Hash returns the SHA-256 of the ASCII of the 43 random characters. The hash
+// is stored instead of the credential. The characters have 256 random bits, so
+// neither salt nor stretching would add security. The zero Credential has the
+// zero hash, which its Matches refuses.
 func (c Credential) Hash() [32]byte {
 	if c.secret == nil {
 		return [32]byte{}
@@ -46,14 +45,14 @@ func (c Credential) Hash() [32]byte {
 	return sha256.Sum256((*c.secret)[:])
 }
 
-// Matches says in constant time whether hash is the Hash of this credential. A
-// stored hash that is empty or of another length matches nothing.
+// Matches reports in constant time whether hash is the Hash of this credential.
+// A stored hash that is empty or of another length matches nothing.
 func (c Credential) Matches(hash []byte) bool {
 	return c.secret != nil && matches((*c.secret)[:], hash)
 }
 
-// Reveal returns the full text: for the one answer or page that hands it out.
-// It is empty for the zero Credential.
+// Reveal returns the full text, for the one response or page that issues the
+// credential. It is empty for the zero Credential.
 func (c Credential) Reveal() string {
 	if c.secret == nil {
 		return ""
@@ -67,20 +66,20 @@ func (c Credential) Reveal() string {
 	return string(append(text, sum[:]...))
 }
 
-// Hint returns the last four characters of the text, by which people recognise
-// a credential in a list. They may be stored and shown: they belong to the
-// checksum, which is computed from the rest, so that they reveal as much as four
-// characters of the secret part would, 24 of its 256 bits.
+// Hint returns the last four characters of the text, by which people recognize
+// a credential in a list. They may be stored and shown. They belong to the
+// checksum of all other characters, and reveal as much as four characters of
+// the secret part would: 24 of its 256 bits.
 func (c Credential) Hint() string {
 	text := c.Reveal()
 	return text[max(0, len(text)-hintLen):]
 }
 
 // Seal encrypts plain so that only a holder of this credential can Open it; the
-// stored hash does not suffice. The cipher is AES-256-GCM under a key made by
-// HKDF-SHA256 (RFC 5869) of the secret part, with context as info and as
-// additional data. Contexts of different uses must differ. The result is 28
-// bytes longer than plain.
+// stored hash is not enough. The cipher is AES-256-GCM under a key derived from
+// the secret part by HKDF-SHA256 (RFC 5869), with context as info and as
+// additional data. Different uses must have different contexts. The result is
+// 28 bytes longer than plain.
 func (c Credential) Seal(plain []byte, context string) ([]byte, error) {
 	if c.secret == nil {
 		return nil, ErrNoSecret
@@ -88,8 +87,8 @@ func (c Credential) Seal(plain []byte, context string) ([]byte, error) {
 	return seal((*c.secret)[:], plain, context)
 }
 
-// Open returns what Seal was given, if this credential and context sealed it,
-// else ErrSealed.
+// Open decrypts the result of Seal with the same credential and context.
+// Anything else is ErrSealed.
 func (c Credential) Open(sealed []byte, context string) ([]byte, error) {
 	if c.secret == nil {
 		return nil, ErrNoSecret
@@ -109,7 +108,7 @@ func (Credential) Format(s fmt.State, _ rune) { writeRedacted(s) }
 // LogValue logs "[redacted]".
 func (Credential) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// MarshalText returns "[redacted]", which is also what JSON and XML then hold.
+// MarshalText returns "[redacted]", and so do JSON and XML.
 func (Credential) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 func writeRedacted(s fmt.State) { _, _ = s.Write([]byte(redacted)) }

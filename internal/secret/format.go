@@ -16,9 +16,9 @@ const (
 	bodyLen       = idLen + secretLen + checksumLen
 )
 
-// Kind is what a credential is good for; its letter is part of the text, so
-// that a credential of one kind is refused where another is wanted, and so that
-// leak scanners can tell them apart.
+// Kind is the purpose of a credential. Its letter is part of the text, so that
+// a credential of one kind is refused where another is required, and leak
+// scanners can distinguish them.
 type Kind byte
 
 // The kinds of credential.
@@ -34,15 +34,15 @@ const (
 	Registration Kind = 'g' // registration access token (RFC 7592)
 	Request      Kind = 'q' // stored consent request
 
-	// JWT is the kind of user tokens, which have a form of their own: no Format
-	// mints or reads it.
+	// JWT is the kind of user tokens. They have another format: no Format mints
+	// or reads them.
 	JWT Kind = 'j'
 )
 
-// Valid says whether k is one of the kinds above that a Format mints.
+// Valid reports whether k is one of the kinds above that a Format mints.
 func (k Kind) Valid() bool { return k != JWT && k.String() != "unknown" }
 
-// String returns the kind in words, for logs and error messages.
+// String returns the name of the kind, for logs and error messages.
 func (k Kind) String() string {
 	switch k {
 	case Access:
@@ -81,9 +81,9 @@ type Format struct {
 }
 
 // NewFormat returns a format that mints with the first prefix and accepts all
-// of them, so that a prefix can be changed while credentials live. A prefix is
-// 1 to 8 lower-case letters. Without prefixes it equals the zero Format. All
-// faults are reported at once.
+// of them, so that a prefix can be changed while old credentials are in use. A prefix is
+// 1 to 8 lower-case letters. Without prefixes it equals the zero Format. The
+// error lists all mistakes.
 func NewFormat(prefixes ...string) (Format, error) {
 	var faults []error
 	for i, p := range prefixes {
@@ -101,7 +101,7 @@ func NewFormat(prefixes ...string) (Format, error) {
 }
 
 // New mints a credential with a new id and a new secret part. An unknown kind
-// is a fault of the program and panics.
+// is a programming error and panics.
 func (f Format) New(k Kind) Credential {
 	if !k.Valid() {
 		panic(fmt.Sprintf("secret: cannot mint a credential of kind %d", byte(k)))
@@ -116,8 +116,8 @@ func (f Format) New(k Kind) Credential {
 
 // Parse reads the text of a credential of any kind. It accepts exactly what New
 // can have minted, character for character: no surrounding space, no other
-// spelling. It looks nothing up; whether the credential is known, and its
-// secret right, is for Matches to say. The result keeps no reference to s.
+// spelling. It does not look up the credential; the caller does, and compares
+// the secret with Matches. The result keeps no reference to s.
 func (f Format) Parse(s string) (Credential, bool) {
 	if len(f.prefixes) == 0 {
 		return parse(s, defaultPrefix)

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// mint builds a credential text from its parts with a right checksum, by other
-// means than the package: math/big and hash/crc32.
+// mint builds a credential text from its parts with a correct checksum,
+// independently of the package: with math/big and hash/crc32.
 func mint(prefix, kind, id, random string) string {
 	text := prefix + kind + "_" + id + random
 	sum := new(big.Int).SetUint64(uint64(crc32.ChecksumIEEE([]byte(text))))
@@ -81,16 +81,16 @@ func TestParse(t *testing.T) {
 				t.Fatalf("Parse = %v, want %v", ok, tt.want)
 			}
 			if ok && c.Reveal() != tt.text {
-				t.Errorf("Reveal = %q, want the text parsed", c.Reveal())
+				t.Errorf("Reveal = %q, want the parsed text", c.Reveal())
 			}
 			if !ok && c != (Credential{}) {
-				t.Error("a refused text gave a credential that is not zero")
+				t.Error("a refused text returned a credential that is not zero")
 			}
 		})
 	}
 }
 
-func TestParseRefusesEveryFlip(t *testing.T) {
+func TestParse_ChangedCharacter(t *testing.T) {
 	t.Parallel()
 	text := Format{}.New(Refresh).Reveal()
 	for i := range len(text) {
@@ -142,7 +142,7 @@ func TestNewFormat(t *testing.T) {
 	}
 }
 
-func TestFormatMintsFirstAcceptsAll(t *testing.T) {
+func TestFormat_Prefixes(t *testing.T) {
 	t.Parallel()
 	f, err := NewFormat("acme", "xno", "acm")
 	if err != nil {
@@ -169,10 +169,10 @@ func TestNew(t *testing.T) {
 		text := c.Reveal()
 		back, ok := Format{}.Parse(text)
 		if !ok || back.Kind != k || back.ID != c.ID || back.Hash() != c.Hash() {
-			t.Errorf("%v: does not read back as minted", k)
+			t.Errorf("%v: does not parse as minted", k)
 		}
 		if len(text) != 76 || text[3] != byte(k) || text[5:27] != c.ID.String() {
-			t.Errorf("%v: text has another shape", k)
+			t.Errorf("%v: text has another form", k)
 		}
 		if want := sha256.Sum256([]byte(text[27:70])); c.Hash() != want {
 			t.Errorf("%v: Hash is not the SHA-256 of the 43 characters", k)
@@ -192,8 +192,8 @@ func TestNew(t *testing.T) {
 	Format{}.New('z')
 }
 
-// TestEntropy: many samples are unique in id, secret and text, the secret holds
-// at least 160 bits, and no character is likelier than another.
+// TestEntropy: many samples are unique in id, secret and text, the secret has at
+// least 160 bits, and all characters are equally likely.
 func TestEntropy(t *testing.T) {
 	t.Parallel()
 	const samples = 100_000
@@ -206,7 +206,7 @@ func TestEntropy(t *testing.T) {
 		text := Format{}.New(Access).Reveal()
 		for _, part := range []string{text[5:27], text[27:70]} {
 			if seen[part] {
-				t.Fatal("a part occurred twice")
+				t.Fatal("an id or secret occurred twice")
 			}
 			seen[part] = true
 		}
@@ -253,25 +253,25 @@ func TestMatches(t *testing.T) {
 	}
 }
 
-func TestParseAllocatesTheSecretOnly(t *testing.T) {
+func TestParse_Allocations(t *testing.T) {
 	text := Format{}.New(Access).Reveal()
 	garbage := strings.Repeat("x", 1<<20)
 	if n := testing.AllocsPerRun(100, func() { Format{}.Parse(text) }); n > 1 {
-		t.Errorf("a good text costs %.0f allocations, want at most 1", n)
+		t.Errorf("a valid text takes %.0f allocations, want at most 1", n)
 	}
 	if n := testing.AllocsPerRun(100, func() { Format{}.Parse(garbage) }); n > 0 {
-		t.Errorf("garbage costs %.0f allocations, want none", n)
+		t.Errorf("an invalid text takes %.0f allocations, want none", n)
 	}
 }
 
-// credentialText is the text of a credential as docs/credentials.md has it, without the bound of the id and the checksum.
+// credentialText is the text of a credential as docs/credentials.md has it, without the limits on the id and the checksum.
 var credentialText = regexp.MustCompile(`^([a-z]{1,8})([aercskbigq])_([0-9A-Za-z]{22})([0-9A-Za-z]{43})([0-9A-Za-z]{6})$`)
 
-// mostID is 2^128-1; texts of one length sort as numbers do.
-var mostID = toBase62(new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 128), big.NewInt(1)), idLen)
+// maxID is 2^128-1; texts of one length sort as numbers do.
+var maxID = toBase62(new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 128), big.NewInt(1)), idLen)
 
-// FuzzParse: exactly what mint can have written is accepted and reads back as itself. Whatever kind, id and secret a
-// credential has, it is accepted, and no longer when one of its characters is another.
+// FuzzParse: Parse accepts exactly the texts that mint can write, and Reveal returns them. It accepts a credential of any kind,
+// id and secret, and refuses it after one of its characters changed.
 func FuzzParse(f *testing.F) {
 	good := mint("xno", "a", id22, random43)
 	f.Add(good, "", uint8(0), uint8(0))
@@ -281,8 +281,8 @@ func FuzzParse(f *testing.F) {
 	f.Add("", "\x01", uint8(75), uint8('\n'))
 	f.Add("xnoa_", "k", uint8(70), uint8(0xff))
 	// 2^128-1 and 2^128, as mintOf reads them: alphabet[b%62] of these bytes.
-	f.Add("", "a"+strings.Map(func(r rune) rune { return rune(strings.IndexRune(alphabet, r)) }, mostID), uint8(22), uint8('8'))
-	f.Add("", "a"+strings.Map(func(r rune) rune { return rune(strings.IndexRune(alphabet, r)) }, mostID[:21]+"8"), uint8(0), uint8('x'))
+	f.Add("", "a"+strings.Map(func(r rune) rune { return rune(strings.IndexRune(alphabet, r)) }, maxID), uint8(22), uint8('8'))
+	f.Add("", "a"+strings.Map(func(r rune) rune { return rune(strings.IndexRune(alphabet, r)) }, maxID[:21]+"8"), uint8(0), uint8('x'))
 	both, err := NewFormat("acme", "xno", "x")
 	if err != nil {
 		f.Fatal(err)
@@ -301,18 +301,18 @@ func FuzzParse(f *testing.F) {
 		changed := []byte(text)
 		changed[int(place)%len(changed)] = other
 		if _, ok := both.Parse(string(changed)); ok != (string(changed) == text) {
-			t.Fatalf("%q is accepted as well as %q", changed, text)
+			t.Fatalf("%q is accepted, like %q", changed, text)
 		}
 	})
 }
 
-// checkParse asserts of any text that format accepts it if and only if mint writes the same.
+// checkParse asserts that format accepts a text if and only if mint can write it.
 func checkParse(t *testing.T, format Format, s string) {
 	c, ok := format.Parse(s)
 	want := false
 	if p := credentialText.FindStringSubmatch(s); p != nil {
 		known := p[1] == "xno" || len(format.prefixes) > 0 && slices.Contains(format.prefixes, p[1])
-		want = p[3] <= mostID && known && mint(p[1], p[2], p[3], p[4]) == s
+		want = p[3] <= maxID && known && mint(p[1], p[2], p[3], p[4]) == s
 	}
 	if ok != want {
 		t.Fatalf("%q: accepted %v, want %v", s, ok, want)
@@ -321,14 +321,14 @@ func checkParse(t *testing.T, format Format, s string) {
 		return
 	}
 	if c.Reveal() != s || !c.Kind.Valid() {
-		t.Fatalf("%q is accepted but reads back as %q", s, c.Reveal())
+		t.Fatalf("%q is accepted, but Reveal returns %q", s, c.Reveal())
 	}
 	if h := c.Hash(); !c.Matches(h[:]) {
 		t.Fatalf("%q does not match its own hash", s)
 	}
 }
 
-// mintOf writes a credential whose kind, id and secret follow from any bytes, and says whether its id has 128 bits at most.
+// mintOf derives a credential from any bytes, and reports whether its id has at most 128 bits.
 func mintOf(parts string) (string, bool) {
 	bytes := make([]byte, 1+idLen+secretLen)
 	copy(bytes, parts)
@@ -337,7 +337,7 @@ func mintOf(parts string) (string, bool) {
 		bytes[1+i] = alphabet[b%62]
 	}
 	id, random := string(bytes[1:1+idLen]), string(bytes[1+idLen:])
-	return mint("xno", kind, id, random), id <= mostID
+	return mint("xno", kind, id, random), id <= maxID
 }
 
 func BenchmarkParse(b *testing.B) {

@@ -16,9 +16,9 @@ const (
 	userIDLen = 24
 )
 
-// ID is the lookup id of a credential or the random part of a public id. It is
-// no secret. It is time-ordered so that neighbours in time are neighbours in an
-// index; nothing may rely on that order, since clocks differ between replicas.
+// ID is the lookup id of a credential, or the random part of a public id. It is
+// not secret. It is time-ordered, so that rows created together are close in an
+// index. No code may rely on the order, because clocks of replicas differ.
 type ID [16]byte
 
 // NewID returns a new UUIDv7 (RFC 9562 §5.7). Ids made by one process ascend.
@@ -27,8 +27,8 @@ func NewID() ID {
 	return ID(uuid.Must(uuid.NewV7()))
 }
 
-// IDAt is not above any id that NewID makes at t or later, by the clock that
-// NewID goes by. It is for looking at what is new, not for deciding anything.
+// IDAt is not above any id that NewID creates at t or later, by the clock of
+// NewID. It is for listing what is new, not for decisions.
 func IDAt(t time.Time) ID {
 	var id ID
 	binary.BigEndian.PutUint64(id[:8], uint64(t.UnixMilli())<<16)
@@ -48,7 +48,7 @@ func ParseID(s string) (ID, bool) {
 	return id, true
 }
 
-// IDFromBytes takes an id as Bytes gave it, for reading it back from a store.
+// IDFromBytes reads an id that Bytes returned, for a store.
 func IDFromBytes(b []byte) (ID, error) {
 	if len(b) != len(ID{}) {
 		return ID{}, fmt.Errorf("secret: an id has %d bytes, not %d", len(ID{}), len(b))
@@ -56,15 +56,15 @@ func IDFromBytes(b []byte) (ID, error) {
 	return ID(b), nil
 }
 
-// String returns the id as 22 base62 characters, zero-padded; texts sort as the
-// ids do.
+// String returns the id as 22 base62 characters, zero-padded. Texts sort like
+// their ids.
 func (id ID) String() string {
 	var dst [idLen]byte
 	encode128(&dst, binary.BigEndian.Uint64(id[:8]), binary.BigEndian.Uint64(id[8:]))
 	return string(dst[:])
 }
 
-// Bytes returns the 16 bytes as a slice of the caller's own, for a store.
+// Bytes returns a copy of the 16 bytes, for a store.
 func (id ID) Bytes() []byte { return append([]byte(nil), id[:]...) }
 
 // MarshalText writes the id as String does.
@@ -81,11 +81,11 @@ func (id *ID) UnmarshalText(text []byte) error {
 }
 
 // NewPublicID returns prefix followed by 22 base62 characters, time-ordered:
-// NewPublicID("acc_") names an account. The prefix must hold no dot.
+// NewPublicID("acc_") is the id of an account. The prefix must contain no dot.
 func NewPublicID(prefix string) string { return prefix + NewID().String() }
 
-// ValidPublicID says whether s has the shape that NewPublicID gives it; it does
-// not say whether the thing exists.
+// ValidPublicID reports whether s has the form of an id of NewPublicID, not
+// whether the object exists.
 func ValidPublicID(prefix, s string) bool {
 	rest, found := strings.CutPrefix(s, prefix)
 	if !found {
@@ -101,11 +101,11 @@ func ValidPublicID(prefix, s string) bool {
 func NewUserID() string {
 	var b [14]byte
 	binary.BigEndian.PutUint64(b[:8], uint64(time.Now().UnixMilli()))
-	rand.Read(b[8:]) // never fails: the runtime ends the process instead
+	rand.Read(b[8:]) // never fails: the runtime crashes the process instead
 	return hex.EncodeToString(b[2:])
 }
 
-// ValidUserID says whether s is 24 lower-case hexadecimal characters.
+// ValidUserID reports whether s is 24 lower-case hexadecimal characters.
 func ValidUserID(s string) bool { return len(s) == userIDLen && lowerHex(s) }
 
 func lowerHex(s string) bool {

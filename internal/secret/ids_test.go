@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-func TestIDText(t *testing.T) {
+func TestID_String(t *testing.T) {
 	t.Parallel()
 	two := new(big.Int).Lsh(big.NewInt(1), 128)
 	for name, n := range map[string]*big.Int{
@@ -27,7 +27,7 @@ func TestIDText(t *testing.T) {
 		text := toBase62(n, 22)
 		id, ok := ParseID(text)
 		if !ok || id.String() != text || new(big.Int).SetBytes(id.Bytes()).Cmp(n) != 0 {
-			t.Errorf("%s: %s reads as %x (%v), written %s", name, text, id[:], ok, id)
+			t.Errorf("%s: %s parses as %x (%v), String returns %s", name, text, id[:], ok, id)
 		}
 	}
 	for name, text := range map[string]string{
@@ -46,7 +46,7 @@ func TestIDText(t *testing.T) {
 	}
 }
 
-func TestNewIDAscends(t *testing.T) {
+func TestNewID_Ascending(t *testing.T) {
 	t.Parallel()
 	before := time.Now().UnixMilli()
 	var last ID
@@ -61,13 +61,13 @@ func TestNewIDAscends(t *testing.T) {
 		last = id
 	}
 	ms := new(big.Int).SetBytes(last[:6]).Int64()
-	// uuid runs ahead of the clock by a fraction of a microsecond an id.
+	// Package uuid runs ahead of the clock by a fraction of a microsecond per id.
 	if ms < before || ms > time.Now().UnixMilli()+1000 {
 		t.Errorf("the id's time is %d, want near %d", ms, before)
 	}
 }
 
-func TestIDBytesAndText(t *testing.T) {
+func TestID_BytesAndText(t *testing.T) {
 	t.Parallel()
 	id := NewID()
 	back, err := IDFromBytes(id.Bytes())
@@ -88,7 +88,7 @@ func TestIDBytesAndText(t *testing.T) {
 		t.Errorf("JSON is %s, %v", doc, err)
 	}
 	if err := json.Unmarshal(doc, &back); err != nil || back != id {
-		t.Errorf("JSON reads back as %v, %v", back, err)
+		t.Errorf("JSON decodes as %v, %v", back, err)
 	}
 	if err := json.Unmarshal([]byte(`"short"`), &back); err == nil {
 		t.Error("a short id is accepted from JSON")
@@ -146,7 +146,7 @@ func FuzzParseID(f *testing.F) {
 	f.Add("7n42DGM5Tflk9n8mt7Fhc8")
 	f.Fuzz(func(t *testing.T, s string) {
 		if id, ok := ParseID(s); ok && id.String() != s {
-			t.Errorf("%q reads back as %q", s, id)
+			t.Errorf("%q is accepted, but String returns %q", s, id)
 		}
 	})
 }

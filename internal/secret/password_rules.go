@@ -14,17 +14,17 @@ import (
 const (
 	minPasswordRunes = 8
 	maxPasswordLen   = 1024 // bytes, as sent
-	maxOrnament      = 6    // digits and signs around a common word
+	maxOrnament      = 6    // digits and symbols around a common word
 )
 
-// PasswordError is a password that may not be used. Message is a sentence for
-// the person who typed it; it never holds the password.
+// PasswordError refuses a password. Message is a sentence for the user; it never
+// contains the password.
 type PasswordError struct{ Message string }
 
 // Error returns the sentence.
 func (e *PasswordError) Error() string { return e.Message }
 
-// What CheckPassword and CheckNewPassword refuse.
+// The errors of CheckPassword and CheckNewPassword.
 var (
 	ErrPasswordTooLong = &PasswordError{"The password is too long: use at most 1024 bytes."}
 	ErrPasswordNotText = &PasswordError{"The password is not valid UTF-8 text."}
@@ -40,7 +40,7 @@ var (
 
 // CheckPassword refuses text that cannot be a password, before any work: more
 // than 1024 bytes, text that is not UTF-8, NUL. It returns one of the
-// *PasswordError above.
+// *PasswordError values above.
 func CheckPassword(p string) error {
 	switch {
 	case len(p) > maxPasswordLen:
@@ -53,12 +53,12 @@ func CheckPassword(p string) error {
 	return nil
 }
 
-// CheckNewPassword reports whether p may be chosen as a password by someone whose
-// e-mail address and name are personal: 8 characters at least, counted after
-// normalisation, of those that the PRECIS profile OpaqueString (RFC 8265 §4)
-// allows, and none of the first guesses. There are no rules of composition
-// (NIST SP 800-63B-4 §3.1.1.2 advises against them). A log-in asks for none of
-// this. The error is a *PasswordError.
+// CheckNewPassword refuses a new password of a user whose e-mail address and
+// name are personal. It requires at least 8 characters after normalization,
+// only characters that the PRECIS profile OpaqueString allows (RFC 8265 §4), and
+// no easy guess. There are no composition rules (NIST SP 800-63B-4 §3.1.1.2
+// advises against them). A log-in does not apply these rules. The error is a
+// *PasswordError.
 func CheckNewPassword(p string, personal ...string) error {
 	if err := CheckPassword(p); err != nil {
 		return err
@@ -83,9 +83,9 @@ func CheckNewPassword(p string, personal ...string) error {
 	return nil
 }
 
-// normalizePassword is p in the form that is hashed: spaces of other scripts
-// are ASCII spaces, and composed and decomposed letters are the same. False: p
-// has characters that no new password may have.
+// normalizePassword returns p in the form that is hashed: spaces of other
+// scripts become ASCII spaces, and letters are composed. It returns false if p
+// has characters that a new password may not have.
 func normalizePassword(p string) (string, bool) {
 	normal, err := precis.OpaqueString.String(p)
 	return normal, err == nil
@@ -105,7 +105,7 @@ func refusedCharacter(p string) error {
 	return ErrPasswordCharacter
 }
 
-// isPersonal compares with the whole address, the part before the @, and names.
+// isPersonal reports whether p is the e-mail address, its local part, or a name.
 func isPersonal(lower string, personal []string) bool {
 	for _, word := range personal {
 		word = strings.ToLower(word)
@@ -117,8 +117,8 @@ func isPersonal(lower string, personal []string) bool {
 	return false
 }
 
-// isRepeated reports a password that repeats up to three characters, or whose
-// characters follow each other up or down: 12345678, abcabcabc, zyxwvuts.
+// isRepeated reports whether p repeats up to three characters, or is a sequence
+// up or down: 12345678, abcabcabc, zyxwvuts.
 func isRepeated(p []rune) bool {
 	for unit := 1; unit <= 3; unit++ {
 		same := true
@@ -131,7 +131,7 @@ func isRepeated(p []rune) bool {
 	}
 	up, down := true, true
 	for i := 1; i < len(p); i++ {
-		// After 9 comes 0, as in 1234567890.
+		// 0 follows 9, as in 1234567890.
 		up = up && (p[i] == p[i-1]+1 || p[i-1] == '9' && p[i] == '0')
 		down = down && (p[i] == p[i-1]-1 || p[i-1] == '0' && p[i] == '9')
 	}
@@ -150,8 +150,8 @@ var common = sync.OnceValue(func() map[string]bool {
 	return words
 })
 
-// isCommon reports a word of the list, twice at most, with up to six digits or
-// signs at either end: password1!, 1qaz2wsx, welcomewelcome.
+// isCommon reports whether p is a word of the list, once or twice, with up to
+// six digits or symbols at either end: password1!, 1qaz2wsx, welcomewelcome.
 func isCommon(lower string) bool {
 	ornament := func(r rune) bool { return !unicode.IsLetter(r) }
 	bare := strings.TrimFunc(lower, ornament)

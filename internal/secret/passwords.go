@@ -10,21 +10,21 @@ import (
 	"golang.org/x/crypto/argon2"
 )
 
-// Params is what one argon2id computation costs.
+// Params is the cost of one argon2id computation.
 type Params struct {
-	Memory  uint32 // KiB, at least 8 a thread
+	Memory  uint32 // KiB, at least 8 per thread
 	Time    uint32 // passes
 	Threads uint8
 }
 
-// DefaultParams returns the cost used unless WithParams says otherwise: 19 MiB,
-// two passes, one thread (the OWASP minimum for argon2id).
+// DefaultParams returns the default cost: 19 MiB, two passes, one thread (the
+// OWASP minimum for argon2id).
 func DefaultParams() Params { return Params{Memory: 19 * 1024, Time: 2, Threads: 1} }
 
-// Passwords hashes and verifies passwords with argon2id (RFC 9106). Only so
-// many computations run at once, so that a flood of log-ins costs waiting and
-// not memory; client addresses share them equally (WithAddress, WithAccount).
-// Safe for concurrent use.
+// Passwords hashes and verifies passwords with argon2id (RFC 9106). It limits
+// the number of concurrent computations, so that many log-ins at once use time
+// and not memory. Client addresses share the slots equally (WithAddress,
+// WithAccount). Safe for concurrent use.
 type Passwords struct {
 	params  Params
 	queue   *queue
@@ -32,26 +32,26 @@ type Passwords struct {
 	observe func(address string)
 }
 
-// PasswordsOption changes what NewPasswords makes.
+// PasswordsOption is an option of NewPasswords.
 type PasswordsOption func(*Passwords)
 
 // WithParams sets the cost of new hashes; stored hashes keep theirs until they
-// are hashed again. Tests use it to be quick. Parameters outside the bounds
-// that stored hashes have are a fault of the program: NewPasswords panics.
+// are replaced. Tests use it to save time. Parameters outside the limits for
+// stored hashes are a programming error: NewPasswords panics.
 func WithParams(p Params) PasswordsOption {
 	return func(pw *Passwords) { pw.params = p }
 }
 
-// WithObserver sets a function that is called at the start of each computation, while it holds its slot, with the address
-// that it counts for. The computation waits until the function returns. Tests use it to see and to fix the order.
+// WithObserver sets a function that is called at the start of each computation, while it holds its slot, with the address it
+// belongs to. The computation waits until the function returns. Tests use it to observe and control the order.
 func WithObserver(f func(address string)) PasswordsOption {
 	return func(pw *Passwords) { pw.observe = f }
 }
 
-// NewPasswords returns a hasher that computes at most concurrency hashes at
-// once; 0 or less means one less than GOMAXPROCS, and one at least. Where
-// hashing takes all cores, the verification of tokens waits behind it (measured
-// by BenchmarkVerifyDuringLogIns), and no more people log in.
+// NewPasswords returns a hasher with concurrency slots; 0 or less means one less
+// than GOMAXPROCS, and at least one. If hashing used all cores, the verification
+// of tokens would wait for it (measured by BenchmarkVerifyDuringLogIns), without
+// more log-ins.
 func NewPasswords(concurrency int, options ...PasswordsOption) *Passwords {
 	if concurrency <= 0 {
 		concurrency = max(1, runtime.GOMAXPROCS(0)-1)
@@ -62,7 +62,7 @@ func NewPasswords(concurrency int, options ...PasswordsOption) *Passwords {
 	}
 	pw.dummy = phc{params: pw.params, salt: make([]byte, saltLen), key: make([]byte, keyLen)}
 	if err := pw.dummy.check(); err != nil {
-		panic(fmt.Sprintf("secret: cannot hash passwords so: %v", err))
+		panic(fmt.Sprintf("secret: invalid password parameters: %v", err))
 	}
 	return pw
 }
@@ -71,10 +71,10 @@ func NewPasswords(concurrency int, options ...PasswordsOption) *Passwords {
 //
 //	$argon2id$v=19$m=19456,t=2,p=1$<salt>$<hash>
 //
-// The hash is of the password's normal form, so that one password is one
-// whichever keyboard typed it. It refuses what CheckPassword refuses, and
-// characters that have no such form, with a *PasswordError. ErrQueueFull and
-// ErrQueueTimeout: it was not computed.
+// It hashes the password's normal form, so that a password is the same on every
+// keyboard. It refuses what CheckPassword refuses, and characters without a
+// normal form, with a *PasswordError. ErrQueueFull and ErrQueueTimeout: the hash
+// was not computed.
 func (p *Passwords) Hash(ctx context.Context, password string) (string, error) {
 	if err := CheckPassword(password); err != nil {
 		return "", err
@@ -84,7 +84,7 @@ func (p *Passwords) Hash(ctx context.Context, password string) (string, error) {
 		return "", refusedCharacter(password)
 	}
 	h := phc{params: p.params, salt: make([]byte, saltLen)}
-	rand.Read(h.salt) // never fails: the runtime ends the process instead
+	rand.Read(h.salt) // never fails: the runtime crashes the process instead
 	var err error
 	if h.key, err = p.derive(ctx, h, normal, keyLen); err != nil {
 		return "", err
@@ -92,12 +92,12 @@ func (p *Passwords) Hash(ctx context.Context, password string) (string, error) {
 	return h.String(), nil
 }
 
-// Verify says whether password is the one that stored was made of. rehash is
-// true when it is, but at another cost than today's or not in its normal form,
-// as older versions hashed it: the caller then stores a new Hash. An empty
-// stored hash (a user without a password) costs as much and never verifies.
-// Errors are ErrPasswordHash for a stored string that cannot be used,
-// ErrQueueFull and ErrQueueTimeout; none reveals anything about the password.
+// Verify reports whether stored is a hash of password. rehash is true if it is,
+// but at another cost, or not in normal form, as older versions hashed it; the
+// caller then stores a new Hash. An empty stored hash (a user without a
+// password) takes the same time and never verifies. Errors are ErrPasswordHash
+// for an invalid stored string, ErrQueueFull and ErrQueueTimeout; none reveals
+// anything about the password.
 func (p *Passwords) Verify(ctx context.Context, stored, password string) (ok, rehash bool, err error) {
 	if stored == "" {
 		return false, false, p.VerifyDummy(ctx, password)
@@ -119,9 +119,9 @@ func (p *Passwords) Verify(ctx context.Context, stored, password string) (ok, re
 	return false, false, nil
 }
 
-// passwordForms are the texts of which the hash of a presented password may
-// have been made: its normal form, and as it was typed if that is another text.
-// Their number does not depend on whose password it is.
+// passwordForms are the texts that may have been hashed for a presented
+// password: its normal form, and the text as typed if that differs. Their number
+// does not depend on the user.
 func passwordForms(password string) []string {
 	normal, ok := normalizePassword(password)
 	switch {
@@ -133,8 +133,8 @@ func passwordForms(password string) []string {
 	return []string{normal, password}
 }
 
-// VerifyDummy does the work of Verify for a user who does not exist, so that the
-// time of the answer reveals nothing. ErrQueueFull and ErrQueueTimeout.
+// VerifyDummy does the work of Verify for an unknown user, so that the response
+// time reveals nothing. The errors are ErrQueueFull and ErrQueueTimeout.
 func (p *Passwords) VerifyDummy(ctx context.Context, password string) error {
 	for _, form := range passwordForms(password) {
 		key, err := p.derive(ctx, p.dummy, form, keyLen)
@@ -146,7 +146,7 @@ func (p *Passwords) VerifyDummy(ctx context.Context, password string) error {
 	return nil
 }
 
-// Waiting returns how many computations of an address wait for a slot.
+// Waiting returns the number of computations of an address that wait for a slot.
 func (p *Passwords) Waiting(address string) int { return p.queue.waiting(address) }
 
 // derive waits for a slot and computes.

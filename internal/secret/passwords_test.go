@@ -10,7 +10,7 @@ import (
 	"golang.org/x/crypto/argon2"
 )
 
-// quick costs little, so that tests may hash often.
+// quick makes hashing cheap.
 var quick = WithParams(Params{Memory: 64, Time: 1, Threads: 1})
 
 // The vectors of the reference implementation (phc-winner-argon2, test.c).
@@ -20,7 +20,7 @@ const (
 	vectorP2  = "$argon2id$v=19$m=256,t=2,p=2$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc"
 )
 
-func TestVerifyVectors(t *testing.T) {
+func TestVerify_Vectors(t *testing.T) {
 	t.Parallel()
 	pw := NewPasswords(0)
 	for _, stored := range []string{vector64M, vector256, vectorP2} {
@@ -38,7 +38,7 @@ func TestVerifyVectors(t *testing.T) {
 	}
 }
 
-func TestHashAtDefaultCost(t *testing.T) {
+func TestHash_DefaultCost(t *testing.T) {
 	t.Parallel()
 	pw := NewPasswords(0)
 	stored, err := pw.Hash(t.Context(), "correct horse")
@@ -50,14 +50,14 @@ func TestHashAtDefaultCost(t *testing.T) {
 	}
 	again, err := pw.Hash(t.Context(), "correct horse")
 	if err != nil || again == stored {
-		t.Errorf("the salt is the same twice (%v)", err)
+		t.Errorf("two hashes have the same salt (%v)", err)
 	}
 	if _, rehash, _ := NewPasswords(0, quick).Verify(t.Context(), stored, "correct horse"); !rehash {
-		t.Error("a hash of another cost is not to be hashed again")
+		t.Error("rehash is false for a hash of another cost")
 	}
 }
 
-func TestVerifyRefusesStoredStrings(t *testing.T) {
+func TestVerify_InvalidStoredHash(t *testing.T) {
 	t.Parallel()
 	const salt, key = "c29tZXNhbHQ", "nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"
 	pw := NewPasswords(0, quick)
@@ -102,7 +102,7 @@ func TestVerifyRefusesStoredStrings(t *testing.T) {
 	}
 }
 
-func TestPasswordsWaitForTheirTurn(t *testing.T) {
+func TestPasswords_ContextEnds(t *testing.T) {
 	t.Parallel()
 	pw := NewPasswords(1, quick)
 	stored, err := pw.Hash(t.Context(), "correct horse")
@@ -137,7 +137,7 @@ func TestPasswordsWaitForTheirTurn(t *testing.T) {
 		t.Errorf("with a free slot: %v, %d slots free", err, pw.queue.free)
 	}
 	if err := pw.VerifyDummy(ended, "x"); !errors.Is(err, context.Canceled) {
-		t.Errorf("an ended context computes although a slot is free (%v)", err)
+		t.Errorf("computed with an ended context (%v)", err)
 	}
 }
 
@@ -160,7 +160,7 @@ func TestCheckNewPassword(t *testing.T) {
 		"spaces":                  {"        ", ErrPasswordSpaces},
 		"spaces of other scripts": {"\u3000\u3000\u2003\u2003\u00a0\u00a0\u00a0\u00a0", ErrPasswordSpaces},
 		"one character":           {"kkkkkkkkkk", ErrPasswordRepeated},
-		"three, again and again":  {"xy7xy7xy7x", ErrPasswordRepeated},
+		"three, repeated":         {"xy7xy7xy7x", ErrPasswordRepeated},
 		"counted":                 {"12345678", ErrPasswordRepeated},
 		"counted past nine":       {"1234567890", ErrPasswordRepeated},
 		"counted down":            {"zyxwvuts", ErrPasswordRepeated},
@@ -195,8 +195,8 @@ func TestCheckNewPassword(t *testing.T) {
 	}
 }
 
-// TestPasswordForms: composed and decomposed, and spaces of other scripts, are one password. A hash that an older version
-// made of the text as it was typed still opens, and is to be made again.
+// TestPasswordForms: composed and decomposed letters, and spaces of other scripts, are the same password. A hash that an older
+// version made of the text as typed still verifies, with rehash.
 func TestPasswordForms(t *testing.T) {
 	t.Parallel()
 	pw := NewPasswords(1, quick)
@@ -208,7 +208,7 @@ func TestPasswordForms(t *testing.T) {
 		}
 		for _, presented := range []string{composed, decomposed} {
 			if ok, rehash, err := pw.Verify(t.Context(), stored, presented); !ok || rehash || err != nil {
-				t.Errorf("%q opens the hash of %q: %t, again %t, %v", presented, typed, ok, rehash, err)
+				t.Errorf("%q against the hash of %q: %t, rehash %t, %v", presented, typed, ok, rehash, err)
 			}
 		}
 	}
@@ -217,15 +217,15 @@ func TestPasswordForms(t *testing.T) {
 		h.key = argon2.IDKey([]byte(old), h.salt, h.params.Time, h.params.Memory, h.params.Threads, keyLen)
 		ok, rehash, err := pw.Verify(t.Context(), h.String(), old)
 		if !ok || err != nil || rehash != (old == decomposed) {
-			t.Errorf("the old hash of %q: %t, again %t, %v", old, ok, rehash, err)
+			t.Errorf("the old hash of %q: %t, rehash %t, %v", old, ok, rehash, err)
 		}
 		if ok, _, err := pw.Verify(t.Context(), h.String(), old+"x"); ok || err != nil {
-			t.Errorf("another password opens the old hash of %q: %t, %v", old, ok, err)
+			t.Errorf("another password against the old hash of %q: %t, %v", old, ok, err)
 		}
 	}
 }
 
-func TestWithParamsOutOfBounds(t *testing.T) {
+func TestNewPasswords_InvalidParams(t *testing.T) {
 	t.Parallel()
 	defer func() {
 		if recover() == nil {

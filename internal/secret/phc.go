@@ -9,8 +9,8 @@ import (
 	"golang.org/x/crypto/argon2"
 )
 
-// Lengths of new salts and hashes, and the bounds that a stored string must
-// keep: whoever can write one row must not be able to ask for 4 GB or an hour.
+// Lengths of new salts and hashes, and the limits on a stored string: an
+// attacker who can write one row must not make us use 4 GB or an hour.
 const (
 	saltLen = 16
 	keyLen  = 32
@@ -25,11 +25,10 @@ const (
 )
 
 // ErrPasswordHash is a stored password hash that is not an argon2id PHC string
-// within bounds. It never holds the string.
+// within the limits. It never contains the string.
 var ErrPasswordHash = errors.New("secret: the stored password hash cannot be used")
 
-// phc is a password hash in the string format of the password hashing
-// competition, argon2id version 19 only.
+// phc is a password hash in the PHC string format, for argon2id version 19 only.
 type phc struct {
 	params    Params
 	salt, key []byte
@@ -43,9 +42,9 @@ func (h phc) String() string {
 		b64.EncodeToString(h.salt), b64.EncodeToString(h.key))
 }
 
-// parsePHC reads a PHC string and accepts only its canonical form: what it read
-// is written again and must be the same text, so that signs, spaces, leading
-// zeros and stray base64 bits need no rule of their own.
+// parsePHC reads a PHC string in canonical form only. It encodes the result and
+// compares the text, so that signs, spaces, leading zeros and spare base64 bits
+// need no rules of their own.
 func parsePHC(s string) (phc, error) {
 	if len(s) > maxPHCLen {
 		return phc{}, ErrPasswordHash
@@ -68,7 +67,7 @@ func parsePHC(s string) (phc, error) {
 	return h, nil
 }
 
-// check refuses parameters out of bounds.
+// check refuses parameters outside the limits.
 func (h phc) check() error {
 	p := h.params
 	switch {

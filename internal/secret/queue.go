@@ -7,31 +7,31 @@ import (
 	"sync"
 )
 
-// MaxQueued is how many computations of one client address may wait for a slot.
+// MaxQueued is the number of computations of one client address that may wait for a slot.
 const MaxQueued = 256
 
 var (
-	// ErrQueueFull is the error of a computation that was not begun because MaxQueued of its address are waiting.
+	// ErrQueueFull is the error of a computation that did not start because MaxQueued of its address are waiting.
 	ErrQueueFull = errors.New("secret: too many passwords of this address are waiting to be computed")
 	// ErrQueueTimeout is the error of a computation whose context ended before it got a slot. It wraps the context's.
 	ErrQueueTimeout = errors.New("secret: password not computed")
 )
 
-// requester is on whose behalf a password is computed. The zero value is the process itself.
+// requester is the client for which a password is computed. The zero value is the process itself.
 type requester struct{ address, account string }
 
 type requesterKey struct{}
 
-// WithAddress has passwords that are computed with the returned context count for a client address: slots are shared
-// equally between addresses. Without it they count for the process itself.
+// WithAddress assigns passwords that are computed with the returned context to a client address. Addresses share the slots
+// equally. Without it the passwords belong to the process itself.
 func WithAddress(ctx context.Context, address string) context.Context {
 	r := requesterOf(ctx)
 	r.address = address
 	return context.WithValue(ctx, requesterKey{}, r)
 }
 
-// WithAccount has passwords that are computed with the returned context count for an account: the share of an address is
-// divided equally between its accounts.
+// WithAccount assigns passwords that are computed with the returned context to an account. The accounts at an address divide
+// the share of the address equally.
 func WithAccount(ctx context.Context, account string) context.Context {
 	r := requesterOf(ctx)
 	r.account = account
@@ -44,21 +44,20 @@ func requesterOf(ctx context.Context) requester {
 }
 
 // queue shares a number of slots between client addresses, and the share of an address between its accounts. A free slot
-// goes to the address that uses the fewest slots, and of those to the one that was served least recently; a computation
-// of an address that has no other in the queue thus starts as soon as a slot is free, however many another address has
-// queued. Safe for concurrent use.
+// goes to the address that uses the fewest slots, and among those to the least recently served. An address with a single
+// computation thus gets the next free slot, however many computations another address has queued. Safe for concurrent use.
 type queue struct {
 	mu        sync.Mutex
 	free      int
 	turn      uint64            // counts arrivals and completions
-	addresses map[string]*share // that compute or wait
+	addresses map[string]*share // those that compute or wait
 }
 
 // share is the use and the queue of an address, or of an account at an address.
 type share struct {
 	running  int
 	waiting  int
-	turn     uint64            // when it was last served, or joined
+	turn     uint64            // of the last service, or of joining
 	accounts map[string]*share // of an address
 	line     []*waiter         // of an account, in the order of arrival
 }
@@ -73,10 +72,10 @@ func newQueue(slots int) *queue {
 	return &queue{free: slots, addresses: make(map[string]*share)}
 }
 
-// take waits for a slot; release must be called when the computation is over. The errors are ErrQueueFull and
+// take waits for a slot; release must be called after the computation. The errors are ErrQueueFull and
 // ErrQueueTimeout.
 func (q *queue) take(ctx context.Context) (release func(), err error) {
-	// An ended context gets no slot, even if one is free.
+	// A context that has ended gets no slot, even if one is free.
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("%w: %w", ErrQueueTimeout, ctx.Err())
 	}
@@ -90,7 +89,7 @@ func (q *queue) take(ctx context.Context) (release func(), err error) {
 		return release, nil
 	case <-ctx.Done():
 	}
-	if !q.leave(w) { // it got a slot at the same moment
+	if !q.leave(w) { // it was granted a slot at the same moment
 		release()
 	}
 	return nil, fmt.Errorf("%w: %w", ErrQueueTimeout, ctx.Err())
@@ -115,7 +114,7 @@ func (q *queue) join(r requester) (*waiter, error) {
 	return w, nil
 }
 
-// shareOf returns the share under a key, which joins if there is none. The lock is held.
+// shareOf returns the share of a key, and adds one if there is none. The lock is held.
 func (q *queue) shareOf(shares map[string]*share, key string) *share {
 	s := shares[key]
 	if s == nil {
@@ -126,7 +125,7 @@ func (q *queue) shareOf(shares map[string]*share, key string) *share {
 	return s
 }
 
-// grant gives free slots to those whose turn it is. The lock is held.
+// grant assigns the free slots. The lock is held.
 func (q *queue) grant() {
 	for q.free > 0 {
 		address := next(q.addresses)
@@ -145,8 +144,8 @@ func (q *queue) grant() {
 	}
 }
 
-// next is the share that the next slot belongs to; nil if none waits. It looks at every share: there are no more than
-// connections, and a computation takes far longer.
+// next is the share that gets the next slot; nil if none waits. It scans all shares: there are no more than connections, and a
+// computation takes far longer.
 func next(shares map[string]*share) *share {
 	var first *share
 	for _, s := range shares {
@@ -167,14 +166,14 @@ func (q *queue) release(r requester) {
 	for _, s := range []*share{address, address.accounts[r.account]} {
 		s.running--
 		q.turn++
-		s.turn = q.turn // behind those that joined meanwhile
+		s.turn = q.turn // behind shares that joined meanwhile
 	}
 	q.forget(r)
 	q.free++
 	q.grant()
 }
 
-// leave takes a waiter out of the queue. It returns false for one that has got its slot.
+// leave removes a waiter from the queue. It returns false if the waiter was granted a slot.
 func (q *queue) leave(w *waiter) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -195,7 +194,7 @@ func (q *queue) leave(w *waiter) bool {
 	return false
 }
 
-// waiting returns how many computations of an address are in the queue without a slot.
+// waiting returns the number of computations of an address that wait for a slot.
 func (q *queue) waiting(address string) int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -205,7 +204,7 @@ func (q *queue) waiting(address string) int {
 	return 0
 }
 
-// forget drops shares that neither compute nor wait. The lock is held.
+// forget removes shares that neither compute nor wait. The lock is held.
 func (q *queue) forget(r requester) {
 	address := q.addresses[r.address]
 	if account := address.accounts[r.account]; account.running == 0 && account.waiting == 0 {

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// line is a queue whose only slot is taken, and what computes in it, in the order in which it got the slot.
+// line is a queue whose only slot is taken, and its computations in the order in which they got the slot.
 type line struct {
 	t       *testing.T
 	q       *queue
@@ -33,7 +33,7 @@ func newLine(t *testing.T) *line {
 	return l
 }
 
-// join queues a computation, and returns when it waits.
+// join queues a computation, and returns as soon as it waits.
 func (l *line) join(address, account string) {
 	l.t.Helper()
 	w, err := l.q.join(requester{address, account})
@@ -49,7 +49,7 @@ func (l *line) join(address, account string) {
 	}()
 }
 
-// run lets n computations run one after the other and returns which they were.
+// run lets n computations run one after the other and returns their names.
 func (l *line) run(n int) (order []string) {
 	if l.release != nil {
 		l.release()
@@ -63,9 +63,9 @@ func (l *line) run(n int) (order []string) {
 	return order
 }
 
-// TestQueueSharesBetweenAddresses: of 100 computations that one address has queued, one at most runs before that of an
-// address that comes later; two addresses take turns; within an address, so do its accounts.
-func TestQueueSharesBetweenAddresses(t *testing.T) {
+// TestQueue_SharesBetweenAddresses: of 100 queued computations of one address, at most one runs before that of an address that
+// arrives later. Addresses take turns, and so do the accounts of an address.
+func TestQueue_SharesBetweenAddresses(t *testing.T) {
 	t.Parallel()
 	l := newLine(t)
 	for i := range 100 {
@@ -84,11 +84,11 @@ func TestQueueSharesBetweenAddresses(t *testing.T) {
 	}
 	l.run(96)
 	if n := len(l.q.addresses); n != 0 {
-		t.Errorf("%d addresses are remembered when all is done", n)
+		t.Errorf("%d addresses are kept after the last computation", n)
 	}
 }
 
-func TestQueueSharesBetweenAccounts(t *testing.T) {
+func TestQueue_SharesBetweenAccounts(t *testing.T) {
 	t.Parallel()
 	l := newLine(t)
 	for range 5 {
@@ -103,9 +103,9 @@ func TestQueueSharesBetweenAccounts(t *testing.T) {
 	}
 }
 
-// TestQueueUsesAllSlots: an address alone gets every slot; when another comes, it gets the next one that is free, before
-// an address that uses one already.
-func TestQueueUsesAllSlots(t *testing.T) {
+// TestQueue_UsesAllSlots: a single address gets all slots. An address that arrives later gets the next free slot before one that
+// already has a slot.
+func TestQueue_UsesAllSlots(t *testing.T) {
 	t.Parallel()
 	q := newQueue(3)
 	join := func(address string) *waiter {
@@ -125,7 +125,7 @@ func TestQueueUsesAllSlots(t *testing.T) {
 	}
 	first := []*waiter{join("a"), join("a"), join("a"), join("a")}
 	if !granted(first[0]) || !granted(first[1]) || !granted(first[2]) || granted(first[3]) {
-		t.Fatal("an address alone does not get three of three slots")
+		t.Fatal("a single address does not get all three slots")
 	}
 	second := []*waiter{join("b"), join("b")}
 	q.release(first[0].requester)
@@ -142,9 +142,9 @@ func TestQueueUsesAllSlots(t *testing.T) {
 	}
 }
 
-// TestQueueIsBounded: MaxQueued computations of one address wait, and one more is refused at once; a caller that leaves
-// makes room for another, and other addresses are not concerned.
-func TestQueueIsBounded(t *testing.T) {
+// TestQueue_Full: MaxQueued computations of one address wait, and one more is refused at once. A caller that leaves makes space
+// for another, and other addresses are not affected.
+func TestQueue_Full(t *testing.T) {
 	t.Parallel()
 	l := newLine(t)
 	from := func(ctx context.Context, address string) context.Context { return WithAddress(ctx, address) }
@@ -183,12 +183,12 @@ func TestQueueIsBounded(t *testing.T) {
 		t.Errorf("second is %s, last %s", got[1], got[MaxQueued])
 	}
 	if n := len(l.q.addresses); n != 0 {
-		t.Errorf("%d addresses are remembered when all is done", n)
+		t.Errorf("%d addresses are kept after the last computation", n)
 	}
 }
 
-// TestQueueAtOnce: many callers, some of which leave, never get more slots than there are, and lose none.
-func TestQueueAtOnce(t *testing.T) {
+// TestQueue_Concurrent: many callers, some of which leave, never hold more slots than there are, and return all of them.
+func TestQueue_Concurrent(t *testing.T) {
 	t.Parallel()
 	const slots = 3
 	q := newQueue(slots)
@@ -217,13 +217,12 @@ func TestQueueAtOnce(t *testing.T) {
 	}
 	all.Wait()
 	if most.Load() > slots || q.free != slots || len(q.addresses) != 0 {
-		t.Errorf("%d ran at once; %d of %d slots are free at the end, and %d addresses are remembered", most.Load(), q.free, slots, len(q.addresses))
+		t.Errorf("%d ran at once; %d of %d slots are free at the end, and %d addresses are kept", most.Load(), q.free, slots, len(q.addresses))
 	}
 }
 
-// TestEveryComputationTakesItsShare: hashing, verifying, and verifying for a user who does not exist wait in the queue of
-// the context's address.
-func TestEveryComputationTakesItsShare(t *testing.T) {
+// TestPasswords_ShareOfAddress: Hash, Verify and VerifyDummy wait in the queue of the context's address.
+func TestPasswords_ShareOfAddress(t *testing.T) {
 	t.Parallel()
 	pw := NewPasswords(1, quick)
 	stored, err := pw.Hash(t.Context(), "correct horse")

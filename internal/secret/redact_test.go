@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// holder keeps secrets in every place a struct has.
+// holder has secrets in every kind of field.
 type holder struct {
 	Credential Credential
 	Refresh    UserRefresh
@@ -22,7 +22,7 @@ type holder struct {
 	Any        any
 }
 
-// closed keeps them where fmt cannot call their methods.
+// closed has them in unexported fields, where fmt cannot call their methods.
 type closed struct {
 	credential Credential
 	refresh    UserRefresh
@@ -73,16 +73,16 @@ func TestRedaction(t *testing.T) {
 		}
 	}
 	if !strings.Contains(out, redacted) {
-		t.Error("nothing is printed in place of the secrets")
+		t.Error("no placeholder is printed")
 	}
 	for _, v := range []fmt.Stringer{c, u, p} {
 		if v.String() != redacted || v.(fmt.GoStringer).GoString() != redacted {
-			t.Errorf("%T prints otherwise than %s", v, redacted)
+			t.Errorf("%T does not print %s", v, redacted)
 		}
 	}
 }
 
-func TestTextDecodes(t *testing.T) {
+func TestText_JSON(t *testing.T) {
 	t.Parallel()
 	var form struct {
 		Password Text `json:"password"`
@@ -92,7 +92,7 @@ func TestTextDecodes(t *testing.T) {
 	}
 }
 
-func TestZeroCredentialRevealsNothing(t *testing.T) {
+func TestCredential_Zero(t *testing.T) {
 	t.Parallel()
 	var c Credential
 	var u UserRefresh
@@ -132,7 +132,7 @@ func TestSeal(t *testing.T) {
 		}
 		two, err := pair[0].Seal(plain, "grace")
 		if err != nil || bytes.Equal(one, two) || len(one) != len(plain)+28 || bytes.Contains(one, plain) {
-			t.Errorf("%s: sealed twice alike, in clear or of another length (%v)", name, err)
+			t.Errorf("%s: the same result twice, plain text, or another length (%v)", name, err)
 		}
 		if got, err := pair[1].Open(one, "grace"); err != nil || !bytes.Equal(got, plain) {
 			t.Errorf("%s: Open = %q, %v", name, got, err)

@@ -1,8 +1,7 @@
 package secret
 
-// Seal encrypts plain under a key of the server's own, of 32 bytes or more,
-// for Open with the same key and context, which is part of what is proven. It
-// is the cipher of Credential.Seal.
+// Seal encrypts plain under a key of the server, of at least 32 bytes. Open
+// needs the same key and context. The cipher is that of Credential.Seal.
 func Seal(key, plain []byte, context string) ([]byte, error) {
 	if len(key) == 0 {
 		return nil, ErrNoSecret
@@ -10,7 +9,7 @@ func Seal(key, plain []byte, context string) ([]byte, error) {
 	return seal(key, plain, context)
 }
 
-// Open returns what Seal was given, or ErrSealed.
+// Open decrypts the result of Seal. Anything else is ErrSealed.
 func Open(key, sealed []byte, context string) ([]byte, error) {
 	if len(key) == 0 {
 		return nil, ErrNoSecret

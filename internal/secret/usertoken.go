@@ -9,16 +9,16 @@ import (
 	"strings"
 )
 
-// MaxUserToken is how long a user token may be. Those that are minted have some
+// MaxUserToken is the maximum length of a user token. Minted ones have about
 // 550 bytes.
 const MaxUserToken = 2048
 
 // NewTokenID returns a jti: the lookup id, a hyphen, and 130 random bits in 26
-// characters, without which a token could be computed by who knows the shared
-// secret of HS256 and the database.
+// characters. Without the random bits an attacker who knows the database and
+// the shared secret of HS256 could compute a token.
 func NewTokenID(id ID) string { return id.String() + "-" + rand.Text() }
 
-// ParseTokenID reads the lookup id out of a jti that NewTokenID made.
+// ParseTokenID reads the lookup id from a jti of NewTokenID.
 func ParseTokenID(jti string) (ID, bool) {
 	id, random, found := strings.Cut(jti, "-")
 	if !found || len(random) != 26 || strings.Trim(random, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != "" {
@@ -27,9 +27,9 @@ func ParseTokenID(jti string) (ID, bool) {
 	return ParseID(id)
 }
 
-// ParseUserToken reads the lookup id out of the jti of a JWT and nothing else:
-// neither the signature nor any other claim is looked at, so the id is only
-// claimed until the hash proves it.
+// ParseUserToken reads only the lookup id from the jti of a JWT. It verifies
+// neither the signature nor any other claim, so the id is not trusted until the
+// hash matches.
 func ParseUserToken(jwt string) (ID, bool) {
 	parts := strings.SplitN(jwt, ".", 4)
 	if len(jwt) > MaxUserToken || len(parts) != 3 {
@@ -48,11 +48,11 @@ func ParseUserToken(jwt string) (ID, bool) {
 	return ParseTokenID(claims.ID)
 }
 
-// HashUserToken returns the SHA-256 of a whole JWT in compact form, to the
-// letter: what is stored. With it, a database together with all signing keys
-// does not suffice to make a token that is accepted.
+// HashUserToken returns the SHA-256 of a JWT in compact form, which is stored.
+// Because of it, the database and all signing keys together are not enough to
+// forge a token.
 func HashUserToken(jwt string) [32]byte { return sha256.Sum256([]byte(jwt)) }
 
-// MatchesUserToken says in constant time whether hash is that of this JWT,
-// every letter of it. A stored hash of another length matches nothing.
+// MatchesUserToken reports in constant time whether hash is that of this JWT. A
+// stored hash of another length matches nothing.
 func MatchesUserToken(jwt string, hash []byte) bool { return matches([]byte(jwt), hash) }

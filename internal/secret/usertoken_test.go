@@ -27,7 +27,7 @@ func TestTokenID(t *testing.T) {
 	}
 	for _, s := range []string{"", "-", id.String(), jti + "A", jti[1:], strings.ToLower(jti), " " + jti, jti + "-", strings.Replace(jti, "-", ".", 1), strings.Repeat("z", 22) + jti[22:]} {
 		if _, ok := ParseTokenID(s); ok {
-			t.Errorf("ParseTokenID takes %q", s)
+			t.Errorf("ParseTokenID accepts %q", s)
 		}
 	}
 }
@@ -45,19 +45,19 @@ func TestUserToken(t *testing.T) {
 		}
 	}
 	if MatchesUserToken(text, nil) || MatchesUserToken(text, hash[:31]) || MatchesUserToken("", nil) {
-		t.Error("something matches nothing")
+		t.Error("a token matches an empty hash")
 	}
 	for name, s := range map[string]string{
 		"empty": "", "two parts": "a.b", "four parts": text + ".", "dots": strings.Repeat(".", 100_000), "not base64": "a.!.c",
 		"no object": jwt(`[]`), "null": jwt(`null`), "no jti": jwt(`{}`), "jti of another type": jwt(`{"jti":1}`), "long": jwt(`{"x":"` + strings.Repeat("x", MaxUserToken) + `"}`),
 	} {
 		if _, ok := ParseUserToken(s); ok {
-			t.Errorf("ParseUserToken takes %s", name)
+			t.Errorf("ParseUserToken accepts %s", name)
 		}
 	}
 }
 
-func TestServerSeal(t *testing.T) {
+func TestSeal_ServerKey(t *testing.T) {
 	key := []byte("a key of the server's own, 32 bytes")
 	sealed, err := Seal(key, []byte("plain"), "here")
 	if err != nil || strings.Contains(string(sealed), "plain") {
@@ -77,7 +77,7 @@ func TestServerSeal(t *testing.T) {
 		}
 	}
 	if _, err := Seal(nil, []byte("plain"), "here"); err == nil {
-		t.Error("sealed without a key")
+		t.Error("Seal accepts an empty key")
 	}
 }
 
@@ -87,7 +87,7 @@ func FuzzParseUserToken(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		id, ok := ParseUserToken(s)
 		if !ok && id != (ID{}) {
-			t.Errorf("%q is refused and has the id %v", s, id)
+			t.Errorf("%q is refused, but has the id %v", s, id)
 		}
 	})
 }

@@ -12,12 +12,12 @@ func TestUserRefresh(t *testing.T) {
 	u := NewUserRefresh(user)
 	text := u.Reveal()
 	if !regexp.MustCompile(`^[0-9a-f]{24}\.[0-9a-f]{80}$`).MatchString(text) || text[:24] != user {
-		t.Fatal("the text has not the form that clients check")
+		t.Fatal("the text does not have the form that clients check")
 	}
 	back, ok := ParseUserRefresh(text)
 	hash := u.Hash()
 	if !ok || back.UserID != user || back.ID != u.ID || !back.Matches(hash[:]) || back.Reveal() != text {
-		t.Error("does not read back as minted")
+		t.Error("does not parse as minted")
 	}
 	other := NewUserRefresh(user).Hash()
 	for name, hash := range map[string][]byte{"another's": other[:], "nil": nil, "short": hash[:31]} {
@@ -45,13 +45,13 @@ func TestUserRefresh(t *testing.T) {
 	}
 	defer func() {
 		if recover() == nil {
-			t.Error("a user id of another shape did not panic")
+			t.Error("a user id of another form did not panic")
 		}
 	}()
 	NewUserRefresh("alice")
 }
 
-func TestUserRefreshUnique(t *testing.T) {
+func TestNewUserRefresh_Unique(t *testing.T) {
 	t.Parallel()
 	user, seen := NewUserID(), map[string]bool{}
 	for range 100_000 {
@@ -69,7 +69,7 @@ func FuzzParseUserRefresh(f *testing.F) {
 	f.Add("")
 	f.Fuzz(func(t *testing.T, s string) {
 		if u, ok := ParseUserRefresh(s); ok && (u.Reveal() != s || !ValidUserID(u.UserID)) {
-			t.Errorf("%q is accepted but reads back as %q", s, u.Reveal())
+			t.Errorf("%q is accepted, but Reveal returns %q", s, u.Reveal())
 		}
 	})
 }

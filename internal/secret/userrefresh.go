@@ -13,32 +13,30 @@ const (
 	userRefreshLen = userIDLen + 1 + 2*(len(ID{})+userSecretLen)
 )
 
-// UserRefresh is the refresh token of a user token. It keeps the form that
-// Web1on1's clients check, "<user id>.<80 hexadecimal characters>", of which 32
-// characters are the lookup id and 48 the secret. The zero UserRefresh matches
-// nothing.
+// UserRefresh is the refresh token of a user token. Existing clients check its
+// form, "<user id>.<80 hexadecimal characters>": 32 characters are the lookup
+// id, 48 the secret (docs/credentials.md). The zero UserRefresh matches nothing.
 type UserRefresh struct {
 	UserID string
 	ID     ID
 
-	// secret lies behind two pointers for the reason given at hide.
+	// secret is behind two pointers; hide explains why.
 	secret **[userSecretLen]byte
 }
 
 // NewUserRefresh mints a refresh token for the user. A userID that is not
-// ValidUserID is a fault of the program and panics: the token could never be
-// read back.
+// ValidUserID is a programming error and panics: the token could not be parsed.
 func NewUserRefresh(userID string) UserRefresh {
 	if !ValidUserID(userID) {
 		panic(fmt.Sprintf("secret: cannot mint a refresh token for user id %q", userID))
 	}
 	u := UserRefresh{UserID: userID, ID: NewID(), secret: hide[[userSecretLen]byte]()}
-	rand.Read((*u.secret)[:]) // never fails: the runtime ends the process instead
+	rand.Read((*u.secret)[:]) // never fails: the runtime crashes the process instead
 	return u
 }
 
-// ParseUserRefresh reads what Reveal wrote; hexadecimal digits must be lower
-// case, so that a token has one spelling. The user id is as presented: compare
+// ParseUserRefresh reads the text of Reveal. Hexadecimal digits must be lower
+// case, so that a token has one spelling. The user id is not verified: compare
 // it with the stored one.
 func ParseUserRefresh(s string) (UserRefresh, bool) {
 	if len(s) != userRefreshLen || s[userIDLen] != '.' ||
@@ -55,8 +53,8 @@ func ParseUserRefresh(s string) (UserRefresh, bool) {
 	return u, true
 }
 
-// Hash returns the SHA-256 of the 24 secret bytes: what is stored. The zero
-// UserRefresh gives the zero hash.
+// Hash returns the SHA-256 of the 24 secret bytes, which is stored. The zero
+// UserRefresh has the zero hash.
 func (u UserRefresh) Hash() [32]byte {
 	if u.secret == nil {
 		return [32]byte{}
@@ -64,14 +62,14 @@ func (u UserRefresh) Hash() [32]byte {
 	return sha256.Sum256((*u.secret)[:])
 }
 
-// Matches says in constant time whether hash is the Hash of this token. A
+// Matches reports in constant time whether hash is the Hash of this token. A
 // stored hash that is empty or of another length matches nothing.
 func (u UserRefresh) Matches(hash []byte) bool {
 	return u.secret != nil && matches((*u.secret)[:], hash)
 }
 
-// Reveal returns the full text, for the answer that hands it out; empty for the
-// zero UserRefresh.
+// Reveal returns the full text, for the response that issues it. It is empty for
+// the zero UserRefresh.
 func (u UserRefresh) Reveal() string {
 	if u.secret == nil {
 		return ""
@@ -83,7 +81,7 @@ func (u UserRefresh) Reveal() string {
 	return string(hex.AppendEncode(text, (*u.secret)[:]))
 }
 
-// Seal encrypts plain for a holder of this token, as Credential.Seal does.
+// Seal encrypts plain for a holder of this token, like Credential.Seal.
 func (u UserRefresh) Seal(plain []byte, context string) ([]byte, error) {
 	if u.secret == nil {
 		return nil, ErrNoSecret
@@ -91,7 +89,7 @@ func (u UserRefresh) Seal(plain []byte, context string) ([]byte, error) {
 	return seal((*u.secret)[:], plain, context)
 }
 
-// Open returns what Seal was given, else ErrSealed.
+// Open decrypts the result of Seal. Anything else is ErrSealed.
 func (u UserRefresh) Open(sealed []byte, context string) ([]byte, error) {
 	if u.secret == nil {
 		return nil, ErrNoSecret
@@ -111,5 +109,5 @@ func (UserRefresh) Format(s fmt.State, _ rune) { writeRedacted(s) }
 // LogValue logs "[redacted]".
 func (UserRefresh) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// MarshalText returns "[redacted]", which is also what JSON and XML then hold.
+// MarshalText returns "[redacted]", and so do JSON and XML.
 func (UserRefresh) MarshalText() ([]byte, error) { return []byte(redacted), nil }
