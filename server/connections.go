@@ -11,46 +11,47 @@ import (
 	"xenoauth/server/web"
 )
 
-// maxUnfinished is how many bytes of requests that are not complete the server holds: headers and bodies of which the end
-// has not come. Until then a byte costs several times its size, since buffers grow by doubling.
+// maxUnfinished is the number of bytes of incomplete requests that the server holds: headers and bodies whose end has not been
+// received. Until then a byte costs several times its size, because buffers grow by doubling.
 const maxUnfinished = 32 << 20
 
-// connections bounds how many connections are open, and the bytes of unfinished requests that they hold. Refusing new ones would
-// let one client with many silent connections lock out all others; so a connection is closed that waits: for its first
-// request, the rest of one (its header or its body) or the next one. It is one of the network that has most, and of those the
-// one that has waited longest, or that holds most. One whose whole request is there and being answered stays.
+// connections limits the number of open connections, and the bytes of unfinished requests that they hold. Refusing new connections
+// would let a client with many silent ones lock out all others. So the server closes a waiting connection: one that waits for its
+// first request, the rest of a request (header or body), or the next request. It chooses the network with the most waiting
+// connections, and of those the one that has waited longest; or the network that holds the most bytes, and of its connections the
+// one that holds the most. A connection whose complete request is being answered is never closed.
 type connections struct {
-	most     int
-	mostHeld int64
+	max     int
+	maxHeld int64
 
 	mu       sync.Mutex
 	open     map[net.Conn]*connection
-	networks map[string]*network // of those that wait
+	networks map[string]*network // that have waiting connections
 	held     int64
 }
 
-// connection is an open one.
+// connection is an open connection.
 type connection struct {
 	net.Conn
 	network string
-	place   *list.Element // in waiting; nil while it is being answered
+	place   *list.Element // in network.waiting; nil while a request is being answered
 	held    int64         // bytes read since it began to wait
 }
 
-// network is the total of the waiting connections of one client network.
+// network is the waiting connections of one client network.
 type network struct {
-	waiting list.List // of *connection, the longest waiting first
+	waiting list.List // of *connection, the longest wait first
 	held    int64
 }
 
-func newConnections(most int) *connections {
-	return &connections{most: most, mostHeld: maxUnfinished, open: make(map[net.Conn]*connection), networks: make(map[string]*network)}
+func newConnections(limit int) *connections {
+	return &connections{max: limit, maxHeld: maxUnfinished, open: make(map[net.Conn]*connection), networks: make(map[string]*network)}
 }
 
 type connKey struct{}
 
-// changed is for http.Server.ConnState.
-func (c *connections) changed(conn net.Conn, state http.ConnState) {
+// connState is for http.Server.ConnState.
+func (c *connections) connState(conn net.Conn, state http.ConnState) {
 	c.mu.Lock()
 	var surplus net.Conn
 	switch state {
@@ -61,7 +62,7 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 		}
 		c.open[conn] = o
 		c.wait(o)
-		if len(c.open) > c.most { // o itself goes if all others are being answered
+		if len(c.open) > c.max { // closes o itself if all others are being answered
 			surplus = c.forget(c.longestWaiting())
 		}
 	case http.StateIdle:
@@ -76,11 +77,11 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 	}
 	c.mu.Unlock()
 	if surplus != nil {
-		_ = surplus.Close() // its goroutine finds out
+		_ = surplus.Close() // its goroutine notices
 	}
 }
 
-// track notes when all of a request is read and being answered.
+// track notes when a request is complete and being answered.
 func (c *connections) track(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, ok := r.Context().Value(connKey{}).(net.Conn)
@@ -89,23 +90,23 @@ func (c *connections) track(next http.Handler) http.Handler {
 		case r.Body == http.NoBody:
 			c.answering(conn)
 		default:
-			r.Body = &body{ReadCloser: r.Body, whole: func() { c.answering(conn) }}
+			r.Body = &body{ReadCloser: r.Body, end: func() { c.answering(conn) }}
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// body tells when its end was read. Until then its connection keeps the place that it took when it began to wait.
+// body calls end when its end was read. Until then its connection keeps its place in the order of waiting.
 type body struct {
 	io.ReadCloser
-	whole func()
+	end func()
 }
 
-// Read reads.
+// Read implements io.Reader.
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil {
-		b.whole()
+		b.end()
 	}
 	return n, err
 }
@@ -118,7 +119,7 @@ func (c *connections) answering(conn net.Conn) {
 	}
 }
 
-// read notes bytes of a request, and closes connections while too many are held.
+// read counts bytes of a request, and closes connections while too many bytes are held.
 func (c *connections) read(conn net.Conn, n int) {
 	c.mu.Lock()
 	var surplus []net.Conn
@@ -126,8 +127,8 @@ func (c *connections) read(conn net.Conn, n int) {
 		o.held += int64(n)
 		c.networks[o.network].held += int64(n)
 		c.held += int64(n)
-		for c.held > c.mostHeld {
-			surplus = append(surplus, c.forget(c.holdingMost()))
+		for c.held > c.maxHeld {
+			surplus = append(surplus, c.forget(c.largestHolder()))
 		}
 	}
 	c.mu.Unlock()
@@ -136,7 +137,7 @@ func (c *connections) read(conn net.Conn, n int) {
 	}
 }
 
-// wait puts a connection at the end of those of its network that wait. The lock is held, here and below.
+// wait appends a connection to the waiting ones of its network. The lock is held, here and below.
 func (c *connections) wait(o *connection) {
 	n := c.networks[o.network]
 	if n == nil {
@@ -166,22 +167,22 @@ func (c *connections) forget(o *connection) net.Conn {
 	return o.Conn
 }
 
-// longestWaiting is the connection that has waited longest of the network that has most waiting.
+// longestWaiting is the connection with the longest wait of the network with the most waiting connections.
 func (c *connections) longestWaiting() *connection {
 	n := c.largest(func(n *network) int64 { return int64(n.waiting.Len()) })
 	return n.waiting.Front().Value.(*connection)
 }
 
-// holdingMost is the connection that holds most of the network that holds most.
-func (c *connections) holdingMost() *connection {
-	var most *connection
+// largestHolder is the connection that holds the most bytes, of the network that holds the most.
+func (c *connections) largestHolder() *connection {
+	var largest *connection
 	n := c.largest(func(n *network) int64 { return n.held })
 	for e := n.waiting.Front(); e != nil; e = e.Next() {
-		if o := e.Value.(*connection); most == nil || o.held > most.held {
-			most = o
+		if o := e.Value.(*connection); largest == nil || o.held > largest.held {
+			largest = o
 		}
 	}
-	return most
+	return largest
 }
 
 func (c *connections) largest(size func(*network) int64) (largest *network) {
@@ -193,13 +194,13 @@ func (c *connections) largest(size func(*network) int64) (largest *network) {
 	return largest
 }
 
-// CountReads returns a listener whose connections report to HTTPServer how much of a request has come, so that the
-// total of all unfinished requests is bounded.
+// CountReads returns a listener whose connections report to HTTPServer how many bytes of a request they have received, so that
+// HTTPServer can limit the total of all unfinished requests.
 func CountReads(l net.Listener) net.Listener { return countingListener{l} }
 
 type countingListener struct{ net.Listener }
 
-// Accept accepts.
+// Accept implements net.Listener.
 func (l countingListener) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
 	if err != nil {
@@ -213,7 +214,7 @@ type countedConn struct {
 	owner atomic.Pointer[connections]
 }
 
-// Read reads.
+// Read implements net.Conn.
 func (c *countedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if owner := c.owner.Load(); owner != nil && n > 0 {
@@ -222,7 +223,7 @@ func (c *countedConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// CloseWrite is what net/http does before it gives a refused request up, so that the client still reads why.
+// CloseWrite is called by net/http before it drops a refused request, so that the client can still read the response.
 func (c *countedConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()

@@ -10,13 +10,12 @@ import (
 	"time"
 )
 
-// DefaultMaxConnections is how many connections one listener's server holds open unless told otherwise.
+// DefaultMaxConnections is the default limit on open connections of a server.
 const DefaultMaxConnections = 4096
 
-// HTTPServer serves handler with the bounds without which slow, large or many requests would stand in the way of the
-// others (docs/battery.md, H1 to H3). maxConnections bounds the connections that are open at the same time; 0 means the
-// default. Bodies are bounded where they are read. What unfinished requests hold together is bounded for listeners of
-// CountReads.
+// HTTPServer serves handler with time and size limits, so that slow, large or many requests do not block the others
+// (docs/battery.md, H1 to H3). maxConnections limits the open connections; 0 means the default. Bodies are limited where they are
+// read. For listeners of CountReads, the total size of unfinished requests is limited as well.
 func HTTPServer(handler http.Handler, log *slog.Logger, maxConnections int) *http.Server {
 	if maxConnections == 0 {
 		maxConnections = DefaultMaxConnections
@@ -24,12 +23,12 @@ func HTTPServer(handler http.Handler, log *slog.Logger, maxConnections int) *htt
 	c := newConnections(maxConnections)
 	return &http.Server{
 		Handler:   c.track(closeChunked(handler)),
-		ConnState: c.changed,
+		ConnState: c.connState,
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
 			return context.WithValue(ctx, connKey{}, conn)
 		},
 		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       15 * time.Second, // longer than what a handler waits for: its end also ends a request under way,
+		ReadTimeout:       15 * time.Second, // longer than any handler waits: it also ends a request that is being answered
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10, // net/http adds 4 KB
@@ -38,9 +37,9 @@ func HTTPServer(handler http.Handler, log *slog.Logger, maxConnections int) *htt
 	}
 }
 
-// closeChunked ends the connection after a request whose body is chunked. net/http takes a Content-Length beside
-// Transfer-Encoding for absent; a proxy that does not would see another end of the request, and what one of the two takes
-// for the next request must never be read (RFC 9112 §6.1).
+// closeChunked closes the connection after a request with a chunked body. net/http ignores a Content-Length beside
+// Transfer-Encoding. A proxy that uses it would see the request end elsewhere, and the bytes in between must not be read as the
+// next request (request smuggling, RFC 9112 §6.1).
 func closeChunked(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if len(r.TransferEncoding) > 0 {
@@ -50,7 +49,7 @@ func closeChunked(next http.Handler) http.Handler {
 	})
 }
 
-// httpProtocols leaves HTTP/2 off in what toolchains before 1.26.9 build: its server could be crashed from afar.
+// httpProtocols disables HTTP/2 in builds of toolchains before 1.26.9, whose HTTP/2 server a client could crash.
 func httpProtocols(goVersion string) *http.Protocols {
 	p := new(http.Protocols)
 	p.SetHTTP1(true)

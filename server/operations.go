@@ -14,43 +14,43 @@ import (
 	"xenoauth/store"
 )
 
-// pingTimeout bounds how long readiness waits for the database.
+// pingTimeout is how long readiness waits for the database.
 const pingTimeout = 2 * time.Second
 
-// Operations serves the operator's listener: liveness, readiness, metrics. It is not for the public.
+// Operations serves the operator's listener: liveness, readiness and metrics. It must not be public.
 func (s *Server) Operations() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusOK, "ok")
+		writeText(w, http.StatusOK, "ok")
 	})
 	mux.HandleFunc("GET /readyz", s.ready(http.StatusServiceUnavailable))
-	// For a load balancer in front of APIs that only verify tokens: that goes on while the database takes no writes.
+	// For a load balancer in front of APIs that only verify tokens, which works while the database is read-only.
 	mux.HandleFunc("GET /readyz/read", s.ready(http.StatusOK))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
 	return mux
 }
 
-// ready answers whether the server is ready; readOnly is the status while the database can be read and not written.
+// ready reports readiness; readOnly is the status while the database is read-only.
 func (s *Server) ready(readOnly int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if s.stopping.Load() {
-			answer(w, http.StatusServiceUnavailable, "stopping")
+			writeText(w, http.StatusServiceUnavailable, "stopping")
 			return
 		}
 		ctx, cancel := context.WithTimeout(store.WithReserve(r.Context()), pingTimeout)
 		defer cancel()
 		switch err := s.store.Ping(ctx); {
 		case errors.Is(err, store.ErrReadOnly):
-			answer(w, readOnly, "database is read-only: tokens are verified, and nothing is issued, changed or revoked")
+			writeText(w, readOnly, "database is read-only: tokens are verified, and nothing is issued, changed or revoked")
 		case err != nil:
-			answer(w, http.StatusServiceUnavailable, "database unavailable")
+			writeText(w, http.StatusServiceUnavailable, "database unavailable")
 		default:
-			answer(w, http.StatusOK, "ready")
+			writeText(w, http.StatusOK, "ready")
 		}
 	}
 }
 
-func answer(w http.ResponseWriter, status int, text string) {
+func writeText(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	if status == http.StatusServiceUnavailable {
@@ -60,7 +60,7 @@ func answer(w http.ResponseWriter, status int, text string) {
 	_, _ = w.Write([]byte(text + "\n"))
 }
 
-// metrics counts requests by route pattern, never by path: a path is as long as somebody likes.
+// metrics labels requests by route pattern, never by path: clients could create any number of paths.
 type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
@@ -110,7 +110,7 @@ func (m *metrics) countSwept(table string, rows int64) {
 	m.swept.WithLabelValues(table).Add(float64(rows))
 }
 
-// observe counts what next answers. It stands where the router has set the request's pattern by the time next returns.
+// observe counts the responses of next. The router must have set the request's pattern when next returns.
 func (m *metrics) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()

@@ -10,8 +10,8 @@ import (
 	"xenoauth/server/web"
 )
 
-// rooms are the handlers that routes mounts.
-type rooms struct {
+// handlers are the packages whose handlers routes mounts.
+type handlers struct {
 	web      *web.Toolkit
 	oauth    *oauth.Handler
 	account  *account.Handler
@@ -19,10 +19,10 @@ type rooms struct {
 	platform *platform.Handler
 }
 
-// routes is every route there is. Page: a browser, logged in or not. Private: only logged in; ending: a Private that makes
-// nothing. Open: a form that another
-// site may post. API: a program. Messages: a program that reads errors in the integration endpoint's own form. CORS: a script on another site, too.
-func (s *Server) routes(h rooms) http.Handler {
+// routes lists every route. page is for browsers, logged in or not; private for users who are logged in; ending is a private that
+// creates nothing. Open accepts a form from another site. api is for programs; Messages for programs that expect the errors of the
+// integration endpoint; cors also for scripts on other sites.
+func (s *Server) routes(h handlers) http.Handler {
 	mux := http.NewServeMux()
 	page := func(pattern string, f web.Handler) { mux.Handle(pattern, h.web.Page(f)) }
 	private := func(pattern string, f web.Handler) { mux.Handle(pattern, h.web.Private(f)) }

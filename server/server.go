@@ -1,5 +1,5 @@
-// Package server assembles the rooms: it makes the rules over a store, the handlers over the rules, and mounts every
-// route (routes.go). It holds no rule of its own.
+// Package server assembles a server: it creates the packages with the rules over a store, the handlers over the rules, and mounts
+// every route (routes.go). It has no rules of its own.
 package server
 
 import (
@@ -33,10 +33,10 @@ import (
 	"xenoauth/templates"
 )
 
-// Options are the settings of a server. Issuer is required; the zero value of the rest means its default.
+// Options are the settings of a server. Issuer is required; the zero value of any other field means its default.
 type Options struct {
 	Issuer         string           // origin without path, such as https://auth.example.com
-	SignUpOpen     bool             // anybody may sign up; otherwise only the operator adds users
+	SignUpOpen     bool             // visitors may sign up; otherwise only the operator adds users
 	DefaultPlan    string           // plan of new accounts: standard
 	APIPlans       []string         // plans whose accounts may use API keys and integration tokens: standard
 	CodeLifetime   time.Duration    // 60 s, at most 10 min
@@ -44,24 +44,24 @@ type Options struct {
 	VerifyIgnore   []string         // query names that a gateway may pass through to forward-auth: none
 	Prefixes       []string         // of credentials: the first is minted, all are accepted; xno
 	Catalogue      *scope.Catalogue // of scopes: the embedded one
-	TrustedProxies []netip.Prefix   // whose X-Forwarded-For is believed: none
-	Log            *slog.Logger     // nothing is logged without one
+	TrustedProxies []netip.Prefix   // proxies whose X-Forwarded-For is trusted: none
+	Log            *slog.Logger     // nil: no log
 	Passwords      *secret.Passwords
-	UserTokens     issuer.UserTokenOptions // algorithm, secret and times; the rest is filled in
-	Limits         ratelimit.Limits        // of failures, and of what one user does
+	UserTokens     issuer.UserTokenOptions // algorithm, secret and times; New fills in the rest
+	Limits         ratelimit.Limits        // on failures, and on what one user does
 	ParkedRequests int                     // authorization requests from one client address that may wait for a log-in: 1000
-	MaxApps        int                     // apps of one account, but for those that the operator adds: 100
-	MaxSessions    int                     // sessions of one user, of which the one not used for longest ends: 50
+	MaxApps        int                     // apps of one account, except those that the operator adds: 100
+	MaxSessions    int                     // sessions of one user; one more ends the least recently used: 50
 	DatabaseBudget time.Duration           // the time that one request may wait for the database, in total: 2.5 s
-	MaxConnections int                     // open at a time: 4096
-	Retention      store.Retention         // of what has ended; grace 1 h, at least 10 min; audit events for ever
-	SweepInterval  time.Duration           // between two looks for expired rows: 45 s; negative: nobody looks
+	MaxConnections int                     // open at the same time: 4096
+	Retention      store.Retention         // of ended rows: grace 1 h, at least 10 min; of audit events: no end
+	SweepInterval  time.Duration           // between two sweeps of expired rows: 45 s; negative: no sweep
 }
 
 // VerifyNames are the query names that forward-auth reads. They cannot be in Options.VerifyIgnore.
 func VerifyNames() []string { return slices.Clone(platform.VerifyNames) }
 
-// Server is a whole Xenoauth without its listeners.
+// Server is a complete Xenoauth, without its listeners.
 type Server struct {
 	store     store.Store
 	verify    *verify.Verifier
@@ -73,11 +73,11 @@ type Server struct {
 	stopping  atomic.Bool
 }
 
-// MaxCodeLifetime is what RFC 6749 §4.1.2 recommends at most.
+// MaxCodeLifetime is the maximum that RFC 6749 §4.1.2 recommends.
 const MaxCodeLifetime = 10 * time.Minute
 
 const (
-	// MinGrace is how long a redeemed code is kept at least, so that its replay is noticed.
+	// MinGrace is the minimum time that a redeemed code is kept, to detect its replay.
 	MinGrace     = 10 * time.Minute
 	defaultGrace = time.Hour
 )
@@ -94,7 +94,7 @@ func (o *Options) check() (*url.URL, error) {
 		o.Retention.Grace = defaultGrace
 	}
 	if o.Retention.Grace < MinGrace || o.Retention.Audit < 0 {
-		return nil, fmt.Errorf("retention %+v: the grace must be at least %s, and nothing negative", o.Retention, MinGrace)
+		return nil, fmt.Errorf("retention %+v: the grace period must be at least %s, and neither may be negative", o.Retention, MinGrace)
 	}
 	if o.SweepInterval == 0 {
 		o.SweepInterval = jobs.SweepInterval
@@ -114,7 +114,7 @@ func (o *Options) check() (*url.URL, error) {
 	return u, nil
 }
 
-// New assembles a server over a migrated store. Close it before the store.
+// New assembles a server over a migrated store. Close the server before the store.
 func New(ctx context.Context, st store.Store, o Options) (*Server, error) {
 	issuerURL, err := o.check()
 	if err != nil {
@@ -145,7 +145,7 @@ func New(ctx context.Context, st store.Store, o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{store: st, verify: t.verify, directory: rules, metrics: newMetrics(), options: o}
-	s.handler = s.routes(rooms{
+	s.handler = s.routes(handlers{
 		web:      toolkit,
 		oauth:    oauth.New(toolkit, rules, t.issuer, t.verify, t.keys, o.Catalogue, o.Issuer),
 		account:  account.New(toolkit, rules, st, o.Catalogue, o.Issuer),
@@ -165,7 +165,7 @@ type tokens struct {
 	keys   *signing.Keys
 }
 
-// newTokens makes all three, and proves that this server can sign.
+// newTokens creates all three, and checks that this server can sign.
 func newTokens(ctx context.Context, st store.Store, format secret.Format, o Options) (tokens, error) {
 	user := o.UserTokens
 	user.Issuer, user.MaxLifetime = o.Issuer, user.Lifetime
@@ -189,16 +189,16 @@ func newTokens(ctx context.Context, st store.Store, format secret.Format, o Opti
 	}, nil
 }
 
-// Handler serves everything that users, apps and APIs reach.
+// Handler serves everything for users, apps and APIs.
 func (s *Server) Handler() http.Handler { return s.handler }
 
-// HTTP serves Handler on any number of listeners, with the bounds of HTTPServer.
+// HTTP serves Handler on any number of listeners, with the limits of HTTPServer.
 func (s *Server) HTTP() *http.Server {
 	return HTTPServer(s.closeAfterDrain(s.handler), s.options.Log, s.options.MaxConnections)
 }
 
-// closeAfterDrain ends each connection after its request while the server drains. A proxy that keeps connections would else
-// send a request on one at the moment it is closed, and cannot know whether the request was read.
+// closeAfterDrain closes each connection after its request while the server drains. Otherwise a proxy that keeps connections
+// could send a request at the moment its connection is closed, and could not know whether the request was read.
 func (s *Server) closeAfterDrain(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.stopping.Load() {
@@ -208,20 +208,20 @@ func (s *Server) closeAfterDrain(next http.Handler) http.Handler {
 	})
 }
 
-// Directory gives the rules for people and apps, for those who set up a server beside its pages.
+// Directory returns the rules for users and apps, for commands and tests that set up a server.
 func (s *Server) Directory() *directory.Directory { return s.directory }
 
-// Drain makes readiness say no, so that nobody sends new requests while the last ones finish.
+// Drain makes readiness fail, so that load balancers send no new requests while the last ones finish.
 func (s *Server) Drain() { s.stopping.Store(true) }
 
-// Close ends what runs beside the requests and writes down what is buffered. The store stays open.
+// Close stops the background work and writes buffered data. The store stays open.
 func (s *Server) Close(ctx context.Context) error {
 	s.Drain()
 	return errors.Join(s.jobs.Stop(ctx), s.verify.Close(ctx))
 }
 
-// Locks gives the accounts that too many wrong passwords have locked, to commands beside a server with that limit (0: the
-// default).
+// Locks returns the limiter with which commands show and unlock accounts that too many wrong passwords have locked.
+// accountFailures is the limit of the server (0: the default).
 func Locks(ctx context.Context, st store.Store, accountFailures int) (*ratelimit.Limiter, error) {
 	key, err := ensureKey(ctx, st, "cookie")
 	if err != nil {
@@ -230,7 +230,7 @@ func Locks(ctx context.Context, st store.Store, accountFailures int) (*ratelimit
 	return ratelimit.New(st, key, ratelimit.Limits{Account: accountFailures}), nil
 }
 
-// ensureKey gets the server's key of that name, which all replicas share, making it if there is none.
+// ensureKey returns the server's key of that name, which all replicas share. It creates the key if there is none.
 func ensureKey(ctx context.Context, st store.Store, name string) ([]byte, error) {
 	candidate := make([]byte, 32)
 	rand.Read(candidate) // never fails: the runtime ends the process instead

@@ -19,7 +19,7 @@ import (
 	"xenoauth/store/storetest"
 )
 
-// notes is a log that a test reads while others write it.
+// notes is a log that tests can read while it is written.
 type notes struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -37,7 +37,7 @@ func (n *notes) String() string {
 	return n.b.String()
 }
 
-// within asks until the answer is yes.
+// within waits until yes reports true.
 func within(t *testing.T, what string, yes func() bool) {
 	t.Helper()
 	deadline := time.After(20 * time.Second)
