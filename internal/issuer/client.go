@@ -43,7 +43,7 @@ func (m *Manager) clientToken(ctx context.Context, tgr *oauth2.TokenGenerateRequ
 func (m *Manager) ClientScope(asked string) (scope.Set, error) {
 	app := m.params.Client.App
 	if app == nil || !app.Confidential {
-		return scope.Set{}, ErrNotConfidential()
+		return scope.Set{}, NotConfidential()
 	}
 	var own []string
 	for _, s := range m.catalogue.Describe(m.catalogue.Known(app.Scopes)) {
@@ -71,8 +71,8 @@ func (m *Manager) ClientScope(asked string) (scope.Set, error) {
 	return want, nil
 }
 
-// ErrNotConfidential refuses client_credentials to a client that is not a confidential app.
-func ErrNotConfidential() *Error {
+// NotConfidential refuses client_credentials to a client that is not a confidential app.
+func NotConfidential() *Error {
 	return Errorf(UnauthorizedClient, "only a confidential app may use client_credentials")
 }
 

@@ -67,13 +67,13 @@ func (m *Manager) AppScope(names string) (scope.Set, error) {
 	}
 	app := m.params.Client.App
 	if app == nil || !app.Scopes.Covers(granted) {
-		return scope.Set{}, ErrScopeGivenUp()
+		return scope.Set{}, ScopeGivenUp()
 	}
 	return granted, nil
 }
 
-// ErrScopeGivenUp refuses a request for scopes that the app had registered when it sent the request and has removed since.
-func ErrScopeGivenUp() *Error {
+// ScopeGivenUp refuses a request for scopes that the app had registered when it sent the request and has removed since.
+func ScopeGivenUp() *Error {
 	return Errorf(InvalidScope, "scope includes a scope that is no longer registered for this app")
 }
 

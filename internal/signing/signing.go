@@ -1,8 +1,8 @@
 // Package signing owns the server's signing keys and the JWTs made with them: it makes, seals, rotates and publishes keys,
 // signs tokens, and verifies their form, signature and registered claims.
 //
-// Each type of token is one file with one claims type (user_token.go), which also fixes the typ of its header, so that a token
-// of one type is never accepted as another (RFC 8725 §3.11). Rights and revocation are not its concern: package issuer decides
+// Each type of token is one file with one claims type, which also fixes the typ of its header: user_token.go today, and ID tokens
+// or JWT access tokens beside it. So a token of one type is never accepted as another (RFC 8725 §3.11). Rights and revocation are not its concern: package issuer decides
 // which tokens are signed, and package verify looks a verified token up in the database.
 //
 // The only state it changes is the table of signing keys, by one guarded operation of the store.

@@ -54,7 +54,7 @@ func staleRequestError(c directory.Consent) *issuer.Error {
 	case c.Request.Challenge == "" && needsChallenge(c.App):
 		return errChallengeMissing()
 	case !c.App.Scopes.Covers(c.Request.Scope):
-		return issuer.ErrScopeGivenUp()
+		return issuer.ScopeGivenUp()
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ func (clientGrant) read(params web.Values) (*oauth2.TokenGenerateRequest, error)
 
 func (clientGrant) permit(client oauth2.ClientInfo) error {
 	if client.IsPublic() {
-		return issuer.ErrNotConfidential()
+		return issuer.NotConfidential()
 	}
 	return nil
 }
