@@ -1,6 +1,6 @@
 # make deps    install the programs that the tests use, or name them; changes nothing else
 # make test    everything: both databases, the battery, the browser (runs make deps first)
-# make check   formatting, vet, staticcheck
+# make check   formatting, vet, staticcheck, unreachable functions
 # make faults  the long form of the fault oracle: kills, restarts and cuts under load, in a few minutes
 # make fuzz    every fuzz target for half a minute, or FUZZTIME=10000000x
 # make demo    a server, a user and a sample app to click through
@@ -37,6 +37,8 @@ check:
 	$(DELIVERED) $(GO) vet ./...
 	@for module in bearer docs/examples/go tools; do $(GO) -C $$module vet ./... || exit 1; done
 	$(DELIVERED) $(GO) tool -modfile=tools/go.mod staticcheck ./... xenoauth/bearer/...
+	@dead="$$($(GO) tool -modfile=tools/go.mod deadcode ./cmd/xenoauth && $(GO) tool -modfile=tools/go.mod deadcode -test ./... xenoauth/bearer/...)" || exit 1; \
+	if [ -n "$$dead" ]; then echo "nothing calls these functions, or only tests do:"; echo "$$dead"; exit 1; fi
 
 build:
 	$(DELIVERED) $(GO) build -ldflags='-s -w' -o xenoauth ./cmd/xenoauth

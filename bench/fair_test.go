@@ -25,7 +25,7 @@ import (
 func BenchmarkLogInBesideFlood(b *testing.B) {
 	for name, open := range map[string]func(testing.TB) string{"sqlite": dbtest.SQLite, "postgres": dbtest.Postgres} {
 		e := harness.New(b, dbtest.Open(b, open(b)), func(o *server.Options) {
-			o.Passwords = secret.NewPasswords(0)
+			o.Passwords = secret.NewPasswords(secret.PasswordOptions{})
 			o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 			o.Limits.IP = 100
 		})

@@ -63,7 +63,7 @@ func BenchmarkVerifyDuringLogIns(b *testing.B) {
 	const verifications = 2000
 	for name, open := range map[string]func(testing.TB) string{"sqlite": dbtest.SQLite, "postgres": dbtest.Postgres} {
 		b.Run(name, func(b *testing.B) {
-			e := harness.New(b, dbtest.Open(b, open(b)), func(o *server.Options) { o.Passwords = secret.NewPasswords(0) })
+			e := harness.New(b, dbtest.Open(b, open(b)), func(o *server.Options) { o.Passwords = secret.NewPasswords(secret.PasswordOptions{}) })
 			token := e.Grant(e.LoggedIn(e.U), e.A).WantToken(b)
 			emails := e.AddCrowd(200)
 			verify := func() (times []float64) {

@@ -43,7 +43,7 @@ func newHashingSlot() *hashingSlot {
 	s := &hashingSlot{}
 	s.hold()
 	s.release()
-	s.passwords = secret.NewPasswords(1, secret.WithParams(secret.Params{Memory: 64, Time: 1, Threads: 1}), secret.WithObserver(s.begin))
+	s.passwords = secret.NewPasswords(secret.PasswordOptions{Concurrency: 1, Params: secret.Params{Memory: 64, Time: 1, Threads: 1}, Observe: s.begin})
 	return s
 }
 

@@ -214,7 +214,7 @@ func TestLogInLoad_L4(t *testing.T) {
 			}
 		}
 	}, behindProxy, func(o *server.Options) {
-		o.Passwords = secret.NewPasswords(2, secret.WithParams(secret.Params{Memory: 2 << 10, Time: 1, Threads: 1}))
+		o.Passwords = secret.NewPasswords(secret.PasswordOptions{Concurrency: 2, Params: secret.Params{Memory: 2 << 10, Time: 1, Threads: 1}})
 	})
 }
 

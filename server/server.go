@@ -109,7 +109,7 @@ func (o *Options) check() (*url.URL, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Passwords == nil {
-		o.Passwords = secret.NewPasswords(0)
+		o.Passwords = secret.NewPasswords(secret.PasswordOptions{})
 	}
 	return u, nil
 }
@@ -194,7 +194,7 @@ func (s *Server) Handler() http.Handler { return s.handler }
 
 // HTTP serves Handler on any number of listeners, with the limits of HTTPServer.
 func (s *Server) HTTP() *http.Server {
-	return HTTPServer(s.closeAfterDrain(s.handler), s.options.Log, s.options.MaxConnections)
+	return HTTPServer(s.closeAfterDrain(s.Handler()), s.options.Log, s.options.MaxConnections)
 }
 
 // closeAfterDrain closes each connection after its request while the server drains. Otherwise a proxy that keeps connections

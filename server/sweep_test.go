@@ -56,7 +56,7 @@ func within(t *testing.T, what string, yes func() bool) {
 func sweeping(t *testing.T, st store.Store, log io.Writer) *Server {
 	t.Helper()
 	s, err := New(t.Context(), st, Options{
-		Issuer: "http://localhost", SweepInterval: time.Millisecond, Passwords: secret.NewPasswords(1), Log: slog.New(slog.NewTextHandler(log, nil)),
+		Issuer: "http://localhost", SweepInterval: time.Millisecond, Passwords: secret.NewPasswords(secret.PasswordOptions{Concurrency: 1}), Log: slog.New(slog.NewTextHandler(log, nil)),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -176,7 +176,7 @@ func TestSweep_DatabaseAway(t *testing.T) {
 func TestSweep_Off(t *testing.T) {
 	t.Parallel()
 	st := dbtest.Open(t, dbtest.SQLite(t))
-	o := Options{Issuer: "http://localhost", SweepInterval: -1, Passwords: secret.NewPasswords(1)}
+	o := Options{Issuer: "http://localhost", SweepInterval: -1, Passwords: secret.NewPasswords(secret.PasswordOptions{Concurrency: 1})}
 	s, err := New(t.Context(), st, o)
 	if err != nil {
 		t.Fatal(err)

@@ -82,7 +82,7 @@ func (p *program) open(cmd *cobra.Command, s *settings) (*office, error) {
 		_ = st.Close()
 		return nil, err
 	}
-	rules := directory.New(st, catalogue, secret.NewPasswords(0), format, directory.Options{
+	rules := directory.New(st, catalogue, secret.NewPasswords(secret.PasswordOptions{}), format, directory.Options{
 		DefaultPlan: s.text("default-plan"), PublicURL: s.text("issuer"),
 	})
 	return &office{store: st, directory: rules, catalogue: catalogue, format: format, apiPlans: apiPlans, shared: shared}, nil

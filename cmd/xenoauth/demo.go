@@ -122,7 +122,7 @@ func (p *program) startDemo(ctx context.Context, database string, prefixes []str
 	}
 	d.issuer = fmt.Sprintf("http://localhost:%d", portOf(d.public[0]))
 	d.server, err = server.New(ctx, st, server.Options{
-		Issuer: d.issuer, SignUpOpen: true, Prefixes: prefixes, Catalogue: d.catalogue, Log: d.log, Passwords: secret.NewPasswords(0),
+		Issuer: d.issuer, SignUpOpen: true, Prefixes: prefixes, Catalogue: d.catalogue, Log: d.log, Passwords: secret.NewPasswords(secret.PasswordOptions{}),
 	})
 	if err != nil {
 		return d, fmt.Errorf("start the server: %w", err)

@@ -109,7 +109,7 @@ func (p *program) serveConfig(s *settings) (serveConfig, error) {
 		TrustedProxies: s.proxies(),
 		VerifyIgnore:   s.verifyIgnore(),
 		Log:            c.log,
-		Passwords:      secret.NewPasswords(0),
+		Passwords:      secret.NewPasswords(secret.PasswordOptions{}),
 		UserTokens:     s.userTokens(),
 		MaxConnections: affordable(s.number("max-connections", 1, 1_000_000), c.log),
 		ParkedRequests: s.number("ip-requests", 1, 1_000_000),

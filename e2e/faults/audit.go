@@ -114,14 +114,7 @@ func auditEvents(ctx context.Context, db *sql.DB) ([]Violation, error) {
 			if err := scan(&id, &other); err != nil {
 				return err
 			}
-			subject, err := secret.IDFromBytes(id)
-			if err != nil {
-				return err
-			}
-			code, err := secret.IDFromBytes(other)
-			if err != nil {
-				return err
-			}
+			subject, code := secret.ID(id), secret.ID(other)
 			if told[r.kind+" "+subject.String()]+told[r.orKind+" "+code.String()] == 0 {
 				silent++
 			}

@@ -129,7 +129,7 @@ func Bare(t testing.TB, st store.Store, options ...func(*server.Options)) *Env {
 
 // CheapPasswords hashes fast, because what argon2id costs is not what most tests are about.
 func CheapPasswords() *secret.Passwords {
-	return secret.NewPasswords(0, secret.WithParams(secret.Params{Memory: 64, Time: 1, Threads: 1}))
+	return secret.NewPasswords(secret.PasswordOptions{Params: secret.Params{Memory: 64, Time: 1, Threads: 1}})
 }
 
 // Patience bears the failures of a whole test, since all of it comes from one address. Tests about limits take the

@@ -22,7 +22,7 @@ type keeping struct {
 func newKeeping(t *testing.T, issuer string) keeping {
 	t.Helper()
 	st := dbtest.Open(t, dbtest.SQLite(t))
-	passwords := secret.NewPasswords(0, secret.WithParams(secret.Params{Memory: 64, Time: 1, Threads: 1}))
+	passwords := secret.NewPasswords(secret.PasswordOptions{Params: secret.Params{Memory: 64, Time: 1, Threads: 1}})
 	k := keeping{Directory: New(st, scope.Default(), passwords, secret.Format{}, Options{PublicURL: issuer}), t: t}
 	add := func(name string) (store.User, store.Account) {
 		u, a, err := k.AddUser(t.Context(), store.OperatorPrincipal("test"), NewUser{Email: name + "@example.org", Password: "correct horse battery"})

@@ -20,11 +20,11 @@ const password = "correct horse"
 var operator = store.OperatorPrincipal("test")
 
 // rules returns a directory with a cheap password hash.
-func rules(st store.Store, options ...secret.PasswordsOption) *directory.Directory {
-	if options == nil {
-		options = []secret.PasswordsOption{secret.WithParams(secret.Params{Memory: 64, Time: 1, Threads: 1})}
+func rules(st store.Store, cost ...secret.Params) *directory.Directory {
+	if cost == nil {
+		cost = []secret.Params{{Memory: 64, Time: 1, Threads: 1}}
 	}
-	return directory.New(st, scope.Default(), secret.NewPasswords(2, options...), secret.Format{},
+	return directory.New(st, scope.Default(), secret.NewPasswords(secret.PasswordOptions{Concurrency: 2, Params: cost[0]}), secret.Format{},
 		directory.Options{SignUpOpen: true, PublicURL: "https://auth.example"})
 }
 
@@ -118,7 +118,7 @@ func TestDeletedAddressStaysTaken(t *testing.T) {
 func TestSignUpClosed(t *testing.T) {
 	t.Parallel()
 	st := dbtest.Open(t, dbtest.SQLite(t))
-	d := directory.New(st, scope.Default(), secret.NewPasswords(1), secret.Format{}, directory.Options{DefaultPlan: "free"})
+	d := directory.New(st, scope.Default(), secret.NewPasswords(secret.PasswordOptions{Concurrency: 1}), secret.Format{}, directory.Options{DefaultPlan: "free"})
 	_, err := d.SignUp(context.Background(), store.VisitorPrincipal(""), directory.SignUpForm{Email: "ada@example.org", Password: password})
 	if !errors.Is(err, directory.ErrSignUpClosed) {
 		t.Errorf("sign-up: %v, want ErrSignUpClosed", err)
@@ -167,7 +167,7 @@ func TestLogIn(t *testing.T) {
 func TestLogInCost(t *testing.T) {
 	const hash = 8 << 20
 	st := dbtest.Open(t, dbtest.SQLite(t))
-	d := rules(st, secret.WithParams(secret.Params{Memory: hash >> 10, Time: 1, Threads: 1}))
+	d := rules(st, secret.Params{Memory: hash >> 10, Time: 1, Threads: 1})
 	for _, email := range []string{"nobody@example.org", "malformed", ""} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
@@ -190,7 +190,7 @@ func TestLogInReplacesOldHash(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	today := rules(st, secret.WithParams(secret.Params{Memory: 128, Time: 1, Threads: 1}))
+	today := rules(st, secret.Params{Memory: 128, Time: 1, Threads: 1})
 	for range 2 {
 		if _, err := today.LogIn(ctx, "ada@example.org", password); err != nil {
 			t.Fatal(err)

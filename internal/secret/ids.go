@@ -48,14 +48,6 @@ func ParseID(s string) (ID, bool) {
 	return id, true
 }
 
-// IDFromBytes reads an id that Bytes returned, for a store.
-func IDFromBytes(b []byte) (ID, error) {
-	if len(b) != len(ID{}) {
-		return ID{}, fmt.Errorf("secret: an id has %d bytes, not %d", len(ID{}), len(b))
-	}
-	return ID(b), nil
-}
-
 // String returns the id as 22 base62 characters, zero-padded. Texts sort like
 // their ids.
 func (id ID) String() string {

@@ -32,34 +32,32 @@ type Passwords struct {
 	observe func(address string)
 }
 
-// PasswordsOption is an option of NewPasswords.
-type PasswordsOption func(*Passwords)
-
-// WithParams sets the cost of new hashes; stored hashes keep theirs until they
-// are replaced. Tests use it to save time. Parameters outside the limits for
-// stored hashes are a programming error: NewPasswords panics.
-func WithParams(p Params) PasswordsOption {
-	return func(pw *Passwords) { pw.params = p }
+// PasswordOptions change what NewPasswords makes. The zero value is for production.
+type PasswordOptions struct {
+	// Concurrency is how many hashes are computed at once. 0 or less means one less than GOMAXPROCS, and one at least.
+	Concurrency int
+	// Params are the cost of new hashes; stored hashes keep theirs until they are hashed again. The zero value means
+	// DefaultParams. NewPasswords panics if they exceed the limits for stored hashes. Tests set a low cost.
+	Params Params
+	// Observe is called at the start of each computation, while it holds its slot, with the address that it counts for.
+	// The computation waits until the function returns. Tests use it to control the order.
+	Observe func(address string)
 }
 
-// WithObserver sets a function that is called at the start of each computation, while it holds its slot, with the address it
-// belongs to. The computation waits until the function returns. Tests use it to observe and control the order.
-func WithObserver(f func(address string)) PasswordsOption {
-	return func(pw *Passwords) { pw.observe = f }
-}
-
-// NewPasswords returns a hasher with concurrency slots; 0 or less means one less
-// than GOMAXPROCS, and at least one. If hashing used all cores, the verification
-// of tokens would wait for it (measured by BenchmarkVerifyDuringLogIns), without
+// NewPasswords returns a hasher. If hashing used all cores, the verification of
+// tokens would wait for it (measured by BenchmarkVerifyDuringLogIns), without
 // more log-ins.
-func NewPasswords(concurrency int, options ...PasswordsOption) *Passwords {
-	if concurrency <= 0 {
-		concurrency = max(1, runtime.GOMAXPROCS(0)-1)
+func NewPasswords(o PasswordOptions) *Passwords {
+	if o.Concurrency <= 0 {
+		o.Concurrency = max(1, runtime.GOMAXPROCS(0)-1)
 	}
-	pw := &Passwords{params: DefaultParams(), queue: newQueue(concurrency), observe: func(string) {}}
-	for _, set := range options {
-		set(pw)
+	if o.Params == (Params{}) {
+		o.Params = DefaultParams()
 	}
+	if o.Observe == nil {
+		o.Observe = func(string) {}
+	}
+	pw := &Passwords{params: o.Params, queue: newQueue(o.Concurrency), observe: o.Observe}
 	pw.dummy = phc{params: pw.params, salt: make([]byte, saltLen), key: make([]byte, keyLen)}
 	if err := pw.dummy.check(); err != nil {
 		panic(fmt.Sprintf("secret: invalid password parameters: %v", err))

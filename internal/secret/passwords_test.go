@@ -11,7 +11,7 @@ import (
 )
 
 // quick makes hashing cheap.
-var quick = WithParams(Params{Memory: 64, Time: 1, Threads: 1})
+var quick = Params{Memory: 64, Time: 1, Threads: 1}
 
 // The vectors of the reference implementation (phc-winner-argon2, test.c).
 const (
@@ -22,7 +22,7 @@ const (
 
 func TestVerify_Vectors(t *testing.T) {
 	t.Parallel()
-	pw := NewPasswords(0)
+	pw := NewPasswords(PasswordOptions{})
 	for _, stored := range []string{vector64M, vector256, vectorP2} {
 		ok, rehash, err := pw.Verify(t.Context(), stored, "password")
 		if !ok || !rehash || err != nil {
@@ -40,7 +40,7 @@ func TestVerify_Vectors(t *testing.T) {
 
 func TestHash_DefaultCost(t *testing.T) {
 	t.Parallel()
-	pw := NewPasswords(0)
+	pw := NewPasswords(PasswordOptions{})
 	stored, err := pw.Hash(t.Context(), "correct horse")
 	if err != nil || !strings.HasPrefix(stored, "$argon2id$v=19$m=19456,t=2,p=1$") {
 		t.Fatalf("Hash = %q, %v", stored, err)
@@ -52,7 +52,7 @@ func TestHash_DefaultCost(t *testing.T) {
 	if err != nil || again == stored {
 		t.Errorf("two hashes have the same salt (%v)", err)
 	}
-	if _, rehash, _ := NewPasswords(0, quick).Verify(t.Context(), stored, "correct horse"); !rehash {
+	if _, rehash, _ := NewPasswords(PasswordOptions{Params: quick}).Verify(t.Context(), stored, "correct horse"); !rehash {
 		t.Error("rehash is false for a hash of another cost")
 	}
 }
@@ -60,7 +60,7 @@ func TestHash_DefaultCost(t *testing.T) {
 func TestVerify_InvalidStoredHash(t *testing.T) {
 	t.Parallel()
 	const salt, key = "c29tZXNhbHQ", "nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"
-	pw := NewPasswords(0, quick)
+	pw := NewPasswords(PasswordOptions{Params: quick})
 	for name, stored := range map[string]string{
 		"text":                 "password",
 		"bcrypt":               "$2b$12$abcdefghijklmnopqrstuv",
@@ -104,7 +104,7 @@ func TestVerify_InvalidStoredHash(t *testing.T) {
 
 func TestPasswords_ContextEnds(t *testing.T) {
 	t.Parallel()
-	pw := NewPasswords(1, quick)
+	pw := NewPasswords(PasswordOptions{Concurrency: 1, Params: quick})
 	stored, err := pw.Hash(t.Context(), "correct horse")
 	if err != nil {
 		t.Fatal(err)
@@ -189,7 +189,7 @@ func TestCheckNewPassword(t *testing.T) {
 		if err := CheckNewPassword(name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want that it names %s", name, err, want)
 		}
-		if _, err := NewPasswords(1, quick).Hash(t.Context(), name); err == nil {
+		if _, err := NewPasswords(PasswordOptions{Concurrency: 1, Params: quick}).Hash(t.Context(), name); err == nil {
 			t.Errorf("%q is hashed", name)
 		}
 	}
@@ -199,7 +199,7 @@ func TestCheckNewPassword(t *testing.T) {
 // version made of the text as typed still verifies, with rehash.
 func TestPasswordForms(t *testing.T) {
 	t.Parallel()
-	pw := NewPasswords(1, quick)
+	pw := NewPasswords(PasswordOptions{Concurrency: 1, Params: quick})
 	const composed, decomposed = "p\u00e4ssw\u00f6rd no. 7", "pa\u0308sswo\u0308rd\u00a0no. 7"
 	for _, typed := range []string{composed, decomposed} {
 		stored, err := pw.Hash(t.Context(), typed)
@@ -225,14 +225,14 @@ func TestPasswordForms(t *testing.T) {
 	}
 }
 
-func TestNewPasswords_InvalidParams(t *testing.T) {
+func TestNewPasswords_ParamsTooHigh(t *testing.T) {
 	t.Parallel()
 	defer func() {
 		if recover() == nil {
 			t.Error("no panic")
 		}
 	}()
-	NewPasswords(1, WithParams(Params{Memory: 1 << 22, Time: 1, Threads: 1}))
+	NewPasswords(PasswordOptions{Concurrency: 1, Params: Params{Memory: 1 << 22, Time: 1, Threads: 1}})
 }
 
 func FuzzParsePHC(f *testing.F) {
@@ -251,7 +251,7 @@ func FuzzParsePHC(f *testing.F) {
 }
 
 func BenchmarkHash(b *testing.B) {
-	pw := NewPasswords(0)
+	pw := NewPasswords(PasswordOptions{})
 	for b.Loop() {
 		if err := pw.VerifyDummy(b.Context(), "correct horse"); err != nil {
 			b.Fatal(err)

@@ -224,7 +224,7 @@ func TestQueue_Concurrent(t *testing.T) {
 // TestPasswords_ShareOfAddress: Hash, Verify and VerifyDummy wait in the queue of the context's address.
 func TestPasswords_ShareOfAddress(t *testing.T) {
 	t.Parallel()
-	pw := NewPasswords(1, quick)
+	pw := NewPasswords(PasswordOptions{Concurrency: 1, Params: quick})
 	stored, err := pw.Hash(t.Context(), "correct horse")
 	if err != nil {
 		t.Fatal(err)

@@ -32,7 +32,7 @@ func newSite(t *testing.T, st store.Store) *site {
 	listener := httptest.NewUnstartedServer(nil)
 	origin := "http://" + listener.Listener.Addr().String()
 	s, err := server.New(t.Context(), st, server.Options{Issuer: origin, SignUpOpen: true,
-		Passwords: secret.NewPasswords(0, secret.WithParams(secret.Params{Memory: 64, Time: 1, Threads: 1}))})
+		Passwords: secret.NewPasswords(secret.PasswordOptions{Params: secret.Params{Memory: 64, Time: 1, Threads: 1}})})
 	if err != nil {
 		t.Fatal(err)
 	}
