@@ -5,7 +5,7 @@
 // stop that waits for the run under way. Every replica runs every job. A job whose runs must not overlap between replicas takes
 // rows of its own in the database, as the sweep does; there is no lease, because no job needs one yet.
 //
-// Mail and webhooks will be jobs here. The transaction of a change writes what is to be sent to an outbox table. A job claims
+// Mail and webhooks will be jobs here. The transaction of a change writes each message to an outbox table. A job claims
 // a batch of due rows until a deadline (FOR UPDATE SKIP LOCKED on Postgres; SQLite has a single writer), sends it, and deletes
 // it or sets its next attempt. The claim is the lease, by row. docs/decisions/jobs.md compares this with a job library.
 package jobs

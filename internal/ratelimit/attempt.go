@@ -163,7 +163,7 @@ func (l *Limiter) count(ctx, budget context.Context, from string, limits []store
 }
 
 // Succeed takes the count of a successful attempt back, and resets the limits that only the owner of the account can have used
-// up. On an error the attempt stays counted, which is no reason to refuse what has succeeded.
+// up. After an error the attempt stays counted; the caller still answers it as a success.
 func (a *Attempt) Succeed(ctx context.Context) error { return a.settle(ctx, a.l.rows.Forgive) }
 
 // Release takes the count of an attempt back whose outcome is unknown, because the server failed. If the client itself closed

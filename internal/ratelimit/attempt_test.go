@@ -15,7 +15,7 @@ var (
 	client = Client{Network: "192.0.2.1"}
 )
 
-// singleAttempt is a store.Limits with room for one attempt until its count is taken back.
+// singleAttempt is a store.Limits that allows one attempt until its count is taken back.
 type singleAttempt struct {
 	store.Limits
 	counted chan struct{} // holds the one that was

@@ -23,7 +23,7 @@ const (
 type Error struct {
 	Wait   time.Duration
 	Reason Reason
-	Cause  error // what the answer would have been without the limit; for the log
+	Cause  error // the response without the limit; for the log
 }
 
 // Error is for the log.

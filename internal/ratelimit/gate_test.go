@@ -23,7 +23,7 @@ func waitForLine(g *gate, network string, n int) {
 }
 
 // TestGate: gatePlaces attempts of a network are inside, those after them enter in order as others leave, one that gives up
-// makes room in the line, one more than the line holds is refused at once, and other networks are not affected.
+// leaves its place in the line to another, one more than the line holds is refused at once, and other networks are not affected.
 func TestGate(t *testing.T) {
 	t.Parallel()
 	g := newGate()

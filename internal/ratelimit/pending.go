@@ -10,8 +10,8 @@ import (
 	"xenoauth/store"
 )
 
-// turnBudget is how long an attempt waits for pending attempts before it. With what it then waits for its own turn it stays
-// within the time that the server gives a request.
+// turnBudget is how long an attempt waits for pending attempts before it. Together with the wait for its own turn it stays within
+// the server's time limit for a request.
 const turnBudget = 2 * time.Second
 
 // pending are the attempts of this process that are counted, or about to be, and whose outcome is not known yet, by the keys
@@ -30,8 +30,8 @@ type keyState struct {
 	turns             [3]chan struct{} // per kind of work: holds one while a request has the turn
 }
 
-// work is what requests do one at a time under a key. Releasing an attempt makes room, so it does not wait behind those that
-// need the room.
+// work is a kind of work that requests do one at a time under a key. Releasing an attempt frees a count, so it does not wait
+// behind attempts that need one.
 type work int
 
 const (
@@ -84,7 +84,7 @@ func (p *pending) watch(limits []store.Limit) (unwatch func()) {
 
 // takeTurn waits until no other request of this process does the same work under these keys. Each key is one row, which every
 // attempt locks. A request that waited for the lock in the database would hold a connection and use up its database budget, so
-// that one network that floods the log-in could take the connections from all others. release must be called; the error is the
+// that one network with many attempts could take the connections from all others. release must be called; the error is the
 // context's.
 func (p *pending) takeTurn(ctx context.Context, to work, limits []store.Limit) (release func(), err error) {
 	unwatch := p.watch(limits)
@@ -156,7 +156,7 @@ func (p *pending) end(limits []store.Limit) {
 	}
 }
 
-// release notes that the count of an attempt was taken back, and wakes the attempts that wait: there is room for one of them.
+// release notes that the count of an attempt was taken back, and wakes the attempts that wait, one of which can now be counted.
 func (p *pending) release(limits []store.Limit) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package ratelimit counts failures and shares what is costly, so that an attacker who guesses or floods slows down only
-// their own network. README.md lists every limit.
+// Package ratelimit counts failures and queues costly work, so that an attacker who guesses passwords or sends many requests slows
+// down only the attacker's own network. README.md lists every limit.
 //
 // It owns the counts: those for which a second replica must not give a second chance are rows of the database (store.Limits),
 // the others are in memory. It refuses, with *Error, an attempt or a change above a limit, and more work of one network than

@@ -32,7 +32,7 @@ func (t *tallies) add(key string, now time.Time) time.Duration {
 	defer t.mu.Unlock()
 	c := t.of[key]
 	if !now.Before(c.until) {
-		t.makeRoom(now)
+		t.evict(now)
 		c = tally{until: now.Add(t.window)}
 	}
 	if c.n >= t.limit {
@@ -43,9 +43,9 @@ func (t *tallies) add(key string, now time.Time) time.Duration {
 	return 0
 }
 
-// makeRoom drops windows that are over. If that is not enough it drops any, down to half, so that the next call does not have
+// evict drops windows that are over. If that is not enough it drops any, down to half, so that the next call does not have
 // to look again. The lock is held.
-func (t *tallies) makeRoom(now time.Time) {
+func (t *tallies) evict(now time.Time) {
 	if len(t.of) < maxTallies {
 		return
 	}

@@ -27,7 +27,7 @@ func TestTallies(t *testing.T) {
 	}
 }
 
-// TestTallies_Bounded: more keys than there is room for use no more memory, and push out windows that are over first.
+// TestTallies_Bounded: the number of keys is limited, and windows that are over are dropped first.
 func TestTallies_Bounded(t *testing.T) {
 	t.Parallel()
 	start := time.Now()

@@ -28,7 +28,7 @@ func NewID() ID {
 }
 
 // IDAt is not above any id that NewID creates at t or later, by the clock of
-// NewID. It is for listing what is new, not for decisions.
+// NewID. It is for lists of new objects, not for decisions.
 func IDAt(t time.Time) ID {
 	var id ID
 	binary.BigEndian.PutUint64(id[:8], uint64(t.UnixMilli())<<16)

@@ -191,7 +191,7 @@ func TestClientIP(t *testing.T) {
 		{"192.0.2.7:4711", "", "192.0.2.7"},
 		{"192.0.2.7:4711", "1.2.3.4", "192.0.2.7"}, // not a trusted proxy: the header is ignored
 		{"10.0.0.1:1", "1.2.3.4", "1.2.3.4"},
-		{"10.0.0.1:1", "6.6.6.6, 1.2.3.4, 10.0.0.2", "1.2.3.4"}, // what is left of the first untrusted address comes from the client
+		{"10.0.0.1:1", "6.6.6.6, 1.2.3.4, 10.0.0.2", "1.2.3.4"}, // addresses left of the first untrusted one come from the client
 		{"10.0.0.1:1", "1.2.3.4, nonsense", "10.0.0.1"},
 		{"10.0.0.1:1", "[2001:db8::1]:443", "2001:db8::1"},
 		{"[::ffff:192.0.2.7]:1", "", "192.0.2.7"},
