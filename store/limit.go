@@ -5,29 +5,28 @@ import (
 	"time"
 )
 
-// Limit is a bound on failures under one key within a window.
+// Limit is a limit on failures under one key within a window.
 type Limit struct {
-	Key    string // what is counted, without personal data in the clear: the caller hashes addresses
-	Most   int
+	Key    string // of the count; contains no personal data in the clear: the caller hashes addresses
+	Max    int
 	Window time.Duration
-	Resets bool // a success makes the failures before it good, too
+	Resets bool // a success resets the count
 	Keeps  bool // a success counts as well
 }
 
-// Limits counts failures where a second replica must not give a second chance.
+// Limits counts failures for all replicas together, so that a second replica does not give an attacker more attempts.
 type Limits interface {
-	// Waiting says how long a try has to wait; 0 means that Attempt is worth asking. It only reads, so that a flood of
-	// refused tries costs no writes.
+	// Waiting returns how long an attempt has to wait; 0: Attempt may count it. It only reads, so that refused attempts cost no
+	// writes.
 	Waiting(ctx context.Context, limits ...Limit) (wait time.Duration, err error)
-	// Attempt counts one try under every limit, before it is known whether it fails, so that parallel tries cannot slip
-	// past the bound together. It returns how long to wait; 0 means go on. A refused try is not counted.
+	// Attempt counts an attempt under every limit, before its outcome is known, so that parallel attempts cannot exceed the
+	// limit together. It returns how long to wait; 0: the attempt is counted. A refused attempt is not counted.
 	Attempt(ctx context.Context, limits ...Limit) (wait time.Duration, err error)
-	// TakeBack takes back a try about which nothing was found out, under every key.
-	TakeBack(ctx context.Context, limits ...Limit) error
-	// Forgive takes back the try of a success under every limit but those that Keep it, and what each limit that Resets has
-	// counted before.
-	Forgive(ctx context.Context, limits ...Limit) error
-	// Unlock resets the counts of a user: under the keys, and under keys that go on after one of them with a colon.
-	// The audit event is written whether or not anything was.
+	// Refund takes back an attempt whose outcome is unknown, under every key.
+	Refund(ctx context.Context, limits ...Limit) error
+	// Reset takes back a successful attempt, except under limits that Keep it, and resets the counts of limits that Reset.
+	Reset(ctx context.Context, limits ...Limit) error
+	// Unlock deletes the counts under the keys of a user, and under longer keys that continue one of them with a colon. It writes
+	// the audit event even if there were no counts.
 	Unlock(ctx context.Context, by Principal, userID string, keys ...string) error
 }

@@ -164,7 +164,7 @@ func (l *Limiter) count(ctx, budget context.Context, from string, limits []store
 
 // Succeed takes the count of a successful attempt back, and resets the limits that only the owner of the account can have used
 // up. After an error the attempt stays counted; the caller still answers it as a success.
-func (a *Attempt) Succeed(ctx context.Context) error { return a.settle(ctx, a.l.rows.Forgive) }
+func (a *Attempt) Succeed(ctx context.Context) error { return a.settle(ctx, a.l.rows.Reset) }
 
 // Release takes the count of an attempt back whose outcome is unknown, because the server failed. If the client itself closed
 // the connection the attempt stays counted: otherwise a client could make work without being counted.
@@ -172,7 +172,7 @@ func (a *Attempt) Release(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return nil
 	}
-	return a.settle(ctx, a.l.rows.TakeBack)
+	return a.settle(ctx, a.l.rows.Refund)
 }
 
 // settle updates the counts, even if the request has used up its database budget: an attempt that stayed counted because the

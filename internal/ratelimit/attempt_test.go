@@ -35,13 +35,13 @@ func (s *singleAttempt) Attempt(context.Context, ...store.Limit) (time.Duration,
 	return 0, nil
 }
 
-func (s *singleAttempt) TakeBack(context.Context, ...store.Limit) error {
+func (s *singleAttempt) Refund(context.Context, ...store.Limit) error {
 	<-s.counted
 	return nil
 }
 
-func (s *singleAttempt) Forgive(ctx context.Context, limits ...store.Limit) error {
-	return s.TakeBack(ctx, limits...)
+func (s *singleAttempt) Reset(ctx context.Context, limits ...store.Limit) error {
+	return s.Refund(ctx, limits...)
 }
 
 // TestAttempt_WaitsForPending: an attempt that finds the limit filled by a pending one goes on when that succeeds, and is
@@ -114,15 +114,15 @@ func (o *overtaken) Waiting(context.Context, ...store.Limit) (time.Duration, err
 
 func (o *overtaken) Attempt(context.Context, ...store.Limit) (time.Duration, error) { return 0, nil }
 
-func (o *overtaken) TakeBack(ctx context.Context, _ ...store.Limit) error {
+func (o *overtaken) Refund(ctx context.Context, _ ...store.Limit) error {
 	limited, done := store.Spend(ctx, time.Hour)
 	defer done()
 	o.settled = append(o.settled, limited.Err())
 	return nil
 }
 
-func (o *overtaken) Forgive(ctx context.Context, limits ...store.Limit) error {
-	return o.TakeBack(ctx, limits...)
+func (o *overtaken) Reset(ctx context.Context, limits ...store.Limit) error {
+	return o.Refund(ctx, limits...)
 }
 
 // TestAttempt_Overtaken: an attempt that finds the limit filled by others that succeed is never refused, however often. It is

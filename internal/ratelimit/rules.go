@@ -85,7 +85,7 @@ func (l *Limiter) row(n name, value string, from ...string) store.Limit {
 	for _, other := range from {
 		key += ":" + l.mark(network, other)
 	}
-	return store.Limit{Key: key, Most: r.limit(l.limits), Window: r.window, Resets: r.resets, Keeps: r.keeps}
+	return store.Limit{Key: key, Max: r.limit(l.limits), Window: r.window, Resets: r.resets, Keeps: r.keeps}
 }
 
 // tally counts a limit in memory.

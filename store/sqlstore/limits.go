@@ -86,7 +86,7 @@ func longestWait(ctx context.Context, q querier, limits []store.Limit, more, now
 			return err
 		}
 		for _, l := range limits {
-			if l.Key == key && n+more > int64(l.Most) {
+			if l.Key == key && n+more > int64(l.Max) {
 				// Never zero, which means that there is no need to wait.
 				wait = max(wait, time.Duration(until-now)*time.Microsecond, time.Microsecond)
 			}
@@ -113,20 +113,20 @@ ON CONFLICT (key) DO UPDATE SET
 	until = CASE WHEN excluded.n = 0 THEN excluded.until ELSE failures.until END`
 }}
 
-// TakeBack implements store.Limits.
-func (s *Store) TakeBack(ctx context.Context, limits ...store.Limit) (err error) {
+// Refund implements store.Limits.
+func (s *Store) Refund(ctx context.Context, limits ...store.Limit) (err error) {
 	defer tried(&err, "take an attempt back under %d keys", len(limits))
 	limits = slices.Clone(limits)
 	for i := range limits {
 		limits[i].Resets = false
 	}
-	return s.forgive(ctx, limits)
+	return s.takeBack(ctx, limits)
 }
 
-// Forgive implements store.Limits.
-func (s *Store) Forgive(ctx context.Context, limits ...store.Limit) (err error) {
-	defer tried(&err, "forgive under %d keys", len(limits))
-	return s.forgive(ctx, slices.DeleteFunc(slices.Clone(limits), func(l store.Limit) bool { return l.Keeps }))
+// Reset implements store.Limits.
+func (s *Store) Reset(ctx context.Context, limits ...store.Limit) (err error) {
+	defer tried(&err, "reset the counts of %d keys", len(limits))
+	return s.takeBack(ctx, slices.DeleteFunc(slices.Clone(limits), func(l store.Limit) bool { return l.Keeps }))
 }
 
 // The table is read as a whole: it holds the failures of a day, and the operator's command asks seldom.
@@ -145,7 +145,7 @@ func (s *Store) Unlock(ctx context.Context, by store.Principal, userID string, k
 	})
 }
 
-func (s *Store) forgive(ctx context.Context, limits []store.Limit) error {
+func (s *Store) takeBack(ctx context.Context, limits []store.Limit) error {
 	if len(limits) == 0 {
 		return nil
 	}

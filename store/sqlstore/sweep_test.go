@@ -75,7 +75,7 @@ func TestSweepFailures(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, st store.Store) {
 		for _, key := range []string{"a", "b"} {
-			if _, err := st.(*sqlstore.Store).Attempt(t.Context(), store.Limit{Key: key, Most: 3, Window: time.Minute}); err != nil {
+			if _, err := st.(*sqlstore.Store).Attempt(t.Context(), store.Limit{Key: key, Max: 3, Window: time.Minute}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -12,21 +12,21 @@ import (
 func testLimits(t *testing.T, st store.Store) {
 	t.Run("a bound holds until its window is over", func(t *testing.T) { testBound(t, st) })
 	t.Run("several keys count together or not at all", func(t *testing.T) { testKeysTogether(t, st) })
-	t.Run("a success is forgiven", func(t *testing.T) { testForgiven(t, st) })
+	t.Run("a success resets the count", func(t *testing.T) { testReset(t, st) })
 	t.Run("a success that counts", func(t *testing.T) { testKept(t, st) })
 	t.Run("unlock", func(t *testing.T) { testUnlock(t, st) })
 	t.Run("nothing to count", func(t *testing.T) {
 		equal(t, "wait", attempt(t, st), 0)
-		no(t, st.Forgive(t.Context()))
-		no(t, st.TakeBack(t.Context()))
+		no(t, st.Reset(t.Context()))
+		no(t, st.Refund(t.Context()))
 	})
 	t.Run("50 attempts at once", func(t *testing.T) { raceAttempts(t, st) })
 	t.Run("50 attempts at once on a window that is over", func(t *testing.T) { raceRenewal(t, st) })
 	t.Run("attempts with keys in any order", func(t *testing.T) { raceKeyOrder(t, st) })
 }
 
-func newLimit(most int) store.Limit {
-	return store.Limit{Key: secret.NewUserID(), Most: most, Window: time.Hour}
+func newLimit(limit int) store.Limit {
+	return store.Limit{Key: secret.NewUserID(), Max: limit, Window: time.Hour}
 }
 
 // attempt also asks whether it is worth it, to which the answer is the same while nobody else counts.
@@ -65,7 +65,7 @@ func testBound(t *testing.T, st store.Store) {
 	}
 	goOn(t, st, 1, newLimit(1)) // another key has its own count
 	wider := l
-	wider.Most = 5
+	wider.Max = 5
 	goOn(t, st, 2, wider)
 
 	short := newLimit(2)
@@ -81,10 +81,10 @@ func testKept(t *testing.T, st store.Store) {
 	kept.Keeps = true
 	for range 2 {
 		equal(t, "wait", attempt(t, st, kept, other), 0)
-		no(t, st.Forgive(t.Context(), kept, other))
+		no(t, st.Reset(t.Context(), kept, other))
 	}
 	equal(t, "wait", attempt(t, st, kept, other), 0)
-	no(t, st.TakeBack(t.Context(), kept, other))
+	no(t, st.Refund(t.Context(), kept, other))
 	goOn(t, st, 1, kept)
 	goOn(t, st, 3, other)
 }
@@ -116,26 +116,26 @@ func testKeysTogether(t *testing.T, st store.Store) {
 	goOn(t, st, 1, fresh)
 }
 
-func testForgiven(t *testing.T, st store.Store) {
+func testReset(t *testing.T, st store.Store) {
 	a, b := newLimit(3), newLimit(3)
 	goOn(t, st, 3, a, b)
-	no(t, st.Forgive(t.Context(), a))
+	no(t, st.Reset(t.Context(), a))
 	goOn(t, st, 1, a)
 	goOn(t, st, 0, b)
 	b.Resets = true
-	no(t, st.TakeBack(t.Context(), a, b))
+	no(t, st.Refund(t.Context(), a, b))
 	goOn(t, st, 1, b)
-	no(t, st.Forgive(t.Context(), a, b))
+	no(t, st.Reset(t.Context(), a, b))
 	goOn(t, st, 2, a)
 	goOn(t, st, 3, b)
 	unknown := newLimit(1)
 	for range 3 { // never below nothing
-		no(t, st.TakeBack(t.Context(), unknown))
-		no(t, st.Forgive(t.Context(), unknown))
+		no(t, st.Refund(t.Context(), unknown))
+		no(t, st.Reset(t.Context(), unknown))
 	}
 	goOn(t, st, 1, unknown)
 	for range 3 {
-		no(t, st.Forgive(t.Context(), unknown))
+		no(t, st.Reset(t.Context(), unknown))
 	}
 	goOn(t, st, 1, unknown)
 }
