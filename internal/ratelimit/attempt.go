@@ -180,8 +180,8 @@ func (a *Attempt) Release(ctx context.Context) error {
 func (a *Attempt) settle(ctx context.Context, update func(context.Context, ...store.Limit) error) error {
 	a.leave()
 	ctx = store.WithReserve(context.WithoutCancel(ctx))
-	store.EnsurePatience(ctx, settleBudget)
-	turn, waited := store.Spend(ctx, settleBudget/2)
+	store.ExtendBudget(ctx, settleBudget)
+	turn, waited := store.SpendBudget(ctx, settleBudget/2)
 	release, err := a.l.pending.takeTurn(turn, toRelease, a.limits)
 	waited()
 	if err == nil { // else the database puts the updates in order

@@ -115,7 +115,7 @@ func (o *overtaken) Waiting(context.Context, ...store.Limit) (time.Duration, err
 func (o *overtaken) Attempt(context.Context, ...store.Limit) (time.Duration, error) { return 0, nil }
 
 func (o *overtaken) Refund(ctx context.Context, _ ...store.Limit) error {
-	limited, done := store.Spend(ctx, time.Hour)
+	limited, done := store.SpendBudget(ctx, time.Hour)
 	defer done()
 	o.settled = append(o.settled, limited.Err())
 	return nil
@@ -137,7 +137,7 @@ func TestAttempt_Overtaken(t *testing.T) {
 		limiter.pending.release(same)
 		limiter.pending.end(same)
 	}
-	ctx := store.WithPatience(t.Context(), 0)
+	ctx := store.WithBudget(t.Context(), 0)
 	attempt, err := limiter.Password(ctx, client, ursula)
 	if err != nil {
 		t.Fatal(err)

@@ -114,7 +114,7 @@ func (p *pending) takeTurn(ctx context.Context, to work, limits []store.Limit) (
 // wait is takeTurn within the budget of an attempt. The request that has the turn is at the database, so the wait counts
 // against the time that this request may spend on the database.
 func (p *pending) wait(ctx context.Context, to work, limits []store.Limit) (release func(), err error) {
-	turn, waited := store.Spend(ctx, p.budget)
+	turn, waited := store.SpendBudget(ctx, p.budget)
 	defer waited()
 	return p.takeTurn(turn, to, limits)
 }

@@ -38,7 +38,7 @@ func (t *Toolkit) Identify(next http.Handler) http.Handler {
 		rand.Read(id) // never fails: the runtime ends the process instead
 		a := requestInfo{id: hex.EncodeToString(id), ip: t.clientIP(r)}
 		w.Header().Set("X-Request-Id", a.id)
-		ctx := store.WithPatience(context.WithValue(r.Context(), requestInfoKey{}, a), t.budget)
+		ctx := store.WithBudget(context.WithValue(r.Context(), requestInfoKey{}, a), t.budget)
 		ctx = secret.WithAddress(ctx, NetworkOf(a.ip)) // requests of one network share slots for hashing
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})

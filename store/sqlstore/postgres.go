@@ -160,7 +160,7 @@ type postgresPool struct {
 // with runs fn on a connection, and again where that cannot do harm: after an abort, which left nothing behind, and for
 // reads after a lost connection.
 func (p postgresPool) with(ctx context.Context, fn func(context.Context, *pgxpool.Conn) error) error {
-	ctx, done := store.Spend(ctx, p.timeout)
+	ctx, done := store.SpendBudget(ctx, p.timeout)
 	defer done()
 	rereads := p.rereads
 	for attempt := 1; ; attempt++ {
