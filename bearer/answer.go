@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// maxAnswer bounds an answer; a real one has one or two kilobytes.
+// maxAnswer is the maximum size of a response in bytes; a real one has one or two kilobytes.
 const maxAnswer = 64 << 10
 
-// answer is what introspection said.
+// answer is an introspection response.
 type answer struct {
 	active    bool
 	tokenType string
@@ -23,7 +23,7 @@ type answer struct {
 	identity  Identity
 }
 
-// readAnswer takes a 200 with a JSON object of RFC 7662 and nothing else. Errors repeat nothing of the body.
+// readAnswer accepts only a 200 with a JSON object (RFC 7662). Its errors do not quote the body.
 func readAnswer(status int, contentType string, body []byte) (answer, error) {
 	media, _, err := mime.ParseMediaType(contentType)
 	switch {
@@ -39,8 +39,8 @@ func readAnswer(status int, contentType string, body []byte) (answer, error) {
 	return decode(body)
 }
 
-// decode reads the object strictly: no name twice, nothing after it, every member of its type. An absent member and null
-// are the same.
+// decode reads the object strictly: no repeated names, no data after it, each member of its type. A null member counts as
+// absent.
 func decode(body []byte) (answer, error) {
 	members, err := readMembers(body)
 	if err != nil {
@@ -78,8 +78,8 @@ func decode(body []byte) (answer, error) {
 	return a, nil
 }
 
-// readMembers splits an object into its members. Reading it into a struct would take "Active" for "active", and the last
-// of two.
+// readMembers splits an object into its members. Decoding into a struct would accept "Active" for "active", and the last of
+// two members with one name.
 func readMembers(body []byte) (map[string]json.RawMessage, error) {
 	malformed := errors.New("the response is not a single JSON object")
 	d := json.NewDecoder(bytes.NewReader(body))

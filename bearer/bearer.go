@@ -1,22 +1,22 @@
-// Package bearer protects an HTTP API with Xenoauth's access tokens. Its middleware asks Xenoauth about the token of each
-// request (RFC 7662), requires scopes or permissions, and puts a typed Identity into the request's context. It imports
-// nothing but the standard library.
+// Package bearer protects an HTTP API with Xenoauth access tokens. Its middleware introspects the token of each request
+// (RFC 7662), enforces scopes and permissions, and puts a typed Identity into the request's context. It imports only the
+// standard library.
 //
-// It reads a token from one Authorization header and from nowhere else, and writes the answers of RFC 6750 §3: 401
-// without a good token, 403 without what the route requires or with a user token that has expired, 400 for a token sent twice. When it cannot find out (no
-// connection, a time-out, a 5xx, an answer that it does not understand, its own credentials refused) it answers 503:
-// never 401, upon which clients throw good tokens away, and never with the protected handler.
+// The token is read from a single Authorization header. The responses are those of RFC 6750 §3: 401 without a valid token,
+// 403 if the token lacks a requirement of the route or is an expired user token, 400 if the token is sent twice. If a token
+// cannot be verified (no connection, a timeout, a 5xx, an unexpected response, rejected client credentials), the response is
+// 503. It is never 401, because clients discard a token that gets one, and the protected handler does not run.
 //
-// # Revocation is instant
+// # Revocation takes effect at once
 //
-// By default every request is verified by a call that is sent after the request came in, so whatever was revoked before
-// is seen. Requests with the same token still share calls: while one is in flight, later requests gather behind it, and
-// the next call, sent when it has ended, answers all of them. A request joins only a call that has not been sent yet.
-// One in flight may have been decided before a revocation that the request must see; sharing its answer, as singleflight
-// does, would let a revoked token in. The price is a wait of up to two round trips, and of up to twice Config.Timeout
-// when Xenoauth hangs.
+// By default each request is verified by a call that is sent after the request arrived, so that it sees every earlier
+// revocation. Requests with the same token still share calls: while one call is in flight, later requests queue, and a
+// single call, sent when the first has ended, answers all of them. A request joins only a call that has not been sent. A call
+// in flight may have been decided before a revocation that the request must see, so sharing its result, as singleflight
+// does, would accept a revoked token. The cost is a wait of up to two round trips, or up to twice Config.Timeout when
+// Xenoauth does not respond.
 //
-// Config.CacheFor gives that up for fewer calls, by a bounded time that the API's owner chooses.
+// Config.CacheFor trades this for fewer calls: a revocation then takes effect after at most that time.
 package bearer
 
 import (
@@ -33,69 +33,69 @@ import (
 	"time"
 )
 
-// ErrInvalid: the token is malformed, unknown, expired or revoked, is no bearer token, or is for another audience. Which
-// of them is not known.
+// ErrInvalid reports a token that is malformed, unknown, expired or revoked, not a bearer token, or for another audience.
+// Introspection does not reveal which.
 var ErrInvalid = errors.New("bearer: the token is not valid")
 
-// ErrExpired is ErrInvalid for a user token (a JWT) whose own claims say that its time is over. Its owner does not log in
-// again but uses the refresh token, and is told so by 403 (see Require).
+// ErrExpired is an ErrInvalid for a user token (a JWT) whose exp claim has passed. Its client can use the refresh token
+// instead of logging in again; the 403 from Require signals this.
 var ErrExpired = fmt.Errorf("%w: the user token has expired", ErrInvalid)
 
-// ErrUnavailable: nobody can tell whether the token is good. The error's text says why and holds no secret.
+// ErrUnavailable reports that the token could not be verified. The error's text has the reason and no secret.
 var ErrUnavailable = errors.New("bearer: tokens cannot be verified")
 
 const (
 	defaultTimeout   = 2 * time.Second
 	defaultCacheSize = 10_000
-	idleConnections  = 64 // kept to Xenoauth: an API asks about many requests at once
+	idleConnections  = 64 // kept open to Xenoauth, because an API verifies many requests at once
 )
 
-// Config says how to reach Xenoauth, and what this API accepts. Issuer or Endpoint, ClientID and ClientSecret are
-// required. It prints without the secret.
+// Config is how to reach Xenoauth, and which tokens the API accepts. ClientID, ClientSecret, and Issuer or Endpoint are
+// required. Its printed form omits the secret.
 type Config struct {
-	Issuer   string // Xenoauth's public origin: "https://auth.example.com". Answers of another issuer are refused.
-	Endpoint string // the introspection endpoint, if it is not Issuer + "/oauth/introspect"
+	Issuer   string // Xenoauth's public origin, such as "https://auth.example.com". Responses of another issuer are refused.
+	Endpoint string // the introspection endpoint; "" is Issuer + "/oauth/introspect"
 
-	// The credentials of this API, as "xenoauth resource add" printed them.
+	// The credentials of this API, as printed by "xenoauth resource add".
 	ClientID     string
 	ClientSecret string `json:"-"`
 
-	// Audience, if set, must be among the token's audiences (RFC 8707; see Identity.IsFor). A token without any is then
-	// invalid too. If it is not set, Require refuses every token that is narrowed to audiences, except where a requirement
-	// names one by For: such a token is meant for another API.
+	// Audience, if set, must be one of the token's audiences (RFC 8707; see Identity.IsFor); a token without an audience is
+	// then invalid. If it is not set, Require refuses a token that is restricted to audiences, because it is meant for
+	// another API, unless a requirement names one of them with For.
 	Audience string
 
-	// HTTPClient makes the calls; nil: one of its own. Redirects are never followed and cookies never kept, whatever it
-	// says, because a redirect would carry the token elsewhere.
+	// HTTPClient makes the calls; nil is a client of the package's own. Redirects are never followed and cookies never kept,
+	// because a redirect would send the token to another server.
 	HTTPClient *http.Client
-	Timeout    time.Duration // of one call; 0: two seconds
+	Timeout    time.Duration // of one call; 0 is two seconds
 
-	// CacheFor is how long a good answer is used again, counted from when it was asked for: a revocation takes effect
-	// that much later. 0: not at all, every request is asked about. Only good tokens are kept, under the hash of the
-	// token, and never past their end.
+	// CacheFor is how long the identity of a valid token is reused, counted from the start of the call that returned it. A
+	// revocation takes effect that much later. 0 disables the cache. The key is the token's hash, and an entry ends with the
+	// token at the latest.
 	CacheFor  time.Duration
-	CacheSize int // answers kept at most; 0: 10,000
+	CacheSize int // maximum number of entries; 0 is 10,000
 
-	Realm string // of the challenges; "": xenoauth
+	Realm string // of the challenges; "" is xenoauth
 
-	// OnTrouble is told once of each call that ended with ErrUnavailable; nil: slog.Default. It must be safe for
+	// OnTrouble is called once for each call that ended with ErrUnavailable; nil logs to slog.Default. It must be safe for
 	// concurrent use.
 	OnTrouble func(context.Context, error)
 }
 
-// Format prints the settings for every verb, and never the secret.
+// Format prints the settings, for every verb, without the secret.
 func (c Config) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "bearer.Config{Issuer:%q Endpoint:%q ClientID:%q ClientSecret:[redacted] Audience:%q Timeout:%v CacheFor:%v CacheSize:%d Realm:%q}",
 		c.Issuer, c.Endpoint, c.ClientID, c.Audience, c.Timeout, c.CacheFor, c.CacheSize, c.Realm)
 }
 
-// Verifier answers for tokens. It is safe for concurrent use and needs no closing.
+// Verifier verifies tokens. It is safe for concurrent use and does not need to be closed.
 type Verifier struct {
 	endpoint  string
 	issuer    string
 	audience  string
 	realm     string
-	authorize func(*http.Request) // a closure, because fmt would print a string here
+	authorize func(*http.Request) // a closure, because fmt would print a string field
 	client    *http.Client
 	timeout   time.Duration
 	trouble   func(context.Context, error)
@@ -103,8 +103,8 @@ type Verifier struct {
 	cache     *cache
 }
 
-// New makes a Verifier. It reports every fault of the settings at once and makes no call, so that an API starts while
-// Xenoauth does not.
+// New returns a Verifier. The error lists every invalid setting. New makes no call, so that the API can start while Xenoauth
+// is down.
 func New(c Config) (*Verifier, error) {
 	if c.Endpoint == "" {
 		c.Endpoint = strings.TrimSuffix(c.Issuer, "/") + "/oauth/introspect"
@@ -166,9 +166,9 @@ func newClient(given *http.Client) *http.Client {
 	return &client
 }
 
-// Verify says whom a token stands for: ErrInvalid if it is not good (ErrExpired for a user token whose time is over), ErrUnavailable if nobody can tell, also when ctx
-// ends first. What can be no token by its form is ErrInvalid without a call.
-// Audiences are judged only if Config.Audience is set: a caller that does without Require looks at Identity.Audience.
+// Verify returns the identity of a token. The error is ErrInvalid for a token that is not valid (ErrExpired for an expired user
+// token), and ErrUnavailable if it could not be verified or ctx ended first. A malformed token is ErrInvalid without a call.
+// The audience is checked only if Config.Audience is set; a caller that does not use Require must check Identity.Audience.
 func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
 	if !wellFormed(token) {
 		return Identity{}, ErrInvalid
@@ -179,13 +179,13 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
 		return id.clone(), nil
 	}
 	id, err := v.queue.ask(ctx, k, func(ctx context.Context) (Identity, error) { return v.introspect(ctx, k, token) })
-	if errors.Is(err, ErrInvalid) && saysExpired(token, time.Now()) {
+	if errors.Is(err, ErrInvalid) && claimsExpired(token, time.Now()) {
 		err = ErrExpired
 	}
 	return id.clone(), err
 }
 
-// introspect makes one call and judges its answer.
+// introspect makes one call and evaluates its response.
 func (v *Verifier) introspect(ctx context.Context, k key, token string) (Identity, error) {
 	sent := time.Now()
 	a, err := v.call(ctx, token)
@@ -194,12 +194,12 @@ func (v *Verifier) introspect(ctx context.Context, k key, token string) (Identit
 	}
 	if err != nil {
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
-		if ctx.Err() == nil { // a request that was given up is nobody's trouble
+		if ctx.Err() == nil { // a request that its client gave up is no trouble to report
 			v.trouble(ctx, err)
 		}
 		return Identity{}, err
 	}
-	// A refresh token asked about by its own app is active, but has no token type; one that is bound to a key has another.
+	// A refresh token is active for its own app, but has no token type; a key-bound token has another type.
 	if !a.active || !strings.EqualFold(a.tokenType, "Bearer") || v.audience != "" && !a.identity.IsFor(v.audience) {
 		v.cache.drop(k)
 		return Identity{}, ErrInvalid
@@ -208,7 +208,7 @@ func (v *Verifier) introspect(ctx context.Context, k key, token string) (Identit
 	return a.identity, nil
 }
 
-// call sends the question and reads the answer. Its errors hold neither the token nor the secret.
+// call sends the request and reads the response. Its errors contain neither the token nor the secret.
 func (v *Verifier) call(ctx context.Context, token string) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, v.timeout)
 	defer cancel()
@@ -220,8 +220,8 @@ func (v *Verifier) call(ctx context.Context, token string) (answer, error) {
 	v.authorize(request)
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	request.Header.Set("Accept", "application/json")
-	// Nothing is sent for the empty value. It tells the transport that the question may be repeated when a connection
-	// turns out to have been closed while idle.
+	// An empty value is not sent. It marks the request as safe to repeat, which the transport does if an idle connection turns
+	// out to be closed.
 	request.Header["Idempotency-Key"] = []string{}
 	response, err := v.client.Do(request)
 	if err != nil {

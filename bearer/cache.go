@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// cache keeps good answers for a set time. It may be nil: then it keeps nothing.
+// cache holds the identities of valid tokens for a limited time. A nil cache is empty and stays so.
 type cache struct {
 	keep time.Duration
 	size int
@@ -16,7 +16,7 @@ type cache struct {
 
 type kept struct {
 	id   Identity
-	sent time.Time // when the call was sent; whatever was revoked before, the answer knows
+	sent time.Time // when the call was sent; the answer reflects every earlier revocation
 }
 
 func newCache(keep time.Duration, size int) *cache {
@@ -40,15 +40,15 @@ func (c *cache) get(k key, now time.Time) (Identity, bool) {
 	return e.id, there
 }
 
-// fresh looks at both clocks. The monotonic one stands still while the machine sleeps, and the one on the wall may be set
-// back; an answer is used only if neither says that it is too old.
+// fresh checks both clocks, because the monotonic clock may stop while the machine sleeps and the wall clock may be set back.
+// An entry is used only if it is fresh by both.
 func (c *cache) fresh(e kept, now time.Time) bool {
 	wall := now.Round(0).Sub(e.sent.Round(0))
 	return now.Sub(e.sent) < c.keep && wall >= 0 && wall < c.keep && (e.id.ExpiresAt.IsZero() || now.Before(e.id.ExpiresAt))
 }
 
-// put keeps a good answer. A full cache lets go of any other: which one is not worth a list, since only speed depends on
-// it.
+// put stores an identity. A full cache evicts an arbitrary entry: the choice affects only speed, and does not justify a
+// list.
 func (c *cache) put(k key, id Identity, sent time.Time) {
 	if c == nil {
 		return
@@ -64,7 +64,7 @@ func (c *cache) put(k key, id Identity, sent time.Time) {
 	c.answers[k] = kept{id, sent}
 }
 
-// drop forgets an answer that turned out to be no longer true.
+// drop removes the entry of a token that is no longer valid.
 func (c *cache) drop(k key) {
 	if c == nil {
 		return

@@ -13,8 +13,8 @@ import (
 	"xenoauth/bearer"
 )
 
-// xenoauth stands for the server: a token of the user u1 with the scope contacts, and permissions to list contacts and to
-// fetch itself.
+// xenoauth is a stand-in for the server. Its token of the user u1 has the scope contacts, and the permissions to list contacts
+// and to fetch itself.
 func xenoauth() *httptest.Server {
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -27,7 +27,7 @@ func xenoauth() *httptest.Server {
 	}))
 }
 
-// get asks the API as an app would.
+// get sends a request to the API as an app does.
 func get(api http.Handler, path, token string) {
 	r := httptest.NewRequest(http.MethodGet, path, nil)
 	if token != "" {
@@ -113,7 +113,7 @@ func ExampleVerifier_Verify() {
 		fmt.Fprintln(os.Stderr, err)
 		return
 	}
-	// For what is not an HTTP request, such as the first message of a connection.
+	// Verify is for a token that did not come with an HTTP request, such as in the first message of a connection.
 	for _, token := range []string{"xnoa_good", "xnoa_revoked"} {
 		id, err := tokens.Verify(context.Background(), token)
 		switch {

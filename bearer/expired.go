@@ -7,13 +7,12 @@ import (
 	"time"
 )
 
-// clockLeeway is how much earlier than Xenoauth's the end of a token may seem to come here.
+// clockLeeway is how far this machine's clock may be behind Xenoauth's.
 const clockLeeway = time.Minute
 
-// saysExpired reads the claims of a token that Xenoauth has just called inactive: is it a JWT that says that its time is
-// over? Nothing vouches for the claims, and nothing depends on them but which refusal is answered: introspection gives no
-// reason.
-func saysExpired(token string, now time.Time) bool {
+// claimsExpired reports whether token, which introspection has just returned as inactive, is a JWT whose exp claim has passed.
+// The claims are not verified. They only select the error to return, because introspection gives no reason.
+func claimsExpired(token string, now time.Time) bool {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
 		return false

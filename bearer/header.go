@@ -9,15 +9,14 @@ import (
 	"strings"
 )
 
-// maxToken bounds a token. Xenoauth's own have less than 100 characters, user tokens (JWT) less than a thousand.
+// maxToken is the maximum length of a token. Xenoauth's own have fewer than 100 characters, user tokens (JWT) fewer than 1,000.
 const maxToken = 8 << 10
 
-// maxPeek is how much of a form is looked at for a second token.
+// maxPeek is how many bytes of a form are searched for a second token.
 const maxPeek = 64 << 10
 
-// tokenOf reads the access token of a request from its Authorization header (RFC 6750 §2.1). Tokens in a URL end in logs,
-// and tokens in a body are forgotten about by whoever guards the header: alone they count as no token, beside the header
-// they are a 400.
+// tokenOf reads the access token from the Authorization header (RFC 6750 §2.1). A token in the URL would be logged, and one in
+// the body would bypass a proxy that checks the header. Alone, these count as no token; beside the header, they are a 400.
 func tokenOf(r *http.Request) (string, *refusal) {
 	headers := r.Header.Values("Authorization")
 	if len(headers) == 0 {
@@ -33,14 +32,15 @@ func tokenOf(r *http.Request) (string, *refusal) {
 	return token, nil
 }
 
-// parseHeader reads "Bearer", in any case, one or more spaces (RFC 9110 §11.4) and a token. It allocates nothing, however long the header is.
+// parseHeader reads "Bearer" in any case, one or more spaces (RFC 9110 §11.4), and a token. It does not allocate, whatever the
+// length of the header.
 func parseHeader(header string) (string, bool) {
 	scheme, token, _ := strings.Cut(header, " ")
 	token = strings.TrimLeft(token, " ")
 	return token, strings.EqualFold(scheme, "Bearer") && wellFormed(token)
 }
 
-// wellFormed says whether s can be a token: b64token of RFC 6750 §2.1, of bounded length.
+// wellFormed reports whether s is a b64token (RFC 6750 §2.1) of at most maxToken characters.
 func wellFormed(s string) bool {
 	if len(s) > maxToken {
 		return false
@@ -56,8 +56,9 @@ func wellFormed(s string) bool {
 	return s != ""
 }
 
-// tokenInForm says whether the start of a form body holds a token, too. The handler reads the body as if nobody had: r's
-// Body is replaced. Ask only for requests that may pass, so that nobody else's body is waited for.
+// tokenInForm reports whether the first maxPeek bytes of a form body contain a token. It replaces r.Body, so that the handler
+// still reads the whole body. Call it only for a request that has been accepted: waiting for the body of another would let a
+// client without a token occupy the server.
 func tokenInForm(r *http.Request) bool {
 	if r.PostForm.Has("access_token") {
 		return true
@@ -66,7 +67,7 @@ func tokenInForm(r *http.Request) bool {
 	if r.Body == nil || media != "application/x-www-form-urlencoded" {
 		return false
 	}
-	// What went wrong while reading, the handler meets again.
+	// The handler gets a read error when it reads the body itself.
 	start, _ := io.ReadAll(io.LimitReader(r.Body, maxPeek))
 	r.Body = struct {
 		io.Reader

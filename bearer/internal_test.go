@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestClocks: a kept answer is used only if neither clock finds it too old.
-func TestClocks(t *testing.T) {
+// TestCacheFresh: an entry is used only if it is fresh by both clocks.
+func TestCacheFresh(t *testing.T) {
 	c := newCache(10*time.Second, 1)
 	sent := time.Now()
 	wall := func(d time.Duration) time.Time { return sent.Round(0).Add(d) } // without the monotonic reading
@@ -30,8 +30,8 @@ func TestClocks(t *testing.T) {
 	}
 }
 
-// TestHugeHeader: reading a header costs no memory, however long it is (CVE-2025-30204).
-func TestHugeHeader(t *testing.T) {
+// TestParseHeader_Long: parsing does not allocate, whatever the length of the header (CVE-2025-30204).
+func TestParseHeader_Long(t *testing.T) {
 	for name, header := range map[string]string{
 		"dots":   "Bearer " + strings.Repeat(".", 100<<10),
 		"spaces": "Bearer " + strings.Repeat(" ", 100<<10),
@@ -44,30 +44,30 @@ func TestHugeHeader(t *testing.T) {
 		}
 	}
 	if _, ok := parseHeader("Bearer " + strings.Repeat("x", maxToken)); !ok {
-		t.Error("the longest token is refused")
+		t.Error("a token of maxToken characters is refused")
 	}
 	if _, ok := parseHeader("Bearer " + strings.Repeat("x", maxToken+1)); ok {
-		t.Error("a longer token is read")
+		t.Error("a longer token is accepted")
 	}
 }
 
-// TestNothingStays: a queue that nobody stands in is empty.
-func TestNothingStays(t *testing.T) {
+// TestQueue_Empty: the queue keeps nothing for a token without a call.
+func TestQueue_Empty(t *testing.T) {
 	v, err := New(Config{Issuer: "http://127.0.0.1:1", ClientID: "a", ClientSecret: "b", CacheFor: time.Hour, OnTrouble: func(context.Context, error) {}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 10 {
 		if _, err := v.Verify(t.Context(), "x"); err == nil {
-			t.Fatal("verified by nobody")
+			t.Fatal("verified without a server")
 		}
 	}
 	if len(v.queue.next) > 0 || len(v.cache.answers) > 0 {
-		t.Errorf("%d in the queue, %d answers kept", len(v.queue.next), len(v.cache.answers))
+		t.Errorf("%d entries in the queue, %d in the cache", len(v.queue.next), len(v.cache.answers))
 	}
 }
 
-// header is the grammar of what parseHeader reads (RFC 6750 §2.1, RFC 9110 §11.1).
+// header is the grammar that parseHeader accepts (RFC 6750 §2.1, RFC 9110 §11.1).
 var header = regexp.MustCompile(`^[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9\-._~+/]+=*)$`)
 
 func FuzzHeader(f *testing.F) {
@@ -103,7 +103,7 @@ func FuzzAnswer(f *testing.F) {
 			}
 			return
 		}
-		// Another reader of JSON must see the same.
+		// Another JSON decoder must get the same result.
 		var other map[string]any
 		if err := json.Unmarshal(body, &other); err != nil {
 			t.Fatalf("%q was read, but is %v", body, err)

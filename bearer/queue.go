@@ -7,19 +7,19 @@ import (
 	"sync"
 )
 
-// key stands for a token wherever it is kept longer than a call: its SHA-256.
+// key is the SHA-256 of a token. Nothing that outlives a call holds the token itself.
 type key [32]byte
 
-// queue lets the calls about one token follow one another, each answering everybody who came before it was sent (see the
-// package's documentation for why not the one in flight). Calls about different tokens know nothing of each other.
+// queue runs the calls for one token one after another. Each call answers all requests that arrived before it was sent (the
+// package documentation explains why not those that arrive while it is in flight). Calls for different tokens are independent.
 type queue struct {
 	mu sync.Mutex
-	// next has an entry for each token with a call in flight: the call to be sent when it has ended, nil while nobody
-	// waits for one. Whoever finds a call here may join it, since it is taken out before it is sent.
+	// next has an entry for each token with a call in flight: the call to send after it, nil if no request waits. A request may
+	// join any call in the map, because a call is removed before it is sent.
 	next map[key]*call
 }
 
-// call is one that several wait for.
+// call is shared by all requests that wait for it.
 type call struct {
 	ask     func(context.Context) (Identity, error)
 	waiting int           // guarded by queue.mu
@@ -30,8 +30,8 @@ type call struct {
 
 func newQueue() *queue { return &queue{next: map[key]*call{}} }
 
-// ask returns the answer of a call that is sent after ask was entered. A call that nobody can join ends with ctx; one that
-// is shared does not end with any of those who wait.
+// ask returns the answer of a call that is sent after ask was entered. The first call for a token ends with ctx. A shared call
+// does not end when one of its requests does.
 func (q *queue) ask(ctx context.Context, k key, ask func(context.Context) (Identity, error)) (Identity, error) {
 	q.mu.Lock()
 	c, inFlight := q.next[k]
@@ -58,7 +58,7 @@ func (q *queue) ask(ctx context.Context, k key, ask func(context.Context) (Ident
 	}
 }
 
-// sendNext is called when the call in flight has ended: it sends the one that has gathered, if anybody still waits for it.
+// sendNext runs after a call has ended. It sends the queued call if a request still waits for it.
 func (q *queue) sendNext(k key) {
 	q.mu.Lock()
 	c := q.next[k]
@@ -67,13 +67,13 @@ func (q *queue) sendNext(k key) {
 		q.mu.Unlock()
 		return
 	}
-	q.next[k] = nil // from here on nobody can join c
+	q.next[k] = nil // c can no longer be joined
 	q.mu.Unlock()
 	go func() {
 		defer q.sendNext(k)
 		defer close(c.done)
 		defer func() {
-			// A panic of the API's own transport or hook would end the whole process here, where no server recovers it.
+			// In this goroutine, a panic of the API's transport or hook would end the process: no HTTP server recovers it.
 			if recover() != nil {
 				c.id, c.err = Identity{}, fmt.Errorf("%w: %w", ErrUnavailable, errors.New("the HTTP client or OnTrouble panicked"))
 			}

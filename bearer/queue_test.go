@@ -16,7 +16,7 @@ import (
 	"xenoauth/bearer"
 )
 
-// ask verifies in the background and says how it went.
+// ask verifies in the background and returns the error.
 func ask(ctx context.Context, v *bearer.Verifier, token string) <-chan error {
 	answered := make(chan error, 1)
 	go func() {
@@ -26,11 +26,11 @@ func ask(ctx context.Context, v *bearer.Verifier, token string) <-chan error {
 	return answered
 }
 
-// TestRevokedWhileACallIsInFlight: Xenoauth has decided that the token is good, and its answer is on the way. The token is
-// revoked. Whoever asks from here on must be told so, and may not share the answer that is on the way.
-func TestRevokedWhileACallIsInFlight(t *testing.T) {
+// TestQueue_RevokedInFlight: Xenoauth has found the token valid and its response is in flight when the token is revoked. A
+// request that arrives after that must get ErrInvalid, and must not share the response in flight.
+func TestQueue_RevokedInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		x, arrive := says(active), make(chan struct{})
+		x, arrive := answers(active), make(chan struct{})
 		x.hold = func(n int, _ *http.Request) {
 			if n == 1 {
 				<-arrive
@@ -38,12 +38,12 @@ func TestRevokedWhileACallIsInFlight(t *testing.T) {
 		}
 		v, _ := verifier(t, x)
 		before := ask(t.Context(), v, token)
-		synctest.Wait() // the first call has been decided and waits
-		x.say(dead)     // the revocation is acknowledged
+		synctest.Wait()   // the first call has been decided and waits
+		x.setAnswer(dead) // the revocation is acknowledged
 		after := ask(t.Context(), v, token)
 		synctest.Wait()
-		if x.questions() != 1 {
-			t.Fatalf("%d calls, want the second request to wait for its turn", x.questions())
+		if x.calls() != 1 {
+			t.Fatalf("%d calls, want the second request to wait", x.calls())
 		}
 		close(arrive)
 		if err := <-before; err != nil {
@@ -55,10 +55,10 @@ func TestRevokedWhileACallIsInFlight(t *testing.T) {
 	})
 }
 
-// TestGathering: what comes while a call is in flight shares the next one, and only that.
-func TestGathering(t *testing.T) {
+// TestQueue_SharedCall: requests that arrive while a call is in flight share the next call.
+func TestQueue_SharedCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		x := says(active)
+		x := answers(active)
 		x.hold = func(int, *http.Request) { time.Sleep(time.Second) }
 		v, _ := verifier(t, x)
 		var all []<-chan error
@@ -74,19 +74,19 @@ func TestGathering(t *testing.T) {
 			}
 		}
 		// The first request's own call; the other 99; the second hundred; the third.
-		if x.questions() != 4 {
-			t.Errorf("%d calls for 300 requests in 3 bursts, want 4", x.questions())
+		if x.calls() != 4 {
+			t.Errorf("%d calls for 300 requests in 3 bursts, want 4", x.calls())
 		}
-		if err := <-ask(t.Context(), v, token); err != nil || x.questions() != 5 {
-			t.Errorf("a request after the rush: %v, %d calls", err, x.questions())
+		if err := <-ask(t.Context(), v, token); err != nil || x.calls() != 5 {
+			t.Errorf("a request after the bursts: %v, %d calls", err, x.calls())
 		}
 	})
 }
 
-// TestOtherTokensDoNotWait: calls about different tokens run side by side.
-func TestOtherTokensDoNotWait(t *testing.T) {
+// TestQueue_DifferentTokens: calls for different tokens run in parallel.
+func TestQueue_DifferentTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		x := says(active)
+		x := answers(active)
 		x.hold = func(int, *http.Request) { time.Sleep(time.Second) }
 		v, _ := verifier(t, x)
 		start := time.Now()
@@ -105,12 +105,12 @@ func TestOtherTokensDoNotWait(t *testing.T) {
 	})
 }
 
-// TestWaitersLeave: a shared call does not end with one of those who wait for it, and is not sent when all have left.
-func TestWaitersLeave(t *testing.T) {
+// TestQueue_Cancel: a shared call does not end when one of its requests is cancelled, and is not sent when all are.
+func TestQueue_Cancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		x := says(active)
+		x := answers(active)
 		x.hold = func(int, *http.Request) { time.Sleep(time.Second) }
-		v, told := verifier(t, x)
+		v, reported := verifier(t, x)
 		first := ask(t.Context(), v, token)
 		synctest.Wait()
 		impatient, leave := context.WithCancel(t.Context())
@@ -119,10 +119,10 @@ func TestWaitersLeave(t *testing.T) {
 		time.Sleep(1500 * time.Millisecond) // the shared call is in flight
 		leave()
 		if err := <-leaves; !errors.Is(err, bearer.ErrUnavailable) || !errors.Is(err, context.Canceled) {
-			t.Errorf("who left: %v", err)
+			t.Errorf("the cancelled request: %v", err)
 		}
 		if first, stayed := <-first, <-stays; first != nil || stayed != nil {
-			t.Errorf("who stayed: %v, %v", first, stayed)
+			t.Errorf("the other requests: %v, %v", first, stayed)
 		}
 
 		first = ask(t.Context(), v, token)
@@ -134,18 +134,18 @@ func TestWaitersLeave(t *testing.T) {
 		<-leaves
 		<-first
 		time.Sleep(time.Minute)
-		if x.questions() != 3 || len(told.all()) > 0 {
-			t.Errorf("%d calls, want 3: nobody waited for a fourth; trouble: %v", x.questions(), told.all())
+		if x.calls() != 3 || len(reported.all()) > 0 {
+			t.Errorf("%d calls, want 3, because no request waited for a fourth; trouble: %v", x.calls(), reported.all())
 		}
 	})
 }
 
-// TestHanging: when Xenoauth hangs, nobody waits for longer than for the call before and for their own.
-func TestHanging(t *testing.T) {
+// TestQueue_Timeout: when Xenoauth does not respond, a request waits for at most the call in flight and its own.
+func TestQueue_Timeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		x := says(active)
+		x := answers(active)
 		x.hold = func(_ int, r *http.Request) { <-r.Context().Done() }
-		v, told := verifier(t, x, func(c *bearer.Config) { c.Timeout = 3 * time.Second })
+		v, reported := verifier(t, x, func(c *bearer.Config) { c.Timeout = 3 * time.Second })
 		start := time.Now()
 		first := ask(t.Context(), v, token)
 		synctest.Wait()
@@ -158,14 +158,14 @@ func TestHanging(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if took := time.Since(start); took != 6*time.Second || len(told.all()) != 2 {
-			t.Errorf("took %v, told %d times; want 6s and 2 times", took, len(told.all()))
+		if took := time.Since(start); took != 6*time.Second || len(reported.all()) != 2 {
+			t.Errorf("took %v with %d reports, want 6s with 2", took, len(reported.all()))
 		}
 	})
 }
 
-// TestPanicInASharedCall: a fault of the API's own HTTP client does not end the process, and nobody hangs.
-func TestPanicInASharedCall(t *testing.T) {
+// TestQueue_Panic: a panic of the API's own HTTP client does not end the process, and no request hangs.
+func TestQueue_Panic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var calls atomic.Int32
 		v, _ := verifier(t, nil, func(c *bearer.Config) {
@@ -192,11 +192,11 @@ type transport func(*http.Request) (*http.Response, error)
 
 func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestRevocationInARush: over real connections, 50 callers ask, the token is revoked meanwhile, and 50 more start once the
-// revocation is acknowledged. None of those may pass, and of the others only refusals and passes are seen.
-func TestRevocationInARush(t *testing.T) {
-	x := says(active)
-	x.hold = func(int, *http.Request) { // an answer is some time on its way
+// TestQueue_RevocationRace: over real connections, 50 callers verify a token while it is revoked, and 50 more start once the
+// revocation is acknowledged. None of the latter may pass; the former may pass or be refused.
+func TestQueue_RevocationRace(t *testing.T) {
+	x := answers(active)
+	x.hold = func(int, *http.Request) { // a response takes some time
 		for range 1000 {
 			runtime.Gosched()
 		}
@@ -207,9 +207,9 @@ func TestRevocationInARush(t *testing.T) {
 	const rounds, callers = 20, 50
 	var passed, refused atomic.Int32
 	for round := range rounds {
-		x.say(active)
+		x.setAnswer(active)
 		token := fmt.Sprint(token, round)
-		before := x.questions()
+		before := x.calls()
 		var rush sync.WaitGroup
 		for range callers {
 			rush.Go(func() {
@@ -223,10 +223,10 @@ func TestRevocationInARush(t *testing.T) {
 				}
 			})
 		}
-		for x.questions() == before { // until a call has been decided
+		for x.calls() == before { // until a call has been decided
 			runtime.Gosched()
 		}
-		x.say(dead)
+		x.setAnswer(dead)
 		for range callers {
 			rush.Go(func() {
 				if _, err := v.Verify(t.Context(), token); !errors.Is(err, bearer.ErrInvalid) {
@@ -236,18 +236,18 @@ func TestRevocationInARush(t *testing.T) {
 		}
 		rush.Wait()
 	}
-	t.Logf("%d passed, %d refused, %d calls for %d requests", passed.Load(), refused.Load(), x.questions(), rounds*callers*2)
+	t.Logf("%d passed, %d refused, %d calls for %d requests", passed.Load(), refused.Load(), x.calls(), rounds*callers*2)
 	if passed.Load() == 0 {
-		t.Error("no request was in time: the test shows nothing")
+		t.Error("no request passed before the revocation, so the test shows nothing")
 	}
-	if x.questions() > rounds*callers {
-		t.Errorf("%d calls for %d requests: too little was shared", x.questions(), rounds*callers*2)
+	if x.calls() > rounds*callers {
+		t.Errorf("%d calls for %d requests: too few were shared", x.calls(), rounds*callers*2)
 	}
 }
 
-// TestAnswersAreNotShared: who changes an identity changes nobody else's.
-func TestAnswersAreNotShared(t *testing.T) {
-	v, _ := verifier(t, says(active), func(c *bearer.Config) { c.CacheFor = time.Minute })
+// TestVerify_Copies: a caller that changes its identity does not change another caller's.
+func TestVerify_Copies(t *testing.T) {
+	v, _ := verifier(t, answers(active), func(c *bearer.Config) { c.CacheFor = time.Minute })
 	for range 3 {
 		got, err := v.Verify(t.Context(), token)
 		if err != nil || got.Scopes[0] != "contacts" || got.Permissions[0] != "contact:list" {
@@ -257,10 +257,10 @@ func TestAnswersAreNotShared(t *testing.T) {
 	}
 }
 
-// BenchmarkVerify is what a request pays over a loopback connection, asked each time or kept, one after another or many
-// at once with the same token.
+// BenchmarkVerify measures a verification over a loopback connection, with and without the cache, one at a time and in
+// parallel with the same token.
 func BenchmarkVerify(b *testing.B) {
-	server := httptest.NewServer(says(active))
+	server := httptest.NewServer(answers(active))
 	defer server.Close()
 	at := func(c *bearer.Config) { c.Endpoint, c.HTTPClient = server.URL+"/oauth/introspect", nil }
 	asked, _ := verifier(b, nil, at)

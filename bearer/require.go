@@ -6,12 +6,12 @@ import (
 	"net/http"
 )
 
-// refusal is an answer other than the handler's (RFC 6750 §3.1).
+// refusal is an error response (RFC 6750 §3.1).
 type refusal struct {
 	status      int
-	code        string // "": no token was sent, and the challenge names no error
+	code        string // "" if no token was sent: the challenge then has no error
 	description string
-	scopes      string // that would do
+	scopes      string // that would be sufficient
 }
 
 var (
@@ -19,21 +19,21 @@ var (
 		description: "the access token is sent twice; send it in the Authorization header only"}
 	invalidToken = &refusal{status: http.StatusUnauthorized, code: "invalid_token",
 		description: "the access token is malformed, unknown, expired or revoked"}
-	// Clients of user tokens take 403 for the sign to use their refresh token.
+	// A 403 makes clients of user tokens use their refresh token.
 	expiredToken = &refusal{status: http.StatusForbidden, code: "invalid_token",
 		description: "Permission Denied: the user token has expired"}
-	// 403 and not 401, since the token is good: an app that asks for a resource each time would log in again and again.
+	// 403 and not 401, because the token is valid: an app that always requests a resource would log in again and again.
 	narrowed = &refusal{status: http.StatusForbidden, code: "insufficient_scope",
 		description: "the access token is restricted to specific resources, and this API is not named as one of them"}
 	unavailable = &refusal{status: http.StatusServiceUnavailable, code: "temporarily_unavailable",
 		description: "access tokens cannot be verified right now; try again in a few seconds"}
 )
 
-// Require is the middleware for routes that need a good token and all of the requirements; without any, a good token is
-// enough. The handler finds the Identity by FromContext. Each Require asks anew, so let one stand before a handler.
-// Preflights (CORS) carry no token: answer them before.
+// Require returns middleware for routes that need a valid token that meets all of the requirements, if there are any. The
+// handler gets the Identity from FromContext. Each Require verifies the token again, so use one per route. CORS preflights
+// carry no token: answer them before this middleware.
 //
-// It panics for a Requirement that was not made by this package's functions.
+// It panics for a Requirement that was not made by one of this package's functions.
 func (v *Verifier) Require(requirements ...Requirement) func(http.Handler) http.Handler {
 	needs := allOf(requirements)
 	return func(next http.Handler) http.Handler {
@@ -99,5 +99,5 @@ func (v *Verifier) refuse(w http.ResponseWriter, f *refusal) {
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(f.status)
-	_ = json.NewEncoder(w).Encode(body) // who has gone reads nothing
+	_ = json.NewEncoder(w).Encode(body) // an error means that the client has gone
 }

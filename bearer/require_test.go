@@ -17,8 +17,8 @@ const (
 	twice   = `Bearer realm="xenoauth", error="invalid_request"`
 )
 
-// TestHowTokensAreSent: each way of sending a token, its answer, and whether Xenoauth is troubled with it.
-func TestHowTokensAreSent(t *testing.T) {
+// TestRequire_Carriers: each way to send a token, the response, and the number of calls to Xenoauth.
+func TestRequire_Carriers(t *testing.T) {
 	query := func(r *http.Request) *http.Request { r.URL.RawQuery = "access_token=" + token; return r }
 	form := func(r *http.Request, body string) *http.Request {
 		n := httptest.NewRequest(http.MethodPost, "/contacts", strings.NewReader(body))
@@ -68,7 +68,7 @@ func TestHowTokensAreSent(t *testing.T) {
 		"beside another form":       {form(with("Bearer "+token), "a=b"), 200, "", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			x := says(active)
+			x := answers(active)
 			v, _ := verifier(t, x)
 			w, passed := serve(v, c.request)
 			if w.Code != c.status || passed != (c.status == 200) {
@@ -77,8 +77,8 @@ func TestHowTokensAreSent(t *testing.T) {
 			if got := w.Header().Get("WWW-Authenticate"); got != c.challenge {
 				t.Errorf("WWW-Authenticate = %q, want %q", got, c.challenge)
 			}
-			if x.questions() != c.asked {
-				t.Errorf("Xenoauth was asked %d times, want %d", x.questions(), c.asked)
+			if x.calls() != c.asked {
+				t.Errorf("%d calls to Xenoauth, want %d", x.calls(), c.asked)
 			}
 			if c.status != 200 {
 				wantRefusal(t, w)
@@ -87,7 +87,7 @@ func TestHowTokensAreSent(t *testing.T) {
 	}
 }
 
-// wantRefusal asserts the form that every answer other than the handler's has.
+// wantRefusal asserts the form of an error response.
 func wantRefusal(t *testing.T, w *httptest.ResponseRecorder) {
 	t.Helper()
 	var body map[string]string
@@ -95,17 +95,17 @@ func wantRefusal(t *testing.T, w *httptest.ResponseRecorder) {
 		t.Errorf("body = %s, want error and error_description", w.Body)
 	}
 	if w.Header().Get("Content-Type") != "application/json" || w.Header().Get("Cache-Control") != "no-store" {
-		t.Errorf("headers = %v, want JSON that is not kept", w.Header())
+		t.Errorf("headers = %v, want JSON and no-store", w.Header())
 	}
 	if strings.Contains(w.Body.String(), token) {
-		t.Errorf("the answer repeats the token: %s", w.Body)
+		t.Errorf("the response contains the token: %s", w.Body)
 	}
 }
 
-// TestFormStaysReadable: looking for a second token takes nothing from the handler, whatever the length of the form.
-func TestFormStaysReadable(t *testing.T) {
+// TestRequire_Form: the handler can still read the whole form, whatever its length.
+func TestRequire_Form(t *testing.T) {
 	for _, length := range []int{0, 1, 64<<10 - 1, 64 << 10, 64<<10 + 1, 1 << 20} {
-		v, _ := verifier(t, says(active))
+		v, _ := verifier(t, answers(active))
 		body := strings.Repeat("x", length)
 		r := httptest.NewRequest(http.MethodPost, "/contacts", strings.NewReader(body))
 		r.Header.Set("Authorization", "Bearer "+token)
@@ -117,9 +117,9 @@ func TestFormStaysReadable(t *testing.T) {
 	}
 }
 
-// TestForeignBodyIsNotWaitedFor: the body of a request that may not pass is never read.
-func TestForeignBodyIsNotWaitedFor(t *testing.T) {
-	v, _ := verifier(t, says(dead))
+// TestRequire_RefusedBody: the body of a refused request is not read.
+func TestRequire_RefusedBody(t *testing.T) {
+	v, _ := verifier(t, answers(dead))
 	r := httptest.NewRequest(http.MethodPost, "/contacts", unreadable{t})
 	r.Header.Set("Authorization", "Bearer "+token)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -135,9 +135,9 @@ func (u unreadable) Read([]byte) (int, error) {
 	return 0, errors.New("unreadable")
 }
 
-// TestRequirements: what a route may ask for, of a token with the scope contacts and the permission contact:list, an
-// admin's token and one that has only the permission on itself.
-func TestRequirements(t *testing.T) {
+// TestRequire_Requirements: each requirement with a token that has the scope contacts and the permission contact:list, an
+// admin's token, and a token with the permission on its own user only.
+func TestRequire_Requirements(t *testing.T) {
 	member := strings.Replace(active, `"contact:list"`, `"contact:list","user:fetch:self"`, 1)
 	admin := `{"active":true,"scope":"admin","client_id":"","sub":"u2","token_type":"Bearer","permissions":["user:fetch","user:fetch:self"]}`
 	guest := `{"active":true,"scope":"guest","sub":"u3","token_type":"bearer"}`
@@ -187,7 +187,7 @@ func TestRequirements(t *testing.T) {
 		"oneself or a scope, by the scope": {active, []bearer.Requirement{bearer.AnyOf(bearer.Self(is("u9"), "user:fetch:self"), bearer.Scope("contacts"))}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v, _ := verifier(t, says(c.answer))
+			v, _ := verifier(t, answers(c.answer))
 			w, passed := serve(v, with("Bearer "+token), c.needs...)
 			if passed != (c.challenge == "") || w.Header().Get("WWW-Authenticate") != c.challenge {
 				t.Errorf("passed = %v with %q, want %q", passed, w.Header().Get("WWW-Authenticate"), c.challenge)
@@ -202,9 +202,9 @@ func TestRequirements(t *testing.T) {
 	}
 }
 
-// TestImpossibleRequirements: what could never be met, or would be met by accident, stops the API when it starts.
-func TestImpossibleRequirements(t *testing.T) {
-	v, _ := verifier(t, says(active))
+// TestRequirement_Invalid: a requirement that no token could meet, or that any would meet by accident, panics at start-up.
+func TestRequirement_Invalid(t *testing.T) {
+	v, _ := verifier(t, answers(active))
 	owner := func(*http.Request) string { return "" }
 	for name, make := range map[string]func(){
 		"no scope":                      func() { bearer.Scope("") },

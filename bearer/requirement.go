@@ -9,13 +9,13 @@ import (
 // Requirement is a condition on the token of a request, made by Scope, Permission, Self, Bot, For and AnyOf.
 type Requirement struct {
 	met      func(*http.Request, Identity) bool
-	text     string   // the missing right, for the answer
-	scopes   []string // scopes that would do, for the challenge; empty: none is known
-	audience bool     // every token that meets it is for an audience that it names
+	text     string   // the missing right, for the response
+	scopes   []string // sufficient scopes, for the challenge; empty if none is known
+	audience bool     // only tokens for an audience that the requirement names meet it
 }
 
-// missing are the scopes for the challenge of RFC 6750 §3, without those that the token has: a client that is asked for
-// a scope that it has would request it again and again.
+// missing returns the scopes for the challenge (RFC 6750 §3) without those that the token has: a client that is asked for a scope
+// that it already has would request it again and again.
 func (r Requirement) missing(id Identity) string {
 	var names []string
 	for _, name := range r.scopes {
@@ -26,8 +26,8 @@ func (r Requirement) missing(id Identity) string {
 	return strings.Join(names, " ")
 }
 
-// Scope requires a scope. Role scopes cascade: an admin's token has the scope agent. It panics if no scope can have this
-// name.
+// Scope requires a scope. A role includes the lower ones: an admin's token has the scope agent. It panics if the name is not a
+// valid scope.
 func Scope(name string) Requirement {
 	mustName(name)
 	return Requirement{
@@ -37,8 +37,8 @@ func Scope(name string) Requirement {
 	}
 }
 
-// Permission requires a permission, such as "conversation:list". It panics if no permission can have this name, and for
-// one that ends in ":self", which says nothing until the owner of what is asked for is known: use Self.
+// Permission requires a permission, such as "conversation:list". It panics if the name is not a valid permission,
+// and if it ends in ":self": such a permission depends on the owner of the requested record, which Self takes.
 func Permission(name string) Requirement {
 	mustName(name)
 	if strings.HasSuffix(name, selfSuffix) || !strings.Contains(name, ":") {
@@ -52,28 +52,28 @@ func Permission(name string) Requirement {
 
 const selfSuffix = ":self"
 
-// Self requires a permission on the record of one user, "user:fetch:self" or "user:update:self", as forward-auth does. Who has
-// the permission on all users, "user:fetch", passes; who has it on oneself passes if owner names the token's subject. An
-// owner of "" is nobody. It panics for a name that does not end in ":self".
+// Self requires a permission on the record of one user, such as "user:fetch:self", with the rule of forward-auth: a token with
+// the permission on all users ("user:fetch") passes, and one with the permission on its own user passes if owner returns the
+// token's subject. An owner of "" matches no token. It panics if the name does not end in ":self".
 func Self(owner func(*http.Request) string, permission string) Requirement {
 	all, found := strings.CutSuffix(permission, selfSuffix)
 	if !found {
 		panic("bearer: Self(" + strings.ToValidUTF8(permission, "?") + "): not of the form resource:action:self")
 	}
 	needs := Permission(all)
-	needs.text = "permission " + all + ", or to be the one it is about with " + all + selfSuffix
+	needs.text = "permission " + all + ", or " + all + selfSuffix + " for the token's own user"
 	needs.met = func(r *http.Request, id Identity) bool {
 		if id.HasPermission(all) {
 			return true
 		}
-		who := owner(r)
-		return who != "" && who == id.Subject && id.HasPermission(all+selfSuffix)
+		subject := owner(r)
+		return subject != "" && subject == id.Subject && id.HasPermission(all+selfSuffix)
 	}
 	return needs
 }
 
-// Bot requires a token of the bot with this id. An integration token that was got with the account's key alone stands for
-// the account and is refused, whatever endpoint gave it. It panics if id is empty.
+// Bot requires a token of the bot with this id. An integration token that was obtained with the account's key alone belongs to
+// the account and is refused. It panics if id is empty.
 func Bot(id string) Requirement {
 	mustName(id)
 	return Requirement{
@@ -82,8 +82,8 @@ func Bot(id string) Requirement {
 	}
 }
 
-// For requires a token that was asked for this resource (RFC 8707), where Config.Audience is not the same for all routes.
-// It panics if no resource can have this name.
+// For requires a token that was requested for this resource (RFC 8707), for APIs whose routes have different audiences (see
+// Config.Audience). It panics if resource is not a valid name.
 func For(resource string) Requirement {
 	mustName(resource)
 	return Requirement{
@@ -93,7 +93,7 @@ func For(resource string) Requirement {
 	}
 }
 
-// AnyOf requires one of several. It panics without any.
+// AnyOf requires one of the alternatives. It panics if there are none.
 func AnyOf(alternatives ...Requirement) Requirement {
 	alternatives = slices.Clone(alternatives)
 	one := Requirement{met: func(r *http.Request, id Identity) bool {
@@ -111,7 +111,7 @@ func AnyOf(alternatives ...Requirement) Requirement {
 	return one
 }
 
-// allOf requires all of them.
+// allOf combines requirements: the token must meet all of them.
 func allOf(requirements []Requirement) Requirement {
 	requirements = slices.Clone(requirements)
 	all := Requirement{met: func(r *http.Request, id Identity) bool {
@@ -132,7 +132,8 @@ func (r Requirement) mustBeMade() {
 	}
 }
 
-// mustName refuses what RFC 6749 §3.3 allows no scope to be named: it could never be met, and would not fit a challenge.
+// mustName panics for a name that is not a scope token (RFC 6749 §3.3): no token could meet it, and a challenge could not
+// contain it.
 func mustName(name string) {
 	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
 		panic("bearer: " + strings.ToValidUTF8(name, "?") + " cannot be the name of a scope or permission; give one name")

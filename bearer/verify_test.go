@@ -20,8 +20,8 @@ import (
 	"xenoauth/bearer"
 )
 
-// TestIdentity: everything that introspection tells arrives, and what it does not tell is empty.
-func TestIdentity(t *testing.T) {
+// TestVerify_Identity: every member of the response is in the identity, and the field of an absent member is empty.
+func TestVerify_Identity(t *testing.T) {
 	full := `{"active":true,"scope":"a  b","client_id":"app_1","sub":"u1","account":"acc_1","bot":"b1","installation":"ins_1",
 		"username":"u@users.test","token_type":"Bearer","iat":1700000000,"exp":1700000060,"iss":"https://auth.test",
 		"aud":["https://one.test","https://two.test"],"permissions":["contact:list","contact:fetch"],"unknown":{"a":[1]}}`
@@ -38,7 +38,7 @@ func TestIdentity(t *testing.T) {
 		"one audience":    {`{"active":true,"token_type":"Bearer","aud":"x"}`, bearer.Identity{Scopes: []string{}, Audience: []string{"x"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v, _ := verifier(t, says(c.answer))
+			v, _ := verifier(t, answers(c.answer))
 			got, err := v.Verify(t.Context(), token)
 			if err != nil || !reflect.DeepEqual(got, c.want) {
 				t.Errorf("got %+v, %v\nwant %+v", got, err, c.want)
@@ -47,53 +47,53 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
-// TestContext: the handler finds the identity, and finds none where no middleware stood.
-func TestContext(t *testing.T) {
+// TestFromContext: the handler gets the identity, and none without the middleware.
+func TestFromContext(t *testing.T) {
 	if _, ok := bearer.FromContext(t.Context()); ok {
-		t.Error("an identity out of nowhere")
+		t.Error("an identity without Require")
 	}
-	v, _ := verifier(t, says(active))
+	v, _ := verifier(t, answers(active))
 	w := httptest.NewRecorder()
 	v.Require()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id, ok := bearer.FromContext(r.Context())
 		fmt.Fprint(w, id.Subject, id.HasScope("contacts"), id.HasPermission("contact:list"), ok)
 	})).ServeHTTP(w, with("Bearer "+token))
 	if got := w.Body.String(); got != "u1true true true" {
-		t.Errorf("the handler saw %s", got)
+		t.Errorf("the handler got %s", got)
 	}
 }
 
-// TestDeadTokens: everything that is not an active bearer token for this API is a 401, and nobody is troubled with it.
-func TestDeadTokens(t *testing.T) {
+// TestRequire_InvalidToken: a token that is not an active bearer token for this API is a 401, and OnTrouble is not called.
+func TestRequire_InvalidToken(t *testing.T) {
 	elsewhere := strings.Replace(active, "{", `{"aud":"https://other.test",`, 1)
 	for name, c := range map[string]struct{ answer, audience string }{
-		"inactive":                {dead, ""},
-		"inactive with more":      {`{"active":false,"token_type":"Bearer","sub":"u1"}`, ""},
-		"a refresh token":         {`{"active":true,"scope":"contacts","client_id":"app_1","sub":"u1","iat":1}`, ""},
-		"a token bound to a key":  {strings.Replace(active, `"Bearer"`, `"DPoP"`, 1), ""},
-		"for no audience":         {active, "https://api.test"},
-		"for another audience":    {elsewhere, "https://api.test"},
-		"for one that is like it": {elsewhere, "https://other.test/x"},
+		"inactive":               {dead, ""},
+		"inactive with more":     {`{"active":false,"token_type":"Bearer","sub":"u1"}`, ""},
+		"a refresh token":        {`{"active":true,"scope":"contacts","client_id":"app_1","sub":"u1","iat":1}`, ""},
+		"a token bound to a key": {strings.Replace(active, `"Bearer"`, `"DPoP"`, 1), ""},
+		"for no audience":        {active, "https://api.test"},
+		"for another audience":   {elsewhere, "https://api.test"},
+		"for a similar audience": {elsewhere, "https://other.test/x"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v, told := verifier(t, says(c.answer), func(s *bearer.Config) { s.Audience = c.audience })
+			v, reported := verifier(t, answers(c.answer), func(s *bearer.Config) { s.Audience = c.audience })
 			w, passed := serve(v, with("Bearer "+token))
 			if w.Code != http.StatusUnauthorized || passed || w.Header().Get("WWW-Authenticate") != invalid {
 				t.Errorf("status = %d, passed = %v, want 401", w.Code, passed)
 			}
-			if len(told.all()) > 0 {
-				t.Errorf("OnTrouble was told %v", told.all())
+			if len(reported.all()) > 0 {
+				t.Errorf("OnTrouble was called with %v", reported.all())
 			}
 		})
 	}
-	v, _ := verifier(t, says(elsewhere), func(s *bearer.Config) { s.Audience = "https://other.test" })
+	v, _ := verifier(t, answers(elsewhere), func(s *bearer.Config) { s.Audience = "https://other.test" })
 	if _, err := v.Verify(t.Context(), token); err != nil {
 		t.Errorf("the right audience: %v", err)
 	}
 }
 
-// TestTrouble: whatever keeps the API from finding out is a 503, told once, without the token or the secret.
-func TestTrouble(t *testing.T) {
+// TestRequire_Unavailable: a failed verification is a 503, reported once, without the token or the secret.
+func TestRequire_Unavailable(t *testing.T) {
 	long := `{"active":true,"token_type":"Bearer","x":"` + strings.Repeat("x", 64<<10) + `"}`
 	for name, x := range map[string]*xeno{
 		"a 500":                      {status: 500, media: "application/json", answer: active},
@@ -106,77 +106,77 @@ func TestTrouble(t *testing.T) {
 		"a page":                     {status: 200, media: "text/html", answer: active},
 		"no content type":            {status: 200, media: "", answer: active},
 		"two content types":          {status: 200, media: "application/json, text/html", answer: active},
-		"nothing":                    says(""),
-		"half an answer":             says(`{"active":true`),
-		"a list":                     says(`[{"active":true}]`),
-		"null":                       says(`null`),
-		"true":                       says(`true`),
-		"not a word about activity":  says(`{"token_type":"Bearer","sub":"u1"}`),
-		"active in capitals":         says(`{"ACTIVE":true,"token_type":"Bearer"}`),
-		"active as text":             says(`{"active":"true","token_type":"Bearer"}`),
-		"active as a number":         says(`{"active":1,"token_type":"Bearer"}`),
-		"active without a value":     says(`{"active":null,"token_type":"Bearer"}`),
-		"active and not":             says(`{"active":false,"active":true,"token_type":"Bearer"}`),
-		"two answers":                says(active + active),
-		"something after it":         says(active + "x"),
-		"a scope list":               says(`{"active":true,"token_type":"Bearer","scope":["contacts"]}`),
-		"permissions as text":        says(`{"active":true,"token_type":"Bearer","permissions":"contact:list"}`),
-		"an end that is not a time":  says(`{"active":true,"token_type":"Bearer","exp":"tomorrow"}`),
-		"an audience of numbers":     says(`{"active":true,"token_type":"Bearer","aud":[1]}`),
-		"an answer without end":      says(long),
-		"a subject that is a number": says(`{"active":true,"token_type":"Bearer","sub":1}`),
+		"nothing":                    answers(""),
+		"half an answer":             answers(`{"active":true`),
+		"a list":                     answers(`[{"active":true}]`),
+		"null":                       answers(`null`),
+		"true":                       answers(`true`),
+		"not a word about activity":  answers(`{"token_type":"Bearer","sub":"u1"}`),
+		"active in capitals":         answers(`{"ACTIVE":true,"token_type":"Bearer"}`),
+		"active as text":             answers(`{"active":"true","token_type":"Bearer"}`),
+		"active as a number":         answers(`{"active":1,"token_type":"Bearer"}`),
+		"active without a value":     answers(`{"active":null,"token_type":"Bearer"}`),
+		"active and not":             answers(`{"active":false,"active":true,"token_type":"Bearer"}`),
+		"two answers":                answers(active + active),
+		"something after it":         answers(active + "x"),
+		"a scope list":               answers(`{"active":true,"token_type":"Bearer","scope":["contacts"]}`),
+		"permissions as text":        answers(`{"active":true,"token_type":"Bearer","permissions":"contact:list"}`),
+		"an end that is not a time":  answers(`{"active":true,"token_type":"Bearer","exp":"tomorrow"}`),
+		"an audience of numbers":     answers(`{"active":true,"token_type":"Bearer","aud":[1]}`),
+		"an answer without end":      answers(long),
+		"a subject that is a number": answers(`{"active":true,"token_type":"Bearer","sub":1}`),
 	} {
 		t.Run(name, func(t *testing.T) {
-			v, told := verifier(t, x)
-			wantUnavailable(t, v, told)
+			v, reported := verifier(t, x)
+			wantUnavailable(t, v, reported)
 		})
 	}
 }
 
-// TestIssuer: with an issuer set, only its answers count.
-func TestIssuer(t *testing.T) {
-	from := func(issuer string) *xeno { return says(strings.Replace(active, "{", `{"iss":"`+issuer+`",`, 1)) }
+// TestVerify_Issuer: if Issuer is set, only its responses are accepted.
+func TestVerify_Issuer(t *testing.T) {
+	from := func(issuer string) *xeno { return answers(strings.Replace(active, "{", `{"iss":"`+issuer+`",`, 1)) }
 	for name, x := range map[string]*xeno{
-		"of another issuer": from("https://evil.test"), "of one that is like it": from("https://auth.test.evil.test"), "of no issuer": says(active),
+		"of another issuer": from("https://evil.test"), "of a similar issuer": from("https://auth.test.evil.test"), "of no issuer": answers(active),
 	} {
 		t.Run(name, func(t *testing.T) {
-			v, told := verifier(t, x, func(c *bearer.Config) { c.Issuer = "https://auth.test" })
-			wantUnavailable(t, v, told)
+			v, reported := verifier(t, x, func(c *bearer.Config) { c.Issuer = "https://auth.test" })
+			wantUnavailable(t, v, reported)
 		})
 	}
 	v, _ := verifier(t, from("https://auth.test"), func(c *bearer.Config) { c.Issuer = "https://auth.test/" })
 	if _, err := v.Verify(t.Context(), token); err != nil {
 		t.Errorf("the right issuer: %v", err)
 	}
-	v, _ = verifier(t, says(dead), func(c *bearer.Config) { c.Issuer = "https://auth.test" })
+	v, _ = verifier(t, answers(dead), func(c *bearer.Config) { c.Issuer = "https://auth.test" })
 	if _, err := v.Verify(t.Context(), token); !errors.Is(err, bearer.ErrInvalid) {
-		t.Errorf("an inactive token, of which no issuer is told: %v", err)
+		t.Errorf("an inactive token, whose response has no issuer: %v", err)
 	}
 }
 
-func wantUnavailable(t *testing.T, v *bearer.Verifier, told *troubles) {
+func wantUnavailable(t *testing.T, v *bearer.Verifier, reported *troubles) {
 	t.Helper()
 	w, passed := serve(v, with("Bearer "+token))
 	if w.Code != http.StatusServiceUnavailable || passed || w.Header().Get("Retry-After") == "" {
 		t.Errorf("status = %d, passed = %v, Retry-After %q, want 503 with one", w.Code, passed, w.Header().Get("Retry-After"))
 	}
 	if got := w.Header().Get("WWW-Authenticate"); got != "" {
-		t.Errorf("WWW-Authenticate = %q: the token is not at fault", got)
+		t.Errorf("WWW-Authenticate = %q: want none, because the token may be valid", got)
 	}
 	wantRefusal(t, w)
-	if len(told.all()) != 1 || !errors.Is(told.all()[0], bearer.ErrUnavailable) {
-		t.Fatalf("OnTrouble was told %v, want one ErrUnavailable", told.all())
+	if len(reported.all()) != 1 || !errors.Is(reported.all()[0], bearer.ErrUnavailable) {
+		t.Fatalf("OnTrouble was called with %v, want one ErrUnavailable", reported.all())
 	}
 	for _, hidden := range []string{token, secret, "xnos_"} {
-		if strings.Contains(told.all()[0].Error(), hidden) {
-			t.Errorf("the error %q holds %q", told.all()[0], hidden)
+		if strings.Contains(reported.all()[0].Error(), hidden) {
+			t.Errorf("the error %q contains %q", reported.all()[0], hidden)
 		}
 	}
 }
 
-// TestTroubleOnTheWay: no connection, one that is cut, one that is silent, a redirect with the token in its hand.
-func TestTroubleOnTheWay(t *testing.T) {
-	elsewhere := says(active)
+// TestVerify_Connection: no connection, a cut connection, no response, and a redirect, which would send the token on.
+func TestVerify_Connection(t *testing.T) {
+	elsewhere := answers(active)
 	tempting := httptest.NewServer(elsewhere)
 	defer tempting.Close()
 	release := make(chan struct{})
@@ -206,20 +206,20 @@ func TestTroubleOnTheWay(t *testing.T) {
 				server.Close()
 			}
 			defer server.Close()
-			v, told := verifier(t, nil, func(c *bearer.Config) {
+			v, reported := verifier(t, nil, func(c *bearer.Config) {
 				c.Endpoint, c.HTTPClient, c.Timeout = server.URL+"/oauth/introspect", nil, 250*time.Millisecond
 			})
-			wantUnavailable(t, v, told)
+			wantUnavailable(t, v, reported)
 		})
 	}
-	if elsewhere.questions() > 0 {
+	if elsewhere.calls() > 0 {
 		t.Error("a redirect was followed")
 	}
 }
 
-// TestIdleConnection: a connection that Xenoauth closed while it was idle, as at a restart, is nobody's trouble.
-func TestIdleConnection(t *testing.T) {
-	x := says(active)
+// TestVerify_IdleConnection: a connection that Xenoauth closed while it was idle, as in a restart, causes no error.
+func TestVerify_IdleConnection(t *testing.T) {
+	x := answers(active)
 	server := httptest.NewServer(x)
 	defer server.Close()
 	v, _ := verifier(t, nil, func(c *bearer.Config) { c.Endpoint, c.HTTPClient = server.URL+"/oauth/introspect", nil })
@@ -231,25 +231,25 @@ func TestIdleConnection(t *testing.T) {
 	}
 }
 
-// TestGivenUp: a request whose client has gone is not trouble to be told about.
-func TestGivenUp(t *testing.T) {
+// TestVerify_Cancelled: a request whose client has gone is not reported.
+func TestVerify_Cancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		x := says(active)
+		x := answers(active)
 		x.hold = func(_ int, r *http.Request) { <-r.Context().Done() }
-		v, told := verifier(t, x)
+		v, reported := verifier(t, x)
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Millisecond, cancel)
 		if _, err := v.Verify(ctx, token); !errors.Is(err, bearer.ErrUnavailable) || !errors.Is(err, context.Canceled) {
 			t.Errorf("err = %v", err)
 		}
-		if len(told.all()) > 0 {
-			t.Errorf("OnTrouble was told %v", told.all())
+		if len(reported.all()) > 0 {
+			t.Errorf("OnTrouble was called with %v", reported.all())
 		}
 	})
 }
 
-// TestSettings: every fault is reported, all at once.
-func TestSettings(t *testing.T) {
+// TestNew_Settings: the error lists every invalid setting.
+func TestNew_Settings(t *testing.T) {
 	good := bearer.Config{Issuer: "https://auth.test", ClientID: id, ClientSecret: secret}
 	for name, c := range map[string]struct {
 		change func(*bearer.Config)
@@ -277,18 +277,18 @@ func TestSettings(t *testing.T) {
 				t.Errorf("err = %v, want %q", err, c.want)
 			}
 			if err != nil && strings.Contains(err.Error(), secret) {
-				t.Error("the error holds the secret")
+				t.Error("the error contains the secret")
 			}
 		})
 	}
 	_, err := bearer.New(bearer.Config{Realm: `"`, Timeout: -1})
 	if err == nil || strings.Count(err.Error(), "\n") != 3 {
-		t.Errorf("four faults are reported as %v", err)
+		t.Errorf("four invalid settings give %v", err)
 	}
 }
 
-// TestSecretsDoNotPrint: neither settings nor verifier show the secret, whatever they are printed with.
-func TestSecretsDoNotPrint(t *testing.T) {
+// TestConfig_Format: no verb prints the secret of a Config or a Verifier.
+func TestConfig_Format(t *testing.T) {
 	c := bearer.Config{Issuer: "https://auth.test", ClientID: id, ClientSecret: secret, CacheFor: time.Second}
 	v, err := bearer.New(c)
 	if err != nil {
@@ -301,7 +301,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	for _, h := range []slog.Handler{slog.NewTextHandler(&out, nil), slog.NewJSONHandler(&out, nil)} {
 		slog.New(h).Info("settings", "config", c, "verifier", v)
 	}
-	// In hexadecimal and as a header, too.
+	// Also in hexadecimal, and as a header.
 	for _, hidden := range []string{"s3cret", fmt.Sprintf("%x", "s3cret"), "cnNfY29udGFjdHM6"} {
 		if strings.Contains(out.String(), hidden) {
 			t.Errorf("%q is in %s", hidden, out.String())
@@ -312,9 +312,9 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	}
 }
 
-// TestExpiredUserToken: an inactive JWT that says that its time is over is a 403, as everywhere, and ErrInvalid like every
-// other dead token; one that is active is good whatever it says; and what is no JWT, or says nothing, is a 401.
-func TestExpiredUserToken(t *testing.T) {
+// TestRequire_ExpiredUserToken: an inactive JWT whose exp claim has passed is a 403, as at every endpoint, and an ErrInvalid like
+// other invalid tokens. An active one is valid whatever its claims. Another token, or a JWT without exp, is a 401.
+func TestRequire_ExpiredUserToken(t *testing.T) {
 	jwt := func(claims string) string {
 		return "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
 	}
@@ -336,7 +336,7 @@ func TestExpiredUserToken(t *testing.T) {
 		"opaque":                  {token, dead, http.StatusUnauthorized},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v, _ := verifier(t, says(c.answer))
+			v, _ := verifier(t, answers(c.answer))
 			w, _ := serve(v, with("Bearer "+c.token))
 			if w.Code != c.status || c.status != http.StatusOK && w.Header().Get("WWW-Authenticate") != invalid {
 				t.Errorf("status = %d %s, want %d", w.Code, w.Body, c.status)

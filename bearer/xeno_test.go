@@ -20,28 +20,27 @@ const (
 	dead   = `{"active":false}`
 )
 
-// xeno is an introspection endpoint that says what a test wants. It refuses questions that are not asked as Xenoauth
-// wants them asked.
+// xeno is an introspection endpoint with a response that the test sets. It refuses requests that Xenoauth would refuse.
 type xeno struct {
 	mu     sync.Mutex
 	status int
 	media  string
 	answer string
 	asked  int
-	hold   func(n int, r *http.Request) // called for the n-th question after its answer has been decided; may be nil
+	hold   func(n int, r *http.Request) // called for the n-th request after its response has been decided; may be nil
 }
 
-func says(answer string) *xeno {
+func answers(answer string) *xeno {
 	return &xeno{status: http.StatusOK, media: "application/json", answer: answer}
 }
 
-func (x *xeno) say(answer string) {
+func (x *xeno) setAnswer(answer string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.answer = answer
 }
 
-func (x *xeno) questions() int {
+func (x *xeno) calls() int {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.asked
@@ -78,7 +77,7 @@ func wrongWithQuestion(r *http.Request) string {
 	return ""
 }
 
-// RoundTrip lets a test run without a network, in a bubble with a clock of its own.
+// RoundTrip lets a test run without a network, in a synctest bubble.
 func (x *xeno) RoundTrip(r *http.Request) (*http.Response, error) {
 	answered := make(chan *http.Response, 1)
 	go func() {
@@ -94,31 +93,31 @@ func (x *xeno) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
-// troubles is what OnTrouble was told.
+// troubles records the errors that OnTrouble got.
 type troubles struct {
-	mu   sync.Mutex
-	told []error
+	mu       sync.Mutex
+	reported []error
 }
 
 func (t *troubles) add(_ context.Context, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.told = append(t.told, err)
+	t.reported = append(t.reported, err)
 }
 
 func (t *troubles) all() []error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.told
+	return t.reported
 }
 
-// verifier asks x; change, if given, edits the settings first.
+// verifier returns a Verifier that calls x, and the errors that it reports. change, if given, edits the settings first.
 func verifier(t testing.TB, x *xeno, change ...func(*bearer.Config)) (*bearer.Verifier, *troubles) {
 	t.Helper()
-	told := &troubles{}
+	reported := &troubles{}
 	c := bearer.Config{
 		Endpoint: "http://xenoauth.test/oauth/introspect", ClientID: id, ClientSecret: secret,
-		HTTPClient: &http.Client{Transport: x}, OnTrouble: told.add,
+		HTTPClient: &http.Client{Transport: x}, OnTrouble: reported.add,
 	}
 	for _, f := range change {
 		f(&c)
@@ -127,10 +126,10 @@ func verifier(t testing.TB, x *xeno, change ...func(*bearer.Config)) (*bearer.Ve
 	if err != nil {
 		t.Fatal(err)
 	}
-	return v, told
+	return v, reported
 }
 
-// serve passes one request through the middleware; passed says whether the handler was reached.
+// serve sends one request through the middleware; passed reports whether the handler ran.
 func serve(v *bearer.Verifier, r *http.Request, needs ...bearer.Requirement) (w *httptest.ResponseRecorder, passed bool) {
 	w = httptest.NewRecorder()
 	v.Require(needs...)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
