@@ -148,8 +148,8 @@ func swept(t *testing.T, s *Server, table string) int {
 	return n
 }
 
-// TestSweep_DatabaseAway: an outage is logged once, and the server closes at once.
-func TestSweep_DatabaseAway(t *testing.T) {
+// TestSweep_DatabaseUnavailable: an outage is logged once, and the server closes at once.
+func TestSweep_DatabaseUnavailable(t *testing.T) {
 	t.Parallel()
 	st, err := sqlstore.Open(t.Context(), dbtest.SQLite(t), sqlstore.Options{})
 	if err != nil {

@@ -1,7 +1,7 @@
 // Package jobs runs background work: named jobs, each again and again with a pause in between, for as long as the process
 // runs.
 //
-// It owns when a job runs: its interval with jitter, the time limit of one run, the back-off while the database is away, and a
+// It owns when a job runs: its interval with jitter, the time limit of one run, the back-off while the database is unavailable, and a
 // stop that waits for the run under way. Every replica runs every job. A job whose runs must not overlap between replicas takes
 // rows of its own in the database, as the sweep does; there is no lease, because no job needs one yet.
 //

@@ -16,7 +16,7 @@ const (
 	sweepPause = 50 * time.Millisecond
 	// sweepTimeout is for one sweep of all tables.
 	sweepTimeout = 30 * time.Second
-	// sweepBackoff is the longest wait while the database is away.
+	// sweepBackoff is the longest wait while the database is unavailable.
 	sweepBackoff = 5 * time.Minute
 )
 
