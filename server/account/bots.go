@@ -88,7 +88,7 @@ func (h *Handler) CreateBot(w http.ResponseWriter, r *http.Request) error {
 		return &web.Shown{ID: b.ID, New: true, Secret: c.Reveal()}, err
 	})
 	if err != nil {
-		if page.Errors, err = web.Faults(err); err != nil {
+		if page.Errors, err = web.FieldErrors(err); err != nil {
 			return tooMany(err)
 		}
 		return h.botForm(w, r, http.StatusUnprocessableEntity, page)

@@ -80,7 +80,7 @@ func (h *Handler) CreateKey(w http.ResponseWriter, r *http.Request) error {
 		return &web.Shown{ID: k.ID, New: true, Secret: c.Reveal()}, err
 	})
 	if err != nil {
-		if page.Errors, err = web.Faults(err); err != nil {
+		if page.Errors, err = web.FieldErrors(err); err != nil {
 			return tooMany(err)
 		}
 		return h.keyForm(w, r, http.StatusUnprocessableEntity, page, values.All("scopes"))

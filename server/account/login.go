@@ -94,7 +94,7 @@ func (h *Handler) LogIn(w http.ResponseWriter, r *http.Request) error {
 		page.Wrong = true
 		return h.renderLogIn(w, r, http.StatusUnprocessableEntity, page)
 	}
-	if page.Errors, err = web.Faults(err); err != nil {
+	if page.Errors, err = web.FieldErrors(err); err != nil {
 		attempt.Release(r)
 		if page.Wait, err = toWait(w, err); err != nil {
 			return err

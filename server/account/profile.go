@@ -43,7 +43,7 @@ func (h *Handler) Rename(w http.ResponseWriter, r *http.Request) error {
 	v := web.VisitorOf(r.Context())
 	page := profilePage{User: v.User, Name: values.Get("name")}
 	if err := h.directory.Rename(r.Context(), v.Principal(r), v.User.ID, page.Name); err != nil {
-		if page.Errors, err = web.Faults(err); err != nil {
+		if page.Errors, err = web.FieldErrors(err); err != nil {
 			return err
 		}
 		return h.profile(w, r, http.StatusUnprocessableEntity, page)

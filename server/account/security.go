@@ -86,7 +86,7 @@ func (h *Handler) ChangePassword(w http.ResponseWriter, r *http.Request) error {
 	defer cancel()
 	err = h.directory.ChangePassword(ctx, v.Principal(r), v.User, values.Get("current_password"), values.Get("password"), v.Session.ID)
 	if err != nil {
-		faults, err := web.Faults(err)
+		faults, err := web.FieldErrors(err)
 		if err != nil {
 			attempt.Release(r)
 			return err

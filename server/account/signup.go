@@ -58,7 +58,7 @@ func (h *Handler) SignUp(w http.ResponseWriter, r *http.Request) error {
 	defer cancel()
 	user, err := h.signUp(ctx, r, values, page)
 	if err != nil {
-		if page.Errors, err = web.Faults(err); err != nil {
+		if page.Errors, err = web.FieldErrors(err); err != nil {
 			attempt.Release(r)
 			if page.Wait, err = toWait(w, err); err != nil {
 				return err

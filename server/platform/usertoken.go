@@ -99,7 +99,7 @@ func (h *Handler) authenticateUser(r *http.Request, email, password string) (sto
 	ctx, cancel := context.WithTimeout(r.Context(), hashBudget)
 	defer cancel()
 	user, err := h.directory.LogInProgram(ctx, email, password)
-	faults, other := web.Faults(err)
+	faults, other := web.FieldErrors(err)
 	switch {
 	case err == nil:
 		attempt.Succeed(r)

@@ -86,7 +86,7 @@ func (h *Handler) CreateApp(w http.ResponseWriter, r *http.Request) error {
 		return shown, nil
 	})
 	if err != nil {
-		if page.Errors, err = web.Faults(err); err != nil {
+		if page.Errors, err = web.FieldErrors(err); err != nil {
 			return err
 		}
 		return h.renderForm(w, r, http.StatusUnprocessableEntity, page)
@@ -154,7 +154,7 @@ func (h *Handler) UpdateApp(w http.ResponseWriter, r *http.Request) error {
 	case errors.Is(err, store.ErrConflict):
 		return h.conflict(w, r, page)
 	}
-	if page.Errors, err = web.Faults(err); err != nil {
+	if page.Errors, err = web.FieldErrors(err); err != nil {
 		return err
 	}
 	return h.renderForm(w, r, http.StatusUnprocessableEntity, page)

@@ -231,7 +231,7 @@ func (t *Toolkit) pageError(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-// noteError logs an error once. The query is never part of a line: it may hold a code or a token.
+// logError logs an error once. No line contains the query, which may hold a code or a token.
 func (t *Toolkit) logError(r *http.Request, e Error, err error) {
 	line := t.log.DebugContext
 	switch {

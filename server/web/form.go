@@ -109,8 +109,8 @@ func ParseForm(w http.ResponseWriter, r *http.Request, mayRepeat ...string) (Val
 	return values, values.OneValue(mayRepeat...)
 }
 
-// Faults returns the errors of a form's fields, to show beside them, or err itself if it is of another kind.
-func Faults(err error) (directory.FieldErrors, error) {
+// FieldErrors returns the errors of a form's fields, to show beside them, or err itself if it is of another kind.
+func FieldErrors(err error) (directory.FieldErrors, error) {
 	var faults directory.FieldErrors
 	if errors.As(err, &faults) {
 		return faults, nil

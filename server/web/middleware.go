@@ -132,7 +132,7 @@ func (t *Toolkit) Recover(next http.Handler) http.Handler {
 				t.logError(r, classify(err), err)
 				panic(http.ErrAbortHandler)
 			}
-			// Headers that the handler has set, such as a new cookie, are no longer true.
+			// Headers that the handler has set, such as a new cookie, no longer apply.
 			for name := range w.Header() {
 				if name != "X-Request-Id" {
 					w.Header().Del(name)
@@ -194,7 +194,7 @@ func (t *Toolkit) Routes(mux *http.ServeMux) http.Handler {
 	})
 }
 
-// fail answers a request that reached no handler.
+// fail writes an error for a request that reached no handler.
 func (t *Toolkit) fail(w http.ResponseWriter, r *http.Request, page bool, err error) {
 	if t.failWellKnown(w, r, err) {
 		return
