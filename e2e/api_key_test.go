@@ -65,7 +65,7 @@ func j6Keys(t *testing.T, e *harness.Env) {
 	stranger := e.AddUser("stranger@users.test")
 	theirs := e.AddBot(stranger.Account.ID, "Theirs")
 	must(t, e.Rules.RevokeKey(t.Context(), harness.Operator, revoked.ID))
-	_, err := e.Rules.RotateKey(t.Context(), harness.Operator, rotated.ID, e.Store.Now())
+	_, err := e.Rules.RotateKey(t.Context(), harness.Operator, rotated.APIKey, e.Store.Now())
 	must(t, err)
 	unknown := e.Integrate(harness.Keys(harness.Key{Text: secret.Format{}.New(secret.APIKey).Reveal()}))
 	unknown.WantMessage(t, http.StatusNotFound)
@@ -111,12 +111,12 @@ func j6Ends(t *testing.T, e *harness.Env) {
 	}{
 		"key revoked": {func(e *harness.Env, w world) error { return e.Rules.RevokeKey(ctx, harness.Operator, w.key.ID) }, nil, true},
 		"key rotated": {func(e *harness.Env, w world) error {
-			_, err := e.Rules.RotateKey(ctx, harness.Operator, w.key.ID, e.Store.Now())
+			_, err := e.Rules.RotateKey(ctx, harness.Operator, w.key.APIKey, e.Store.Now())
 			return err
 		}, nil, true},
 		"bot removed": {func(e *harness.Env, w world) error { return e.Rules.RemoveBot(ctx, harness.Operator, w.bot.ID) }, nil, false},
 		"bot rotated": {func(e *harness.Env, w world) error {
-			_, err := e.Rules.RotateBot(ctx, harness.Operator, w.bot.ID, e.Store.Now())
+			_, err := e.Rules.RotateBot(ctx, harness.Operator, w.bot.Bot, e.Store.Now())
 			return err
 		}, nil, false},
 		"bot disabled": {

@@ -141,8 +141,11 @@ func newHostAsks(t *testing.T, e *harness.Env) {
 	if err := e.Rules.VerifyApp(t.Context(), harness.Operator, app.ID, stored.Version); err != nil {
 		t.Fatal(err)
 	}
+	if stored, err = e.Rules.App(t.Context(), harness.Operator, app.ID); err != nil {
+		t.Fatal(err)
+	}
 	form := directory.AppForm{Name: "Hosts, moved", RedirectURIs: append(stored.RedirectURIs, "https://third.test/cb"), Scopes: stored.Scopes.Slice()}
-	changed, err := e.Rules.UpdateApp(t.Context(), harness.Operator, app.ID, stored.Version, form)
+	changed, err := e.Rules.UpdateApp(t.Context(), harness.Operator, stored, stored.Version, form)
 	if err != nil || changed.VerifiedAt.IsZero() {
 		t.Errorf("after an operator's change: %+v, %v", changed, err)
 	}
@@ -172,7 +175,7 @@ func verifiedWhileEdited(t *testing.T, e *harness.Env) {
 		both.Go(func() { errVerify = e.Rules.VerifyApp(t.Context(), harness.Operator, app.ID, before.Version) })
 		both.Go(func() {
 			form := directory.AppForm{Name: "Other", RedirectURIs: before.RedirectURIs, Scopes: before.Scopes.Slice()}
-			_, errEdit = e.Rules.UpdateApp(t.Context(), store.UserPrincipal(e.U.ID, ""), app.ID, before.Version, form)
+			_, errEdit = e.Rules.UpdateApp(t.Context(), store.UserPrincipal(e.U.ID, ""), before, before.Version, form)
 		})
 		both.Wait()
 		after, err := e.Rules.App(t.Context(), harness.Operator, app.ID)

@@ -287,7 +287,9 @@ func TestAuthorizeAppChanged_A24(t *testing.T) {
 			"suspended": func(id string) error { return e.Store.SetAppSuspended(t.Context(), harness.Operator, id, true) },
 			"deleted":   func(id string) error { return e.Rules.DeleteApp(t.Context(), harness.Operator, id) },
 			"redirect URI removed": func(id string) error {
-				_, err := e.Rules.UpdateApp(t.Context(), harness.Operator, id, 1, directory.AppForm{
+				app, err := e.Rules.App(t.Context(), harness.Operator, id)
+				e.Must(err)
+				_, err = e.Rules.UpdateApp(t.Context(), harness.Operator, app, 1, directory.AppForm{
 					Name: "Changed", RedirectURIs: []string{"https://app.test/new"}, Scopes: []string{"contacts"}, Confidential: true,
 				})
 				return err

@@ -136,7 +136,7 @@ func TestBearerScope_B2(t *testing.T) {
 				t.Fatal(err)
 			}
 			form := directory.AppForm{Name: app.Name, RedirectURIs: app.RedirectURIs, Scopes: names}
-			if _, err := e.Rules.UpdateApp(t.Context(), harness.Operator, app.ID, app.Version, form); err != nil {
+			if _, err := e.Rules.UpdateApp(t.Context(), harness.Operator, app, app.Version, form); err != nil {
 				t.Fatal(err)
 			}
 		}

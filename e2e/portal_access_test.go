@@ -115,7 +115,7 @@ func TestPortalForeignApp_D8(t *testing.T) {
 		}
 		b := e.LoggedIn(mallory)
 		t.Run("secret of another app", func(t *testing.T) {
-			secrets, err := e.Rules.Secrets(t.Context(), harness.Operator, e.A.ID)
+			_, secrets, err := e.Rules.Secrets(t.Context(), harness.Operator, e.A.ID)
 			if err != nil || len(secrets) != 1 {
 				t.Fatalf("%d secrets, %v", len(secrets), err)
 			}

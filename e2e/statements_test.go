@@ -72,23 +72,23 @@ var requestsOfPeople = []countedRequest{
 		form.Set("password", harness.Password)
 		return in.Post("/signup", form)
 	}},
-	{"register an app", 12, 303, func(w counted) harness.Answer {
+	{"register an app", 6, 303, func(w counted) harness.Answer {
 		return w.post("/developer/apps/new", "/developer/apps", newApp...)
 	}},
-	{"edit an app", 14, 303, func(w counted) harness.Answer {
+	{"edit an app", 5, 303, func(w counted) harness.Answer {
 		app := w.AddApp("Edited", true, harness.CB)
 		path := "/developer/apps/" + app.ID + "/edit"
 		return w.post(path, path, "description", "edited")
 	}},
-	{"add a secret", 16, 303, func(w counted) harness.Answer {
+	{"add a secret", 6, 303, func(w counted) harness.Answer {
 		app := w.AddApp("Rotated", true, harness.CB)
 		return w.post("/developer/apps/"+app.ID, "/developer/apps/"+app.ID+"/secrets", "keep", "24h")
 	}},
-	{"revoke a secret", 9, 303, func(w counted) harness.Answer {
+	{"revoke a secret", 4, 303, func(w counted) harness.Answer {
 		app := w.AddApp("Revoked", true, harness.CB)
 		return w.in.Post("/developer/apps/"+app.ID+"/secrets/"+w.Parse(app.Secret).ID.String()+"/revoke", url.Values{})
 	}},
-	{"delete an app", 8, 303, func(w counted) harness.Answer {
+	{"delete an app", 4, 303, func(w counted) harness.Answer {
 		app := w.AddApp("Deleted", true, harness.CB)
 		return w.in.Post("/developer/apps/"+app.ID+"/delete", url.Values{"confirm": {"Deleted"}})
 	}},
@@ -129,45 +129,45 @@ var requestsOfPeople = []countedRequest{
 		w.Must(err)
 		return w.in.Post("/account/apps/"+installed[0].ID+"/remove", url.Values{"for": {"all"}})
 	}},
-	{"create an API key", 11, 303, func(w counted) harness.Answer {
+	{"create an API key", 5, 303, func(w counted) harness.Answer {
 		return w.post("/account/keys/new", "/account/keys", "name", "K", "kind", "account")
 	}},
-	{"create a key that is a token", 11, 303, func(w counted) harness.Answer {
+	{"create a key that is a token", 5, 303, func(w counted) harness.Answer {
 		return w.post("/account/keys/new", "/account/keys", "name", "K", "kind", "token", "scopes", "agent")
 	}},
-	{"rotate a key", 16, 303, func(w counted) harness.Answer {
+	{"rotate a key", 6, 303, func(w counted) harness.Answer {
 		path := "/account/keys/" + w.AddKey(w.U.Account.ID, "").ID + "/rotate"
 		return w.post(path, path, "keep", "24h")
 	}},
-	{"revoke a key", 8, 303, func(w counted) harness.Answer {
+	{"revoke a key", 4, 303, func(w counted) harness.Answer {
 		return w.in.Post("/account/keys/"+w.AddKey(w.U.Account.ID, "").ID+"/revoke", url.Values{})
 	}},
-	{"revoke a secret of a key", 9, 303, func(w counted) harness.Answer {
+	{"revoke a secret of a key", 4, 303, func(w counted) harness.Answer {
 		key := w.AddKey(w.U.Account.ID, "")
 		return w.in.Post("/account/keys/"+key.ID+"/secrets/"+w.Parse(key.Text).ID.String()+"/revoke", url.Values{})
 	}},
-	{"create a bot", 12, 303, func(w counted) harness.Answer {
+	{"create a bot", 5, 303, func(w counted) harness.Answer {
 		return w.post("/account/bots/new", "/account/bots", "name", "B")
 	}},
-	{"rotate a bot", 16, 303, func(w counted) harness.Answer {
+	{"rotate a bot", 6, 303, func(w counted) harness.Answer {
 		path := "/account/bots/" + w.AddBot(w.U.Account.ID, "R").ID + "/rotate"
 		return w.post(path, path, "keep", "24h")
 	}},
-	{"remove a bot", 13, 303, func(w counted) harness.Answer {
+	{"remove a bot", 4, 303, func(w counted) harness.Answer {
 		return w.in.Post("/account/bots/"+w.AddBot(w.U.Account.ID, "R").ID+"/remove", url.Values{})
 	}},
-	{"revoke a secret of a bot", 9, 303, func(w counted) harness.Answer {
+	{"revoke a secret of a bot", 4, 303, func(w counted) harness.Answer {
 		bot := w.AddBot(w.U.Account.ID, "R")
 		return w.in.Post("/account/bots/"+bot.ID+"/secrets/"+w.Parse(bot.Secret).ID.String()+"/revoke", url.Values{})
 	}},
 	{"log-in page", 0, 200, func(w counted) harness.Answer { return w.Browser().With(w.t).Get("/login") }},
 	{"front page", 2, 200, func(w counted) harness.Answer { return w.in.Get("/") }},
 	{"list of apps", 10, 200, func(w counted) harness.Answer { return w.in.Get("/developer/apps") }},
-	{"page of an app", 7, 200, func(w counted) harness.Answer { return w.in.Get("/developer/apps/" + w.A.ID) }},
-	{"form of an app", 3, 200, func(w counted) harness.Answer { return w.in.Get("/developer/apps/" + w.A.ID + "/edit") }},
+	{"page of an app", 4, 200, func(w counted) harness.Answer { return w.in.Get("/developer/apps/" + w.A.ID) }},
+	{"form of an app", 2, 200, func(w counted) harness.Answer { return w.in.Get("/developer/apps/" + w.A.ID + "/edit") }},
 	{"form of a new app", 2, 200, func(w counted) harness.Answer { return w.in.Get("/developer/apps/new") }},
-	{"question before an app is deleted", 4, 200, func(w counted) harness.Answer { return w.in.Get("/developer/apps/" + w.A.ID + "/delete") }},
-	{"page that shows a new app", 4, 200, func(w counted) harness.Answer {
+	{"question before an app is deleted", 3, 200, func(w counted) harness.Answer { return w.in.Get("/developer/apps/" + w.A.ID + "/delete") }},
+	{"page that shows a new app", 3, 200, func(w counted) harness.Answer {
 		return w.in.Follow(w.post("/developer/apps/new", "/developer/apps", newApp...))
 	}},
 	{"profile", 2, 200, func(w counted) harness.Answer { return w.in.Get("/account") }},
@@ -175,7 +175,7 @@ var requestsOfPeople = []countedRequest{
 	{"list of installed apps", 2, 200, func(w counted) harness.Answer { return w.in.Get("/account/apps") }},
 	{"list of keys", 4, 200, func(w counted) harness.Answer { return w.in.Get("/account/keys") }},
 	{"list of bots", 3, 200, func(w counted) harness.Answer { return w.in.Get("/account/bots") }},
-	{"page of a bot", 6, 200, func(w counted) harness.Answer {
+	{"page of a bot", 3, 200, func(w counted) harness.Answer {
 		return w.in.Get("/account/bots/" + w.AddBot(w.U.Account.ID, "P").ID)
 	}},
 }

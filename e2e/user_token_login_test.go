@@ -48,7 +48,7 @@ func TestUserTokensOfBots(t *testing.T) {
 			e.WantLive(p.Token, false)
 			e.RefreshByPost(p.Refresh, bot.Email).WantError(t, http.StatusUnauthorized, "invalid_grant")
 		}
-		rotated, err := e.Rules.RotateBot(t.Context(), harness.Operator, bot.ID, e.Store.Now())
+		rotated, err := e.Rules.RotateBot(t.Context(), harness.Operator, bot.Bot, e.Store.Now())
 		if err != nil {
 			t.Fatal(err)
 		}

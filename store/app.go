@@ -40,6 +40,9 @@ type Apps interface {
 	// CreateAppWithin is CreateApp for an account that has fewer than max apps; else ErrLimit.
 	CreateAppWithin(ctx context.Context, by Principal, a App, first *Secret, max int) error
 	AppByID(ctx context.Context, id string) (App, error)
+	// ManagedApp is AppByID for a Principal that manages the app: the operator, or an admin of its account. ErrNotFound: it does
+	// not manage it.
+	ManagedApp(ctx context.Context, by Principal, id string) (App, error)
 	// AppsByUser lists the apps of all accounts of which the user is an admin, newest first.
 	AppsByUser(ctx context.Context, userID string) ([]App, error)
 	// ListApps lists all apps in the order of their ids.

@@ -36,7 +36,9 @@ type APIKeys interface {
 	// CreateAPIKey stores k with its first secret. ErrEnded: the account is not live, or the user is not a live member of
 	// it. ErrLimit: MaxAPIKeys are live already.
 	CreateAPIKey(ctx context.Context, by Principal, k APIKey, first Secret) error
-	APIKeyByID(ctx context.Context, id string) (APIKey, error)
+	// ManagedAPIKey returns a live key to a Principal that manages it: the operator, or an admin of its account. ErrNotFound:
+	// there is no such key, or it does not manage it.
+	ManagedAPIKey(ctx context.Context, by Principal, id string) (APIKey, error)
 	// APIKeysByUser lists the keys of all accounts of which the user is an admin, newest first.
 	APIKeysByUser(ctx context.Context, userID string) ([]APIKey, error)
 	// ListAPIKeys lists all keys in the order of their ids.
@@ -68,6 +70,8 @@ type Bots interface {
 	CreateBot(ctx context.Context, by Principal, b Bot, first Secret) error
 	// BotByID finds a bot by its id, or by its APIKey, which no id is like.
 	BotByID(ctx context.Context, id string) (Bot, error)
+	// ManagedBot is BotByID for a Principal that manages the bot. ErrNotFound: it does not manage it.
+	ManagedBot(ctx context.Context, by Principal, id string) (Bot, error)
 	// BotsByUser lists the bots of all accounts of which the user is an admin, newest first.
 	BotsByUser(ctx context.Context, userID string) ([]Bot, error)
 	// ListBots lists all bots in the order of their ids.

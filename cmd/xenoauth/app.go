@@ -219,7 +219,7 @@ func (p *program) appShow() *cobra.Command {
 
 // showApp prints an app with what is not in its row.
 func (p *program) showApp(ctx context.Context, o *office, asJSON bool, a store.App) error {
-	secrets, err := o.directory.Secrets(ctx, operator(), a.ID)
+	a, secrets, err := o.directory.Secrets(ctx, operator(), a.ID)
 	if err != nil {
 		return err
 	}

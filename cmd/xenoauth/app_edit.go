@@ -51,7 +51,7 @@ them are asked again first.`,
 			return errors.New("the app is public: its tokens always expire, and it always needs PKCE")
 		}
 		// The version is that of what the rest is kept from, so that nobody else's change is undone.
-		a, err = o.directory.UpdateApp(ctx, operator(), a.ID, a.Version, edited(a, f, flags.Changed))
+		a, err = o.directory.UpdateApp(ctx, operator(), a, a.Version, edited(a, f, flags.Changed))
 		if errors.Is(err, store.ErrConflict) {
 			return fmt.Errorf("somebody else changed the app %s at the same time, and nothing was changed here: try again", args[0])
 		}

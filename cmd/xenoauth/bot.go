@@ -136,11 +136,7 @@ func (p *program) botShow() *cobra.Command {
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		b, err := o.directory.Bot(ctx, operator(), args[0])
-		if err != nil {
-			return err
-		}
-		secrets, err := o.directory.BotSecrets(ctx, operator(), b.ID)
+		b, secrets, err := o.directory.BotSecrets(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
@@ -185,7 +181,7 @@ The old secret stops working at once, with the integration tokens that were got 
 			return err
 		}
 		until := end.after(o.store.Now())
-		c, err := o.directory.RotateBot(ctx, operator(), b.ID, until)
+		c, err := o.directory.RotateBot(ctx, operator(), b, until)
 		if err != nil {
 			return orEndNow(err)
 		}

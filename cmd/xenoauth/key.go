@@ -171,11 +171,7 @@ func (p *program) keyShow() *cobra.Command {
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		k, err := o.directory.Key(ctx, operator(), args[0])
-		if err != nil {
-			return err
-		}
-		secrets, err := o.directory.KeySecrets(ctx, operator(), k.ID)
+		k, secrets, err := o.directory.KeySecrets(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
@@ -234,8 +230,12 @@ The old one stops working at once, with the integration tokens that were got wit
 	}
 	end, asJSON := oldUntilFlag(cmd), jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+		k, err := o.directory.Key(ctx, operator(), args[0])
+		if err != nil {
+			return err
+		}
 		until := end.after(o.store.Now())
-		c, err := o.directory.RotateKey(ctx, operator(), args[0], until)
+		c, err := o.directory.RotateKey(ctx, operator(), k, until)
 		if err != nil {
 			return orEndNow(err)
 		}

@@ -89,11 +89,7 @@ func (p *program) appRevokeSecret() *cobra.Command {
 		Args:    arguments("APP", "SECRET_ID"),
 	}
 	return p.revokeSecretCommand(cmd, "app", func(ctx context.Context, o *office, id string) (keeper, error) {
-		a, err := o.directory.App(ctx, operator(), id)
-		if err != nil {
-			return keeper{}, err
-		}
-		secrets, err := o.directory.Secrets(ctx, operator(), id)
+		a, secrets, err := o.directory.Secrets(ctx, operator(), id)
 		return keeper{a.Name, secrets, func(s secret.ID) error {
 			return o.directory.RevokeSecret(ctx, operator(), id, s)
 		}}, err
@@ -125,11 +121,7 @@ func (p *program) keyRevokeSecret() *cobra.Command {
 		Args:    arguments("KEY", "SECRET_ID"),
 	}
 	return p.revokeSecretCommand(cmd, "key", func(ctx context.Context, o *office, id string) (keeper, error) {
-		k, err := o.directory.Key(ctx, operator(), id)
-		if err != nil {
-			return keeper{}, err
-		}
-		secrets, err := o.directory.KeySecrets(ctx, operator(), id)
+		k, secrets, err := o.directory.KeySecrets(ctx, operator(), id)
 		return keeper{k.Name, secrets, func(s secret.ID) error {
 			return o.directory.RevokeKeySecret(ctx, operator(), id, s)
 		}}, err
@@ -143,13 +135,9 @@ func (p *program) botRevokeSecret() *cobra.Command {
 		Args:    arguments("BOT", "SECRET_ID"),
 	}
 	return p.revokeSecretCommand(cmd, "bot", func(ctx context.Context, o *office, ref string) (keeper, error) {
-		b, err := o.directory.Bot(ctx, operator(), ref)
-		if err != nil {
-			return keeper{}, err
-		}
-		secrets, err := o.directory.BotSecrets(ctx, operator(), b.ID)
+		b, secrets, err := o.directory.BotSecrets(ctx, operator(), ref)
 		return keeper{b.Name, secrets, func(s secret.ID) error {
-			return o.directory.RevokeBotSecret(ctx, operator(), b.ID, s)
+			return o.directory.RevokeBotSecret(ctx, operator(), b, s)
 		}}, err
 	})
 }

@@ -126,7 +126,7 @@ func (w *world) move(developer store.User) {
 	w.t.Helper()
 	a, err := w.Rules.App(context.Background(), harness.Operator, w.moved.ID)
 	w.do(err)
-	_, err = w.Rules.UpdateApp(context.Background(), store.UserPrincipal(developer.ID, ""), a.ID, a.Version, directory.AppForm{
+	_, err = w.Rules.UpdateApp(context.Background(), store.UserPrincipal(developer.ID, ""), a, a.Version, directory.AppForm{
 		Name: a.Name, Description: a.Description, Homepage: a.Homepage, RedirectURIs: []string{"https://calendar.example/cb"}, Scopes: a.Scopes.Slice()})
 	w.do(err)
 	w.moved.URI = "https://calendar.example/cb"

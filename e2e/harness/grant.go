@@ -34,7 +34,7 @@ func (e *Env) Register(app App, scopes ...string) {
 		e.t.Fatal(err)
 	}
 	form := directory.AppForm{Name: a.Name, RedirectURIs: a.RedirectURIs, Scopes: scopes, Expiring: a.Expiring, PKCERequired: a.PKCERequired}
-	if _, err := e.Rules.UpdateApp(context.Background(), Operator, app.ID, a.Version, form); err != nil {
+	if _, err := e.Rules.UpdateApp(context.Background(), Operator, a, a.Version, form); err != nil {
 		e.t.Fatal(err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"xenoauth/internal/scope"
 	"xenoauth/internal/secret"
@@ -29,7 +30,7 @@ type AppForm struct {
 // once (nil for a public app). FieldErrors hold all faults of the form. A person must be an admin of the account, else
 // store.ErrNotFound. What the operator registers is verified.
 func (d *Directory) CreateApp(ctx context.Context, by store.Principal, accountID string, f AppForm) (store.App, *secret.Credential, error) {
-	if err := d.mayManage(ctx, by, accountID, "account", accountID); err != nil {
+	if err := mayManage(by); err != nil {
 		return store.App{}, nil, err
 	}
 	now := d.store.Now()
@@ -54,6 +55,9 @@ func (d *Directory) CreateApp(ctx context.Context, by store.Principal, accountID
 	if errors.Is(err, store.ErrLimit) {
 		return store.App{}, nil, FieldErrors{"account": fmt.Sprintf("The account has %d apps, the maximum. Delete one you no longer use, or ask the operator of this service for help.", d.options.MaxApps)}
 	}
+	if errors.Is(err, store.ErrNotFound) {
+		return store.App{}, nil, &NotFoundError{What: "account", Ref: accountID}
+	}
 	if err != nil {
 		return store.App{}, nil, fmt.Errorf("create app in account %s: %w", accountID, err)
 	}
@@ -71,20 +75,11 @@ func (d *Directory) createWithin(ctx context.Context, by store.Principal, a stor
 // App returns an app to an admin of its account and to the operator. For every other party it does not exist
 // (store.ErrNotFound).
 func (d *Directory) App(ctx context.Context, by store.Principal, appID string) (store.App, error) {
-	if err := by.Permitted(); err != nil {
+	if err := mayManage(by); err != nil {
 		return store.App{}, err
 	}
-	a, err := d.store.AppByID(ctx, appID)
-	if errors.Is(err, store.ErrNotFound) {
-		return store.App{}, &NotFoundError{What: "app", Ref: appID}
-	}
-	if err != nil {
-		return store.App{}, fmt.Errorf("find app: %w", err)
-	}
-	if err := d.mayManage(ctx, by, a.AccountID, "app", appID); err != nil {
-		return store.App{}, err
-	}
-	return a, nil
+	a, err := d.store.ManagedApp(ctx, by, appID)
+	return a, notFound(err, "app", appID)
 }
 
 // Apps lists the apps of all accounts of which the user is an admin, newest first. The operator's list is store.ListApps.
@@ -100,17 +95,16 @@ func (d *Directory) Apps(ctx context.Context, by store.Principal) ([]store.App, 
 	return apps, nil
 }
 
-// UpdateApp replaces what a developer may edit. version is that of the app as it was shown: store.ErrConflict if
-// it was changed since. Of a verified app, a change of its name, homepage or logo, or a new host to be sent to, ends the
-// verification, unless an operator makes the change, and so vouches for it. f.Confidential is ignored: an app that
-// could keep a secret yesterday and not today would leave its old tokens non-expiring, so that is fixed at registration.
-func (d *Directory) UpdateApp(ctx context.Context, by store.Principal, appID string, version int64, f AppForm) (store.App, error) {
-	a, err := d.App(ctx, by, appID)
-	if err != nil {
+// UpdateApp replaces what a developer may edit of an app that App returned. version is that of the app as the form showed
+// it: store.ErrConflict if it was changed since. Of a verified app, a change of its name, homepage or logo, or a new host in its redirect URIs, ends the
+// verification, unless the operator makes the change, and so vouches for it. f.Confidential is ignored: if a confidential app
+// could become public, its old tokens would stay non-expiring, so the type is fixed at registration.
+func (d *Directory) UpdateApp(ctx context.Context, by store.Principal, a store.App, version int64, f AppForm) (store.App, error) {
+	if err := mayManage(by); err != nil {
 		return store.App{}, err
 	}
 	if a.Version != version { // compare with the same version that is replaced
-		return store.App{}, fmt.Errorf("update app %s: %w", appID, store.ErrConflict)
+		return store.App{}, fmt.Errorf("update app %s: %w", a.ID, store.ErrConflict)
 	}
 	before := a
 	if err := d.apply(ctx, by, &a, f); err != nil {
@@ -121,20 +115,22 @@ func (d *Directory) UpdateApp(ctx context.Context, by store.Principal, appID str
 		unverifyFor = identityChanges(before, a)
 	}
 	if err := d.store.UpdateApp(ctx, by, a, unverifyFor); err != nil {
-		return store.App{}, fmt.Errorf("update app %s: %w", appID, err)
+		return store.App{}, fmt.Errorf("update app %s: %w", a.ID, err)
 	}
-	return d.App(ctx, by, appID)
+	a.Version++
+	a.UpdatedAt = d.store.Now()
+	if unverifyFor != "" {
+		a.VerifiedAt = time.Time{}
+	}
+	return a, nil
 }
 
-// DeleteApp is final: its codes and tokens are dead when it returns.
+// DeleteApp is final: its codes and tokens are revoked when it returns.
 func (d *Directory) DeleteApp(ctx context.Context, by store.Principal, appID string) error {
-	if _, err := d.App(ctx, by, appID); err != nil {
+	if err := mayManage(by); err != nil {
 		return err
 	}
-	if err := d.store.DeleteApp(ctx, by, appID); err != nil {
-		return fmt.Errorf("delete app %s: %w", appID, err)
-	}
-	return nil
+	return notFound(d.store.DeleteApp(ctx, by, appID), "app", appID)
 }
 
 // apply checks the form and writes it into a, whose Confidential and owner are already decided. FieldErrors hold all faults.

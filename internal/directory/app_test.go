@@ -64,7 +64,7 @@ func TestCreateAppKinds(t *testing.T) {
 	if public.VerifiedAt.IsZero() || public.CreatedBy != "" {
 		t.Errorf("the operator's app is not verified: %+v", public)
 	}
-	if secrets, err := d.Secrets(ctx, operator, public.ID); err != nil || len(secrets) != 0 {
+	if _, secrets, err := d.Secrets(ctx, operator, public.ID); err != nil || len(secrets) != 0 {
 		t.Errorf("a public app has secrets: %v, %v", secrets, err)
 	}
 	if _, err := d.RotateSecret(ctx, operator, public.ID, time.Time{}); !errors.Is(err, directory.ErrPublicApp) {
@@ -118,8 +118,8 @@ func TestForeignApp(t *testing.T) {
 		for name, who := range map[string]store.User{"a stranger": eve, "a member who is no admin": agent} {
 			by := store.UserPrincipal(who.ID, "")
 			_, errApp := d.App(ctx, store.UserPrincipal(who.ID, ""), a.ID)
-			_, errUpdate := d.UpdateApp(ctx, by, a.ID, a.Version, goodForm())
-			_, errSecrets := d.Secrets(ctx, store.UserPrincipal(who.ID, ""), a.ID)
+			_, errUpdate := d.UpdateApp(ctx, by, a, a.Version, goodForm())
+			_, _, errSecrets := d.Secrets(ctx, store.UserPrincipal(who.ID, ""), a.ID)
 			_, errRotate := d.RotateSecret(ctx, by, a.ID, time.Time{})
 			errRevoke := d.RevokeSecret(ctx, by, a.ID, c.ID)
 			errDelete := d.DeleteApp(ctx, by, a.ID)
@@ -155,17 +155,17 @@ func TestUpdateApp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		changed, err := d.UpdateApp(ctx, by, a.ID, shown.Version, f)
+		changed, err := d.UpdateApp(ctx, by, shown, shown.Version, f)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if changed.Name != "Renamed" || !changed.Confidential || changed.PKCERequired || changed.RedirectURIs[0] != "https://wizard.example/new" {
 			t.Errorf("changed to %+v; want a new name, and still confidential", changed)
 		}
-		if _, err := d.UpdateApp(ctx, by, a.ID, shown.Version, f); !errors.Is(err, store.ErrConflict) {
+		if _, err := d.UpdateApp(ctx, by, shown, shown.Version, f); !errors.Is(err, store.ErrConflict) {
 			t.Errorf("a second change of the same version: %v, want ErrConflict", err)
 		}
-		_, err = d.UpdateApp(ctx, by, a.ID, changed.Version, directory.AppForm{})
+		_, err = d.UpdateApp(ctx, by, changed, changed.Version, directory.AppForm{})
 		wantFaults(t, err, "name", "redirect_uris", "scopes")
 		if err := d.DeleteApp(ctx, by, a.ID); err != nil {
 			t.Fatal(err)
@@ -211,7 +211,7 @@ func TestRotateSecret(t *testing.T) {
 		if err != nil || !live(second) || !live(third) {
 			t.Fatalf("with an hour of overlap (%v) both must work", err)
 		}
-		secrets, err := d.Secrets(ctx, operator, a.ID)
+		_, secrets, err := d.Secrets(ctx, operator, a.ID)
 		if err != nil || len(secrets) != 2 || secrets[0].Hint != third.Hint() || secrets[1].ExpiresAt.IsZero() {
 			t.Errorf("secrets %+v, %v; want the newest first and an end of the other", secrets, err)
 		}

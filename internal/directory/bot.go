@@ -45,7 +45,7 @@ func (d *Directory) CreateBot(ctx context.Context, by store.Principal, accountID
 	fail := func(err error) (store.Bot, secret.Credential, error) {
 		return store.Bot{}, secret.Credential{}, err
 	}
-	if err := d.mayManage(ctx, by, accountID, "account", accountID); err != nil {
+	if err := mayManage(by); err != nil {
 		return fail(err)
 	}
 	id := secret.NewUserID()
@@ -62,6 +62,9 @@ func (d *Directory) CreateBot(ctx context.Context, by store.Principal, accountID
 	if errors.Is(err, store.ErrLimit) {
 		return fail(&KeyLimitError{What: "bots", Most: store.MaxBots})
 	}
+	if errors.Is(err, store.ErrNotFound) {
+		return fail(&NotFoundError{What: "account", Ref: accountID})
+	}
 	if err != nil {
 		return fail(fmt.Errorf("create bot in account %s: %w", accountID, err))
 	}
@@ -71,7 +74,7 @@ func (d *Directory) CreateBot(ctx context.Context, by store.Principal, accountID
 // Bot returns a bot, named by its id, its API key or its e-mail address, to an admin of its account
 // and to the operator. For every other party it does not exist (store.ErrNotFound).
 func (d *Directory) Bot(ctx context.Context, by store.Principal, ref string) (store.Bot, error) {
-	if err := by.Permitted(); err != nil {
+	if err := mayManage(by); err != nil {
 		return store.Bot{}, err
 	}
 	id := ref
@@ -82,17 +85,8 @@ func (d *Directory) Bot(ctx context.Context, by store.Principal, ref string) (st
 		}
 		id = u.ID
 	}
-	b, err := d.store.BotByID(ctx, id)
-	if errors.Is(err, store.ErrNotFound) {
-		return store.Bot{}, &NotFoundError{What: "bot", Ref: ref}
-	}
-	if err != nil {
-		return store.Bot{}, fmt.Errorf("find bot: %w", err)
-	}
-	if err := d.mayManage(ctx, by, b.AccountID, "bot", ref); err != nil {
-		return store.Bot{}, err
-	}
-	return b, nil
+	b, err := d.store.ManagedBot(ctx, by, id)
+	return b, notFound(err, "bot", ref)
 }
 
 // HasBot reports whether the account has the bot with that id.
@@ -116,45 +110,49 @@ func (d *Directory) Bots(ctx context.Context, by store.Principal) ([]store.Bot, 
 	return d.store.BotsByUser(ctx, userID)
 }
 
-// BotSecrets lists the API secrets with which the bot works now, newest first.
-func (d *Directory) BotSecrets(ctx context.Context, by store.Principal, botID string) ([]store.Secret, error) {
-	b, err := d.Bot(ctx, by, botID)
+// BotSecrets returns a bot, as Bot does, and its active API secrets, newest first.
+func (d *Directory) BotSecrets(ctx context.Context, by store.Principal, ref string) (store.Bot, []store.Secret, error) {
+	b, err := d.Bot(ctx, by, ref)
 	if err != nil {
-		return nil, err
+		return store.Bot{}, nil, err
 	}
-	return d.store.SecretsByClient(ctx, b.APIKey)
+	secrets, err := d.store.SecretsByClient(ctx, b.APIKey)
+	if err != nil {
+		return store.Bot{}, nil, fmt.Errorf("list secrets of bot %s: %w", b.ID, err)
+	}
+	return b, secrets, nil
 }
 
-// RotateBot gives the bot another API secret, which is returned this once; its API key stays. The secret before it works
-// until then, as RotateKey says.
-func (d *Directory) RotateBot(ctx context.Context, by store.Principal, botID string, othersUntil time.Time) (secret.Credential, error) {
-	b, err := d.Bot(ctx, by, botID)
-	if err != nil {
+// RotateBot gives the bot, which Bot returned, another API secret, which is returned this once; its API key stays. Its other
+// secrets work until othersUntil, as with RotateKey.
+func (d *Directory) RotateBot(ctx context.Context, by store.Principal, b store.Bot, othersUntil time.Time) (secret.Credential, error) {
+	if err := mayManage(by); err != nil {
 		return secret.Credential{}, err
 	}
-	return d.rotate(ctx, by, b.APIKey, secret.Bot, othersUntil)
+	c, err := d.rotate(ctx, by, b.APIKey, secret.Bot, othersUntil)
+	if errors.Is(err, store.ErrEnded) {
+		if _, lookUp := d.Bot(ctx, by, b.ID); lookUp != nil {
+			return secret.Credential{}, lookUp
+		}
+	}
+	return c, err
 }
 
-// RevokeBotSecret ends one API secret of a bot at once, with the tokens that were got with it. Errors as RevokeKeySecret.
-func (d *Directory) RevokeBotSecret(ctx context.Context, by store.Principal, botID string, id secret.ID) error {
-	b, err := d.Bot(ctx, by, botID)
-	if err != nil {
+// RevokeBotSecret ends one API secret of a bot at once, with the tokens that were issued for it. Errors as RevokeKeySecret.
+func (d *Directory) RevokeBotSecret(ctx context.Context, by store.Principal, b store.Bot, id secret.ID) error {
+	if err := mayManage(by); err != nil {
 		return err
 	}
 	if err := d.store.RevokeSecret(ctx, by, b.APIKey, store.LookupID(id)); err != nil {
-		return fmt.Errorf("revoke secret %s of bot %s: %w", id, botID, err)
+		return fmt.Errorf("revoke secret %s of bot %s: %w", id, b.ID, err)
 	}
 	return nil
 }
 
-// RemoveBot is final: the bot and all of its tokens are dead when it returns.
+// RemoveBot is final: the bot and all of its tokens are revoked when it returns.
 func (d *Directory) RemoveBot(ctx context.Context, by store.Principal, botID string) error {
-	b, err := d.Bot(ctx, by, botID)
-	if err != nil {
+	if err := mayManage(by); err != nil {
 		return err
 	}
-	if err := d.store.RemoveBot(ctx, by, b.ID); err != nil {
-		return fmt.Errorf("remove bot %s: %w", b.ID, err)
-	}
-	return nil
+	return notFound(d.store.RemoveBot(ctx, by, botID), "bot", botID)
 }

@@ -8,7 +8,7 @@
 package directory
 
 import (
-	"context"
+	"errors"
 	"fmt"
 
 	"xenoauth/internal/scope"
@@ -61,22 +61,23 @@ func (d *Directory) SignUpOpen() bool { return d.options.SignUpOpen }
 // say so; 0 is any number.
 func (d *Directory) TokenLimit() int { return d.options.TokenLimit }
 
-// mayManage lets the operator and the admins of an account manage what belongs to it. For every other party it does not
-// exist: the error is a NotFoundError with what and ref.
-func (d *Directory) mayManage(ctx context.Context, by store.Principal, accountID, what, ref string) error {
+// mayManage refuses parties that manage nothing. Whether the operator or a user manages a particular thing is decided by the
+// store, in the statement that reads or changes it.
+func mayManage(by store.Principal) error {
 	if by.IsOperator() {
 		return nil
 	}
-	userID, err := userOf(by)
-	if err != nil {
-		return err
-	}
-	admin, err := d.adminOf(ctx, userID, accountID)
-	if err != nil {
-		return fmt.Errorf("find %s %s for user %s: %w", what, ref, userID, err)
-	}
-	if !admin {
+	_, err := userOf(by)
+	return err
+}
+
+// notFound returns err, or a NotFoundError if err is store.ErrNotFound: the thing does not exist, or by may not manage it.
+func notFound(err error, what, ref string) error {
+	if errors.Is(err, store.ErrNotFound) {
 		return &NotFoundError{What: what, Ref: ref}
+	}
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", what, ref, err)
 	}
 	return nil
 }
@@ -105,18 +106,4 @@ func userOf(by store.Principal) (string, error) {
 		return "", fmt.Errorf("%w: %s is not a user", store.ErrNotPermitted, by)
 	}
 	return id, nil
-}
-
-// adminOf says whether the user is an admin of the account today.
-func (d *Directory) adminOf(ctx context.Context, userID, accountID string) (bool, error) {
-	members, err := d.store.MembersByUser(ctx, userID)
-	if err != nil {
-		return false, err
-	}
-	for _, m := range members {
-		if m.AccountID == accountID {
-			return m.Role == scope.RoleAdmin, nil
-		}
-	}
-	return false, nil
 }

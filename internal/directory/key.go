@@ -31,12 +31,8 @@ func (d *Directory) CreateKey(ctx context.Context, by store.Principal, accountID
 	fail := func(err error) (store.APIKey, secret.Credential, error) {
 		return store.APIKey{}, secret.Credential{}, err
 	}
-	if err := d.mayManage(ctx, by, accountID, "account", accountID); err != nil {
+	if err := mayManage(by); err != nil {
 		return fail(err)
-	}
-	members, err := d.store.MembersByAccount(ctx, accountID)
-	if err != nil {
-		return fail(fmt.Errorf("create API key: %w", err))
 	}
 	k := store.APIKey{ID: secret.NewPublicID("key_"), AccountID: accountID, CreatedBy: by.UserID(), CreatedAt: d.store.Now()}
 	faults := FieldErrors{}
@@ -46,7 +42,10 @@ func (d *Directory) CreateKey(ctx context.Context, by store.Principal, accountID
 	if f.Scopes != nil {
 		k.Roles, fault = parseRoles(f.Scopes)
 		faults.add("scopes", fault)
-		k.UserID, fault = actedFor(by, f.UserID, members)
+		var err error
+		if k.UserID, fault, err = d.actedFor(ctx, by, accountID, f.UserID); err != nil {
+			return fail(err)
+		}
 		faults.add("user", fault)
 	} else if f.UserID != "" {
 		faults.add("user", "Only a key with scopes acts for a user. An account API key acts for the account.")
@@ -55,9 +54,12 @@ func (d *Directory) CreateKey(ctx context.Context, by store.Principal, accountID
 		return fail(err)
 	}
 	c := d.format.New(secret.APIKey)
-	err = d.store.CreateAPIKey(ctx, by, k, d.secretRow(k.ID, c))
+	err := d.store.CreateAPIKey(ctx, by, k, d.secretRow(k.ID, c))
 	if errors.Is(err, store.ErrLimit) {
 		return fail(&KeyLimitError{What: "API keys", Most: store.MaxAPIKeys})
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return fail(&NotFoundError{What: "account", Ref: accountID})
 	}
 	if err != nil {
 		return fail(fmt.Errorf("create API key in account %s: %w", accountID, err))
@@ -91,48 +93,43 @@ func parseRoles(names []string) ([]scope.Role, string) {
 	return slices.Compact(roles), ""
 }
 
-// actedFor is the member that a new key acts for. No admin makes a key with which to act in another person's name.
-func actedFor(by store.Principal, userID string, members []store.Member) (string, string) {
-	person := by.UserID() != ""
-	switch {
-	case userID == "" && person:
-		return by.UserID(), ""
-	case userID == "":
-		for _, m := range members {
-			if m.Role == scope.RoleAdmin {
-				return m.UserID, ""
-			}
+// actedFor returns the member that a new key acts for. An admin cannot make a key that acts as another person.
+func (d *Directory) actedFor(ctx context.Context, by store.Principal, accountID, userID string) (actsFor, fault string, err error) {
+	self := by.UserID()
+	if self != "" && (userID == "" || userID == self) {
+		return self, "", nil
+	}
+	members, err := d.store.MembersByAccount(ctx, accountID)
+	if err != nil {
+		return "", "", fmt.Errorf("create API key: %w", err)
+	}
+	isAdmin := func(m store.Member) bool { return m.Role == scope.RoleAdmin }
+	if self != "" && !slices.ContainsFunc(members, func(m store.Member) bool { return m.UserID == self && isAdmin(m) }) {
+		return "", "", &NotFoundError{What: "account", Ref: accountID} // before the answer says who is a member
+	}
+	if userID == "" {
+		if i := slices.IndexFunc(members, isAdmin); i >= 0 {
+			return members[i].UserID, "", nil
 		}
-		return "", "The account has no admin: name the member that the key acts for."
+		return "", "The account has no admin: name the member that the key acts for.", nil
 	}
-	for _, m := range members {
-		if m.UserID == userID && (!person || userID == by.UserID() || m.Bot) {
-			return userID, ""
-		}
+	if slices.ContainsFunc(members, func(m store.Member) bool { return m.UserID == userID && (self == "" || m.Bot) }) {
+		return userID, "", nil
 	}
-	if person {
-		return "", "A key can act only for yourself or for a bot of the account."
+	if self != "" {
+		return "", "A key can act only for yourself or for a bot of the account.", nil
 	}
-	return "", "This user is not a member of the account."
+	return "", "This user is not a member of the account.", nil
 }
 
 // Key returns a live API key to an admin of its account and to the operator. For every other party it does not exist
 // (store.ErrNotFound).
 func (d *Directory) Key(ctx context.Context, by store.Principal, keyID string) (store.APIKey, error) {
-	if err := by.Permitted(); err != nil {
+	if err := mayManage(by); err != nil {
 		return store.APIKey{}, err
 	}
-	k, err := d.store.APIKeyByID(ctx, keyID)
-	if errors.Is(err, store.ErrNotFound) {
-		return store.APIKey{}, &NotFoundError{What: "API key", Ref: keyID}
-	}
-	if err != nil {
-		return store.APIKey{}, fmt.Errorf("find API key: %w", err)
-	}
-	if err := d.mayManage(ctx, by, k.AccountID, "API key", keyID); err != nil {
-		return store.APIKey{}, err
-	}
-	return k, nil
+	k, err := d.store.ManagedAPIKey(ctx, by, keyID)
+	return k, notFound(err, "API key", keyID)
 }
 
 // Keys lists the live API keys of all accounts of which the user is an admin, newest first.
@@ -144,32 +141,42 @@ func (d *Directory) Keys(ctx context.Context, by store.Principal) ([]store.APIKe
 	return d.store.APIKeysByUser(ctx, userID)
 }
 
-// KeySecrets lists the credentials with which the key works now, newest first.
-func (d *Directory) KeySecrets(ctx context.Context, by store.Principal, keyID string) ([]store.Secret, error) {
-	if _, err := d.Key(ctx, by, keyID); err != nil {
-		return nil, err
-	}
-	return d.store.SecretsByClient(ctx, keyID)
-}
-
-// RotateKey gives the key another credential, which is returned this once. The one before it works until then; a time
-// that is not in the future ends it at once, and its integration tokens with it. *SecretLimitError: two work already,
-// and are not to end at once. ErrOthersKey: an admin would get a key with which to act in another person's name.
-func (d *Directory) RotateKey(ctx context.Context, by store.Principal, keyID string, othersUntil time.Time) (secret.Credential, error) {
+// KeySecrets returns a key, as Key does, and its active credentials, newest first.
+func (d *Directory) KeySecrets(ctx context.Context, by store.Principal, keyID string) (store.APIKey, []store.Secret, error) {
 	k, err := d.Key(ctx, by, keyID)
 	if err != nil {
+		return store.APIKey{}, nil, err
+	}
+	secrets, err := d.store.SecretsByClient(ctx, keyID)
+	if err != nil {
+		return store.APIKey{}, nil, fmt.Errorf("list credentials of API key %s: %w", keyID, err)
+	}
+	return k, secrets, nil
+}
+
+// RotateKey gives the key, which Key returned, another credential, which is returned this once. Its other credentials work
+// until othersUntil; a time that is not in the future ends them at once, and their integration tokens with them.
+// *SecretLimitError: two are active already, and are not to end at once. ErrOthersKey: the key acts as another person.
+func (d *Directory) RotateKey(ctx context.Context, by store.Principal, k store.APIKey, othersUntil time.Time) (secret.Credential, error) {
+	if err := mayManage(by); err != nil {
 		return secret.Credential{}, err
 	}
 	if !MayRotate(k, by) {
 		return secret.Credential{}, ErrOthersKey
 	}
-	return d.rotate(ctx, by, keyID, secret.APIKey, othersUntil)
+	c, err := d.rotate(ctx, by, k.ID, secret.APIKey, othersUntil)
+	if errors.Is(err, store.ErrEnded) {
+		if _, lookUp := d.Key(ctx, by, k.ID); lookUp != nil {
+			return secret.Credential{}, lookUp
+		}
+	}
+	return c, err
 }
 
-// RevokeKeySecret ends one credential of a key at once, with the integration tokens that were got with it. The last one may
-// be revoked as well: the key then opens nothing until it gets another. store.ErrNotFound: no such live credential.
+// RevokeKeySecret ends one credential of a key at once, with the integration tokens that were issued for it. The last one can
+// be revoked as well: the key then opens nothing until it gets another. store.ErrNotFound: no such active credential.
 func (d *Directory) RevokeKeySecret(ctx context.Context, by store.Principal, keyID string, id secret.ID) error {
-	if _, err := d.Key(ctx, by, keyID); err != nil {
+	if err := mayManage(by); err != nil {
 		return err
 	}
 	if err := d.store.RevokeSecret(ctx, by, keyID, store.LookupID(id)); err != nil {
@@ -187,15 +194,12 @@ func MayRotate(k store.APIKey, by store.Principal) bool {
 	return by.UserID() != "" && (k.UserID == "" || k.UserID == by.UserID() || k.UserBot)
 }
 
-// RevokeKey is final: the key and its integration tokens are dead when it returns.
+// RevokeKey is final: the key and its integration tokens are revoked when it returns.
 func (d *Directory) RevokeKey(ctx context.Context, by store.Principal, keyID string) error {
-	if _, err := d.Key(ctx, by, keyID); err != nil {
+	if err := mayManage(by); err != nil {
 		return err
 	}
-	if err := d.store.RevokeAPIKey(ctx, by, keyID); err != nil {
-		return fmt.Errorf("revoke API key %s: %w", keyID, err)
-	}
-	return nil
+	return notFound(d.store.RevokeAPIKey(ctx, by, keyID), "API key", keyID)
 }
 
 // RoleNames are roles as a scope parameter has them.

@@ -10,37 +10,44 @@ import (
 	"xenoauth/store"
 )
 
-// Secrets lists the secrets of the app that work now, newest first, to those who may see the app.
-func (d *Directory) Secrets(ctx context.Context, by store.Principal, appID string) ([]store.Secret, error) {
-	if _, err := d.App(ctx, by, appID); err != nil {
-		return nil, err
+// Secrets returns an app, as App does, and its active secrets, newest first.
+func (d *Directory) Secrets(ctx context.Context, by store.Principal, appID string) (store.App, []store.Secret, error) {
+	a, err := d.App(ctx, by, appID)
+	if err != nil || !a.Confidential {
+		return a, nil, err
 	}
 	secrets, err := d.store.SecretsByClient(ctx, appID)
 	if err != nil {
-		return nil, fmt.Errorf("list secrets of app %s: %w", appID, err)
+		return store.App{}, nil, fmt.Errorf("list secrets of app %s: %w", appID, err)
 	}
-	return secrets, nil
+	return a, secrets, nil
 }
 
 // RotateSecret mints another secret of a confidential app and returns it this once. The other secrets work until
 // othersUntil; zero means until they are revoked, and a time that is not in the future ends them at once. Two secrets
-// may be live: a third is refused with *SecretLimitError, unless the others end at once. ErrPublicApp if the app is
+// can be active: a third is refused with *SecretLimitError, unless the others end at once. ErrPublicApp if the app is
 // public.
 func (d *Directory) RotateSecret(ctx context.Context, by store.Principal, appID string, othersUntil time.Time) (secret.Credential, error) {
-	a, err := d.App(ctx, by, appID)
-	if err != nil {
+	if err := mayManage(by); err != nil {
 		return secret.Credential{}, err
 	}
-	if !a.Confidential {
-		return secret.Credential{}, ErrPublicApp
+	c, err := d.rotate(ctx, by, appID, secret.Client, othersUntil)
+	if errors.Is(err, store.ErrEnded) {
+		a, lookUp := d.App(ctx, by, appID)
+		switch {
+		case lookUp != nil:
+			return secret.Credential{}, lookUp
+		case !a.Confidential:
+			return secret.Credential{}, ErrPublicApp
+		}
 	}
-	return d.rotate(ctx, by, appID, secret.Client, othersUntil)
+	return c, err
 }
 
-// RevokeSecret ends one secret at once. The last one may be revoked, too: the app then cannot authenticate until it
-// gets another, which is what its owner wants when it leaked.
+// RevokeSecret ends one secret at once. The last one can be revoked as well: the app then cannot authenticate until it
+// gets another, which is what its owner wants after a leak.
 func (d *Directory) RevokeSecret(ctx context.Context, by store.Principal, appID string, id secret.ID) error {
-	if _, err := d.App(ctx, by, appID); err != nil {
+	if err := mayManage(by); err != nil {
 		return err
 	}
 	if err := d.store.RevokeSecret(ctx, by, appID, store.LookupID(id)); err != nil {

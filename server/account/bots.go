@@ -99,7 +99,7 @@ func (h *Handler) CreateBot(w http.ResponseWriter, r *http.Request) error {
 // endpoint is the bot's service endpoint: the address below which it gets its tokens (docs/dialects.md, Integration tokens).
 func (h *Handler) endpoint(b store.Bot) string { return h.issuer + "/bots/" + b.ID }
 
-// bot finds the bot that the path names among the visitor's: everybody else's does not exist.
+// bot finds the bot in the path. One that the visitor does not manage gives the same 404 as one that does not exist.
 func (h *Handler) bot(r *http.Request) (store.Bot, error) {
 	id := r.PathValue("bot")
 	if !secret.ValidUserID(id) {
@@ -108,26 +108,28 @@ func (h *Handler) bot(r *http.Request) (store.Bot, error) {
 	return h.directory.Bot(r.Context(), web.PrincipalOf(r), id)
 }
 
+// botSecrets is bot with the active secrets.
+func (h *Handler) botSecrets(r *http.Request) (store.Bot, web.SecretList, error) {
+	id := r.PathValue("bot")
+	if !secret.ValidUserID(id) {
+		return store.Bot{}, nil, web.NotFound()
+	}
+	b, secrets, err := h.directory.BotSecrets(r.Context(), web.PrincipalOf(r), id)
+	return b, web.ListSecrets(secrets), err
+}
+
 // ShowBot shows all there is to a bot but its secret.
 func (h *Handler) ShowBot(w http.ResponseWriter, r *http.Request) error {
-	b, err := h.bot(r)
+	b, secrets, err := h.botSecrets(r)
 	if err != nil {
 		return err
 	}
-	secrets, err := h.directory.BotSecrets(r.Context(), web.PrincipalOf(r), b.ID)
-	if err != nil {
-		return err
-	}
-	return h.web.Render(w, r, http.StatusOK, "bot", botPage{Bot: b, Endpoint: h.endpoint(b), Secrets: web.ListSecrets(secrets)})
+	return h.web.Render(w, r, http.StatusOK, "bot", botPage{Bot: b, Endpoint: h.endpoint(b), Secrets: secrets})
 }
 
 // ShowRotateBot asks how long the present secret goes on working.
 func (h *Handler) ShowRotateBot(w http.ResponseWriter, r *http.Request) error {
-	b, err := h.bot(r)
-	if err != nil {
-		return err
-	}
-	live, err := h.directory.BotSecrets(r.Context(), web.PrincipalOf(r), b.ID)
+	b, live, err := h.botSecrets(r)
 	if err != nil {
 		return err
 	}
@@ -139,7 +141,7 @@ func (h *Handler) ShowRotateBot(w http.ResponseWriter, r *http.Request) error {
 
 // RotateBot makes another secret, and leads to the page that shows it once.
 func (h *Handler) RotateBot(w http.ResponseWriter, r *http.Request) error {
-	b, err := h.bot(r)
+	b, live, err := h.botSecrets(r)
 	if err != nil {
 		return err
 	}
@@ -151,13 +153,9 @@ func (h *Handler) RotateBot(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	live, err := h.directory.BotSecrets(r.Context(), web.PrincipalOf(r), b.ID)
-	if err != nil {
-		return err
-	}
-	others = web.ListSecrets(live).AfterRotation("secret", others, until)
+	others = live.AfterRotation("secret", others, until)
 	err = h.web.Once(w, r, values, created, func(r *http.Request, by store.Principal) (*web.Shown, error) {
-		c, err := h.directory.RotateBot(r.Context(), by, b.ID, until)
+		c, err := h.directory.RotateBot(r.Context(), by, b, until)
 		return &web.Shown{ID: b.ID, Secret: c.Reveal(), Others: others}, err
 	})
 	return tooMany(err)

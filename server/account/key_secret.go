@@ -23,7 +23,7 @@ type revokeSecretPage struct {
 // secretOwner is a key or a bot of the visitor.
 type secretOwner struct {
 	what, name, path, back string
-	list                   func(context.Context) ([]store.Secret, error)
+	client                 string // the id under which its secrets are stored
 	revoke                 func(context.Context, secret.ID) error
 }
 
@@ -33,9 +33,7 @@ func (h *Handler) keyOwner(r *http.Request) (secretOwner, error) {
 	v := web.VisitorOf(r.Context())
 	return secretOwner{
 		what: "key", name: k.Name, path: "/account/keys/" + k.ID, back: "/account/keys",
-		list: func(ctx context.Context) ([]store.Secret, error) {
-			return h.directory.KeySecrets(ctx, v.Principal(r), k.ID)
-		},
+		client: k.ID,
 		revoke: func(ctx context.Context, id secret.ID) error {
 			return h.directory.RevokeKeySecret(ctx, v.Ending(r), k.ID, id)
 		},
@@ -48,11 +46,9 @@ func (h *Handler) botOwner(r *http.Request) (secretOwner, error) {
 	v := web.VisitorOf(r.Context())
 	return secretOwner{
 		what: "secret", name: b.Name, path: "/account/bots/" + b.ID, back: "/account/bots/" + b.ID,
-		list: func(ctx context.Context) ([]store.Secret, error) {
-			return h.directory.BotSecrets(ctx, v.Principal(r), b.ID)
-		},
+		client: b.APIKey,
 		revoke: func(ctx context.Context, id secret.ID) error {
-			return h.directory.RevokeBotSecret(ctx, v.Ending(r), b.ID, id)
+			return h.directory.RevokeBotSecret(ctx, v.Ending(r), b, id)
 		},
 	}, err
 }
@@ -72,7 +68,7 @@ func (h *Handler) showRevokeSecret(w http.ResponseWriter, r *http.Request, find 
 	if err != nil {
 		return err
 	}
-	secrets, err := owner.list(r.Context())
+	secrets, err := h.store.SecretsByClient(r.Context(), owner.client)
 	if err != nil {
 		return err
 	}

@@ -116,7 +116,7 @@ func (h *Handler) managed(r *http.Request) ([]store.Member, error) {
 	return managed, nil
 }
 
-// key finds the key that the path names among the visitor's: everybody else's does not exist.
+// key finds the key in the path. One that the visitor does not manage gives the same 404 as one that does not exist.
 func (h *Handler) key(r *http.Request) (listedKey, error) {
 	id := r.PathValue("key")
 	if !secret.ValidPublicID("key_", id) {
@@ -127,27 +127,34 @@ func (h *Handler) key(r *http.Request) (listedKey, error) {
 	return listKey(k, v.User, v.Principal(r)), err
 }
 
+// keySecrets is key with the active credentials.
+func (h *Handler) keySecrets(r *http.Request) (listedKey, error) {
+	k, err := h.key(r)
+	if err != nil {
+		return listedKey{}, err
+	}
+	secrets, err := h.store.SecretsByClient(r.Context(), k.ID)
+	k.Secrets = web.ListSecrets(secrets)
+	return k, err
+}
+
 // ShowRotateKey asks how long the present credential goes on working.
 func (h *Handler) ShowRotateKey(w http.ResponseWriter, r *http.Request) error {
-	k, err := h.key(r)
+	k, err := h.keySecrets(r)
 	if err != nil {
 		return err
 	}
 	if k.Others {
 		return othersKey(k, directory.ErrOthersKey)
 	}
-	live, err := h.directory.KeySecrets(r.Context(), web.PrincipalOf(r), k.ID)
-	if err != nil {
-		return err
-	}
 	return h.web.Render(w, r, http.StatusOK, "key_rotate", rotatePage{
-		Name: k.Name, What: "key", Path: "/account/keys/" + k.ID + "/rotate", Back: "/account/keys", None: len(live) == 0, Full: len(live) >= store.MaxSecrets,
+		Name: k.Name, What: "key", Path: "/account/keys/" + k.ID + "/rotate", Back: "/account/keys", None: len(k.Secrets) == 0, Full: len(k.Secrets) >= store.MaxSecrets,
 	})
 }
 
 // RotateKey makes another credential, and leads to the page that shows it once.
 func (h *Handler) RotateKey(w http.ResponseWriter, r *http.Request) error {
-	k, err := h.key(r)
+	k, err := h.keySecrets(r)
 	if err != nil {
 		return err
 	}
@@ -159,13 +166,9 @@ func (h *Handler) RotateKey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	live, err := h.directory.KeySecrets(r.Context(), web.PrincipalOf(r), k.ID)
-	if err != nil {
-		return err
-	}
-	others = web.ListSecrets(live).AfterRotation("key", others, until)
+	others = k.Secrets.AfterRotation("key", others, until)
 	err = h.web.Once(w, r, values, created, func(r *http.Request, by store.Principal) (*web.Shown, error) {
-		c, err := h.directory.RotateKey(r.Context(), by, k.ID, until)
+		c, err := h.directory.RotateKey(r.Context(), by, k.APIKey, until)
 		return &web.Shown{ID: k.ID, Secret: c.Reveal(), Others: others}, err
 	})
 	if errors.Is(err, directory.ErrOthersKey) {
@@ -212,15 +215,10 @@ func tooMany(err error) error {
 
 // ShowRevokeKey says what stops working and asks.
 func (h *Handler) ShowRevokeKey(w http.ResponseWriter, r *http.Request) error {
-	k, err := h.key(r)
+	k, err := h.keySecrets(r)
 	if err != nil {
 		return h.web.Ended(w, r, err, "/account/keys")
 	}
-	live, err := h.directory.KeySecrets(r.Context(), web.PrincipalOf(r), k.ID)
-	if err != nil {
-		return err
-	}
-	k.Secrets = web.ListSecrets(live)
 	return h.web.Render(w, r, http.StatusOK, "key_revoke", revokeKeyPage{k})
 }
 

@@ -76,7 +76,7 @@ func (h *Handler) ListApps(w http.ResponseWriter, r *http.Request) error {
 
 // ShowApp shows all there is to an app but its secrets.
 func (h *Handler) ShowApp(w http.ResponseWriter, r *http.Request) error {
-	a, err := h.app(r)
+	a, secrets, err := h.appSecrets(r)
 	if err != nil {
 		return err
 	}
@@ -85,19 +85,8 @@ func (h *Handler) ShowApp(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page := appPage{App: a, Verified: !a.VerifiedAt.IsZero(), Suspended: !a.SuspendedAt.IsZero(), Scopes: h.catalogue.Describe(a.Scopes),
-		Installs: installs, Guide: h.guide(a), TokenLimit: h.directory.TokenLimit()}
-	if a.Confidential {
-		if page.Secrets, err = h.secrets(r, a.ID); err != nil {
-			return err
-		}
-	}
-	page.Full = len(page.Secrets) >= store.MaxSecrets
+		Installs: installs, Secrets: secrets, Full: len(secrets) >= store.MaxSecrets, Guide: h.guide(a), TokenLimit: h.directory.TokenLimit()}
 	return h.web.Render(w, r, http.StatusOK, "app", page)
-}
-
-func (h *Handler) secrets(r *http.Request, appID string) (web.SecretList, error) {
-	secrets, err := h.directory.Secrets(r.Context(), web.PrincipalOf(r), appID)
-	return web.ListSecrets(secrets), err
 }
 
 // accounts lists the memberships with which the visitor may register apps.

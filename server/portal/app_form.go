@@ -137,7 +137,7 @@ func (h *Handler) UpdateApp(w http.ResponseWriter, r *http.Request) error {
 		return h.renderForm(w, r, http.StatusOK, withRow(page))
 	}
 	err = h.web.Once(w, r, values, "/developer/apps/"+a.ID, func(r *http.Request, by store.Principal) (*web.Shown, error) {
-		saved, err := h.directory.UpdateApp(r.Context(), by, a.ID, version, page.Form)
+		saved, err := h.directory.UpdateApp(r.Context(), by, a, version, page.Form)
 		if err != nil {
 			return nil, err
 		}

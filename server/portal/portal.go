@@ -30,11 +30,21 @@ func New(t *web.Toolkit, d *directory.Directory, s store.Store, c *scope.Catalog
 	return &Handler{web: t, directory: d, store: s, catalogue: c, issuer: issuer}
 }
 
-// app finds the app that the path names among those that the visitor may manage: everybody else's does not exist.
+// app finds the app in the path. One that the visitor does not manage gives the same 404 as one that does not exist.
 func (h *Handler) app(r *http.Request) (store.App, error) {
 	id := r.PathValue("id")
 	if !secret.ValidPublicID("app_", id) {
 		return store.App{}, web.NotFound()
 	}
 	return h.directory.App(r.Context(), web.PrincipalOf(r), id)
+}
+
+// appSecrets is app with the active secrets.
+func (h *Handler) appSecrets(r *http.Request) (store.App, web.SecretList, error) {
+	id := r.PathValue("id")
+	if !secret.ValidPublicID("app_", id) {
+		return store.App{}, nil, web.NotFound()
+	}
+	a, secrets, err := h.directory.Secrets(r.Context(), web.PrincipalOf(r), id)
+	return a, web.ListSecrets(secrets), err
 }

@@ -50,15 +50,11 @@ func (h *Handler) RotateSecret(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	a, err := h.app(r)
+	a, live, err := h.appSecrets(r)
 	if err != nil {
 		return err
 	}
 	until, others, err := keeps(values.Get("keep"), h.store.Now())
-	if err != nil {
-		return err
-	}
-	live, err := h.secrets(r, a.ID)
 	if err != nil {
 		return err
 	}
@@ -119,11 +115,7 @@ func (h *Handler) ShowCreated(w http.ResponseWriter, r *http.Request) error {
 
 // ShowRevokeSecret says which secret it is and asks.
 func (h *Handler) ShowRevokeSecret(w http.ResponseWriter, r *http.Request) error {
-	a, err := h.app(r)
-	if err != nil {
-		return err
-	}
-	live, err := h.secrets(r, a.ID)
+	a, live, err := h.appSecrets(r)
 	if err != nil {
 		return err
 	}

@@ -72,19 +72,14 @@ func pageKey(r *http.Request, use, id string) []byte {
 // event, as by. Its error is returned unchanged.
 func (t *Toolkit) Once(w http.ResponseWriter, r *http.Request, values Values, to string, do func(r *http.Request, by store.Principal) (*Shown, error)) error {
 	r = r.WithContext(context.WithoutCancel(r.Context()))
-	id, known := formID(r, values)
+	id, _ := formID(r, values)
 	if strings.HasSuffix(to, "/") {
 		to += id
 	}
-	if known {
-		if _, sent, err := t.SentBefore(r, values); err != nil || sent {
-			return t.again(w, r, id, to, err)
-		}
-	}
 	shown, err := do(r, formPrincipal(r, id))
-	if err != nil {
+	if err != nil { // a form that was carried out before fails with store.ErrConsumed, or because of what it changed
 		if _, sent, _ := t.SentBefore(r, values); sent {
-			return t.again(w, r, id, to, nil)
+			return t.again(w, r, id, to)
 		}
 		return err
 	}
@@ -121,11 +116,8 @@ func (t *Toolkit) SentBefore(r *http.Request, values Values) (subject string, se
 }
 
 // again repeats the response to a form that was carried out before.
-func (t *Toolkit) again(w http.ResponseWriter, r *http.Request, id, to string, err error) error {
-	if err == nil {
-		err = t.store.ReturnPageValue(r.Context(), pageKey(r, "shown", id))
-	}
-	if err != nil {
+func (t *Toolkit) again(w http.ResponseWriter, r *http.Request, id, to string) error {
+	if err := t.store.ReturnPageValue(r.Context(), pageKey(r, "shown", id)); err != nil {
 		return err
 	}
 	Redirect(w, r, to)

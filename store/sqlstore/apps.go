@@ -2,9 +2,12 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
+	"xenoauth/internal/secret"
 	"xenoauth/store"
 )
 
@@ -37,68 +40,102 @@ func readApp(scan scanner) (a store.App, err error) {
 	return a, nil
 }
 
-const (
-	insertApp = `INSERT INTO apps (id, account_id, created_by, name, description, homepage, logo_url, scopes, confidential,
-expiring, pkce_required, version, created_at, updated_at, verified_at)
-SELECT $1, c.id, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1, $12, $12, $13
-FROM accounts c WHERE c.id = $2 AND c.disabled_at IS NULL AND c.deleted_at IS NULL`
-	insertRedirectURI = `INSERT INTO app_redirect_uris (app_id, position, uri) VALUES ($1, $2, $3)`
-)
+// maxRedirectURIs is how many an app has at most.
+const maxRedirectURIs = 10
 
-const countAppsOf = `SELECT COUNT(*) FROM apps WHERE account_id = $1 AND account_id <> '' AND deleted_at IS NULL`
+// createApp makes an app of a live account, if that has room for one more.
+var createApp = newOperation(gate{
+	update: `INSERT INTO apps (id, account_id, created_by, name, description, homepage, logo_url, scopes, confidential,
+expiring, pkce_required, version, created_at, updated_at, verified_at)
+SELECT @app, c.id, @created_by, @name, @description, @homepage, @logo_url, @scopes, @confidential, @expiring, @pkce_required, 1, @created, @created, @verified
+FROM accounts c WHERE c.id = @account AND c.disabled_at IS NULL AND c.deleted_at IS NULL AND (@max = 0 OR ` + appsOfAccount + ` < @max)`,
+	returning: `account_id`, row: `FROM apps WHERE id = @app`,
+}, upsertRedirectURIs(), firstSecret+` WHERE @confidential = 1`, recordGate(`account_id`, `@app`), storeForm)
+
+const appsOfAccount = `(SELECT COUNT(*) FROM apps o WHERE o.account_id = @account AND o.account_id <> '' AND o.deleted_at IS NULL)`
+
+// upsertRedirectURIs writes the redirect URIs of an app at their positions, as a step of an operation.
+func upsertRedirectURIs() string {
+	var rows []string
+	for i := range maxRedirectURIs {
+		rows = append(rows, fmt.Sprintf(`SELECT @app, %d, @uri%d FROM gate WHERE @uri%d <> ''`, i, i, i))
+	}
+	return `INSERT INTO app_redirect_uris (app_id, position, uri) ` + strings.Join(rows, " UNION ALL ") +
+		` ON CONFLICT (app_id, position) DO UPDATE SET uri = excluded.uri`
+}
+
+// redirectURIs are the arguments of upsertRedirectURIs.
+func redirectURIs(a store.App) (args, error) {
+	if len(a.RedirectURIs) > maxRedirectURIs {
+		return nil, fmt.Errorf("%w: %d redirect URIs", store.ErrInvalid, len(a.RedirectURIs))
+	}
+	values := args{{"uris", len(a.RedirectURIs)}}
+	for i := range maxRedirectURIs {
+		uri := ""
+		if i < len(a.RedirectURIs) {
+			uri = a.RedirectURIs[i]
+			if uri == "" || strings.ContainsAny(uri, " \t\r\n\v\f\u0085\u00a0") {
+				return nil, fmt.Errorf("%w: redirect URI %d is empty or holds a space", store.ErrInvalid, i+1)
+			}
+		}
+		values = append(values, args{{"uri" + strconv.Itoa(i), uri}}...)
+	}
+	return values, nil
+}
+
+// appArgs are the arguments with which an app is stored.
+func appArgs(a store.App) (args, error) {
+	uris, err := redirectURIs(a)
+	return append(uris, args{
+		{"app", a.ID}, {"name", a.Name}, {"description", a.Description}, {"homepage", a.Homepage}, {"logo_url", a.LogoURL},
+		{"scopes", a.Scopes.String()}, {"expiring", flag(a.Expiring)}, {"pkce_required", flag(a.PKCERequired)},
+	}...), err
+}
 
 // CreateApp implements store.Apps.
-func (s *Store) CreateApp(ctx context.Context, by store.Principal, a store.App, first *store.Secret) error {
-	return s.createApp(ctx, by, a, first, func(context.Context, querier) error { return nil })
+func (s *Store) CreateApp(ctx context.Context, by store.Principal, a store.App, first *store.Secret) (err error) {
+	defer tried(&err, "create app %s", a.ID)
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error { return s.createApp(ctx, q, by, a, first, 0) })
 }
 
 // CreateAppWithin implements store.Apps.
-func (s *Store) CreateAppWithin(ctx context.Context, by store.Principal, a store.App, first *store.Secret, max int) error {
-	return s.createApp(ctx, by, a, first, func(ctx context.Context, q querier) error {
-		return roomInAccount(ctx, q, a.AccountID, countAppsOf, max)
+func (s *Store) CreateAppWithin(ctx context.Context, by store.Principal, a store.App, first *store.Secret, max int) (err error) {
+	defer tried(&err, "create app %s", a.ID)
+	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
+		if err := lockAccount(ctx, q, by, a.AccountID); err != nil {
+			return err
+		}
+		err := s.createApp(ctx, q, by, a, first, max)
+		if errors.Is(err, store.ErrEnded) { // the account is live, so it has no room
+			err = store.ErrLimit
+		}
+		return err
 	})
 }
 
-func (s *Store) createApp(ctx context.Context, by store.Principal, a store.App, first *store.Secret, room func(context.Context, querier) error) (err error) {
-	defer tried(&err, "create app %s", a.ID)
+// createApp makes an app of an account that has fewer than max; 0 is any number. ErrEnded: the account is not live, or has no
+// room.
+func (s *Store) createApp(ctx context.Context, q querier, by store.Principal, a store.App, first *store.Secret, max int) error {
 	if a.Confidential != (first != nil) {
 		return fmt.Errorf("%w: a confidential app has a first secret, a public one has none", store.ErrInvalid)
 	}
-	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
-		if err := room(ctx, q); err != nil {
-			return err
-		}
-		n, err := q.exec(ctx, insertApp, a.ID, a.AccountID, a.CreatedBy, a.Name, a.Description, a.Homepage, a.LogoURL,
-			a.Scopes.String(), flag(a.Confidential), flag(a.Expiring), flag(a.PKCERequired), at(a.CreatedAt), at(a.VerifiedAt))
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return store.ErrEnded
-		}
-		if err := insertRedirectURIs(ctx, q, a); err != nil {
-			return err
-		}
-		if first != nil {
-			first.ClientID = a.ID
-			if err := addSecret(ctx, q, *first); err != nil {
-				return err
-			}
-		}
-		return s.record(ctx, q, by, appEvent(store.EventAppCreated, a.AccountID, a.ID))
-	})
-}
-
-func insertRedirectURIs(ctx context.Context, q querier, a store.App) error {
-	for i, uri := range a.RedirectURIs {
-		if uri == "" || strings.ContainsAny(uri, " \t\r\n\v\f\u0085\u00a0") {
-			return fmt.Errorf("%w: redirect URI %d is empty or holds a space", store.ErrInvalid, i+1)
-		}
-		if _, err := q.exec(ctx, insertRedirectURI, a.ID, i, uri); err != nil {
-			return fmt.Errorf("redirect URI %d: %w", i+1, err)
-		}
+	values, err := appArgs(a)
+	if err != nil {
+		return err
 	}
-	return nil
+	c := store.Secret{}
+	if first != nil {
+		c = *first
+	}
+	c.ClientID = a.ID
+	values = append(values, secretArgs(c)...)
+	done, err := s.runAsIn(ctx, q, by, &createApp, appEvent(store.EventAppCreated, a.AccountID, a.ID), append(values, args{
+		{"created_by", a.CreatedBy}, {"confidential", flag(a.Confidential)}, {"created", at(a.CreatedAt)}, {"verified", at(a.VerifiedAt)}, {"max", max},
+	}...))
+	if err == nil && !done {
+		return store.ErrEnded
+	}
+	return err
 }
 
 const selectApp = selectApps + `a.id = $1`
@@ -114,6 +151,22 @@ func (s *Store) AppByID(ctx context.Context, id string) (a store.App, err error)
 		return store.App{}, store.ErrNotFound
 	}
 	return list[0], nil
+}
+
+var selectManagedApp = named(selectApps + `a.id = @app AND ` + managedBy("a.account_id"))
+
+// ManagedApp implements store.Apps.
+func (s *Store) ManagedApp(ctx context.Context, by store.Principal, id string) (store.App, error) {
+	return s.managedApp(ctx, s.read(), by, id)
+}
+
+func (s *Store) managedApp(ctx context.Context, q querier, by store.Principal, id string) (a store.App, err error) {
+	defer tried(&err, "app %s for %s", id, by)
+	if err := by.Permitted(); err != nil {
+		return store.App{}, err
+	}
+	list, err := collectNamed(ctx, q, readApp, &selectManagedApp, append(manager(by), args{{"app", id}}...))
+	return only(list, err)
 }
 
 const selectAppsByUser = selectApps + `a.account_id <> ''
@@ -134,50 +187,42 @@ func (s *Store) ListApps(ctx context.Context, p store.Page) (list []store.App, e
 	return collect(ctx, s.read(), readApp, selectAppsPage, p.After, limit(p.Limit), p.Account, pattern(p.Search))
 }
 
-const (
-	updateApp = `UPDATE apps SET name = $3, description = $4, homepage = $5, logo_url = $6, scopes = $7, expiring = $8,
-pkce_required = $9, updated_at = $10, version = version + 1
-WHERE id = $1 AND version = $2 AND deleted_at IS NULL
-RETURNING account_id`
-	deleteRedirectURIs = `DELETE FROM app_redirect_uris WHERE app_id = $1`
-	endVerification    = `UPDATE apps SET verified_at = NULL, unverified_at = $2, unverified_for = $3
-WHERE id = $1 AND deleted_at IS NULL AND verified_at IS NOT NULL`
-)
+// updateApp changes an app of that version. Where it ends the verification, it does so in the same update: a verification
+// either was given before it, and ends here, or is refused after it for its version.
+var updateApp = newOperation(gate{
+	update: `UPDATE apps SET name = @name, description = @description, homepage = @homepage, logo_url = @logo_url, scopes = @scopes, expiring = @expiring,
+pkce_required = @pkce_required, updated_at = @event_at, version = version + 1,
+verified_at = CASE WHEN @unverify_for = '' THEN verified_at END,
+unverified_at = CASE WHEN @unverify_for <> '' AND verified_at IS NOT NULL THEN @event_at ELSE unverified_at END,
+unverified_for = CASE WHEN @unverify_for <> '' AND verified_at IS NOT NULL THEN @unverify_for ELSE unverified_for END
+WHERE id = @app AND version = @version AND deleted_at IS NULL AND ` + managedBy("apps.account_id"),
+	returning: `account_id, unverified_at`, row: `FROM apps WHERE id = @app`,
+},
+	`DELETE FROM app_redirect_uris WHERE app_id = @app AND position >= @uris AND EXISTS (SELECT 1 FROM gate)`,
+	upsertRedirectURIs(), recordGate(`account_id`, `@app`), storeForm,
+	intoEvents+`SELECT @unverified_event, @event_at, '`+store.EventAppUnverified+`', @actor_kind, @actor, @ip, account_id, @app, '', '', @unverify_for
+	FROM gate WHERE @unverify_for <> '' AND unverified_at = @event_at`)
 
-// UpdateApp implements store.Apps. The first statement locks the row, so that a verification either stands before it, and
-// ends here, or is refused after it for its version.
+// UpdateApp implements store.Apps.
 func (s *Store) UpdateApp(ctx context.Context, by store.Principal, a store.App, unverifyFor string) (err error) {
 	defer tried(&err, "update app %s", a.ID)
-	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
-		var accountID string
-		err := q.row(ctx, updateApp, []any{a.ID, a.Version, a.Name, a.Description, a.Homepage, a.LogoURL, a.Scopes.String(),
-			flag(a.Expiring), flag(a.PKCERequired), s.micros()}, &accountID)
-		if notFound(err) {
-			if _, err := s.accountOfApp(ctx, q, a.ID); err != nil {
-				return err
-			}
-			return store.ErrConflict
-		}
-		if err != nil {
-			return err
-		}
-		if _, err := q.exec(ctx, deleteRedirectURIs, a.ID); err != nil {
-			return fmt.Errorf("replace redirect URIs: %w", err)
-		}
-		if err := insertRedirectURIs(ctx, q, a); err != nil {
-			return err
-		}
-		if err := s.record(ctx, q, by, appEvent(store.EventAppUpdated, accountID, a.ID)); err != nil || unverifyFor == "" {
-			return err
-		}
-		ended, err := q.exec(ctx, endVerification, a.ID, s.micros(), unverifyFor)
-		if err != nil || ended == 0 {
-			return err
-		}
-		e := appEvent(store.EventAppUnverified, accountID, a.ID)
-		e.Detail = unverifyFor
-		return s.record(ctx, q, by.WithForm(nil), e) // the form is stored with the first event
-	})
+	if err := by.Permitted(); err != nil {
+		return err
+	}
+	values, err := appArgs(a)
+	if err != nil {
+		return err
+	}
+	event := secret.NewID()
+	values = append(append(values, manager(by)...), args{{"version", a.Version}, {"unverify_for", unverifyFor}, {"unverified_event", event[:]}}...)
+	done, err := s.runAs(ctx, by, &updateApp, appEvent(store.EventAppUpdated, "", a.ID), values)
+	if err != nil || done {
+		return err
+	}
+	if _, err := s.managedApp(ctx, s.db, by, a.ID); err != nil {
+		return err
+	}
+	return store.ErrConflict
 }
 
 const (
@@ -216,18 +261,20 @@ func (s *Store) accountOfApp(ctx context.Context, q querier, id string) (account
 	return accountID, err
 }
 
-const markAppDeleted = `UPDATE apps SET deleted_at = $2 WHERE id = $1 AND deleted_at IS NULL RETURNING account_id`
+// deleteApp ends everything that depends on the app, with this one row.
+var deleteApp = newOperation(gate{
+	update:    `UPDATE apps SET deleted_at = @event_at WHERE id = @app AND deleted_at IS NULL AND ` + managedBy("apps.account_id"),
+	returning: `account_id`, row: `FROM apps WHERE id = @app`,
+}, recordGate(`account_id`, `@app`), storeForm)
 
-// DeleteApp implements store.Apps. Whatever hangs on the app ends with this one row.
+// DeleteApp implements store.Apps.
 func (s *Store) DeleteApp(ctx context.Context, by store.Principal, id string) (err error) {
 	defer tried(&err, "delete app %s", id)
-	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
-		var accountID string
-		if err := q.row(ctx, markAppDeleted, []any{id, s.micros()}, &accountID); err != nil {
-			return err
-		}
-		return s.record(ctx, q, by, appEvent(store.EventAppDeleted, accountID, id))
-	})
+	done, err := s.runAs(ctx, by, &deleteApp, appEvent(store.EventAppDeleted, "", id), append(manager(by), args{{"app", id}}...))
+	if err == nil && !done {
+		return store.ErrNotFound
+	}
+	return err
 }
 
 func appEvent(kind, accountID, appID string) store.Event {

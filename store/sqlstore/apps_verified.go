@@ -9,6 +9,8 @@ import (
 const (
 	verifyApp = `UPDATE apps SET verified_at = $2, unverified_at = NULL, unverified_for = ''
 WHERE id = $1 AND version = $3 AND deleted_at IS NULL AND verified_at IS NULL`
+	endVerification = `UPDATE apps SET verified_at = NULL, unverified_at = $2, unverified_for = $3
+WHERE id = $1 AND deleted_at IS NULL AND verified_at IS NOT NULL`
 	selectAppVersion = `SELECT account_id, version FROM apps WHERE id = $1 AND deleted_at IS NULL`
 )
 

@@ -39,6 +39,28 @@ func (s *Store) runAs(ctx context.Context, by store.Principal, o *operation, e s
 	return done, err
 }
 
+// runAsIn is runAs in a transaction that has begun.
+func (s *Store) runAsIn(ctx context.Context, q querier, by store.Principal, o *operation, e store.Event, values args) (done bool, err error) {
+	done, err = o.runIn(ctx, s, q, append(s.event(by, e), values...))
+	if repeatsForm(err) {
+		return false, store.ErrConsumed
+	}
+	return done, err
+}
+
+// managedBy is the condition that a Principal manages an account: it is the operator, or a user who is an admin there. The
+// account is an expression; the parameters are those of manager.
+func managedBy(account string) string {
+	return `(@operator = 1 OR EXISTS (SELECT 1 FROM members m JOIN accounts x ON x.id = m.account_id AND x.deleted_at IS NULL
+	WHERE m.account_id = ` + account + ` AND m.user_id = @manager AND m.role = 'admin'))`
+}
+
+// manager returns the parameters of managedBy.
+func manager(by store.Principal) args {
+	operator, userID := operatorOrUser(by)
+	return args{{"operator", operator}, {"manager", userID}}
+}
+
 // recordOnce records an event unless the form was stored before.
 var recordOnce = named(`WITH form AS (
 	INSERT INTO page_values (id, subject, sealed, created_at, expires_at)

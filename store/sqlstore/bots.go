@@ -30,10 +30,19 @@ func readBot(scan scanner) (b store.Bot, err error) {
 
 const (
 	countBots = `SELECT COUNT(*) FROM bots b JOIN users u ON u.id = b.id AND u.deleted_at IS NULL WHERE b.account_id = $1`
-	// A bot has no password: nothing but its secret opens it.
-	insertBotUser = `INSERT INTO users (id, email, name, password, operator, created_at, bot) VALUES ($1, $2, $3, '', 0, $4, 1)`
-	insertBot     = `INSERT INTO bots (id, account_id, api_key, created_by, created_at) VALUES ($1, $2, $3, $4, $5)`
+
+	botsOfAccount = `(SELECT COUNT(*) FROM bots o JOIN users u ON u.id = o.id AND u.deleted_at IS NULL WHERE o.account_id = @account)`
 )
+
+// createBot makes a bot of a locked account. A bot has no password: nothing but its secret opens it.
+var createBot = newOperation(gate{
+	update: `INSERT INTO users (id, email, name, password, operator, created_at, bot)
+SELECT @bot, @email, @name, '', 0, @created, 1 WHERE ` + botsOfAccount + ` < @max`,
+	returning: `id`, row: `FROM users WHERE id = @bot`,
+},
+	`INSERT INTO members (account_id, user_id, role, joined_at) SELECT @account, @bot, '`+string(scope.RoleBot)+`', @created FROM gate`,
+	`INSERT INTO bots (id, account_id, api_key, created_by, created_at) SELECT @bot, @account, @client, @created_by, @created FROM gate`,
+	firstSecret, recordGate(`@account`, `''`), storeForm)
 
 // CreateBot implements store.Bots.
 func (s *Store) CreateBot(ctx context.Context, by store.Principal, b store.Bot, first store.Secret) (err error) {
@@ -44,30 +53,25 @@ func (s *Store) CreateBot(ctx context.Context, by store.Principal, b store.Bot, 
 	if !isBot(b.APIKey) {
 		return store.ErrInvalid // who holds secrets is told by the prefix
 	}
+	first.ClientID = b.APIKey
+	values := append(secretArgs(first), args{
+		{"bot", b.ID}, {"email", b.Email}, {"name", b.Name}, {"created_by", b.CreatedBy}, {"created", at(b.CreatedAt)}, {"max", store.MaxBots},
+	}...)
 	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
-		if err := roomInAccount(ctx, q, b.AccountID, countBots, store.MaxBots); err != nil {
+		if err := lockAccount(ctx, q, by, b.AccountID); err != nil {
 			return err
 		}
-		created := at(b.CreatedAt)
-		if _, err := q.exec(ctx, insertBotUser, b.ID, b.Email, b.Name, created); err != nil {
-			return err
+		done, err := s.runAsIn(ctx, q, by, &createBot, store.Event{Kind: store.EventBotCreated, AccountID: b.AccountID, Subject: b.ID}, values)
+		if err == nil && !done {
+			return whyNoRoom(ctx, q, countBots, b.AccountID, store.MaxBots)
 		}
-		if _, err := q.exec(ctx, insertMember, b.AccountID, b.ID, string(scope.RoleBot), created); err != nil {
-			return err
-		}
-		if _, err := q.exec(ctx, insertBot, b.ID, b.AccountID, b.APIKey, b.CreatedBy, created); err != nil {
-			return err
-		}
-		first.ClientID = b.APIKey
-		if err := addSecret(ctx, q, first); err != nil {
-			return err
-		}
-		return s.record(ctx, q, by, store.Event{Kind: store.EventBotCreated, AccountID: b.AccountID, Subject: b.ID})
+		return err
 	})
 }
 
 var (
 	selectBot        = selectBots + `(b.id = $2 OR b.api_key = $2)`
+	selectManagedBot = named(strings.ReplaceAll(selectBots, "$1", "@now") + `(b.id = @bot OR b.api_key = @bot) AND ` + managedBy("b.account_id"))
 	selectBotsByUser = selectBots + ofAdmin("b") + ` ORDER BY b.created_at DESC, b.id DESC`
 	selectBotsPage   = selectBots + `b.id > $2 AND ($4 = '' OR b.account_id = $4)` + searching("$5", "b.id", "b.api_key", "u.name") + ` ORDER BY b.id LIMIT $3`
 )
@@ -76,6 +80,16 @@ var (
 func (s *Store) BotByID(ctx context.Context, id string) (b store.Bot, err error) {
 	defer tried(&err, "bot %s", id)
 	list, err := collect(ctx, s.read(), readBot, selectBot, s.micros(), id)
+	return only(list, err)
+}
+
+// ManagedBot implements store.Bots.
+func (s *Store) ManagedBot(ctx context.Context, by store.Principal, id string) (b store.Bot, err error) {
+	defer tried(&err, "bot %s for %s", id, by)
+	if err := by.Permitted(); err != nil {
+		return store.Bot{}, err
+	}
+	list, err := collectNamed(ctx, s.read(), readBot, &selectManagedBot, append(manager(by), args{{"now", s.micros()}, {"bot", id}}...))
 	return only(list, err)
 }
 
@@ -91,18 +105,28 @@ func (s *Store) ListBots(ctx context.Context, p store.Page) (list []store.Bot, e
 	return collect(ctx, s.read(), readBot, selectBotsPage, s.micros(), p.After, limit(p.Limit), p.Account, pattern(p.Search))
 }
 
-const selectAccountOfBot = `SELECT b.account_id FROM bots b JOIN users u ON u.id = b.id WHERE b.id = $1 AND u.deleted_at IS NULL`
+// removeBot ends a bot as deleteUser ends a person.
+var removeBot = newOperation(gate{
+	update: `UPDATE users SET deleted_at = @event_at, email = ` + freedEmail + ` WHERE id = @bot AND deleted_at IS NULL
+AND EXISTS (SELECT 1 FROM bots b WHERE b.id = users.id AND ` + managedBy("b.account_id") + `)`,
+	returning: `id`, row: `FROM users WHERE id = @bot`,
+},
+	`DELETE FROM members WHERE user_id = @bot AND EXISTS (SELECT 1 FROM gate)`,
+	`UPDATE installations SET removed_at = @event_at, updated_at = @event_at
+	WHERE user_id = @bot AND user_id <> '' AND removed_at IS NULL AND EXISTS (SELECT 1 FROM gate)`,
+	`DELETE FROM sessions WHERE user_id = @bot AND EXISTS (SELECT 1 FROM gate)`,
+	`UPDATE codes SET ended_at = @event_at WHERE user_id = @bot AND user_id <> '' AND consumed_at IS NULL AND ended_at IS NULL
+	AND EXISTS (SELECT 1 FROM gate)`,
+	recordGate(`(SELECT b.account_id FROM bots b WHERE b.id = @bot)`, `''`), storeForm)
 
 // RemoveBot implements store.Bots.
 func (s *Store) RemoveBot(ctx context.Context, by store.Principal, id string) (err error) {
 	defer tried(&err, "remove bot %s", id)
-	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
-		e := store.Event{Kind: store.EventBotRemoved, Subject: id}
-		if err := q.row(ctx, selectAccountOfBot, []any{id}, &e.AccountID); err != nil {
-			return err
-		}
-		return s.deleteUser(ctx, q, by, id, e)
-	})
+	done, err := s.runAs(ctx, by, &removeBot, store.Event{Kind: store.EventBotRemoved, Subject: id}, append(manager(by), args{{"bot", id}}...))
+	if err == nil && !done {
+		return store.ErrNotFound
+	}
+	return err
 }
 
 // selectBotBySecret reads a bot and what it hangs on, by primary key and by the unique key of bots.

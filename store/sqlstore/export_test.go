@@ -68,11 +68,11 @@ var Statements = map[string]string{
 	"selectMembersByAccount": selectMembersByAccount, "selectMembersByUser": selectMembersByUser, "joinAccount": joinAccount,
 	"updateRole": updateRole, "deleteMember": deleteMember,
 
-	"insertApp": insertApp, "selectApp": selectApp, "selectAppsByUser": selectAppsByUser, "selectAppsPage": selectAppsPage,
-	"updateApp": updateApp, "deleteRedirectURIs": deleteRedirectURIs, "suspendApp": suspendApp, "resumeApp": resumeApp,
-	"verifyApp": verifyApp, "endVerification": endVerification, "selectAppVersion": selectAppVersion, "selectVerifiedNames": selectVerifiedNames, "selectAccountOfApp": selectAccountOfApp, "markAppDeleted": markAppDeleted,
-	"countInstalled": countInstalled, "countInstalledApps": countInstalledApps, "selectSecrets": selectSecrets, "touchApp": touchApp, "touchResource": touchResource,
-	"expireSecrets": expireSecrets, "countSecrets": countSecrets, "revokeSecret": revokeSecret, "selectResource": selectResource,
+	"selectApp": selectApp, "selectAppsByUser": selectAppsByUser, "selectAppsPage": selectAppsPage,
+	"suspendApp": suspendApp, "resumeApp": resumeApp,
+	"verifyApp": verifyApp, "endVerification": endVerification, "selectAppVersion": selectAppVersion, "selectVerifiedNames": selectVerifiedNames, "selectAccountOfApp": selectAccountOfApp,
+	"countInstalled": countInstalled, "countInstalledApps": countInstalledApps, "selectSecrets": selectSecrets,
+	"selectResource": selectResource,
 	"removeResource": removeResource,
 
 	"selectRequest": selectRequest, "decideRequest": decideRequest, "selectInstallable": selectInstallable,
@@ -88,11 +88,13 @@ var Statements = map[string]string{
 	"selectFamily": selectFamily, "selectAccess": selectAccess, "selectExpiringAccess": selectExpiringAccess,
 	"selectAppClient": selectAppClient, "selectResourceClient": selectResourceClient,
 
-	"selectAPIKey": selectAPIKey, "selectAPIKeysByUser": selectAPIKeysByUser, "selectAPIKeysPage": selectAPIKeysPage,
-	"touchAccount": touchAccount, "countKeys": countKeys, "insertAPIKey": insertAPIKey, "revokeAPIKey": revokeAPIKey,
-	"selectKeyBySecret": selectKeyBySecret, "touchAPIKey": touchAPIKey, "touchBot": touchBot, "selectAccountOfKey": selectAccountOfKey,
-	"selectAccountOfBotKey": selectAccountOfBotKey, "selectBot": selectBot, "selectBotsByUser": selectBotsByUser,
-	"selectBotsPage": selectBotsPage, "countBots": countBots, "selectAccountOfBot": selectAccountOfBot,
+	"selectAPIKey": selectAPIKey.sql, "selectManagedApp": selectManagedApp.sql, "selectManagedBot": selectManagedBot.sql, "lockLiveAccount": lockLiveAccount.sql,
+	"selectManagedAccount": selectManagedAccount.sql, "lockApp": appClient.lock.sql, "lockResource": resourceClient.lock.sql, "lockKey": keyClient.lock.sql,
+	"lockBot": botClient.lock.sql, "selectAPIKeysByUser": selectAPIKeysByUser, "selectAPIKeysPage": selectAPIKeysPage,
+	"countKeys":         countKeys,
+	"selectKeyBySecret": selectKeyBySecret,
+	"selectBot":         selectBot, "selectBotsByUser": selectBotsByUser,
+	"selectBotsPage": selectBotsPage, "countBots": countBots,
 	"selectBotBySecret": selectBotBySecret, "insertIntegrationToken": insertIntegrationToken.sql, "selectIntegration": selectIntegration,
 	"revokeIntegration": revokeIntegration, "selectIntegrationKey": selectIntegrationKey,
 
@@ -116,6 +118,9 @@ func StatementsOfOperations() map[string]string {
 		"redeemForToken": redeemForToken, "redeemForFamily": redeemForFamily,
 		"rotate": refreshRotation.rotate, "replace": refreshRotation.replace,
 		"rotateUser": userRotation.rotate, "replaceUser": userRotation.replace,
+		"addSecret": addSecretOf, "revokeSecretOfApp": appClient.revoke, "revokeSecretOfResource": resourceClient.revoke, "revokeSecretOfKey": keyClient.revoke,
+		"revokeSecretOfBot": botClient.revoke, "createApp": createApp, "updateApp": updateApp, "deleteApp": deleteApp, "createAPIKey": createAPIKey,
+		"revokeAPIKey": revokeAPIKey, "createBot": createBot, "removeBot": removeBot,
 	} {
 		all[name] = o.gate.sql
 		for i, st := range o.follow {

@@ -34,16 +34,42 @@ func readKey(scan scanner) (k store.APIKey, err error) {
 	return k, err
 }
 
+// lockLiveAccount keeps a live account that by manages until the transaction ends. The row is written although nothing in it
+// changes, because that is a lock in both databases: of several apps, keys or bots that are made at the same time, each is
+// counted.
+var lockLiveAccount = named(`UPDATE accounts SET name = name WHERE id = @account AND disabled_at IS NULL AND deleted_at IS NULL AND ` + managedBy("accounts.id"))
+
+// selectManagedAccount reads an account, live or disabled, that by manages.
+var selectManagedAccount = named(`SELECT c.id FROM accounts c WHERE c.id = @account AND c.deleted_at IS NULL AND ` + managedBy("c.id"))
+
+// lockAccount locks a live account. ErrEnded: it is not live. ErrNotFound: by does not manage it.
+func lockAccount(ctx context.Context, q querier, by store.Principal, accountID string) error {
+	values := append(manager(by), args{{"account", accountID}}...)
+	locked, err := lockLiveAccount.exec(ctx, q, values)
+	if err != nil || locked > 0 {
+		return err
+	}
+	var id string
+	err = selectManagedAccount.row(ctx, q, values, &id)
+	if err == nil || notFound(err) && by.IsOperator() {
+		return store.ErrEnded
+	}
+	return err
+}
+
 const (
-	// The row is written although nothing in it changes, because that is a lock in both databases: of several keys or bots
-	// that are made at the same time, each is counted.
-	touchAccount = `UPDATE accounts SET name = name WHERE id = $1 AND disabled_at IS NULL AND deleted_at IS NULL`
-	countKeys    = `SELECT COUNT(*) FROM api_keys WHERE account_id = $1 AND account_id <> '' AND revoked_at IS NULL`
-	insertAPIKey = `INSERT INTO api_keys (id, account_id, user_id, roles, name, created_by, created_at)
-SELECT $1, c.id, $3, $4, $5, $6, $7 FROM accounts c
-WHERE c.id = $2 AND ($3 = '' OR EXISTS (SELECT 1 FROM members m JOIN users u ON u.id = m.user_id
-	WHERE m.account_id = c.id AND m.user_id = $3 AND u.disabled_at IS NULL AND u.deleted_at IS NULL))`
+	keysOfAccount = `(SELECT COUNT(*) FROM api_keys o WHERE o.account_id = @account AND o.account_id <> '' AND o.revoked_at IS NULL)`
+	countKeys     = `SELECT COUNT(*) FROM api_keys WHERE account_id = $1 AND account_id <> '' AND revoked_at IS NULL`
 )
+
+// createAPIKey makes a key of a locked account.
+var createAPIKey = newOperation(gate{
+	update: `INSERT INTO api_keys (id, account_id, user_id, roles, name, created_by, created_at)
+SELECT @key, c.id, @user, @roles, @name, @created_by, @created FROM accounts c
+WHERE c.id = @account AND ` + keysOfAccount + ` < @max AND (@user = '' OR EXISTS (SELECT 1 FROM members m JOIN users u ON u.id = m.user_id
+	WHERE m.account_id = c.id AND m.user_id = @user AND u.disabled_at IS NULL AND u.deleted_at IS NULL))`,
+	returning: `account_id`, row: `FROM api_keys WHERE id = @key`,
+}, firstSecret, recordGate(`account_id`, `''`), storeForm)
 
 // CreateAPIKey implements store.APIKeys.
 func (s *Store) CreateAPIKey(ctx context.Context, by store.Principal, k store.APIKey, first store.Secret) (err error) {
@@ -56,53 +82,56 @@ func (s *Store) CreateAPIKey(ctx context.Context, by store.Principal, k store.AP
 	if err != nil || !isAPIKey(k.ID) || (roles == "") != (k.UserID == "") {
 		return store.ErrInvalid
 	}
+	detail := "account API key"
+	if roles != "" {
+		detail = roles + " for " + k.UserID
+	}
+	first.ClientID = k.ID
+	values := append(secretArgs(first), args{
+		{"key", k.ID}, {"account", k.AccountID}, {"user", k.UserID}, {"roles", roles}, {"name", k.Name}, {"created_by", k.CreatedBy},
+		{"created", at(k.CreatedAt)}, {"max", store.MaxAPIKeys},
+	}...)
 	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
-		if err := roomInAccount(ctx, q, k.AccountID, countKeys, store.MaxAPIKeys); err != nil {
+		if err := lockAccount(ctx, q, by, k.AccountID); err != nil {
 			return err
 		}
-		n, err := q.exec(ctx, insertAPIKey, k.ID, k.AccountID, k.UserID, roles, k.Name, k.CreatedBy, at(k.CreatedAt))
-		if err != nil {
-			return err
+		done, err := s.runAsIn(ctx, q, by, &createAPIKey, store.Event{Kind: store.EventKeyCreated, AccountID: k.AccountID, Subject: k.ID, Detail: detail}, values)
+		if err == nil && !done {
+			return whyNoRoom(ctx, q, countKeys, k.AccountID, store.MaxAPIKeys)
 		}
-		if n == 0 {
-			return store.ErrEnded
-		}
-		first.ClientID = k.ID
-		if err := addSecret(ctx, q, first); err != nil {
-			return err
-		}
-		detail := "account API key"
-		if roles != "" {
-			detail = roles + " for " + k.UserID
-		}
-		return s.record(ctx, q, by, store.Event{Kind: store.EventKeyCreated, AccountID: k.AccountID, Subject: k.ID, Detail: detail})
+		return err
 	})
 }
 
-// roomInAccount holds a live account until the transaction ends, if what is counted leaves room for one more.
-func roomInAccount(ctx context.Context, q querier, accountID, count string, most int) error {
-	locked, err := q.exec(ctx, touchAccount, accountID)
-	if err != nil {
-		return err
-	}
-	if locked == 0 {
-		return store.ErrEnded
-	}
+// whyNoRoom returns ErrLimit if there are max already, else ErrEnded.
+func whyNoRoom(ctx context.Context, q querier, count, accountID string, max int) error {
 	var n int
 	if err := q.row(ctx, count, []any{accountID}, &n); err != nil {
 		return err
 	}
-	if n >= most {
+	if n >= max {
 		return store.ErrLimit
 	}
-	return nil
+	return store.ErrEnded
 }
 
-// APIKeyByID implements store.APIKeys.
-func (s *Store) APIKeyByID(ctx context.Context, id string) (k store.APIKey, err error) {
-	defer tried(&err, "API key %s", id)
-	list, err := collect(ctx, s.read(), readKey, selectAPIKey, s.micros(), id)
+// ManagedAPIKey implements store.APIKeys.
+func (s *Store) ManagedAPIKey(ctx context.Context, by store.Principal, id string) (k store.APIKey, err error) {
+	defer tried(&err, "API key %s for %s", id, by)
+	if err := by.Permitted(); err != nil {
+		return store.APIKey{}, err
+	}
+	list, err := collectNamed(ctx, s.read(), readKey, &selectAPIKey, append(manager(by), args{{"now", s.micros()}, {"key", id}}...))
 	return only(list, err)
+}
+
+// collectNamed is collect for a statement with named arguments.
+func collectNamed[T any](ctx context.Context, q querier, read func(scanner) (T, error), st *statement, values args) ([]T, error) {
+	list, err := st.bind(values)
+	if err != nil {
+		return nil, err
+	}
+	return collect(ctx, q, read, st.sql, list...)
 }
 
 // only is the one element of a list that has one at most.
@@ -124,7 +153,7 @@ func ofAdmin(table string) string {
 }
 
 var (
-	selectAPIKey        = selectKeys + `k.id = $2`
+	selectAPIKey        = named(strings.ReplaceAll(selectKeys, "$1", "@now") + `k.id = @key AND ` + managedBy("k.account_id"))
 	selectAPIKeysByUser = selectKeys + ofAdmin("k") + ` ORDER BY k.created_at DESC, k.id DESC`
 	selectAPIKeysPage   = selectKeys + `k.id > $2 AND ($4 = '' OR k.account_id = $4)` + searching("$5", "k.id", "k.name") + ` ORDER BY k.id LIMIT $3`
 )
@@ -141,18 +170,20 @@ func (s *Store) ListAPIKeys(ctx context.Context, p store.Page) (list []store.API
 	return collect(ctx, s.read(), readKey, selectAPIKeysPage, s.micros(), p.After, limit(p.Limit), p.Account, pattern(p.Search))
 }
 
-const revokeAPIKey = `UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING account_id`
+// revokeAPIKey ends everything that depends on the key, with this one row.
+var revokeAPIKey = newOperation(gate{
+	update:    `UPDATE api_keys SET revoked_at = @event_at WHERE id = @key AND revoked_at IS NULL AND ` + managedBy("api_keys.account_id"),
+	returning: `account_id`, row: `FROM api_keys WHERE id = @key`,
+}, recordGate(`account_id`, `''`), storeForm)
 
-// RevokeAPIKey implements store.APIKeys. Whatever hangs on the key ends with this one row.
+// RevokeAPIKey implements store.APIKeys.
 func (s *Store) RevokeAPIKey(ctx context.Context, by store.Principal, id string) (err error) {
 	defer tried(&err, "revoke API key %s", id)
-	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
-		var accountID string
-		if err := q.row(ctx, revokeAPIKey, []any{id, s.micros()}, &accountID); err != nil {
-			return err
-		}
-		return s.record(ctx, q, by, store.Event{Kind: store.EventKeyRevoked, AccountID: accountID, Subject: id})
-	})
+	done, err := s.runAs(ctx, by, &revokeAPIKey, store.Event{Kind: store.EventKeyRevoked, Subject: id}, append(manager(by), args{{"key", id}}...))
+	if err == nil && !done {
+		return store.ErrNotFound
+	}
+	return err
 }
 
 // selectKeyBySecret reads a key and what it hangs on, all of it by primary key.

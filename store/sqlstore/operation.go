@@ -47,14 +47,25 @@ func (o *operation) run(ctx context.Context, s *Store, values args) (done bool, 
 		return n > 0, err
 	}
 	kept := slices.Clone(values) // so that the caller's can stay on its stack
-	err = s.db.transact(ctx, func(ctx context.Context, q querier) error {
-		n, err := o.gate.exec(ctx, q, kept)
-		if done = n > 0; err != nil || !done {
-			return err
-		}
-		return o.finish(ctx, q, kept)
+	err = s.db.transact(ctx, func(ctx context.Context, q querier) (err error) {
+		done, err = o.runIn(ctx, s, q, kept)
+		return err
 	})
 	return done && err == nil, err
+}
+
+// runIn is run in a transaction that has begun.
+func (o *operation) runIn(ctx context.Context, s *Store, q querier, values args) (done bool, err error) {
+	if s.dialect.consuming {
+		n := 0
+		err = o.atOnce.row(ctx, q, values, &n)
+		return n > 0, err
+	}
+	n, err := o.gate.exec(ctx, q, values)
+	if err != nil || n == 0 {
+		return false, err
+	}
+	return true, o.finish(ctx, q, values)
 }
 
 // finish runs the statements that follow the gate.

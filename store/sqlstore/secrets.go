@@ -86,110 +86,131 @@ func (s *Store) SecretByID(ctx context.Context, id store.LookupID) (c store.Secr
 	return c, err
 }
 
+// clientKind is a kind of party that has secrets. Clients are told apart by the prefix of their ids.
+type clientKind struct {
+	// lock keeps a live client that by manages until the transaction ends, and returns its account. The row is written, although
+	// nothing in it may change, because that is a lock in both databases: of several AddSecret at the same time, each sees what
+	// the one before it did.
+	lock   statement
+	revoke operation
+}
+
+func newClientKind(lock, account, mayEnd string) clientKind {
+	return clientKind{lock: named(lock), revoke: newOperation(gate{
+		update: `UPDATE client_secrets SET revoked_at = @event_at
+WHERE id = @secret AND client_id = @client AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > @event_at) AND ` + mayEnd,
+		returning: `id`, row: `FROM client_secrets WHERE id = @secret`,
+	}, recordGate(`COALESCE((`+account+`), '')`, `@app`), storeForm)}
+}
+
+// The accounts of clients. A deleted app has none.
 const (
-	// The row is written, although nothing in it may change, because that is a lock in both databases: of several
-	// AddSecret at the same time, each sees what the one before it did.
-	touchApp = `UPDATE apps SET updated_at = $2
-WHERE id = $1 AND confidential = 1 AND suspended_at IS NULL AND deleted_at IS NULL`
-	touchResource = `UPDATE resource_servers SET name = name WHERE id = $1 AND removed_at IS NULL`
-	touchAPIKey   = `UPDATE api_keys SET name = name WHERE id = $1 AND revoked_at IS NULL
-AND EXISTS (SELECT 1 FROM accounts c WHERE c.id = api_keys.account_id AND c.disabled_at IS NULL AND c.deleted_at IS NULL)`
-	touchBot = `UPDATE users SET name = name WHERE deleted_at IS NULL AND id = (
-	SELECT b.id FROM bots b JOIN accounts c ON c.id = b.account_id WHERE b.api_key = $1 AND c.disabled_at IS NULL AND c.deleted_at IS NULL)`
-	// What ends at once is revoked: an expiry is only as exact as a replica's idea of the time.
-	expireSecrets = `UPDATE client_secrets SET expires_at = $2, revoked_at = CASE WHEN $2 <= $3 THEN $3 ELSE revoked_at END
-WHERE client_id = $1 AND client_id <> '' AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)`
-	countSecrets = `SELECT COUNT(*) FROM client_secrets
-WHERE client_id = $1 AND client_id <> '' AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)`
+	accountOfApp = `SELECT a.account_id FROM apps a WHERE a.id = @client AND a.deleted_at IS NULL`
+	accountOfKey = `SELECT k.account_id FROM api_keys k WHERE k.id = @client`
+	accountOfBot = `SELECT b.account_id FROM bots b WHERE b.api_key = @client`
+	liveBot      = ` AND EXISTS (SELECT 1 FROM users u WHERE u.id = b.id AND u.deleted_at IS NULL)`
 )
+
+var (
+	appClient = newClientKind(`UPDATE apps SET updated_at = @event_at
+WHERE id = @client AND confidential = 1 AND suspended_at IS NULL AND deleted_at IS NULL AND `+managedBy("apps.account_id")+`
+RETURNING account_id`,
+		accountOfApp, managedBy(`(`+accountOfApp+`)`))
+	resourceClient = newClientKind(`UPDATE resource_servers SET name = name WHERE id = @client AND removed_at IS NULL AND @operator = 1
+RETURNING ''`,
+		`SELECT ''`, `@operator = 1`)
+	keyClient = newClientKind(`UPDATE api_keys SET name = name WHERE id = @client AND revoked_at IS NULL
+AND EXISTS (SELECT 1 FROM accounts c WHERE c.id = api_keys.account_id AND c.disabled_at IS NULL AND c.deleted_at IS NULL)
+AND `+managedBy("api_keys.account_id")+` RETURNING account_id`,
+		accountOfKey, managedBy(`(`+accountOfKey+` AND k.revoked_at IS NULL)`))
+	botClient = newClientKind(`UPDATE users SET name = name WHERE deleted_at IS NULL AND id = (
+	SELECT b.id FROM bots b JOIN accounts c ON c.id = b.account_id WHERE b.api_key = @client AND c.disabled_at IS NULL AND c.deleted_at IS NULL
+	AND `+managedBy("b.account_id")+`)
+RETURNING (SELECT b.account_id FROM bots b WHERE b.id = users.id)`,
+		accountOfBot, managedBy(`(`+accountOfBot+liveBot+`)`))
+)
+
+func kindOfClient(id string) *clientKind {
+	switch {
+	case isResource(id):
+		return &resourceClient
+	case isAPIKey(id):
+		return &keyClient
+	case isBot(id):
+		return &botClient
+	}
+	return &appClient
+}
+
+const liveSecrets = `client_id = @client AND client_id <> '' AND revoked_at IS NULL`
+
+// addSecretOf adds a secret to a locked client, unless too many would stay live, and lets the others end. What ends at once is
+// revoked: an expiry is only as exact as a replica's idea of the time.
+var addSecretOf = newOperation(gate{
+	update: `INSERT INTO client_secrets (id, client_id, hash, hint, hint_after, created_at, expires_at)
+SELECT @secret, @client, @hash, @hint, 0, @secret_created, @secret_expires
+WHERE @alone = 1 OR (SELECT COUNT(*) FROM client_secrets WHERE ` + liveSecrets + ` AND (expires_at IS NULL OR expires_at > @event_at)) < @max_secrets`,
+	returning: `id`, row: `FROM client_secrets WHERE id = @secret`,
+},
+	`UPDATE client_secrets SET expires_at = @others_until, revoked_at = CASE WHEN @others_until <= @event_at THEN @event_at ELSE revoked_at END
+	WHERE `+liveSecrets+` AND id <> @secret AND (expires_at IS NULL OR expires_at > @others_until)
+	AND @others_until > 0 AND EXISTS (SELECT 1 FROM gate)`,
+	recordGate(`@account`, `@app`), storeForm)
 
 // AddSecret implements store.Secrets.
 func (s *Store) AddSecret(ctx context.Context, by store.Principal, c store.Secret, othersUntil time.Time) (err error) {
 	defer tried(&err, "add secret to %s", c.ClientID)
 	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
-		now := s.micros()
-		if err := lockClient(ctx, q, c.ClientID, now); err != nil {
+		now := s.Now()
+		e := secretEvent(store.EventSecretCreated, c.ClientID, c.ID)
+		err := kindOfClient(c.ClientID).lock.row(ctx, q, append(manager(by), args{{"client", c.ClientID}, {"event_at", at(now)}}...), &e.AccountID)
+		if notFound(err) {
+			return store.ErrEnded
+		}
+		if err != nil {
 			return err
 		}
-		if !othersUntil.IsZero() {
-			if _, err := q.exec(ctx, expireSecrets, c.ClientID, at(othersUntil), now); err != nil {
-				return err
-			}
-		}
-		var live int
-		if err := q.row(ctx, countSecrets, []any{c.ClientID, now}, &live); err != nil {
-			return err
-		}
-		if live >= store.MaxSecrets {
+		done, err := s.runAsIn(ctx, q, by, &addSecretOf, e, append(secretArgs(c), args{
+			{"alone", flag(!othersUntil.IsZero() && !othersUntil.After(now))}, {"others_until", at(othersUntil)}, {"max_secrets", store.MaxSecrets},
+		}...))
+		if err == nil && !done {
 			return store.ErrLimit
 		}
-		if err := addSecret(ctx, q, c); err != nil {
-			return err
-		}
-		return s.recordSecret(ctx, q, by, store.EventSecretCreated, c.ClientID, c.ID)
+		return err
 	})
 }
 
-// lockClient holds a live client that may have secrets until the transaction ends; store.ErrEnded if it is none.
-func lockClient(ctx context.Context, q querier, clientID string, now int64) error {
-	var locked int64
-	var err error
-	switch {
-	case isResource(clientID):
-		locked, err = q.exec(ctx, touchResource, clientID)
-	case isAPIKey(clientID):
-		locked, err = q.exec(ctx, touchAPIKey, clientID)
-	case isBot(clientID):
-		locked, err = q.exec(ctx, touchBot, clientID)
-	default:
-		locked, err = q.exec(ctx, touchApp, clientID, now)
+// secretArgs are the arguments with which a secret is stored.
+func secretArgs(c store.Secret) args {
+	return args{
+		{"secret", c.ID[:]}, {"client", c.ClientID}, {"hash", c.Hash}, {"hint", c.Hint}, {"secret_created", at(c.CreatedAt)}, {"secret_expires", at(c.ExpiresAt)},
 	}
-	if err == nil && locked == 0 {
-		return store.ErrEnded
-	}
-	return err
 }
 
-const revokeSecret = `UPDATE client_secrets SET revoked_at = $3
-WHERE id = $1 AND client_id = $2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $3)`
+// firstSecret stores the first secret of a client as a step of the operation that creates the client.
+const firstSecret = `INSERT INTO client_secrets (id, client_id, hash, hint, hint_after, created_at, expires_at)
+SELECT @secret, @client, @hash, @hint, 0, @secret_created, @secret_expires FROM gate`
 
 // RevokeSecret implements store.Secrets.
 func (s *Store) RevokeSecret(ctx context.Context, by store.Principal, clientID string, id store.LookupID) (err error) {
 	defer tried(&err, "revoke secret %s of %s", secret.ID(id), clientID)
-	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
-		if err := one(q.exec(ctx, revokeSecret, id[:], clientID, s.micros())); err != nil {
-			return err
-		}
-		return s.recordSecret(ctx, q, by, store.EventSecretRevoked, clientID, id)
-	})
+	done, err := s.runAs(ctx, by, &kindOfClient(clientID).revoke, secretEvent(store.EventSecretRevoked, clientID, id),
+		append(manager(by), args{{"secret", id[:]}, {"client", clientID}}...))
+	if err == nil && !done {
+		return store.ErrNotFound
+	}
+	return err
 }
 
-const (
-	selectAccountOfKey    = `SELECT account_id FROM api_keys WHERE id = $1`
-	selectAccountOfBotKey = `SELECT account_id FROM bots WHERE api_key = $1`
-)
-
-// recordSecret records what happened to a secret, under the account that owns the app, key or bot.
-func (s *Store) recordSecret(ctx context.Context, q querier, by store.Principal, kind, clientID string, id store.LookupID) error {
+// secretEvent is an event about a secret, without the account of the client.
+func secretEvent(kind, clientID string, id store.LookupID) store.Event {
 	e := store.Event{Kind: kind, Subject: secret.ID(id).String()}
-	var err error
-	switch {
-	case isResource(clientID):
-		e.Detail = clientID
-	case isAPIKey(clientID):
-		e.Detail = clientID
-		err = q.row(ctx, selectAccountOfKey, []any{clientID}, &e.AccountID)
-	case isBot(clientID):
-		e.Detail = clientID
-		err = q.row(ctx, selectAccountOfBotKey, []any{clientID}, &e.AccountID)
-	default:
+	if kindOfClient(clientID) == &appClient {
 		e.AppID = clientID
-		e.AccountID, err = s.accountOfApp(ctx, q, clientID)
+	} else {
+		e.Detail = clientID
 	}
-	if err != nil && !notFound(err) {
-		return err
-	}
-	return s.record(ctx, q, by, e)
+	return e
 }
 
 // isResource says whether a client id is a resource server's.

@@ -214,6 +214,9 @@ func TestEveryConditionHasAnIndex(t *testing.T) {
 			if slices.ContainsFunc(scansOfOwnRows[name], func(scan string) bool { return strings.HasPrefix(detail, scan) }) {
 				continue
 			}
+			if strings.HasPrefix(detail, "SCAN CONSTANT ROW") || strings.HasSuffix(detail, "VALUES CLAUSE") { // no table
+				continue
+			}
 			if strings.HasPrefix(detail, "SCAN") && !strings.Contains(detail, "USING INDEX audit_events_at") {
 				t.Errorf("%s: %s", name, detail)
 			}

@@ -47,10 +47,10 @@ func TestSweepRevoked(t *testing.T) {
 		second := storetest.NewSecret(st, app.ID)
 		now := st.Now()
 		for _, err := range []error{
-			st.AddSecret(t.Context(), store.SystemPrincipal(), second, now.Add(time.Hour)),
+			st.AddSecret(t.Context(), store.OperatorPrincipal("test"), second, now.Add(time.Hour)),
 			st.RecordUse(t.Context(), map[store.LookupID]time.Time{dead.Token.ID: now, live.Token.ID: now, first.ID: now, second.ID: now}),
 			st.RevokeToken(t.Context(), store.SystemPrincipal(), store.NonExpiring, dead.Token.ID),
-			st.RevokeSecret(t.Context(), store.SystemPrincipal(), app.ID, second.ID),
+			st.RevokeSecret(t.Context(), store.OperatorPrincipal("test"), app.ID, second.ID),
 		} {
 			if err != nil {
 				t.Fatal(err)

@@ -84,7 +84,7 @@ func testKeyLife(t *testing.T, st store.Store) {
 	u, a := NewUser(t, st)
 	account, first := NewAPIKey(t, st, a.ID, "")
 	token, _ := NewAPIKey(t, st, a.ID, u.ID, scope.RoleAgent, scope.RoleAdmin)
-	got, err := st.APIKeyByID(ctx, token.ID)
+	got, err := st.ManagedAPIKey(ctx, operator, token.ID)
 	no(t, err)
 	want := token
 	want.AccountName, want.UserEmail, want.UserName, want.Hint = a.Name, u.Email, u.Name, "abcd"
@@ -109,7 +109,7 @@ func testKeyLife(t *testing.T, st store.Store) {
 
 	no(t, st.RevokeAPIKey(ctx, as(u), token.ID))
 	wants(t, st.RevokeAPIKey(ctx, as(u), token.ID), store.ErrNotFound)
-	_, err = st.APIKeyByID(ctx, token.ID)
+	_, err = st.ManagedAPIKey(ctx, operator, token.ID)
 	wants(t, err, store.ErrNotFound)
 	wants(t, st.AddSecret(ctx, as(u), NewSecret(st, token.ID), time.Time{}), store.ErrEnded)
 	events, err := st.Events(ctx, store.EventFilter{AccountID: a.ID})
@@ -154,7 +154,7 @@ func testKeyRotated(t *testing.T, st store.Store) {
 	no(t, err)
 	equal(t, "the old one works until", got.Secret.ExpiresAt, later)
 	equal(t, "and now", got.Secret.LiveAt(st.Now()), true)
-	shown, err := st.APIKeyByID(ctx, k.ID)
+	shown, err := st.ManagedAPIKey(ctx, operator, k.ID)
 	no(t, err)
 	equal(t, "hint of the newest", shown.Hint, "2222")
 	other, _ := NewAPIKey(t, st, a.ID, "")
@@ -273,7 +273,7 @@ func testBotLife(t *testing.T, st store.Store) {
 	wants(t, st.CreateBot(ctx, as(u), b, NewSecret(st, b.APIKey)), store.ErrConflict) // neither id nor address is used again
 	wants(t, st.RemoveBot(ctx, as(u), u.ID), store.ErrNotFound)                       // a person
 	wants(t, st.CreateBot(ctx, as(u), store.Bot{ID: "x", AccountID: a.ID, APIKey: "key_x"}, first), store.ErrInvalid)
-	wants(t, st.CreateBot(ctx, as(u), store.Bot{ID: "x", AccountID: "acc_none", APIKey: "bot_x"}, first), store.ErrEnded)
+	wants(t, st.CreateBot(ctx, operator, store.Bot{ID: "x", AccountID: "acc_none", APIKey: "bot_x"}, first), store.ErrEnded)
 	events, err := st.Events(ctx, store.EventFilter{AccountID: a.ID})
 	no(t, err)
 	sameList(t, "events", ids(events, func(e store.Event) string { return e.Kind })[:4],
