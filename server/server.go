@@ -233,7 +233,7 @@ func Locks(ctx context.Context, st store.Store, accountFailures int) (*ratelimit
 // ensureKey returns the server's key of that name, which all replicas share. It creates the key if there is none.
 func ensureKey(ctx context.Context, st store.Store, name string) ([]byte, error) {
 	candidate := make([]byte, 32)
-	rand.Read(candidate) // never fails: the runtime ends the process instead
+	rand.Read(candidate) // never fails: the runtime crashes the process instead
 	key, err := st.EnsureKey(ctx, name, candidate)
 	if err != nil {
 		return nil, fmt.Errorf("key %s: %w", name, err)

@@ -32,14 +32,14 @@ type Passwords struct {
 	observe func(address string)
 }
 
-// PasswordOptions change what NewPasswords makes. The zero value is for production.
+// PasswordOptions are the options of NewPasswords. The zero value is for production.
 type PasswordOptions struct {
-	// Concurrency is how many hashes are computed at once. 0 or less means one less than GOMAXPROCS, and one at least.
+	// Concurrency is the number of slots. 0 or less means one less than GOMAXPROCS, and at least one.
 	Concurrency int
-	// Params are the cost of new hashes; stored hashes keep theirs until they are hashed again. The zero value means
+	// Params are the cost of new hashes; stored hashes keep theirs until they are replaced. The zero value means
 	// DefaultParams. NewPasswords panics if they exceed the limits for stored hashes. Tests set a low cost.
 	Params Params
-	// Observe is called at the start of each computation, while it holds its slot, with the address that it counts for.
+	// Observe is called at the start of each computation, while it holds its slot, with the address it belongs to.
 	// The computation waits until the function returns. Tests use it to control the order.
 	Observe func(address string)
 }

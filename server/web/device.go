@@ -65,7 +65,7 @@ func (t *Toolkit) device(r *http.Request, email string) string {
 func (t *Toolkit) rememberDevice(w http.ResponseWriter, r *http.Request, email string) {
 	d, mark := t.devices, t.devices.mark(email)
 	id := make([]byte, deviceParts)
-	rand.Read(id) // never fails: the runtime ends the process instead
+	rand.Read(id) // never fails: the runtime crashes the process instead
 	var marks [][]byte
 	if parts := d.read(r); len(parts) > 0 {
 		id = parts[0]

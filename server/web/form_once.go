@@ -52,7 +52,7 @@ func formID(r *http.Request, values Values) (id string, known bool) {
 
 func random(n int) []byte {
 	b := make([]byte, n)
-	rand.Read(b) // never fails: the runtime ends the process instead
+	rand.Read(b) // never fails: the runtime crashes the process instead
 	return b
 }
 

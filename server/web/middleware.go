@@ -35,7 +35,7 @@ const defaultBudget = 2500 * time.Millisecond
 func (t *Toolkit) Identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := make([]byte, 8)
-		rand.Read(id) // never fails: the runtime ends the process instead
+		rand.Read(id) // never fails: the runtime crashes the process instead
 		a := requestInfo{id: hex.EncodeToString(id), ip: t.clientIP(r)}
 		w.Header().Set("X-Request-Id", a.id)
 		ctx := store.WithBudget(context.WithValue(r.Context(), requestInfoKey{}, a), t.budget)

@@ -106,7 +106,7 @@ func (c *cookieStore) Save(r *http.Request, w http.ResponseWriter, s *sessions.S
 		return c.rows.SaveSession(r.Context(), row)
 	}
 	id := make([]byte, sessionIDLen)
-	rand.Read(id) // never fails: the runtime ends the process instead
+	rand.Read(id) // never fails: the runtime crashes the process instead
 	value, err := c.codec.Encode(s.Name(), id)
 	if err != nil {
 		return fmt.Errorf("encode session cookie: %w", err)
