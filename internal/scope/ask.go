@@ -2,21 +2,21 @@ package scope
 
 import "strings"
 
-// standard are the scopes of OpenID Connect Core (§3.1.2.1, §5.4, §11), which many client libraries add unasked. Where the
-// catalogue does not have them, they are left out of the request (RFC 6749 §3.3), instead of failing the request.
+// standard are the scopes of OpenID Connect Core (§3.1.2.1, §5.4, §11), which many client libraries add to every request. If
+// the catalogue does not have them, they are ignored (RFC 6749 §3.3), because refusing them would refuse those clients.
 var standard = map[string]bool{
 	"openid": true, "profile": true, "email": true, "address": true, "phone": true, "offline_access": true,
 }
 
-// Asked is a scope parameter as this server understands it.
+// Asked is a parsed scope parameter.
 type Asked struct {
 	Scopes Set    // by their canonical names; never empty
-	Words  string // the names that were understood, in the order and spelling of the parameter, each once
+	Words  string // the recognized names, in the order and spelling of the parameter, each once
 }
 
-// Ask reads a scope parameter that is not empty. fault describes a mistake in it, in characters that an
-// error_description may hold; "" if nothing is. A parameter of which nothing is left is a fault: to read it as absent would
-// grant more than was asked for.
+// Ask parses a scope parameter that is not empty. fault describes a mistake in it, in characters that an
+// error_description may contain; "" if there is none. A parameter that contains only ignored scopes is a fault: treating it
+// as absent would grant more than was requested.
 func (c *Catalogue) Ask(parameter string) (a Asked, fault string) {
 	set, err := ParseSet(parameter)
 	if err != nil || set.Len() == 0 {

@@ -7,8 +7,8 @@ import (
 	"xenoauth/internal/scope"
 )
 
-// TestAsk: known names and aliases are understood, standard scopes that the catalogue does not have are left out, and
-// everything else is a fault with an exact description.
+// TestAsk: names and aliases are accepted, standard scopes that the catalogue does not have are ignored, and other names
+// are faults with a precise description.
 func TestAsk(t *testing.T) {
 	t.Parallel()
 	c := scope.Default()

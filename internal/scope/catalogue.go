@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Sensitivity says how much a person should think before granting a scope.
+// Sensitivity is how much harm a granted scope can do. The consent page marks the higher ones.
 type Sensitivity string
 
 // The sensitivities, ascending.
@@ -15,30 +15,30 @@ const (
 	High   Sensitivity = "high"
 )
 
-// Scope is what the catalogue knows of one scope.
+// Scope is one entry of the catalogue (docs/scopes-file.md).
 type Scope struct {
 	Name        string
 	Title       string // a few words, for lists
-	Description string // what an app can then do, verb first, for the consent page
+	Description string // a sentence for the consent page: what an app can do, verb first
 	Sensitivity Sensitivity
-	Aliases     []string // other names it may be asked for by
-	Implies     []string // canonical names that come with it
-	// NeedsUser says that an app cannot hold it by itself (client credentials).
+	Aliases     []string // other names for it in requests
+	Implies     []string // canonical names of scopes granted with it
+	// NeedsUser excludes the scope from tokens without a user (client credentials).
 	NeedsUser bool
-	// Permissions are those the scope itself gives, without the implied ones.
+	// Permissions are the scope's own, without those of implied scopes.
 	Permissions []Permission
-	Note        string // why it is so, for operators
+	Note        string // the reasons, for operators; not shown to users
 }
 
-// RoleInfo is what the catalogue says of a role to people.
+// RoleInfo describes a role to users.
 type RoleInfo struct {
 	Role        Role
 	Title       string
 	Description string
 }
 
-// Row is one row of the permission matrix: the permissions that stand or fall
-// together, and the roles that hold them, ascending.
+// Row is one row of the permission matrix: permissions that are granted
+// together, and the roles that have them, ascending.
 type Row struct {
 	Name        string
 	Permissions []Permission
@@ -46,17 +46,17 @@ type Row struct {
 }
 
 // Catalogue holds the scopes, the roles and the permission matrix of a server.
-// It does not change once made and is safe for concurrent use; what it returns
-// is the caller's own.
+// It is immutable and safe for concurrent use. Callers may modify the slices that
+// it returns.
 type Catalogue struct {
 	scopes []Scope // in the order of the file
 	roles  []RoleInfo
 	matrix []Row
 
 	numbering   numbering
-	index       map[string]int  // name or alias → place in scopes
-	scopeGrants []permissionSet // by place in scopes, implied scopes included
-	roleGrants  []permissionSet // by rank; rank 0 holds nothing
+	index       map[string]int  // name or alias to index in scopes
+	scopeGrants []permissionSet // by index in scopes, implied scopes included
+	roleGrants  []permissionSet // by rank; rank 0 has no permission
 }
 
 // Names returns the canonical names in the order of the catalogue.
@@ -68,7 +68,7 @@ func (c *Catalogue) Names() []string {
 	return names
 }
 
-// Scope returns the scope of that name or alias.
+// Scope looks up a scope by name or alias.
 func (c *Catalogue) Scope(name string) (Scope, bool) {
 	i, ok := c.index[name]
 	if !ok {
@@ -77,7 +77,7 @@ func (c *Catalogue) Scope(name string) (Scope, bool) {
 	return c.scopes[i].clone(), true
 }
 
-// Roles returns what there is to say of each role, ascending.
+// Roles returns the descriptions of all roles, ascending.
 func (c *Catalogue) Roles() []RoleInfo { return slices.Clone(c.roles) }
 
 // Matrix returns the permission matrix row by row, for pages and documents.
@@ -90,8 +90,8 @@ func (c *Catalogue) Matrix() []Row {
 	return rows
 }
 
-// Canonical returns the asked scopes by their canonical names, and apart from
-// them, ascending, the names that the catalogue does not know.
+// Canonical returns the requested scopes by their canonical names. Names that
+// are not in the catalogue are returned separately, ascending.
 func (c *Catalogue) Canonical(asked Set) (canonical Set, unknown []string) {
 	var known []string
 	for _, name := range asked.names {
@@ -104,8 +104,8 @@ func (c *Catalogue) Canonical(asked Set) (canonical Set, unknown []string) {
 	return newSet(known), unknown
 }
 
-// Known returns those names of the set that are canonical today: what there is
-// to grant of the scopes that an app registered under another catalogue.
+// Known returns the names of the set that are canonical in this catalogue. An app
+// may have registered its scopes under another one.
 func (c *Catalogue) Known(set Set) Set {
 	return set.filter(func(name string) bool {
 		i, ok := c.index[name]
@@ -113,12 +113,12 @@ func (c *Catalogue) Known(set Set) Set {
 	})
 }
 
-// Expand returns the scopes by their canonical names together with all that
-// they imply, at any remove. Names that the catalogue does not know (any more)
-// stay as they are and give no permission.
+// Expand returns the scopes by their canonical names together with all scopes
+// that they imply, directly or indirectly. Names that are not in the catalogue, or
+// no longer, are kept and give no permission.
 func (c *Catalogue) Expand(set Set) Set {
 	if !slices.ContainsFunc(set.names, c.leadsOn) {
-		return set // as nearly always: this is on the way of every request
+		return set // the usual case, on the hot path of every request
 	}
 	reached, unknown := c.Canonical(set)
 	names := reached.Slice()
@@ -132,15 +132,15 @@ func (c *Catalogue) Expand(set Set) Set {
 	return newSet(append(names, unknown...))
 }
 
-// leadsOn says whether a name stands for others, too, or for another.
+// leadsOn reports whether Expand replaces the name or adds others to it.
 func (c *Catalogue) leadsOn(name string) bool {
 	i, ok := c.index[name]
 	return ok && (c.scopes[i].Name != name || len(c.scopes[i].Implies) > 0)
 }
 
 // Describe returns the scopes of the set, each once and without the implied
-// ones, in the order of the catalogue. Unknown names are left out. Whoever tells
-// people what an app may do describes the expanded set.
+// ones, in the order of the catalogue. Unknown names are left out. To show users
+// everything that an app may do, pass the expanded set.
 func (c *Catalogue) Describe(set Set) []Scope {
 	canonical, _ := c.Canonical(set)
 	described := make([]Scope, 0, canonical.Len())
@@ -152,14 +152,14 @@ func (c *Catalogue) Describe(set Set) []Scope {
 	return described
 }
 
-// Spell returns the scope string of a token answer: the granted scopes in the
-// order and spelling of the scope string that was asked for, so that a client
-// that compares the two finds its own words, then those granted beyond it by
-// their canonical names. A scope asked for by two names is answered by both.
-// granted holds canonical names.
+// Spell returns the scope string of a token response. Some clients compare it with
+// the string that they sent, so granted scopes keep the order and spelling of the
+// request. Scopes that the request does not name follow by their canonical names. A
+// scope that was requested by two names is returned by both. granted contains
+// canonical names.
 func (c *Catalogue) Spell(asked string, granted Set) string {
 	var words []string
-	answered := map[string]bool{}
+	spelled := map[string]bool{}
 	for _, word := range split(asked) {
 		name := word
 		if i, ok := c.index[word]; ok {
@@ -167,50 +167,49 @@ func (c *Catalogue) Spell(asked string, granted Set) string {
 		}
 		if granted.Has(name) && !slices.Contains(words, word) {
 			words = append(words, word)
-			answered[name] = true
+			spelled[name] = true
 		}
 	}
 	for _, name := range granted.names {
-		if !answered[name] {
+		if !spelled[name] {
 			words = append(words, name)
 		}
 	}
 	return strings.Join(words, " ")
 }
 
-// RolePermissions returns what a member with that role may do, in the order of
-// Permissions; nothing for what is not a role.
+// RolePermissions returns the permissions of a role, in the order of Permissions.
+// An unknown role has none.
 func (c *Catalogue) RolePermissions(r Role) []Permission {
 	return c.numbering.list(c.roleGrants[r.Rank()])
 }
 
-// SharedPermissions returns what both roles may do: for a token that was made
-// for one and is used by a member with the other.
+// SharedPermissions returns the permissions that both roles have: for a token that
+// was issued for one role to a member who now has the other.
 func (c *Catalogue) SharedPermissions(a, b Role) []Permission {
 	return c.numbering.list(c.roleGrants[a.Rank()] & c.roleGrants[b.Rank()])
 }
 
-// ScopePermissions returns what the scopes, with those they imply, can give at
-// most; unknown names give nothing.
+// ScopePermissions returns the permissions of the scopes and of those they imply,
+// before any role narrows them. Unknown names have none.
 func (c *Catalogue) ScopePermissions(scopes Set) []Permission {
 	return c.numbering.list(c.ofScopes(scopes))
 }
 
-// Effective returns what a token with these scopes may do for a member with
-// this role: the permissions that both give. Without a role it is nothing.
+// Effective returns the permissions of a token with these scopes that acts for a
+// member with this role: those that both give. Without a role there are none.
 func (c *Catalogue) Effective(scopes Set, r Role) []Permission {
 	return c.numbering.list(c.ofScopes(scopes) & c.roleGrants[r.Rank()])
 }
 
-// Allows says whether Effective(scopes, r) holds p, without building the list.
-// It is false for what is not a permission; ask ValidPermission to tell that
-// fault from a refusal.
+// Allows reports whether Effective(scopes, r) contains p, without building the
+// list. It is false for an unknown permission, which ValidPermission detects.
 func (c *Catalogue) Allows(scopes Set, r Role, p Permission) bool {
 	return c.ofScopes(scopes)&c.roleGrants[r.Rank()]&c.numbering.bit[p] != 0
 }
 
-// RoleAllows says whether RolePermissions(r) holds p: the question for user
-// tokens, whose scope is a role.
+// RoleAllows reports whether RolePermissions(r) contains p, for user tokens, whose
+// scope is a role.
 func (c *Catalogue) RoleAllows(r Role, p Permission) bool {
 	return c.roleGrants[r.Rank()]&c.numbering.bit[p] != 0
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// layered has scopes that imply others at two removes, and permissions on users.
+// layered has scopes that imply others indirectly, and permissions on users.
 const layered = `{"scopes": [
  {"name": "z.all", "title": "All", "description": "Do all.", "sensitivity": "high", "aliases": ["all"], "implies": ["y.write"], "permissions": ["form:fetch"]},
  {"name": "y.write", "title": "Write", "description": "Write.", "sensitivity": "medium", "implies": ["x.read"], "permissions": ["contact:create"]},
@@ -44,7 +44,7 @@ func TestDefault(t *testing.T) {
 	for _, name := range c.Names() {
 		s, _ := c.Scope(name)
 		if s.NeedsUser || len(s.Permissions) == 0 || s.Note == "" {
-			t.Errorf("%s needs a user, gives nothing or has no note", name)
+			t.Errorf("%s needs a user, or has no permission or no note", name)
 		}
 	}
 	var roles []Role
@@ -55,11 +55,11 @@ func TestDefault(t *testing.T) {
 		t.Errorf("Roles = %v", roles)
 	}
 	if !reflect.DeepEqual(c.Matrix(), mustLoad(t, layered).Matrix()) {
-		t.Error("a catalogue without a matrix has not the default's")
+		t.Error("a catalogue without a matrix does not get the default one")
 	}
 }
 
-func TestWhatIsReturnedIsTheCallersOwn(t *testing.T) {
+func TestCatalogue_ReturnsCopies(t *testing.T) {
 	t.Parallel()
 	c := Default()
 	s, _ := c.Scope("widgets")

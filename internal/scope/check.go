@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds, in characters, of what people read.
+// Maximum lengths, in characters, of texts for users and of names.
 const (
 	maxTitle       = 80
 	maxDescription = 500
@@ -16,22 +16,22 @@ const (
 
 func (f *file) checkScopes() {
 	if len(f.scopes) == 0 {
-		f.faults.add("file", "scopes", "there must be at least one")
+		f.faults.add("file", "scopes", "at least one is required")
 	}
 	if len(f.scopes) > MaxTokens {
-		f.faults.add("file", "scopes", "%d are too many: a request can name %d", len(f.scopes), MaxTokens)
+		f.faults.add("file", "scopes", "there are %d; a request can name at most %d", len(f.scopes), MaxTokens)
 	}
-	taken := map[string]string{} // as what, in words
+	taken := map[string]string{} // by name; the value describes the owner
 	for _, r := range Roles() {
 		taken[string(r)] = "the name of a role"
 	}
 	total := 0
-	for i, s := range f.scopes { // names first: an alias gives way to a name
+	for i, s := range f.scopes { // names before aliases, so that a conflict is reported for the alias
 		f.checkName(entry("scope", s.Name, i), "name", s.Name, taken, "the name of a scope")
 		total += len(s.Name) + 1
 	}
 	if total > MaxBytes {
-		f.faults.add("file", "scopes", "the names make %d bytes together: a request can hold %d", total, MaxBytes)
+		f.faults.add("file", "scopes", "the names have %d bytes together; a request can have at most %d", total, MaxBytes)
 	}
 	for i, s := range f.scopes {
 		where := entry("scope", s.Name, i)
@@ -47,18 +47,19 @@ func (f *file) checkScopes() {
 			if !ValidPermission(string(p)) {
 				f.faults.add(where, "permissions", "%q is not a permission", p)
 			} else if slices.Contains(s.Permissions[:j], p) {
-				f.faults.add(where, "permissions", "%q is given twice", p)
+				f.faults.add(where, "permissions", "%q is listed twice", p)
 			}
 		}
 	}
 }
 
-// checkName reports a name that no request could hold or that is taken, and
-// takes it. A role's name is refused, since the scope of a user token is one.
+// checkName reports a name that is malformed or already taken, and records it as
+// taken. The names of roles are reserved, because the scope of a user token is a
+// role.
 func (f *file) checkName(where, field, name string, taken map[string]string, as string) {
 	switch by, found := taken[name]; {
 	case !validName(name):
-		f.faults.add(where, field, "%q is empty or holds a character that no scope may hold (RFC 6749 §3.3)", name)
+		f.faults.add(where, field, "%q is empty or contains a character that is not allowed in a scope (RFC 6749 §3.3)", name)
 	case len(name) > maxName:
 		f.faults.add(where, field, "%q is longer than %d characters", name, maxName)
 	case found:
@@ -68,20 +69,21 @@ func (f *file) checkName(where, field, name string, taken map[string]string, as 
 	}
 }
 
-// checkWords refuses text that a page could not show as one line of words;
-// characters that change the direction of writing are among those.
-func (f *file) checkWords(where, field, text string, most int) {
+// checkWords reports text that is empty, overlong, or contains unprintable
+// characters, among them those that change the direction of writing.
+func (f *file) checkWords(where, field, text string, limit int) {
 	switch {
 	case strings.TrimSpace(text) == "":
 		f.faults.add(where, field, "must not be empty")
-	case utf8.RuneCountInString(text) > most:
-		f.faults.add(where, field, "must not be longer than %d characters", most)
+	case utf8.RuneCountInString(text) > limit:
+		f.faults.add(where, field, "must not be longer than %d characters", limit)
 	case strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }):
-		f.faults.add(where, field, "holds a character that cannot be printed")
+		f.faults.add(where, field, "contains an unprintable character")
 	}
 }
 
-// checkImplied follows what scopes imply.
+// checkImplied reports implied scopes that do not exist, that need a user although
+// the scope does not, or that form a cycle.
 func (f *file) checkImplied() {
 	byName := map[string]Scope{}
 	for _, s := range f.scopes {
@@ -95,30 +97,30 @@ func (f *file) checkImplied() {
 			case !known:
 				f.faults.add(where, "implies", "%q is not the name of a scope", implied)
 			case other.NeedsUser && !s.NeedsUser:
-				f.faults.add(where, "needs_user", "must be true, since the implied %q needs a user", implied)
+				f.faults.add(where, "needs_user", "must be true because the implied scope %q needs a user", implied)
 			}
 		}
 	}
 	done := map[string]bool{}
 	for _, s := range f.scopes {
-		f.findCircle(byName, done, []string{s.Name})
+		f.findCycle(byName, done, []string{s.Name})
 	}
 }
 
-// findCircle walks depth first from the last name of path and reports each way
-// back into it; names that are done lead to no circle not yet reported.
-func (f *file) findCircle(byName map[string]Scope, done map[string]bool, path []string) {
+// findCycle searches depth first from the last name of path and reports each cycle.
+// Cycles through names in done have been reported.
+func (f *file) findCycle(byName map[string]Scope, done map[string]bool, path []string) {
 	name := path[len(path)-1]
 	if done[name] {
 		return
 	}
 	for _, implied := range byName[name].Implies {
 		if start := slices.Index(path, implied); start >= 0 {
-			circle := append(slices.Clone(path[start:]), implied)
-			f.faults.add(entry("scope", implied, 0), "implies", "goes round in a circle: %s", strings.Join(circle, " → "))
+			cycle := append(slices.Clone(path[start:]), implied)
+			f.faults.add(entry("scope", implied, 0), "implies", "implication cycle: %s", strings.Join(cycle, " → "))
 			continue
 		}
-		f.findCircle(byName, done, append(slices.Clone(path), implied))
+		f.findCycle(byName, done, append(slices.Clone(path), implied))
 	}
 	done[name] = true
 }
@@ -136,8 +138,8 @@ func (f *file) checkRoles() {
 	}
 }
 
-// checkMatrix asks for every permission in exactly one row, and for rows in
-// which every role has what a lower one has.
+// checkMatrix requires every permission to be in exactly one row, and roles to
+// cascade in each row.
 func (f *file) checkMatrix() {
 	rowOf := map[Permission]string{}
 	rows := map[string]bool{}
@@ -145,7 +147,7 @@ func (f *file) checkMatrix() {
 		where := entry("row", row.Name, i)
 		f.checkWords(where, "row", row.Name, maxTitle)
 		if rows[row.Name] {
-			f.faults.add(where, "row", "there are two of this name")
+			f.faults.add(where, "row", "duplicate name")
 		}
 		rows[row.Name] = true
 		if len(row.Permissions) == 0 {
@@ -153,7 +155,7 @@ func (f *file) checkMatrix() {
 		}
 		for _, p := range row.Permissions {
 			if other, found := rowOf[p]; found {
-				f.faults.add(where, "permissions", "%q is in row %q already", p, other)
+				f.faults.add(where, "permissions", "%q is already in row %q", p, other)
 			} else if !ValidPermission(string(p)) {
 				f.faults.add(where, "permissions", "%q is not a permission", p)
 			}
@@ -173,7 +175,7 @@ func (f *file) checkCascade(where string, roles []Role) {
 		if r.Rank() == 0 {
 			f.faults.add(where, "roles", "%q is not a role", r)
 		} else if slices.Contains(roles[:i], r) {
-			f.faults.add(where, "roles", "%q is given twice", r)
+			f.faults.add(where, "roles", "%q is listed twice", r)
 		}
 	}
 	var lowest Role
@@ -182,7 +184,7 @@ func (f *file) checkCascade(where string, roles []Role) {
 		case has && lowest == "":
 			lowest = r
 		case !has && lowest != "":
-			f.faults.add(where, "roles", "%q has not what %q has: roles cascade", r, lowest)
+			f.faults.add(where, "roles", "%q is missing although %q is listed: roles cascade", r, lowest)
 		}
 	}
 }

@@ -7,31 +7,31 @@ import (
 	"unicode/utf8"
 )
 
-// Grant is one scope as a member with some role can give it, in words for people. A token that has the scope has those
-// of its permissions that the role has too.
+// Grant describes, for users, what a member with a certain role grants by a scope. A token with the scope has only those
+// of its permissions that the role has as well.
 type Grant struct {
 	Scope
-	// Can is what remains of a scope that the role cuts, such as "List contacts". It is empty if nothing remains, and
-	// if the role cuts nothing: then Description is true as it stands.
+	// Can describes the rest of a scope that the role narrows, such as "List contacts". It is empty if nothing remains,
+	// and if the role has all of the scope, because then Description applies.
 	Can string
-	// Lost lists the parts that the role cuts off; empty if there are none.
+	// Lost lists the parts that the role does not have.
 	Lost []Lost
 }
 
-// Lost is a part of a scope that a role cuts off.
+// Lost is a part of a scope that a role does not have.
 type Lost struct {
 	Words string // such as "Read, add and change contacts"
 	Needs string // the lowest role of a person that has it, such as "an admin"
 }
 
-// Cut reports whether the role takes something from the scope.
+// Cut reports whether the role lacks a permission of the scope.
 func (g Grant) Cut() bool { return len(g.Lost) > 0 }
 
-// Nothing reports whether the role leaves nothing of the scope. A scope without permissions of its own is not cut: APIs
-// that ask for it by name find it.
+// Nothing reports whether the role has no permission of the scope. It is false for a scope without permissions, which
+// APIs require by name.
 func (g Grant) Nothing() bool { return g.Cut() && g.Can == "" }
 
-// Grants describes the scopes of the set, as Describe does, as far as a member with this role can give them.
+// Grants describes the scopes of the set, in the order of Describe, as a member with this role can grant them.
 func (c *Catalogue) Grants(set Set, r Role) []Grant {
 	var all []Grant
 	for _, s := range c.Describe(set) {
@@ -46,25 +46,25 @@ func (c *Catalogue) Grants(set Set, r Role) []Grant {
 	return all
 }
 
-// lost lists for each role the permissions that it and the roles above it have, and no role below.
+// lost groups the permissions by the lowest role that has them.
 func (c *Catalogue) lost(set permissionSet) []Lost {
 	var all []Lost
 	for _, r := range Roles() {
 		if r == RoleBot {
-			continue // no person has it: a person gets its rights as an admin
+			continue // only programs have this role; a user needs the next higher one, admin
 		}
 		if part := set & c.roleGrants[r.Rank()]; part != 0 {
 			all = append(all, Lost{Words: words(c.numbering.list(part)), Needs: c.RoleInSentence(r)})
 			set &^= part
 		}
 	}
-	if set != 0 { // in a matrix of the operator's, of no role at all
-		all = append(all, Lost{Words: words(c.numbering.list(set)), Needs: "a role that there is not"})
+	if set != 0 { // a matrix in a scopes file can have permissions without a role
+		all = append(all, Lost{Words: words(c.numbering.list(set)), Needs: "a role that does not exist"})
 	}
 	return all
 }
 
-// RoleInSentence is the name of a role with its article, such as "an admin". It is "no member" for any other value.
+// RoleInSentence returns the title of a role with its article, such as "an admin", or "no member" for an unknown role.
 func (c *Catalogue) RoleInSentence(r Role) string {
 	for _, info := range c.roles {
 		if title := strings.ToLower(info.Title); info.Role == r && strings.ContainsAny(title[:1], "aeiou") {
@@ -76,7 +76,8 @@ func (c *Catalogue) RoleInSentence(r Role) string {
 	return "no member"
 }
 
-// The words of permissions. A permission without an entry in phrases is its action's verb and its resource's noun.
+// The words for permissions. A permission without an entry in phrases is described by its action's verb and its resource's
+// noun.
 var (
 	verbs = map[string]string{"list": "list", "fetch": "read", "create": "add", "update": "change", "delete": "delete"}
 	nouns = map[string]string{
@@ -91,8 +92,8 @@ var (
 	}
 )
 
-// words describes permissions, such as "List and read contacts; write messages". They are in the order of
-// Permissions, so that those on one resource follow each other. No permission is "".
+// words describes permissions, such as "List and read contacts; write messages". The permissions must be in the order of
+// Permissions, so that those on one resource are adjacent. Without permissions it returns "".
 func words(permissions []Permission) string {
 	var parts []string
 	for len(permissions) > 0 {
@@ -119,7 +120,7 @@ func words(permissions []Permission) string {
 	return string(unicode.ToUpper(first)) + text[size:]
 }
 
-// enumerate is "a", "a and b", "a, b and c".
+// enumerate returns "a", "a and b", "a, b and c".
 func enumerate(list []string) string {
 	if len(list) < 2 {
 		return strings.Join(list, "")

@@ -8,8 +8,7 @@ import (
 	"xenoauth/internal/scope"
 )
 
-// TestGrants: what each role leaves of each scope, in words; and for every role and scope the words hold exactly when the
-// permissions do.
+// TestGrants: the words for each scope and role, which agree with the permissions for every combination.
 func TestGrants(t *testing.T) {
 	t.Parallel()
 	c := scope.Default()
@@ -60,8 +59,8 @@ func TestGrants(t *testing.T) {
 	}
 }
 
-// TestEveryPermissionHasWords: no permission is described by an empty word.
-func TestEveryPermissionHasWords(t *testing.T) {
+// TestGrants_WordsForEveryPermission: no permission has an empty description.
+func TestGrants_WordsForEveryPermission(t *testing.T) {
 	t.Parallel()
 	for _, p := range scope.Permissions() {
 		text := fmt.Sprintf(`{"scopes": [{"name": "x", "title": "x", "description": "x", "sensitivity": "low", "permissions": [%q]}],

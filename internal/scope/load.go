@@ -18,7 +18,7 @@ var defaultFile string
 
 const maxFile = 1 << 20
 
-// Default returns the embedded catalogue. It parses it anew: call it once.
+// Default parses and returns the embedded catalogue. Call it once.
 func Default() *Catalogue {
 	c, err := LoadCatalogue(strings.NewReader(defaultFile))
 	if err != nil {
@@ -27,7 +27,7 @@ func Default() *Catalogue {
 	return c
 }
 
-// file is a catalogue as written. A part that is absent is nil.
+// file is a decoded scopes file. A part that is absent is nil.
 type file struct {
 	scopes []Scope
 	roles  []RoleInfo
@@ -35,15 +35,14 @@ type file struct {
 	faults faults
 }
 
-// LoadCatalogue reads a catalogue in the form of catalogue.json, which is also
-// the model to copy. "scopes" is required; "roles" and "matrix" may be left out
-// and are then the default's, so that adding a scope takes no copy of them.
+// LoadCatalogue reads a scopes file (docs/scopes-file.md). "scopes" is required.
+// "roles" and "matrix" default to those of the embedded catalogue, so that a file
+// that adds a scope need not copy them.
 //
-// All faults are reported at once, joined, each naming the scope or row and the
-// field: unknown or repeated fields, wrong types, names that are not scope
-// tokens or are taken (by a scope, an alias or a role), implied scopes that are
-// unknown or go round in a circle, unknown permissions, roles that do not
-// cascade.
+// The error joins all faults, each with the scope or row and the field: unknown or
+// duplicate fields, wrong types, names that are not scope tokens or are already
+// taken (by a scope, an alias or a role), implied scopes that are unknown or form a
+// cycle, unknown permissions, roles that do not cascade.
 func LoadCatalogue(r io.Reader) (*Catalogue, error) {
 	f, err := readFile(r)
 	if err != nil {
@@ -71,7 +70,7 @@ func LoadCatalogue(r io.Reader) (*Catalogue, error) {
 	return f.catalogue(), nil
 }
 
-// catalogue indexes a file without faults.
+// catalogue builds the indexes of a file without faults.
 func (f *file) catalogue() *Catalogue {
 	c := &Catalogue{
 		scopes: f.scopes, roles: f.roles, matrix: f.matrix,
@@ -99,7 +98,7 @@ func (f *file) catalogue() *Catalogue {
 	return c
 }
 
-// faults collects what is wrong with a file.
+// faults collects the errors of a file.
 type faults []error
 
 func (f *faults) add(where, field, format string, args ...any) {
@@ -110,7 +109,7 @@ func (f *faults) add(where, field, format string, args ...any) {
 }
 
 // readFile decodes field by field, so that one wrong field does not hide the
-// next. Its own error is for text that cannot be read at all.
+// next. It returns an error only for text that is not JSON.
 func readFile(r io.Reader) (*file, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxFile+1))
 	if err != nil {
@@ -134,7 +133,7 @@ func readFile(r io.Reader) (*file, error) {
 	f := &file{}
 	var scopes, roles, matrix []json.RawMessage
 	f.object("file", top, map[string]any{"scopes": &scopes, "roles": &roles, "matrix": &matrix})
-	if roles != nil { // an empty list is a fault, not the default
+	if roles != nil { // an empty list is an error and does not select the default
 		f.roles = []RoleInfo{}
 	}
 	if matrix != nil {
@@ -185,7 +184,7 @@ func (f *file) readRow(i int, raw json.RawMessage) {
 	f.matrix = append(f.matrix, row)
 }
 
-// nameOf says which entry raw is, before it is known to be a right one.
+// nameOf identifies an entry in error messages, before the entry is validated.
 func nameOf(raw json.RawMessage, key, what string, i int) string {
 	var fields map[string]json.RawMessage
 	var name string
@@ -197,14 +196,14 @@ func nameOf(raw json.RawMessage, key, what string, i int) string {
 
 func entry(what, name string, i int) string {
 	if name == "" {
-		return fmt.Sprintf("%s %d (without a name)", what, i+1)
+		return fmt.Sprintf("%s %d (unnamed)", what, i+1)
 	}
 	return fmt.Sprintf("%s %q", what, name)
 }
 
 // object decodes the fields of one JSON object into targets. The caller has
-// checked the syntax. Unlike encoding/json it tells upper from lower case in
-// field names and notices a field given twice.
+// checked the syntax. Unlike encoding/json it matches field names by case and
+// reports duplicates.
 func (f *file) object(where string, raw json.RawMessage, targets map[string]any) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if tok, err := dec.Token(); err != nil || tok != json.Delim('{') {
@@ -228,7 +227,7 @@ func (f *file) object(where string, raw json.RawMessage, targets map[string]any)
 		case !known:
 			f.faults.add(where, fmt.Sprintf("%q", key), "unknown field")
 		case seen[key]:
-			f.faults.add(where, key, "given twice")
+			f.faults.add(where, key, "duplicate field")
 		case json.Unmarshal(value, target) != nil:
 			f.faults.add(where, key, "must be %s", shape(target))
 		}
@@ -239,11 +238,11 @@ func (f *file) object(where string, raw json.RawMessage, targets map[string]any)
 func shape(target any) string {
 	switch target.(type) {
 	case *string:
-		return "a text"
+		return "a string"
 	case *bool:
 		return "true or false"
 	case *[]string:
-		return "a list of texts"
+		return "a list of strings"
 	}
 	return "a list"
 }

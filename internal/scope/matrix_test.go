@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// seed is the table of permissions as Web1on1 documents it: guest, agent, bot,
-// admin. It is written out here and not derived from the catalogue.
-const seed = `
+// documented is the table of docs/dialects.md, Permissions: guest, agent, bot, admin. It
+// is an independent copy, not derived from the catalogue.
+const documented = `
 | list organizations         | - | - | + | + |
 | list organization groups   | - | - | + | + |
 | list users                 | - | - | + | + |
@@ -51,8 +51,8 @@ const seed = `
 | delete any other resource  | - | - | - | + |
 `
 
-// seedRow names the permissions of one row of the table by its words.
-func seedRow(t *testing.T, words string) []Permission {
+// documentedRow returns the permissions of one row of the table.
+func documentedRow(t *testing.T, words string) []Permission {
 	t.Helper()
 	action, object, _ := strings.Cut(words, " ")
 	names := map[string]string{
@@ -81,16 +81,16 @@ func seedRow(t *testing.T, words string) []Permission {
 	return []Permission{Permission(names[object] + ":" + action)}
 }
 
-func TestMatrixCellByCell(t *testing.T) {
+func TestMatrix_EveryCell(t *testing.T) {
 	t.Parallel()
 	c := Default()
 	everything := mustEverything(t)
 	rows, covered := 0, map[Permission]bool{}
-	for line := range strings.Lines(strings.TrimSpace(seed)) {
+	for line := range strings.Lines(strings.TrimSpace(documented)) {
 		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
 		words := strings.TrimSpace(cells[0])
 		rows++
-		for _, p := range seedRow(t, words) {
+		for _, p := range documentedRow(t, words) {
 			covered[p] = true
 			for i, role := range []Role{RoleGuest, RoleAgent, RoleBot, RoleAdmin} {
 				want := strings.TrimSpace(cells[i+1]) == "+"
@@ -122,7 +122,7 @@ func TestMatrixCellByCell(t *testing.T) {
 	}
 }
 
-// mustEverything is a catalogue with one scope that gives every permission.
+// mustEverything returns a catalogue with one scope that gives every permission.
 func mustEverything(t *testing.T) *Catalogue {
 	t.Helper()
 	var all []string
@@ -137,8 +137,8 @@ func mustEverything(t *testing.T) *Catalogue {
 	return c
 }
 
-// TestMatrixTraps states the cells that people get wrong from memory.
-func TestMatrixTraps(t *testing.T) {
+// TestMatrix_Surprising lists the cells that are not what one would expect.
+func TestMatrix_Surprising(t *testing.T) {
 	t.Parallel()
 	c := Default()
 	for _, tt := range []struct {
@@ -172,7 +172,7 @@ func TestRoles(t *testing.T) {
 			}
 		}
 		if a.Covers("") || Role("").Covers(a) || a.Covers("root") || Role("root").Covers(a) {
-			t.Errorf("%s covers, or is covered by, what is not a role", a)
+			t.Errorf("%s covers an unknown role, or is covered by one", a)
 		}
 	}
 	for _, bad := range []string{"", "Admin", "admin ", "owner", "ad\nmin"} {
@@ -182,7 +182,7 @@ func TestRoles(t *testing.T) {
 	}
 	for _, r := range []Role{"", "root"} {
 		if got := Default().RolePermissions(r); len(got) != 0 {
-			t.Errorf("role %q holds %v", r, got)
+			t.Errorf("role %q has %v", r, got)
 		}
 	}
 }

@@ -6,17 +6,17 @@ import (
 )
 
 // Permission is one action on one resource, written "conversation:list". The
-// two that end in ":self" are for the caller's own user record.
+// two that end in ":self" apply to the caller's own user record.
 type Permission string
 
-// The permissions on the caller's own user record. Each is also held by whoever
-// holds the permission on all users.
+// The permissions on the caller's own user record. The permission on
+// all users includes the one on oneself.
 const (
 	FetchSelf  Permission = "user:fetch:self"
 	UpdateSelf Permission = "user:update:self"
 )
 
-// Permissions returns every permission there is, by resource and action.
+// Permissions returns all permissions, ordered by resource and action.
 func Permissions() []Permission {
 	var all []Permission
 	for _, resource := range strings.Fields("organization organization_group user conversation message contact knowledge_item form service") {
@@ -27,8 +27,8 @@ func Permissions() []Permission {
 	return append(all, FetchSelf, UpdateSelf)
 }
 
-// ValidPermission says whether s is the name of a permission. A resource server
-// that asks for another has a fault in its configuration.
+// ValidPermission reports whether s is the name of a permission. A resource server
+// that requires any other name is misconfigured.
 func ValidPermission(s string) bool {
 	resource, action, _ := strings.Cut(s, ":")
 	switch resource {
@@ -47,10 +47,10 @@ func ValidPermission(s string) bool {
 	return false
 }
 
-// permissionSet holds permissions as bits, by their place in a numbering.
+// permissionSet is a bit set; numbering assigns the bits.
 type permissionSet uint64
 
-// numbering gives each permission its bit.
+// numbering assigns a bit to each permission.
 type numbering struct {
 	names []Permission
 	bit   map[Permission]permissionSet
@@ -64,8 +64,8 @@ func newNumbering() numbering {
 	return n
 }
 
-// set adds what the permissions bring with them: those on all users, those on
-// oneself.
+// set returns the bits of the permissions. A permission on all users includes the
+// one on the caller's own record.
 func (n numbering) set(permissions []Permission) permissionSet {
 	var set permissionSet
 	for _, p := range permissions {

@@ -2,8 +2,8 @@ package scope
 
 import "fmt"
 
-// Role is what a member is in an account, and the scope of a user token. Roles
-// ascend guest < agent < bot < admin, and each may do all that the lower may.
+// Role is the role of a member in an account, and the scope of a user token. Roles
+// ascend guest < agent < bot < admin; each has all permissions of the lower ones.
 type Role string
 
 // The roles, ascending.
@@ -17,8 +17,7 @@ const (
 // Roles returns all roles, ascending.
 func Roles() []Role { return []Role{RoleGuest, RoleAgent, RoleBot, RoleAdmin} }
 
-// ParseRole reads the name of a role, exactly as written above. The error does
-// not repeat s.
+// ParseRole parses the exact name of a role. The error does not quote s.
 func ParseRole(s string) (Role, error) {
 	if r := Role(s); r.Rank() > 0 {
 		return r, nil
@@ -26,7 +25,7 @@ func ParseRole(s string) (Role, error) {
 	return "", fmt.Errorf("unknown role: it is one of %s, %s, %s, %s", RoleGuest, RoleAgent, RoleBot, RoleAdmin)
 }
 
-// Rank returns 1 for guest to 4 for admin, and 0 for anything else.
+// Rank returns 1 for guest to 4 for admin, and 0 for an unknown role.
 func (r Role) Rank() int {
 	switch r {
 	case RoleGuest:
@@ -41,6 +40,6 @@ func (r Role) Rank() int {
 	return 0
 }
 
-// Covers says whether r may do all that other may. What is not a role covers
-// nothing and is covered by nothing.
+// Covers reports whether r has all permissions of other. An unknown role covers no
+// role and is covered by none.
 func (r Role) Covers(other Role) bool { return other.Rank() > 0 && r.Rank() >= other.Rank() }

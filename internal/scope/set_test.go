@@ -66,7 +66,7 @@ func TestParseSet(t *testing.T) {
 		}
 		for _, c := range []byte(err.Error()) { // RFC 6749 §5.2, error_description
 			if c < ' ' || c > '~' || c == '"' || c == '\\' {
-				t.Errorf("%s: the error %q holds %q", name, err, c)
+				t.Errorf("%s: the error %q contains %q", name, err, c)
 			}
 		}
 	}
@@ -139,8 +139,8 @@ func TestSetJSON(t *testing.T) {
 	}
 }
 
-// FuzzParseSet: exactly what RFC 6749 §3.3 allows, within the bounds, is a set; it holds the names that were given and
-// no other, its text is one that gives it again, and sets combine as sets do.
+// FuzzParseSet: a string is accepted if and only if RFC 6749 §3.3 and the limits allow it; the set contains exactly its
+// names, survives formatting and parsing, and obeys set algebra.
 func FuzzParseSet(f *testing.F) {
 	for _, seed := range []string{"", "a", "widget brands", " b  a b ", "a\tb", "a\"", "é", "\xff", strings.Repeat("a ", 101)} {
 		f.Add(seed, "widgets a")
@@ -169,7 +169,7 @@ func FuzzParseSet(f *testing.F) {
 		if second, err := ParseSet(other); err == nil {
 			checkAlgebra(t, set, second)
 		}
-		// What is granted in full comes back in the words of the asker.
+		// Scopes that are granted in full are spelled as in the request.
 		known, unknown := catalogue.Canonical(set)
 		if len(unknown) == 0 && !mustSet(t, catalogue.Spell(s, known)).Equal(set) {
 			t.Fatalf("%q is spelled %q", s, catalogue.Spell(s, known))
@@ -183,11 +183,11 @@ func FuzzParseSet(f *testing.F) {
 var (
 	// scopeString is RFC 6749 §3.3 with any spaces.
 	scopeString = regexp.MustCompile(`^[\x20\x21\x23-\x5B\x5D-\x7E]*$`)
-	// errorText is what an error_description may hold (RFC 6749 §5.2).
+	// errorText matches the characters allowed in an error_description (RFC 6749 §5.2).
 	errorText = regexp.MustCompile(`^[\x20\x21\x23-\x5B\x5D-\x7E]+$`)
 )
 
-// checkAlgebra asserts of every name of either set where it is and where it is not.
+// checkAlgebra asserts the membership of every name in the combinations of two sets.
 func checkAlgebra(t *testing.T, a, b Set) {
 	union, both, only, covered := a.Union(b), a.Intersect(b), a.Minus(b), true
 	for _, name := range append(a.Slice(), b.Slice()...) {
