@@ -19,22 +19,22 @@ type accountView struct {
 	Name      string       `json:"name"`
 	Plan      string       `json:"plan"`
 	Disabled  bool         `json:"disabled"`
-	CreatedAt moment       `json:"created_at"`
+	CreatedAt jsonTime     `json:"created_at"`
 	Members   []memberView `json:"members,omitempty"` // in show
 }
 
-// memberView is one end of a membership: the user of an account, or the account of a user.
+// memberView is a member of an account, or an account of a user.
 type memberView struct {
-	User     string `json:"user,omitempty"`
-	Email    string `json:"email,omitempty"`
-	Account  string `json:"account,omitempty"`
-	Name     string `json:"name"` // of whichever it is
-	Role     string `json:"role"`
-	JoinedAt moment `json:"joined_at"`
+	User     string   `json:"user,omitempty"`
+	Email    string   `json:"email,omitempty"`
+	Account  string   `json:"account,omitempty"`
+	Name     string   `json:"name"` // of the user or the account
+	Role     string   `json:"role"`
+	JoinedAt jsonTime `json:"joined_at"`
 }
 
 func viewAccount(a store.Account) accountView {
-	return accountView{ID: a.ID, Name: a.Name, Plan: a.Plan, Disabled: !a.DisabledAt.IsZero(), CreatedAt: moment(a.CreatedAt)}
+	return accountView{ID: a.ID, Name: a.Name, Plan: a.Plan, Disabled: !a.DisabledAt.IsZero(), CreatedAt: jsonTime(a.CreatedAt)}
 }
 
 func (p *program) accountCommand() *cobra.Command {
@@ -56,8 +56,8 @@ func (p *program) accountList() *cobra.Command {
 		Args:    arguments(),
 	}
 	asJSON, l := jsonFlag(cmd), listFlags(cmd, "name or id")
-	cmd.RunE = p.with(func(ctx context.Context, o *office, _ []string) error {
-		accounts, err := list(ctx, p, l, "", o.store.ListAccounts, func(a store.Account) string { return a.ID })
+	cmd.RunE = p.with(func(ctx context.Context, e *env, _ []string) error {
+		accounts, err := list(ctx, p, l, "", e.store.ListAccounts, func(a store.Account) string { return a.ID })
 		if err != nil {
 			return fmt.Errorf("list accounts: %w", err)
 		}
@@ -84,19 +84,19 @@ func (p *program) accountShow() *cobra.Command {
 		Args:    arguments("ACCOUNT_OR_EMAIL"),
 	}
 	asJSON := jsonFlag(cmd)
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		a, err := o.directory.ResolveAccount(ctx, operator(), args[0])
+	cmd.RunE = p.with(func(ctx context.Context, e *env, args []string) error {
+		a, err := e.directory.ResolveAccount(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
-		members, err := o.store.MembersByAccount(ctx, a.ID)
+		members, err := e.store.MembersByAccount(ctx, a.ID)
 		if err != nil {
 			return fmt.Errorf("members of account %s: %w", a.ID, err)
 		}
 		v := viewAccount(a)
 		var lines []string
 		for _, m := range members {
-			v.Members = append(v.Members, memberView{User: m.UserID, Email: m.Email, Name: m.UserName, Role: string(m.Role), JoinedAt: moment(m.JoinedAt)})
+			v.Members = append(v.Members, memberView{User: m.UserID, Email: m.Email, Name: m.UserName, Role: string(m.Role), JoinedAt: jsonTime(m.JoinedAt)})
 			lines = append(lines, fmt.Sprintf("%s  %s (%s)", m.Email, m.UserName, m.Role))
 		}
 		if *asJSON {
@@ -125,12 +125,12 @@ other accounts; "xenoauth app suspend" ends that.`,
 		cmd.Example = "  xenoauth account enable ada@example.org"
 	}
 	asJSON := jsonFlag(cmd)
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		a, err := o.directory.ResolveAccount(ctx, operator(), args[0])
+	cmd.RunE = p.with(func(ctx context.Context, e *env, args []string) error {
+		a, err := e.directory.ResolveAccount(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
-		if err := o.store.SetAccountDisabled(ctx, operator(), a.ID, disable); err != nil {
+		if err := e.store.SetAccountDisabled(ctx, operator(), a.ID, disable); err != nil {
 			return fmt.Errorf("%s: %w", cmd.CommandPath(), err)
 		}
 		return p.done(*asJSON, word, a.ID, a.Name)
@@ -151,18 +151,18 @@ and tokens of the account are refused until its plan allows them again.`,
 	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
 		s := p.load(cmd)
 		known := plans(s.apiPlans())
-		// Faults of settings are reported all together, when the database is opened with them.
+		// Invalid settings are reported together, when the database is opened.
 		if s.err() == nil && !slices.Contains(known, args[1]) {
-			return misuse("there is no plan %q: use %s", args[1], strings.Join(known, " or "))
+			return usageErrorf("there is no plan %q: use %s", args[1], strings.Join(known, " or "))
 		}
 		return nil
 	}
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		a, err := o.directory.ResolveAccount(ctx, operator(), args[0])
+	cmd.RunE = p.with(func(ctx context.Context, e *env, args []string) error {
+		a, err := e.directory.ResolveAccount(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
-		if err := o.store.SetAccountPlan(ctx, operator(), a.ID, args[1]); err != nil {
+		if err := e.store.SetAccountPlan(ctx, operator(), a.ID, args[1]); err != nil {
 			return fmt.Errorf("set plan of account %s: %w", a.ID, err)
 		}
 		return p.done(*asJSON, "plan "+args[1], a.ID, a.Name)
@@ -170,13 +170,13 @@ and tokens of the account are refused until its plan allows them again.`,
 	return cmd
 }
 
-// roleArgument is the third argument, once the command runs; fallback where it may be absent and is.
+// roleArgument returns a function that gives the third argument, or fallback if it is optional and absent, once the command runs.
 func roleArgument(cmd *cobra.Command, fallback scope.Role) *scope.Role {
 	role := fallback
 	cmd.PreRunE = func(_ *cobra.Command, args []string) (err error) {
 		if len(args) > 2 {
 			if role, err = scope.ParseRole(args[2]); err != nil {
-				return misuse("%q: %v", args[2], err)
+				return usageErrorf("%q: %v", args[2], err)
 			}
 		}
 		return nil
@@ -184,13 +184,13 @@ func roleArgument(cmd *cobra.Command, fallback scope.Role) *scope.Role {
 	return &role
 }
 
-// membership resolves the two ends of a membership.
-func (o *office) membership(ctx context.Context, args []string) (store.Account, store.User, error) {
-	a, err := o.directory.ResolveAccount(ctx, operator(), args[0])
+// membership finds the account and the user of a membership.
+func (e *env) membership(ctx context.Context, args []string) (store.Account, store.User, error) {
+	a, err := e.directory.ResolveAccount(ctx, operator(), args[0])
 	if err != nil {
 		return store.Account{}, store.User{}, err
 	}
-	u, err := o.directory.ResolveUser(ctx, operator(), args[1])
+	u, err := e.directory.ResolveUser(ctx, operator(), args[1])
 	return a, u, err
 }
 
@@ -210,12 +210,12 @@ verified e-mail address ("xenoauth user edit --email-verified").`,
 		},
 	}
 	role, asJSON := roleArgument(cmd, scope.RoleAgent), jsonFlag(cmd)
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		a, u, err := o.membership(ctx, args)
+	cmd.RunE = p.with(func(ctx context.Context, e *env, args []string) error {
+		a, u, err := e.membership(ctx, args)
 		if err != nil {
 			return err
 		}
-		if err := o.store.AddMember(ctx, operator(), a.ID, u.ID, *role); err != nil {
+		if err := e.store.AddMember(ctx, operator(), a.ID, u.ID, *role); err != nil {
 			return memberError(err, a, u)
 		}
 		return p.done(*asJSON, fmt.Sprintf("%s is now a member with the role %s", u.Email, *role), a.ID, a.Name)
@@ -234,15 +234,15 @@ user made stay: they belong to the account. On a terminal you are asked first.`,
 		Args:    arguments("ACCOUNT_OR_EMAIL", "MEMBER_EMAIL"),
 	}
 	yes, asJSON := confirmFlag(cmd), jsonFlag(cmd)
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		a, u, err := o.membership(ctx, args)
+	cmd.RunE = p.with(func(ctx context.Context, e *env, args []string) error {
+		a, u, err := e.membership(ctx, args)
 		if err != nil {
 			return err
 		}
 		if err := p.confirm(*yes, "Take %s out of the account %s?", u.Email, a.Name); err != nil {
 			return err
 		}
-		if err := o.store.RemoveMember(ctx, operator(), a.ID, u.ID); err != nil {
+		if err := e.store.RemoveMember(ctx, operator(), a.ID, u.ID); err != nil {
 			return memberError(err, a, u)
 		}
 		return p.done(*asJSON, u.Email+" is no longer a member", a.ID, a.Name)
@@ -258,12 +258,12 @@ func (p *program) accountSetRole() *cobra.Command {
 		Args:    arguments("ACCOUNT_OR_EMAIL", "MEMBER_EMAIL", "ROLE"),
 	}
 	role, asJSON := roleArgument(cmd, ""), jsonFlag(cmd)
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		a, u, err := o.membership(ctx, args)
+	cmd.RunE = p.with(func(ctx context.Context, e *env, args []string) error {
+		a, u, err := e.membership(ctx, args)
 		if err != nil {
 			return err
 		}
-		if err := o.store.SetMemberRole(ctx, operator(), a.ID, u.ID, *role); err != nil {
+		if err := e.store.SetMemberRole(ctx, operator(), a.ID, u.ID, *role); err != nil {
 			return memberError(err, a, u)
 		}
 		return p.done(*asJSON, fmt.Sprintf("%s has the role %s", u.Email, *role), a.ID, a.Name)
@@ -271,7 +271,7 @@ func (p *program) accountSetRole() *cobra.Command {
 	return cmd
 }
 
-// memberError says in words why a membership could not change.
+// memberError explains why a membership could not be changed.
 func memberError(err error, a store.Account, u store.User) error {
 	switch {
 	case u.Bot && errors.Is(err, store.ErrNotFound):

@@ -29,25 +29,25 @@ type appView struct {
 	PKCERequired bool     `json:"pkce_required"`
 	Version      int64    `json:"version"`
 	Verified     bool     `json:"verified"`
-	UnverifiedAt moment   `json:"unverified_at"` // when the verification ended
+	UnverifiedAt jsonTime `json:"unverified_at"` // when the verification ended
 	Unverified   string   `json:"unverified_for"`
 	Suspended    bool     `json:"suspended"`
-	CreatedAt    moment   `json:"created_at"`
-	UpdatedAt    moment   `json:"updated_at"`
+	CreatedAt    jsonTime `json:"created_at"`
+	UpdatedAt    jsonTime `json:"updated_at"`
 }
 
-// newAppView is an app that was just registered: the only time its secret is shown.
+// newAppView is a newly registered app. Its secret is shown only here.
 type newAppView struct {
 	appView
 	ClientSecret *string `json:"client_secret"` // null for a public app
 	SecretID     *string `json:"secret_id"`
 }
 
-// shownAppView is an app with what show adds.
+// shownAppView is an app with the details that show adds.
 type shownAppView struct {
 	appView
 	Installed     int          `json:"installed_accounts"`      // accounts with at least one live token
-	InstalledMore bool         `json:"installed_accounts_more"` // counted up to a bound: there may be more
+	InstalledMore bool         `json:"installed_accounts_more"` // the count stopped at its maximum: there may be more
 	Secrets       []secretView `json:"secrets"`
 }
 
@@ -57,9 +57,9 @@ func viewApp(a store.App) appView {
 		Description: a.Description, Homepage: a.Homepage, LogoURL: a.LogoURL,
 		RedirectURIs: append([]string{}, a.RedirectURIs...), Scopes: a.Scopes.Slice(),
 		Confidential: a.Confidential, Expiring: a.Expiring, PKCERequired: a.PKCERequired,
-		Version: a.Version, UnverifiedAt: moment(a.UnverifiedAt), Unverified: a.UnverifiedFor,
+		Version: a.Version, UnverifiedAt: jsonTime(a.UnverifiedAt), Unverified: a.UnverifiedFor,
 		Verified: !a.VerifiedAt.IsZero(), Suspended: !a.SuspendedAt.IsZero(),
-		CreatedAt: moment(a.CreatedAt), UpdatedAt: moment(a.UpdatedAt),
+		CreatedAt: jsonTime(a.CreatedAt), UpdatedAt: jsonTime(a.UpdatedAt),
 	}
 }
 
@@ -113,24 +113,24 @@ refused here; without it, when the app uses them.`,
 	cmd.PreRunE = func(*cobra.Command, []string) error {
 		switch {
 		case *owner == "" && len(f.RedirectURIs) == 0:
-			return misuse("--owner and --redirect-uri are missing")
+			return usageErrorf("--owner and --redirect-uri are missing")
 		case *owner == "":
-			return misuse("--owner is missing: name the account that the app belongs to")
+			return usageErrorf("--owner is missing: name the account that the app belongs to")
 		case len(f.RedirectURIs) == 0:
-			return misuse("--redirect-uri is missing: name at least one address that users are sent back to")
+			return usageErrorf("--redirect-uri is missing: name at least one address that users are sent back to")
 		}
 		return nil
 	}
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+	cmd.RunE = p.with(func(ctx context.Context, e *env, args []string) error {
 		f.Name, f.Confidential = args[0], !*public
 		if !flags.Changed("scope") {
-			f.Scopes = o.catalogue.Names()
+			f.Scopes = e.catalogue.Names()
 		}
-		account, err := o.directory.ResolveAccount(ctx, operator(), *owner)
+		account, err := e.directory.ResolveAccount(ctx, operator(), *owner)
 		if err != nil {
 			return err
 		}
-		a, c, err := o.directory.CreateApp(ctx, operator(), account.ID, f)
+		a, c, err := e.directory.CreateApp(ctx, operator(), account.ID, f)
 		if err != nil {
 			return err
 		}
@@ -140,7 +140,7 @@ refused here; without it, when the app uses them.`,
 	return cmd
 }
 
-// appFlags adds the flags of add and edit. The issuer is known so that redirect URIs on its host are refused.
+// appFlags adds the flags of add and edit. They include the issuer, so that redirect URIs on its host are refused.
 func (p *program) appFlags(cmd *cobra.Command, f *directory.AppForm) {
 	flags := cmd.Flags()
 	p.define(flags, "issuer")
@@ -176,12 +176,12 @@ func (p *program) appList() *cobra.Command {
 	}
 	owner := cmd.Flags().String("owner", "", "only the apps of this `ACCOUNT_OR_EMAIL`")
 	asJSON, l := jsonFlag(cmd), listFlags(cmd, "name or client id")
-	cmd.RunE = p.with(func(ctx context.Context, o *office, _ []string) error {
-		only, err := o.onlyAccount(ctx, *owner)
+	cmd.RunE = p.with(func(ctx context.Context, e *env, _ []string) error {
+		only, err := e.onlyAccount(ctx, *owner)
 		if err != nil {
 			return err
 		}
-		apps, err := list(ctx, p, l, only, o.store.ListApps, func(a store.App) string { return a.ID })
+		apps, err := list(ctx, p, l, only, e.store.ListApps, func(a store.App) string { return a.ID })
 		if err != nil {
 			return fmt.Errorf("list apps: %w", err)
 		}
@@ -207,23 +207,23 @@ func (p *program) appShow() *cobra.Command {
 		Args:    arguments("APP"),
 	}
 	asJSON := jsonFlag(cmd)
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		a, err := o.directory.App(ctx, operator(), args[0])
+	cmd.RunE = p.with(func(ctx context.Context, e *env, args []string) error {
+		a, err := e.directory.App(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
-		return p.showApp(ctx, o, *asJSON, a)
+		return p.showApp(ctx, e, *asJSON, a)
 	})
 	return cmd
 }
 
-// showApp prints an app with what is not in its row.
-func (p *program) showApp(ctx context.Context, o *office, asJSON bool, a store.App) error {
-	a, secrets, err := o.directory.Secrets(ctx, operator(), a.ID)
+// showApp prints an app with its details.
+func (p *program) showApp(ctx context.Context, e *env, asJSON bool, a store.App) error {
+	a, secrets, err := e.directory.Secrets(ctx, operator(), a.ID)
 	if err != nil {
 		return err
 	}
-	installed, err := o.store.CountInstalled(ctx, a.ID, store.MostInstalls)
+	installed, err := e.store.CountInstalled(ctx, a.ID, store.MostInstalls)
 	if err != nil {
 		return fmt.Errorf("count the accounts with app %s: %w", a.ID, err)
 	}
@@ -234,7 +234,7 @@ func (p *program) showApp(ctx context.Context, o *office, asJSON bool, a store.A
 	return p.printFields(append(v.fields(), field{"installed on", accounts(installed)}, secretsField(v.Secrets))...)
 }
 
-// accounts is a count in words.
+// accounts formats a count of accounts.
 func accounts(n store.Count) string {
 	text := fmt.Sprintf("%d accounts", n.N)
 	if n.N == 1 {
@@ -246,7 +246,7 @@ func accounts(n store.Count) string {
 	return text
 }
 
-// appSuspend is "app suspend" or "app resume". The older names, disable and enable, are aliases that scripts use.
+// appSuspend is "app suspend" or "app resume". The older names, disable and enable, remain as aliases for scripts.
 func (p *program) appSuspend(suspend bool) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "suspend APP",
@@ -261,12 +261,12 @@ func (p *program) appSuspend(suspend bool) *cobra.Command {
 		cmd.Example = "  xenoauth app resume app_0AbCdEfGhIjKlMnOpQrStU"
 	}
 	asJSON := jsonFlag(cmd)
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		a, err := o.directory.App(ctx, operator(), args[0])
+	cmd.RunE = p.with(func(ctx context.Context, e *env, args []string) error {
+		a, err := e.directory.App(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
-		if err := o.store.SetAppSuspended(ctx, operator(), a.ID, suspend); err != nil {
+		if err := e.store.SetAppSuspended(ctx, operator(), a.ID, suspend); err != nil {
 			return fmt.Errorf("%s: %w", cmd.CommandPath(), err)
 		}
 		return p.done(*asJSON, word, a.ID, a.Name)
@@ -285,19 +285,19 @@ is never used again. On a terminal you are asked first.`,
 		Args:    arguments("APP"),
 	}
 	yes, asJSON := confirmFlag(cmd), jsonFlag(cmd)
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		a, err := o.directory.App(ctx, operator(), args[0])
+	cmd.RunE = p.with(func(ctx context.Context, e *env, args []string) error {
+		a, err := e.directory.App(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
-		installed, err := o.store.CountInstalled(ctx, a.ID, store.MostInstalls)
+		installed, err := e.store.CountInstalled(ctx, a.ID, store.MostInstalls)
 		if err != nil {
 			return fmt.Errorf("count the accounts with app %s: %w", a.ID, err)
 		}
 		if err := p.confirm(*yes, "Delete %q permanently? It is installed on %s.", a.Name, accounts(installed)); err != nil {
 			return err
 		}
-		if err := o.directory.DeleteApp(ctx, operator(), a.ID); err != nil {
+		if err := e.directory.DeleteApp(ctx, operator(), a.ID); err != nil {
 			return err
 		}
 		return p.done(*asJSON, "deleted", a.ID, a.Name)

@@ -13,7 +13,7 @@ import (
 	"xenoauth/store"
 )
 
-// editable are the flags of app edit that change something.
+// editable are the flags of app edit that change the app.
 var editable = []string{"name", "description", "homepage", "logo-url", "redirect-uri", "scope", "expiring", "pkce-required"}
 
 func (p *program) appEdit() *cobra.Command {
@@ -37,21 +37,21 @@ them are asked again first.`,
 	asJSON := jsonFlag(cmd)
 	cmd.PreRunE = func(*cobra.Command, []string) error {
 		if !slices.ContainsFunc(editable, flags.Changed) {
-			return misuse("nothing to change: give at least one of --%s", strings.Join(editable, ", --"))
+			return usageErrorf("nothing to change: give at least one of --%s", strings.Join(editable, ", --"))
 		}
 		return nil
 	}
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		a, err := o.directory.App(ctx, operator(), args[0])
+	cmd.RunE = p.with(func(ctx context.Context, e *env, args []string) error {
+		a, err := e.directory.App(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
-		// The rule would leave them on without a word.
+		// The rule would silently leave them on.
 		if !a.Confidential && (flags.Changed("expiring") && !f.Expiring || flags.Changed("pkce-required") && !f.PKCERequired) {
 			return errors.New("the app is public: its tokens always expire, and it always needs PKCE")
 		}
-		// The version is that of what the rest is kept from, so that nobody else's change is undone.
-		a, err = o.directory.UpdateApp(ctx, operator(), a, a.Version, edited(a, f, flags.Changed))
+		// The version is of the app that was read, so that a concurrent change is not overwritten.
+		a, err = e.directory.UpdateApp(ctx, operator(), a, a.Version, edited(a, f, flags.Changed))
 		if errors.Is(err, store.ErrConflict) {
 			return fmt.Errorf("somebody else changed the app %s at the same time, and nothing was changed here: try again", args[0])
 		}
@@ -61,12 +61,12 @@ them are asked again first.`,
 		if !a.VerifiedAt.IsZero() && !*asJSON {
 			fmt.Fprintln(p.stderr, "The app stays verified, as it is now.")
 		}
-		return p.showApp(ctx, o, *asJSON, a)
+		return p.showApp(ctx, e, *asJSON, a)
 	})
 	return cmd
 }
 
-// edited is the app as it is, but for what was given.
+// edited returns the app's current form with the given flags applied.
 func edited(a store.App, given directory.AppForm, changed func(flag string) bool) directory.AppForm {
 	return directory.AppForm{
 		Name:         either(changed("name"), given.Name, a.Name),

@@ -27,13 +27,13 @@ edited since has another version. On a terminal you are asked first.`,
 	undo := cmd.Flags().Bool("undo", false, "take it back")
 	version := cmd.Flags().Int64("version", 0, "the `VERSION` of the app that you looked at (default: the current one)")
 	yes, asJSON := confirmFlag(cmd), jsonFlag(cmd)
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		a, err := o.directory.App(ctx, operator(), args[0])
+	cmd.RunE = p.with(func(ctx context.Context, e *env, args []string) error {
+		a, err := e.directory.App(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
 		if *undo {
-			if err := o.store.UnverifyApp(ctx, operator(), a.ID); err != nil {
+			if err := e.store.UnverifyApp(ctx, operator(), a.ID); err != nil {
 				return fmt.Errorf("take back the verification of app %s: %w", a.ID, err)
 			}
 			return p.done(*asJSON, "unverified", a.ID, a.Name)
@@ -42,9 +42,9 @@ edited since has another version. On a terminal you are asked first.`,
 			*version = a.Version
 		}
 		if !*asJSON {
-			p.say("%s", vouched(a))
+			p.printLine("%s", vouched(a))
 		}
-		alike, err := o.directory.Lookalikes(ctx, a)
+		alike, err := e.directory.Lookalikes(ctx, a)
 		if err != nil {
 			return err
 		}
@@ -54,7 +54,7 @@ edited since has another version. On a terminal you are asked first.`,
 		if err := p.confirm(*yes, "Vouch for this?"); err != nil {
 			return err
 		}
-		if err := o.directory.VerifyApp(ctx, operator(), a.ID, *version); err != nil {
+		if err := e.directory.VerifyApp(ctx, operator(), a.ID, *version); err != nil {
 			return err
 		}
 		return p.done(*asJSON, "verified", a.ID, a.Name)
@@ -62,7 +62,7 @@ edited since has another version. On a terminal you are asked first.`,
 	return cmd
 }
 
-// vouched lists the facts that an operator vouches for, one a line.
+// vouched lists the facts that the operator vouches for, one per line.
 func vouched(a store.App) string {
 	lines := []string{
 		fmt.Sprintf("name:      %s", a.Name), fmt.Sprintf("publisher: %s  (%s)", a.AccountName, a.AccountID),

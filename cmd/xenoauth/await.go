@@ -9,12 +9,11 @@ import (
 	"xenoauth/store/sqlstore"
 )
 
-// retryInterval is how long serve waits between two attempts to reach the database at its start.
+// retryInterval is the time between two attempts of serve to reach the database at start-up.
 const retryInterval = 500 * time.Millisecond
 
-// awaitStore is openStore for a server whose database may start at the same time, such as the one beside it in a compose file:
-// while Postgres does not answer, or reports that it is starting, it is tried again for as long as c.databaseWait. Any other fault
-// ends the wait.
+// awaitStore is openStore for a server whose database may start at the same time, as in a compose file. While Postgres does not
+// answer or reports that it is starting, awaitStore tries again for up to c.databaseWait. Any other error ends the wait.
 func awaitStore(ctx context.Context, c serveConfig) (*sqlstore.Store, error) {
 	wait := c.databaseWait
 	if _, isFile := sqlitePath(c.database); isFile {

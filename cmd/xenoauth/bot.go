@@ -11,21 +11,21 @@ import (
 
 // botView is a bot in JSON.
 type botView struct {
-	ID          string `json:"id"`
-	Email       string `json:"email"`
-	Name        string `json:"name"`
-	Account     string `json:"account"`
-	AccountName string `json:"account_name,omitempty"`
-	APIKey      string `json:"api_key"`
-	APISecret   string `json:"api_secret,omitempty"` // only when it was just made
-	SecretID    string `json:"secret_id,omitempty"`
-	Disabled    bool   `json:"disabled"`
-	Hint        string `json:"hint,omitempty"`
-	CreatedAt   moment `json:"created_at"`
-	LastUsedAt  moment `json:"last_used_at"`
+	ID          string   `json:"id"`
+	Email       string   `json:"email"`
+	Name        string   `json:"name"`
+	Account     string   `json:"account"`
+	AccountName string   `json:"account_name,omitempty"`
+	APIKey      string   `json:"api_key"`
+	APISecret   string   `json:"api_secret,omitempty"` // only for a new bot
+	SecretID    string   `json:"secret_id,omitempty"`
+	Disabled    bool     `json:"disabled"`
+	Hint        string   `json:"hint,omitempty"`
+	CreatedAt   jsonTime `json:"created_at"`
+	LastUsedAt  jsonTime `json:"last_used_at"`
 }
 
-// shownBotView is a bot with what list and show add: each API secret that works now.
+// shownBotView is a bot with its active API secrets, which list and show add.
 type shownBotView struct {
 	botView
 	Secrets []secretView `json:"secrets"`
@@ -34,7 +34,7 @@ type shownBotView struct {
 func viewBot(b store.Bot) botView {
 	return botView{
 		ID: b.ID, Email: b.Email, Name: b.Name, Account: b.AccountID, AccountName: b.AccountName, APIKey: b.APIKey,
-		Disabled: !b.DisabledAt.IsZero(), Hint: b.Hint, CreatedAt: moment(b.CreatedAt), LastUsedAt: moment(b.LastUsedAt),
+		Disabled: !b.DisabledAt.IsZero(), Hint: b.Hint, CreatedAt: jsonTime(b.CreatedAt), LastUsedAt: jsonTime(b.LastUsedAt),
 	}
 }
 
@@ -62,7 +62,7 @@ the host of --issuer.`,
 	asJSON := jsonFlag(cmd)
 	cmd.PreRunE = func(*cobra.Command, []string) error {
 		if *account == "" {
-			return misuse("name the account: --account ACCOUNT_OR_EMAIL")
+			return usageErrorf("name the account: --account ACCOUNT_OR_EMAIL")
 		}
 		return nil
 	}
@@ -100,16 +100,16 @@ func (p *program) botList() *cobra.Command {
 	}
 	account := cmd.Flags().String("account", "", "only the bots of this `ACCOUNT_OR_EMAIL`")
 	asJSON, l := jsonFlag(cmd), listFlags(cmd, "name, id or API key")
-	cmd.RunE = p.with(func(ctx context.Context, o *office, _ []string) error {
-		only, err := o.onlyAccount(ctx, *account)
+	cmd.RunE = p.with(func(ctx context.Context, e *env, _ []string) error {
+		only, err := e.onlyAccount(ctx, *account)
 		if err != nil {
 			return err
 		}
-		bots, err := list(ctx, p, l, only, o.store.ListBots, func(b store.Bot) string { return b.ID })
+		bots, err := list(ctx, p, l, only, e.store.ListBots, func(b store.Bot) string { return b.ID })
 		if err != nil {
 			return fmt.Errorf("list bots: %w", err)
 		}
-		secrets, err := o.store.SecretsByClients(ctx, mapped(bots, func(b store.Bot) string { return b.APIKey }))
+		secrets, err := e.store.SecretsByClients(ctx, mapped(bots, func(b store.Bot) string { return b.APIKey }))
 		if err != nil {
 			return err
 		}
@@ -135,8 +135,8 @@ func (p *program) botShow() *cobra.Command {
 		Args:    arguments("BOT"),
 	}
 	asJSON := jsonFlag(cmd)
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		b, secrets, err := o.directory.BotSecrets(ctx, operator(), args[0])
+	cmd.RunE = p.with(func(ctx context.Context, e *env, args []string) error {
+		b, secrets, err := e.directory.BotSecrets(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
@@ -151,14 +151,14 @@ func (p *program) botShow() *cobra.Command {
 	return cmd
 }
 
-// rotatedBotView is a new API secret in JSON: the only time it is shown.
+// rotatedBotView is a new API secret in JSON. It is shown only here.
 type rotatedBotView struct {
-	ID        string `json:"id"`
-	Email     string `json:"email"`
-	APIKey    string `json:"api_key"`
-	APISecret string `json:"api_secret"`
-	SecretID  string `json:"secret_id"`
-	OldUntil  moment `json:"old_until"`
+	ID        string   `json:"id"`
+	Email     string   `json:"email"`
+	APIKey    string   `json:"api_key"`
+	APISecret string   `json:"api_secret"`
+	SecretID  string   `json:"secret_id"`
+	OldUntil  jsonTime `json:"old_until"`
 }
 
 func (p *program) botRotate() *cobra.Command {
@@ -175,17 +175,17 @@ The old secret stops working at once, with the integration tokens that were got 
 		Args: arguments("BOT"),
 	}
 	end, asJSON := oldUntilFlag(cmd), jsonFlag(cmd)
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		b, err := o.directory.Bot(ctx, operator(), args[0])
+	cmd.RunE = p.with(func(ctx context.Context, e *env, args []string) error {
+		b, err := e.directory.Bot(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
-		until := end.after(o.store.Now())
-		c, err := o.directory.RotateBot(ctx, operator(), b, until)
+		until := end.after(e.store.Now())
+		c, err := e.directory.RotateBot(ctx, operator(), b, until)
 		if err != nil {
 			return orEndNow(err)
 		}
-		v := rotatedBotView{ID: b.ID, Email: b.Email, APIKey: b.APIKey, APISecret: c.Reveal(), SecretID: c.ID.String(), OldUntil: moment(until)}
+		v := rotatedBotView{ID: b.ID, Email: b.Email, APIKey: b.APIKey, APISecret: c.Reveal(), SecretID: c.ID.String(), OldUntil: jsonTime(until)}
 		if *asJSON {
 			return p.printJSON(v)
 		}
@@ -203,15 +203,15 @@ func (p *program) botRemove() *cobra.Command {
 		Args:    arguments("BOT"),
 	}
 	yes, asJSON := confirmFlag(cmd), jsonFlag(cmd)
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		b, err := o.directory.Bot(ctx, operator(), args[0])
+	cmd.RunE = p.with(func(ctx context.Context, e *env, args []string) error {
+		b, err := e.directory.Bot(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
 		if err := p.confirm(*yes, "Remove the bot %q of %s permanently?", b.Name, b.AccountName); err != nil {
 			return err
 		}
-		if err := o.directory.RemoveBot(ctx, operator(), b.ID); err != nil {
+		if err := e.directory.RemoveBot(ctx, operator(), b.ID); err != nil {
 			return err
 		}
 		return p.done(*asJSON, "removed", b.ID, b.Name)

@@ -18,7 +18,7 @@ import (
 	"xenoauth/store"
 )
 
-// builtinScopes as --scopes is the built-in catalogue, where leaving it out means the one that is in force.
+// builtinScopes is the value of --scopes for the built-in catalogue. Without --scopes, the stored catalogue is used.
 const builtinScopes = "builtin"
 
 // scopesChoice is the value of --scopes.
@@ -57,7 +57,7 @@ func readAtMost(path string, most int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(file, most))
 }
 
-// parseCatalogue reads a catalogue. White space does not make it another one.
+// parseCatalogue reads a catalogue. White space makes no difference when catalogues are compared.
 func parseCatalogue(content []byte) (scopesChoice, error) {
 	c, err := scope.LoadCatalogue(bytes.NewReader(content))
 	if err != nil {
@@ -70,7 +70,7 @@ func parseCatalogue(content []byte) (scopesChoice, error) {
 	return scopesChoice{given: true, text: compact.String(), catalogue: c}, nil
 }
 
-// storedCatalogue is the catalogue in force; found is false if no server has set one.
+// storedCatalogue returns the catalogue in force; found is false if no server has stored one.
 func storedCatalogue(ctx context.Context, st store.Catalogues) (c scopesChoice, since time.Time, found bool, err error) {
 	stored, err := st.Catalogue(ctx)
 	switch {
@@ -87,14 +87,14 @@ func storedCatalogue(ctx context.Context, st store.Catalogues) (c scopesChoice, 
 	return c, stored.Since, true, nil
 }
 
-// knownCatalogue returns the catalogue in force, which commands work with. --scopes may only name the same one, unless no
-// server has set any: by another catalogue a command would register scopes that the server does not know.
+// knownCatalogue returns the catalogue in force, which commands use. --scopes may only name the same one, unless no server has
+// stored any: with another catalogue, a command could register scopes that the server does not know.
 func knownCatalogue(ctx context.Context, st store.Catalogues, c scopesChoice) (*scope.Catalogue, error) {
 	stored, since, found, err := storedCatalogue(ctx, st)
 	switch {
 	case found && c.given && c.hash() != stored.hash() && err == nil:
 		return nil, fmt.Errorf("--scopes names another catalogue than the one in force since %s UTC (%s): leave it out, or start serve with it first",
-			moment(since), compareScopes(stored.catalogue, c.catalogue))
+			jsonTime(since), compareScopes(stored.catalogue, c.catalogue))
 	case err != nil:
 		return nil, err
 	case found:
@@ -103,8 +103,8 @@ func knownCatalogue(ctx context.Context, st store.Catalogues, c scopesChoice) (*
 	return c.catalogue, nil
 }
 
-// serverCatalogue returns the catalogue that --scopes names, or else the one in force, so that a server that is started
-// without the file does not change it. changes is empty if that is in force already.
+// serverCatalogue returns the catalogue that --scopes names, and otherwise the one in force, so that a server without the file does
+// not change it. changes is empty if the catalogue is already in force.
 func serverCatalogue(ctx context.Context, st store.Catalogues, c scopesChoice, log *slog.Logger) (chosen scopesChoice, changes string, err error) {
 	stored, since, found, err := storedCatalogue(ctx, st)
 	switch {
@@ -124,7 +124,7 @@ func serverCatalogue(ctx context.Context, st store.Catalogues, c scopesChoice, l
 	return c, compareScopes(stored.catalogue, c.catalogue), nil
 }
 
-// putInForce keeps the catalogue for commands and for other servers.
+// putInForce stores the catalogue for commands and for other servers.
 func putInForce(ctx context.Context, st store.Catalogues, c scopesChoice, changes string, log *slog.Logger) error {
 	if changes == "" {
 		return nil
@@ -139,7 +139,7 @@ func putInForce(ctx context.Context, st store.Catalogues, c scopesChoice, change
 	return nil
 }
 
-// compareScopes names what one catalogue has and the other has not.
+// compareScopes returns the scopes that only one of two catalogues has.
 func compareScopes(from, to *scope.Catalogue) string {
 	missing := func(in, from *scope.Catalogue) (names []string) {
 		for _, name := range from.Names() {
@@ -163,14 +163,14 @@ func compareScopes(from, to *scope.Catalogue) string {
 }
 
 const (
-	// seenEvery is how often a server notes that it runs.
+	// seenEvery is how often a server records that it is running.
 	seenEvery = time.Minute
-	// seenWithin is how long ago a running server was seen at most.
+	// seenWithin is the maximum age of a running server's record.
 	seenWithin = 3 * seenEvery
 )
 
-// watchCatalogue notes that this server runs with a catalogue, and logs when another one comes into force, until ctx ends.
-// Nothing else changes then: what people have read on a page must not mean something else when they press the button.
+// watchCatalogue records, until ctx ends, that this server runs with a catalogue, and logs when another one comes into force. The
+// server keeps its own: a page that a user has read must not change its meaning when the user submits it.
 func watchCatalogue(ctx context.Context, st store.Catalogues, c scopesChoice, every time.Duration, log *slog.Logger) {
 	id, seen := secret.NewPublicID("srv_"), c.hash()
 	ticks := time.NewTicker(every)
@@ -178,7 +178,7 @@ func watchCatalogue(ctx context.Context, st store.Catalogues, c scopesChoice, ev
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer cancel()
-		_ = st.EndServer(ctx, id) // the row goes stale by itself
+		_ = st.EndServer(ctx, id) // the record expires
 	}()
 	for {
 		if inForce, err := st.SeenServer(ctx, id, c.hash()); err == nil && inForce != seen {

@@ -13,13 +13,13 @@ import (
 )
 
 const (
-	// mostCompleted is how many words are read for a completion.
-	mostCompleted = 50
-	// completionTime is how long a shell waits for words at most.
+	// maxCompletions is the maximum number of words for one completion.
+	maxCompletions = 50
+	// completionTime is the time limit for one completion.
 	completionTime = 2 * time.Second
 )
 
-// complete gives every command below cmd the words that its arguments and flags can have.
+// complete sets the completions of arguments and flags of every command below cmd.
 func (p *program) complete(cmd *cobra.Command) {
 	for _, c := range cmd.Commands() {
 		p.complete(c)
@@ -53,8 +53,8 @@ func (p *program) complete(cmd *cobra.Command) {
 	}
 }
 
-// words returns the values of an argument that begin so. Without a database that can be read there are none: a shell has
-// no place for an error.
+// words returns the values of an argument with the given prefix. It returns none if the database cannot be read, because a shell
+// cannot show an error.
 func (p *program) words(cmd *cobra.Command, kind, begun string) []string {
 	var words []string
 	switch kind {
@@ -74,7 +74,7 @@ func (p *program) words(cmd *cobra.Command, kind, begun string) []string {
 	return slices.DeleteFunc(words, func(w string) bool { return !strings.HasPrefix(w, begun) })
 }
 
-// stored reads words from the database, each with its name after a tab, which shells show beside it.
+// stored reads words from the database. Each is followed by a tab and its name, which shells show beside it.
 func (p *program) stored(cmd *cobra.Command, kind string) []string {
 	ctx, cancel := context.WithTimeout(cmd.Context(), completionTime)
 	defer cancel()
@@ -85,7 +85,7 @@ func (p *program) stored(cmd *cobra.Command, kind string) []string {
 		return nil
 	}
 	defer o.close()
-	page := store.Page{Limit: mostCompleted}
+	page := store.Page{Limit: maxCompletions}
 	var words []string
 	add := func(id, name string) { words = append(words, id+"\t"+name) }
 	switch kind {
@@ -101,7 +101,7 @@ func (p *program) stored(cmd *cobra.Command, kind string) []string {
 		}
 	case "RESOURCE":
 		list, _ := o.store.ListResources(ctx)
-		for _, r := range list[:min(len(list), mostCompleted)] {
+		for _, r := range list[:min(len(list), maxCompletions)] {
 			add(r.ID, r.Name)
 		}
 	case "KEY":

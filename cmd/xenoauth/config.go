@@ -11,16 +11,16 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// definition is a setting: a flag that may also come from the environment or the settings file.
+// definition is a setting: a flag that can also be set by the environment or the settings file.
 type definition struct {
 	name   string
 	value  string // the default
 	usage  string
-	secret bool // may also be given as a file, XENOAUTH_A_B_FILE
+	secret bool // can also be read from a file, XENOAUTH_A_B_FILE
 	toggle bool // true or false; the flag alone means true
 }
 
-// definitions are all settings of all commands. The settings file may hold any of them, whatever the command.
+// definitions are the settings of all commands. The settings file may contain any of them.
 func definitions() []definition {
 	return []definition{
 		{name: "config", usage: "`FILE` of settings, one a line: a-b = value"},
@@ -77,21 +77,21 @@ func (p *program) define(flags *pflag.FlagSet, names ...string) {
 	}
 }
 
-// value is what a setting was set to, and where.
+// value is the value of a setting and its source.
 type value struct {
 	text   string
 	source string // such as "--listen", "XENOAUTH_LISTEN" or "listen in xenoauth.conf, line 3"
-	unread bool   // the file that should hold it gave nothing, which is noted as its fault
+	unread bool   // its file could not be read, which is recorded as a fault
 }
 
-// settings are the settings of one command. Whoever finds a fault in one notes it; err reports all of them together.
+// settings are the settings of one command. Faults are collected, and err reports all of them together.
 type settings struct {
 	values map[string]value
 	faults []string
 }
 
-// load reads the settings that the command has flags for, each from the first place that has it: flag, environment,
-// file, default.
+// load reads the settings that the command has flags for. Flags take precedence over the environment, the settings file and the
+// default, in this order.
 func (p *program) load(cmd *cobra.Command) *settings {
 	s := &settings{values: map[string]value{}}
 	known := definitions()
@@ -113,15 +113,15 @@ func (p *program) load(cmd *cobra.Command) *settings {
 			}
 		}
 		s.values[d.name] = v
-		if i == 0 && v.text != "" { // config comes first, and says where the others may be
+		if i == 0 && v.text != "" { // config comes first, because it names the file for the others
 			fromFile = s.readFile(v, known)
 		}
 	}
 	return s
 }
 
-// fromEnvironment reads XENOAUTH_A_B, or, for a secret, the file that XENOAUTH_A_B_FILE names. Empty is absent: compose
-// files pass variables that nobody set.
+// fromEnvironment reads XENOAUTH_A_B or, for a secret, the file that XENOAUTH_A_B_FILE names. An empty variable counts as absent,
+// because compose files pass variables that are not set.
 func (p *program) fromEnvironment(s *settings, d definition) (value, bool) {
 	name := variableName(d.name)
 	text, _ := p.lookupEnv(name)
@@ -140,7 +140,7 @@ func (p *program) fromEnvironment(s *settings, d definition) (value, bool) {
 	return s.readSecret(path, name+"_FILE")
 }
 
-// readSecret reads a file that holds one value, as container platforms mount them.
+// readSecret reads a file with one value, as container platforms mount secrets.
 func (s *settings) readSecret(path, source string) (value, bool) {
 	content, err := os.ReadFile(path)
 	text := strings.TrimSpace(string(content))
@@ -175,7 +175,7 @@ func (s *settings) readFile(config value, known []definition) map[string]value {
 			continue
 		}
 		key = strings.TrimPrefix(strings.ToLower(strings.ReplaceAll(strings.TrimSpace(key), "_", "-")), "xenoauth-")
-		s.keep(found, known, key, unquote(strings.TrimSpace(text)), place)
+		s.parseKeep(found, known, key, unquote(strings.TrimSpace(text)), place)
 	}
 	if err := lines.Err(); err != nil {
 		s.faults = append(s.faults, fmt.Sprintf("config (from %s): cannot read %s: %v", config.source, config.text, err))
@@ -183,13 +183,13 @@ func (s *settings) readFile(config value, known []definition) map[string]value {
 	return found
 }
 
-// keep takes one line of the settings file.
-func (s *settings) keep(found map[string]value, known []definition, key, text, place string) {
+// parseKeep parses one line of the settings file and stores its value.
+func (s *settings) parseKeep(found map[string]value, known []definition, key, text, place string) {
 	v := value{text: text, source: fmt.Sprintf("%s in %s", key, place)}
 	index := slices.IndexFunc(known, func(d definition) bool {
 		return d.name == key || d.secret && d.name+"-file" == key
 	})
-	if index <= 0 { // a settings file cannot name another
+	if index <= 0 { // a settings file cannot include another
 		var names []string
 		for _, d := range known[1:] {
 			names = append(names, d.name)
@@ -211,7 +211,7 @@ func (s *settings) keep(found map[string]value, known []definition, key, text, p
 	found[name] = v
 }
 
-// unquote takes off one pair of quotation marks, which people write around values in such files.
+// unquote removes one pair of quotation marks, which many users write around values.
 func unquote(text string) string {
 	if n := len(text); n >= 2 && (text[0] == '"' || text[0] == '\'') && text[n-1] == text[0] {
 		return text[1 : n-1]
@@ -219,28 +219,28 @@ func unquote(text string) string {
 	return text
 }
 
-// text is the setting as it was given.
+// text returns the setting as it was given.
 func (s *settings) text(name string) string { return s.values[name].text }
 
-// fault notes that the setting cannot be used: what is wrong and what to write instead. It never repeats the value of a
-// secret; for the others the sentence may. What could not be read has its fault already.
+// fault records that a setting is invalid, with the reason and the fix. It never contains the value of a secret; the sentence may
+// quote other values. A setting that could not be read already has a fault.
 func (s *settings) fault(name, format string, args ...any) {
 	if s.values[name].unread {
 		return
 	}
 	fault := fmt.Sprintf("%s (from %s): %s", name, s.values[name].source, fmt.Sprintf(format, args...))
-	if !slices.Contains(s.faults, fault) { // two may read one setting
+	if !slices.Contains(s.faults, fault) { // a setting may be read twice
 		s.faults = append(s.faults, fault)
 	}
 }
 
-// err is nil, or all faults as wrong usage.
+// err returns all faults as one usage error, or nil.
 func (s *settings) err() error {
 	switch len(s.faults) {
 	case 0:
 		return nil
 	case 1:
-		return misuse("a setting needs mending: %s", s.faults[0])
+		return usageErrorf("invalid setting: %s", s.faults[0])
 	}
-	return misuse("%d settings need mending:\n  %s", len(s.faults), strings.Join(s.faults, "\n  "))
+	return usageErrorf("%d invalid settings:\n  %s", len(s.faults), strings.Join(s.faults, "\n  "))
 }

@@ -9,23 +9,23 @@ import (
 
 const environmentPrefix = "XENOAUTH_"
 
-// testVariables are read by the tests of this repository. A developer may have exported them.
+// testVariables are read by the tests of this repository. A developer may export them.
 var testVariables = []string{"XENOAUTH_REQUIRE_ALL", "XENOAUTH_SCREENSHOTS"}
 
-// serviceVariable matches what Kubernetes sets in every container for a Service whose name begins with xenoauth.
-// XENOAUTH_PORT and the like count only with the value that Kubernetes gives them.
+// serviceVariable matches the variables that Kubernetes sets in each container for a Service whose name begins with xenoauth. Names
+// such as XENOAUTH_PORT match only with the values that Kubernetes gives them.
 var (
 	serviceVariable = regexp.MustCompile(`^XENOAUTH_(?:[A-Z0-9_]+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT_[0-9]+_TCP(?:_[A-Z]+)?)$`)
 	servicePort     = regexp.MustCompile(`^XENOAUTH_(?:[A-Z0-9_]+_)?PORT$`)
 )
 
-// variableName is the environment variable of a setting.
+// variableName returns the environment variable of a setting.
 func variableName(setting string) string {
 	return environmentPrefix + strings.ToUpper(strings.ReplaceAll(setting, "-", "_"))
 }
 
-// checkEnvironment finds variables that look like settings and are none. A misspelt setting that is ignored leaves the
-// default in force, such as an empty SQLite file instead of the database.
+// checkEnvironment refuses variables that look like settings but are not. A misspelt setting that was ignored would leave the
+// default in force, such as an empty SQLite file in place of the database.
 func (p *program) checkEnvironment(s *settings, known []definition) {
 	if p.environ == nil {
 		return
@@ -53,7 +53,7 @@ func (p *program) checkEnvironment(s *settings, known []definition) {
 	}
 }
 
-// hint completes a sentence about an unknown name: only secrets are read from files, or else the nearest name.
+// hint completes a sentence about an unknown name. It states that only secrets are read from files, or suggests the nearest name.
 func hint(name string, known []string) string {
 	for _, suffix := range []string{"_FILE", "-file"} {
 		if base, found := strings.CutSuffix(name, suffix); found && slices.Contains(known, base) {
@@ -66,8 +66,8 @@ func hint(name string, known []string) string {
 	return `; "xenoauth serve --help" lists the settings`
 }
 
-// nearest is the known name that differs least from name, or "" if all of them differ in more than half. Case, - and _ do
-// not count as a difference.
+// nearest returns the known name closest to name, or "" if all differ in more than half of their characters. Case, - and _ do not
+// count as differences.
 func nearest(name string, known []string) string {
 	plain := func(text string) string {
 		return strings.TrimPrefix(strings.ReplaceAll(strings.ToLower(text), "-", "_"), "xenoauth_")
@@ -82,8 +82,8 @@ func nearest(name string, known []string) string {
 	return best
 }
 
-// distance is how many characters must be inserted, removed, replaced or swapped with their neighbour to make one text
-// of the other.
+// distance returns the number of insertions, deletions, replacements and swaps of neighbours that turn one text into the other
+// (Damerau–Levenshtein).
 func distance(a, b string) int {
 	rows := make([][]int, len(a)+1)
 	for i := range rows {

@@ -39,7 +39,7 @@ func TestUnknownVariables(t *testing.T) {
 		})
 	}
 	all := line{env: map[string]string{"XENOAUTH_LISSEN": "x", "XENOAUTH_ISUER": "", "XENOAUTH_SIGNUP": "perhaps"}}
-	for _, want := range []string{"3 settings need mending", "XENOAUTH_LISSEN: ", "XENOAUTH_ISUER: ", "signup (from XENOAUTH_SIGNUP)"} {
+	for _, want := range []string{"3 invalid settings", "XENOAUTH_LISSEN: ", "XENOAUTH_ISUER: ", "signup (from XENOAUTH_SIGNUP)"} {
 		all.fails(t, exitUsage, want, "serve")
 	}
 	all.ok(t, nil, "version") // reads no settings

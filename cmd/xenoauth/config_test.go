@@ -72,7 +72,7 @@ func TestSettingFromSecretFile(t *testing.T) {
 		"empty":   {"XENOAUTH_DATABASE_URL_FILE": writeFile(t, "empty", "\n")},
 	} {
 		r := line{env: env}.run(t, "serve")
-		if r.code != exitUsage || !strings.Contains(r.stderr, "a setting needs mending: XENOAUTH_DATABASE_URL") || !strings.Contains(r.stderr, "XENOAUTH_DATABASE_URL_FILE") {
+		if r.code != exitUsage || !strings.Contains(r.stderr, "invalid setting: XENOAUTH_DATABASE_URL") || !strings.Contains(r.stderr, "XENOAUTH_DATABASE_URL_FILE") {
 			t.Errorf("%s: exit %d, %q; want one fault that names XENOAUTH_DATABASE_URL_FILE", name, r.code, r.stderr)
 		}
 	}
@@ -106,7 +106,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 		t.Errorf("exit %d, want %d", r.code, exitUsage)
 	}
 	for _, want := range []string{
-		"settings need mending", `line 1: there is no setting "lissten"`, "line 2: not a setting", "signup (from signup in ", "line 4: signup is set twice",
+		"invalid settings", `line 1: there is no setting "lissten"`, "line 2: not a setting", "signup (from signup in ", "line 4: signup is set twice",
 		`line 5: there is no setting "config"`, "database-url (from XENOAUTH_DATABASE_URL): the Postgres URL is malformed",
 		"trusted-proxies (from XENOAUTH_TRUSTED_PROXIES): \"somewhere\"", "token-prefix (from XENOAUTH_TOKEN_PREFIX)", "listen (from --listen): \"nowhere\"",
 		"ops-listen (from --ops-listen): \"host\"", "issuer (from --issuer)", "code-lifetime (from --code-lifetime): \"11m\"", "token-limit (from --token-limit)",
@@ -184,7 +184,7 @@ func TestSettingFaults(t *testing.T) {
 		t.Run(arg, func(t *testing.T) {
 			t.Parallel()
 			r := line{env: map[string]string{"XENOAUTH_DATABASE_URL": "sqlite:" + filepath.Join(t.TempDir(), "none", "x.db")}}.run(t, "serve", arg)
-			if r.code != exitUsage || !strings.Contains(r.stderr, "a setting needs mending: ") || !strings.Contains(r.stderr, want) {
+			if r.code != exitUsage || !strings.Contains(r.stderr, "invalid setting: ") || !strings.Contains(r.stderr, want) {
 				t.Errorf("exit %d, %q; want one fault that says %q", r.code, r.stderr, want)
 			}
 			if strings.Contains(r.stderr, "hunter2") {

@@ -8,7 +8,7 @@ import (
 	"xenoauth/internal/signing"
 )
 
-// userTokens is how user tokens are signed.
+// userTokens returns how user tokens are signed.
 func (s *settings) userTokens() issuer.UserTokenOptions {
 	var o issuer.UserTokenOptions
 	o.Algorithm, o.Secret = s.oneOf("user-token-alg", "ES256", "HS256"), s.userTokenSecret()
@@ -25,7 +25,7 @@ func (s *settings) userTokens() issuer.UserTokenOptions {
 	return o
 }
 
-// userTokenSecret is the secret of HS256, "" if there is none.
+// userTokenSecret returns the secret of HS256, or "" if there is none.
 func (s *settings) userTokenSecret() secret.Text {
 	text := s.text("user-token-secret")
 	if n := len(text); n > 0 && n < signing.MinSharedSecret {

@@ -22,16 +22,16 @@ import (
 	"xenoauth/store/sqlstore"
 )
 
-// oneOf is a setting with few values.
+// oneOf returns a setting that must have one of the listed values.
 func (s *settings) oneOf(name string, values ...string) string {
 	text := s.text(name)
 	if !slices.Contains(values, text) {
-		s.fault(name, "%q is none of the values: use %s", text, strings.Join(values, " or "))
+		s.fault(name, "invalid value %q: use %s", text, strings.Join(values, " or "))
 	}
 	return text
 }
 
-// duration is a setting of time between two bounds.
+// duration returns a setting that is a duration between two limits.
 func (s *settings) duration(name string, least, most time.Duration) time.Duration {
 	d, err := time.ParseDuration(s.text(name))
 	if err != nil || d < least || d > most {
@@ -41,13 +41,13 @@ func (s *settings) duration(name string, least, most time.Duration) time.Duratio
 }
 
 const (
-	// defaultDrain is longer than the interval at which load balancers usually ask for readiness.
+	// defaultDrain is longer than the usual interval of readiness checks.
 	defaultDrain = 3 * time.Second
 	maxDrain     = 5 * time.Minute
 )
 
-// drain is how long the server goes on answering after the signal to stop. By default it is nothing where no load balancer
-// can be in front: the issuer is an address of this machine.
+// drain returns how long the server continues to answer after the signal to stop. The default is 0 if the issuer is an address of
+// this machine, because no load balancer can be in front of it.
 func (s *settings) drain() time.Duration {
 	switch text := s.text("drain"); {
 	case text != "":
@@ -58,7 +58,7 @@ func (s *settings) drain() time.Duration {
 	return 0
 }
 
-// brief is a time as people write it: 10m, not 10m0s.
+// brief formats a duration in its short form: 10m, not 10m0s.
 func brief(d time.Duration) string {
 	text := d.String()
 	if d != 0 && strings.HasSuffix(text, "m0s") {
@@ -70,7 +70,7 @@ func brief(d time.Duration) string {
 	return text
 }
 
-// period is a time that may also be given in days; 0 means none.
+// period returns a duration that may also be given in days; 0 means none.
 func (s *settings) period(name string, least time.Duration) time.Duration {
 	const most = 100 * 365 * 24 * time.Hour
 	text := s.text(name)
@@ -86,7 +86,7 @@ func (s *settings) period(name string, least time.Duration) time.Duration {
 	return d
 }
 
-// toggled is a setting that is true or false.
+// toggled returns a setting that is true or false.
 func (s *settings) toggled(name string) bool {
 	on, err := strconv.ParseBool(s.text(name))
 	if err != nil {
@@ -95,7 +95,7 @@ func (s *settings) toggled(name string) bool {
 	return on
 }
 
-// number is a whole number between two bounds.
+// number returns a setting that is an integer between two limits.
 func (s *settings) number(name string, least, most int) int {
 	n, err := strconv.Atoi(s.text(name))
 	if err != nil || n < least || n > most {
@@ -104,7 +104,7 @@ func (s *settings) number(name string, least, most int) int {
 	return n
 }
 
-// databaseURL checks the shape of the address, whose value is never shown: it may hold a password.
+// databaseURL checks the form of the address. Its value is never shown, because it may contain a password.
 func (s *settings) databaseURL() string {
 	text := s.text("database-url")
 	if path, found := strings.CutPrefix(text, "sqlite:"); found {
@@ -121,7 +121,7 @@ func (s *settings) databaseURL() string {
 	return s.throughPooler(text)
 }
 
-// databaseName is a database address as it may be shown: without password and parameters.
+// databaseName returns a database address without password and parameters, to be shown.
 func databaseName(address string) string {
 	if strings.HasPrefix(address, "sqlite:") {
 		name, _, _ := strings.Cut(address, "?")
@@ -138,7 +138,7 @@ func databaseName(address string) string {
 	return shown.String()
 }
 
-// format is the format of credentials, with its prefixes.
+// format returns the format of credentials, with its prefixes.
 func (s *settings) format() (secret.Format, []string) {
 	prefixes := strings.Split(s.text("token-prefix"), ",")
 	for i := range prefixes {
@@ -151,7 +151,7 @@ func (s *settings) format() (secret.Format, []string) {
 	return f, prefixes
 }
 
-// address is a HOST:PORT to listen on.
+// address returns a HOST:PORT to listen on.
 func (s *settings) address(name string) (host, port string) {
 	host, port, err := net.SplitHostPort(s.text(name))
 	if n, bad := strconv.Atoi(port); err != nil || bad != nil || n < 0 || n > 65535 {
@@ -161,14 +161,14 @@ func (s *settings) address(name string) (host, port string) {
 	return host, port
 }
 
-// bothLoopbacks says whether the host is the loopback in one of its usual spellings, which all mean the same here:
-// browsers try ::1 for localhost first.
+// bothLoopbacks reports whether the host is a usual spelling of the loopback address. The server then listens on 127.0.0.1 and ::1,
+// because browsers try ::1 for localhost first.
 func bothLoopbacks(host string) bool {
 	return host == "localhost" || host == "127.0.0.1" || host == "::1"
 }
 
-// issuer is the public address of the server, or "" if it follows from the port. host and port are where it listens,
-// both empty if that setting is at fault.
+// issuer returns the public address of the server, or "" if it follows from the port. host and port are the listener's, both empty
+// if that setting is invalid.
 func (s *settings) issuer(host, port string) string {
 	text := s.text("issuer")
 	if text != "" {
@@ -183,7 +183,7 @@ func (s *settings) issuer(host, port string) string {
 	return ""
 }
 
-// checkIssuer wants an origin as browsers write it, since it is compared byte for byte (RFC 9207 §2.4).
+// checkIssuer requires an origin in the form that browsers use, because issuers are compared byte for byte (RFC 9207 §2.4).
 func checkIssuer(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
@@ -214,10 +214,10 @@ func checkIssuer(text string) error {
 	return nil
 }
 
-// freePlan is the plan that never includes the platform's API.
+// freePlan is the plan that cannot include the platform's API.
 const freePlan = "free"
 
-// apiPlans are the plans whose accounts may use API keys and integration tokens.
+// apiPlans returns the plans whose accounts may use API keys and integration tokens.
 func (s *settings) apiPlans() []string {
 	plans := []string{}
 	for plan := range strings.SplitSeq(s.text("api-plans"), ",") {
@@ -234,7 +234,7 @@ func (s *settings) apiPlans() []string {
 	return plans
 }
 
-// plans are the plans an account can have.
+// plans returns the plans that an account can have.
 func plans(apiPlans []string) []string {
 	all := []string{directory.DefaultPlan, freePlan}
 	for _, plan := range apiPlans {
@@ -245,7 +245,7 @@ func plans(apiPlans []string) []string {
 	return all
 }
 
-// proxies are the networks whose forwarded headers are believed.
+// proxies returns the networks whose forwarded headers are trusted.
 func (s *settings) proxies() []netip.Prefix {
 	var networks []netip.Prefix
 	for text := range strings.SplitSeq(s.text("trusted-proxies"), ",") {
@@ -266,7 +266,7 @@ func (s *settings) proxies() []netip.Prefix {
 	return networks
 }
 
-// verifyIgnore are the query names that forward-auth does not read.
+// verifyIgnore returns the query parameters that forward-auth ignores.
 func (s *settings) verifyIgnore() []string {
 	var names []string
 	for name := range strings.SplitSeq(s.text("verify-ignore"), ",") {
@@ -281,11 +281,11 @@ func (s *settings) verifyIgnore() []string {
 	return names
 }
 
-// logger writes to w as the settings say.
+// logger returns a logger to w with the level and format of the settings.
 func (s *settings) logger(w io.Writer) *slog.Logger {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(s.oneOf("log-level", "debug", "info", "warn", "error"))); err != nil {
-		level = slog.LevelInfo // the fault is noted
+		level = slog.LevelInfo // the fault is recorded
 	}
 	options := &slog.HandlerOptions{Level: level}
 	if s.oneOf("log-format", "text", "json") == "json" {

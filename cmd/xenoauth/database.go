@@ -25,7 +25,7 @@ func operator() store.Principal {
 	return store.OperatorPrincipal("command line (" + loginAtHost() + ")")
 }
 
-// loginAtHost names the system user that runs the command, and the machine.
+// loginAtHost returns the system user that runs the command, and the machine, as user@host.
 func loginAtHost() string {
 	login, host := "unknown user", "unknown host"
 	if u, err := user.Current(); err == nil {
@@ -37,8 +37,8 @@ func loginAtHost() string {
 	return login + "@" + host
 }
 
-// office is what a command that works on a migrated database has at hand.
-type office struct {
+// env is the environment of a command that works on a migrated database.
+type env struct {
 	store     *sqlstore.Store
 	directory *directory.Directory
 	catalogue *scope.Catalogue
@@ -48,17 +48,17 @@ type office struct {
 }
 
 // close releases the database.
-func (o *office) close() { _ = o.store.Close() }
+func (e *env) close() { _ = e.store.Close() }
 
-// errPending says what to do about a database that this program is newer than.
+// errPending is for a database that is older than this program. Its text names the command that migrates it.
 var errPending = errors.New("the database is not up to date: run \"xenoauth migrate up\" first (serve does it at its start)")
 
-// open reads the settings that every command has and opens the database, which must be up to date.
-func (p *program) open(cmd *cobra.Command, s *settings) (*office, error) {
+// open reads the settings that all commands share and opens the database, which must be up to date.
+func (p *program) open(cmd *cobra.Command, s *settings) (*env, error) {
 	format, _ := s.format()
 	chosen := s.catalogue()
 	address, apiPlans, shared := s.databaseURL(), s.apiPlans(), s.userTokenSecret()
-	if text := s.text("issuer"); text != "" { // of the commands that have it
+	if text := s.text("issuer"); text != "" { // only some commands have it
 		if err := checkIssuer(text); err != nil {
 			s.fault("issuer", "%v", err)
 		}
@@ -85,10 +85,10 @@ func (p *program) open(cmd *cobra.Command, s *settings) (*office, error) {
 	rules := directory.New(st, catalogue, secret.NewPasswords(secret.PasswordOptions{}), format, directory.Options{
 		DefaultPlan: s.text("default-plan"), PublicURL: s.text("issuer"),
 	})
-	return &office{store: st, directory: rules, catalogue: catalogue, format: format, apiPlans: apiPlans, shared: shared}, nil
+	return &env{store: st, directory: rules, catalogue: catalogue, format: format, apiPlans: apiPlans, shared: shared}, nil
 }
 
-// openExisting opens a database without making one: a command with a misspelt file name must not leave an empty file.
+// openExisting opens a database that exists, so that a command with a misspelt file name does not create an empty file.
 func openExisting(ctx context.Context, address string) (*sqlstore.Store, error) {
 	if path, found := sqlitePath(address); found {
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
@@ -98,18 +98,18 @@ func openExisting(ctx context.Context, address string) (*sqlstore.Store, error) 
 	return openStore(ctx, address, sqlstore.Options{Log: slog.New(slog.DiscardHandler)})
 }
 
-// sqlitePath is the file of a SQLite address.
+// sqlitePath returns the file of a SQLite address.
 func sqlitePath(address string) (string, bool) {
 	path, found := strings.CutPrefix(address, "sqlite:")
 	path, _, _ = strings.Cut(path, "?")
 	return strings.TrimPrefix(path, "//"), found
 }
 
-// errNotSQLite is a file that holds something, and no database.
+// errNotSQLite is for a file that is not empty and not a database.
 var errNotSQLite = errors.New("the file is not a SQLite database: is --database-url right?")
 
-// checkSQLite looks at how a file begins. The driver would say so late, as one trouble among those that pass. An empty
-// file is a database without tables; what cannot be read, it says best.
+// checkSQLite checks the first bytes of a file. The driver would report a wrong file late, as an error that looks temporary. An
+// empty file is a database without tables; a file that cannot be read is left to the driver, whose error is clear.
 func checkSQLite(path string) error {
 	const magic = "SQLite format 3\x00"
 	file, err := os.Open(path)
@@ -126,7 +126,7 @@ func checkSQLite(path string) error {
 	return errNotSQLite
 }
 
-// openStore opens a database and says which in its error, without the password.
+// openStore opens a database. Its error names the database without the password.
 func openStore(ctx context.Context, address string, o sqlstore.Options) (*sqlstore.Store, error) {
 	if path, found := sqlitePath(address); found {
 		if err := checkSQLite(path); err != nil {
@@ -140,20 +140,20 @@ func openStore(ctx context.Context, address string, o sqlstore.Options) (*sqlsto
 	return st, nil
 }
 
-// with runs a command on an opened database. What is wrong whatever the database holds, a command's PreRunE says before:
-// wrong usage is no less wrong while the database is away.
-func (p *program) with(run func(ctx context.Context, o *office, args []string) error) func(*cobra.Command, []string) error {
+// with runs a command on an opened database. Errors that do not depend on the database are reported by the command's PreRunE,
+// so that they are the same while the database is unavailable.
+func (p *program) with(run func(ctx context.Context, e *env, args []string) error) func(*cobra.Command, []string) error {
 	return p.act(func(cmd *cobra.Command, args []string) error {
-		o, err := p.open(cmd, p.load(cmd))
+		e, err := p.open(cmd, p.load(cmd))
 		if err != nil {
 			return err
 		}
-		defer o.close()
-		return run(cmd.Context(), o, args)
+		defer e.close()
+		return run(cmd.Context(), e, args)
 	})
 }
 
-// readLine reads what standard input holds: one value, with or without a line feed after it.
+// readLine reads one value from standard input, with or without a line feed.
 func (p *program) readLine(what string) (string, error) {
 	const most = 64 << 10
 	content, err := io.ReadAll(io.LimitReader(p.stdin, most+1))
@@ -163,9 +163,9 @@ func (p *program) readLine(what string) (string, error) {
 	text := strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
 	switch {
 	case text == "":
-		return "", misuse("standard input is empty: it must hold the %s", what)
+		return "", usageErrorf("standard input is empty: it must hold the %s", what)
 	case len(content) > most:
-		return "", misuse("standard input is too long for a %s", what)
+		return "", usageErrorf("standard input is too long for a %s", what)
 	}
 	return text, nil
 }

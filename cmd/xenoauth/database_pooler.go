@@ -9,7 +9,7 @@ import (
 	"xenoauth/store/sqlstore"
 )
 
-// throughPooler adds to the address of a database that a pooler stands before it.
+// throughPooler adds the pooler's mode to a database address.
 func (s *settings) throughPooler(address string) string {
 	if s.oneOf("pooler", "none", "transaction") != "transaction" {
 		return address
@@ -25,7 +25,7 @@ func (s *settings) throughPooler(address string) string {
 	return address + separator + "pooler=transaction"
 }
 
-// giveTimeouts is the statement that sets the timeouts which a role lacks.
+// giveTimeouts is the statement that sets the timeouts that a role lacks.
 func giveTimeouts(missing []string) string {
 	values := map[string]string{"statement_timeout": "2s", "lock_timeout": "1500ms", "idle_in_transaction_session_timeout": "5s"}
 	statements := make([]string, len(missing))
@@ -35,7 +35,7 @@ func giveTimeouts(missing []string) string {
 	return strings.Join(statements, "; ")
 }
 
-// noteTimeouts logs that statements may outlive the requests that sent them.
+// noteTimeouts logs that statements may continue after the requests that sent them have ended.
 func noteTimeouts(ctx context.Context, st *sqlstore.Store, log *slog.Logger) error {
 	missing, err := st.MissingTimeouts(ctx)
 	switch {
@@ -50,8 +50,8 @@ func noteTimeouts(ctx context.Context, st *sqlstore.Store, log *slog.Logger) err
 	return nil
 }
 
-// lookAtPooler finds a pooler that the settings do not name, and a role without timeouts behind one.
-func (r *report) lookAtPooler(ctx context.Context) error {
+// checkPooler finds a pooler that the settings do not name, and a role without timeouts behind a pooler.
+func (r *report) checkPooler(ctx context.Context) error {
 	if r.store.Pooler() {
 		r.Database.Pooler = "transaction"
 	}

@@ -25,7 +25,7 @@ import (
 	"xenoauth/store/sqlstore"
 )
 
-// demo is a running demonstration: the server, a person, and a third-party app that knows nothing but the protocol.
+// demo is a running demonstration: the server, a user, and a third-party app that uses only the protocol.
 type demo struct {
 	database  string
 	store     *sqlstore.Store
@@ -38,7 +38,7 @@ type demo struct {
 	log       *slog.Logger
 
 	public, third []net.Listener // of the server and of the sample app
-	cleanUp       []func()       // what is undone at the end, in reverse
+	cleanUp       []func()       // undone at the end, in reverse order
 }
 
 func (p *program) demoCommand() *cobra.Command {
@@ -87,7 +87,7 @@ count here: a demo must not touch your data unless you say so on the command lin
 	return cmd
 }
 
-// startDemo prepares everything, and serves nothing yet. The demo must be closed even after an error.
+// startDemo prepares the demo without serving it. The demo must be closed even after an error.
 func (p *program) startDemo(ctx context.Context, database string, prefixes []string, scopes scopesChoice, check bool) (*demo, error) {
 	d := &demo{database: database, log: slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	temporary := database == ""
@@ -130,8 +130,8 @@ func (p *program) startDemo(ctx context.Context, database string, prefixes []str
 	return d, d.populate(ctx, temporary)
 }
 
-// listenPreferring takes the port if it is free, so that the demo's addresses are the same each time; a check takes
-// any.
+// listenPreferring listens on the port if it is free, so that the demo's addresses do not change, and otherwise on any port. A
+// check always uses any port.
 func listenPreferring(ctx context.Context, port string, check bool) ([]net.Listener, error) {
 	if !check {
 		if listeners, err := listen(ctx, "listen", "localhost", port); err == nil {
@@ -141,8 +141,8 @@ func listenPreferring(ctx context.Context, port string, check bool) ([]net.Liste
 	return listen(ctx, "listen", "localhost", "0")
 }
 
-// populate adds the demo's user and app. In a database that stays, both have names of their own, since an address is
-// never used twice, and a password that nobody knows.
+// populate adds the demo's user and app. In a persistent database both get unique names, because an e-mail address cannot be
+// used twice, and a random password.
 func (d *demo) populate(ctx context.Context, temporary bool) error {
 	email := "demo@example.org"
 	d.password = "demo-password"
@@ -174,7 +174,7 @@ func (d *demo) populate(ctx context.Context, temporary bool) error {
 	return nil
 }
 
-// undo remembers what removes something from the database again. The demo's own context has ended by then.
+// undo registers a function that removes a row from the database. It runs when the demo's own context has ended.
 func (d *demo) undo(remove func(context.Context) error) {
 	d.cleanUp = append(d.cleanUp, func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -185,7 +185,7 @@ func (d *demo) undo(remove func(context.Context) error) {
 	})
 }
 
-// close ends everything and leaves nothing behind.
+// close stops the demo and removes its data.
 func (d *demo) close() {
 	closeAll(d.public)
 	closeAll(d.third)
@@ -208,9 +208,9 @@ func (d *demo) serve(ctx context.Context) error {
 	return run(ctx, d.server, d.log, d.public, nil, drain{})
 }
 
-// showDemo prints where to go and serves until a signal.
+// showDemo prints the addresses and serves until a signal.
 func (p *program) showDemo(ctx context.Context, d *demo) error {
-	p.say(`The demo is running (database %s).
+	p.printLine(`The demo is running (database %s).
 
   Sample app   %s      press "Connect to Xenoauth" there
   Xenoauth     %s

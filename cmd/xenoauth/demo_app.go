@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// sampleApp is a third-party app as its developer would write it: it shares nothing with the server but the client id,
-// the secret and HTTP. Each browser has its own connection, kept in memory.
+// sampleApp is a third-party app as a developer would write it. It shares only the client id and the secret with the server, and
+// talks to it over HTTP. Each browser has its own connection, kept in memory.
 type sampleApp struct {
 	issuer, origin         string
 	clientID, clientSecret string
@@ -31,7 +31,7 @@ type sampleApp struct {
 
 // visitor is one browser's session with the sample app.
 type visitor struct {
-	state string // of the authorization request that is under way
+	state string // of the pending authorization request
 	token string // "" while not connected
 }
 
@@ -40,8 +40,8 @@ const (
 	maxVisitors  = 1000
 )
 
-// errTokenDead is what an app sees when its user has removed it.
-var errTokenDead = errors.New("the token is no longer valid")
+// errTokenInvalid is the result of a call after the user has removed the app.
+var errTokenInvalid = errors.New("the token is no longer valid")
 
 func newSampleApp(issuer, origin, clientID, clientSecret, scope string) *sampleApp {
 	return &sampleApp{
@@ -62,7 +62,7 @@ func (a *sampleApp) handler() http.Handler {
 	return http.NewCrossOriginProtection().Handler(mux)
 }
 
-// visitor finds the browser's session, or begins one.
+// visitor returns the browser's session, and starts one if there is none.
 func (a *sampleApp) visitor(w http.ResponseWriter, r *http.Request) *visitor {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -80,7 +80,7 @@ func (a *sampleApp) visitor(w http.ResponseWriter, r *http.Request) *visitor {
 	return v
 }
 
-// get and set guard a visitor against two tabs.
+// get and set lock the session, because two tabs may use it.
 func (a *sampleApp) get(v *visitor) visitor {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -93,7 +93,7 @@ func (a *sampleApp) set(v *visitor, to visitor) {
 	*v = to
 }
 
-// home shows the button, or what the token is good for right now.
+// home shows the button to connect or, when connected, the result of a call with the token.
 func (a *sampleApp) home(w http.ResponseWriter, r *http.Request) {
 	v := a.visitor(w, r)
 	token := a.get(v).token
@@ -103,7 +103,7 @@ func (a *sampleApp) home(w http.ResponseWriter, r *http.Request) {
 	}
 	me, err := a.me(r.Context(), token)
 	switch {
-	case errors.Is(err, errTokenDead):
+	case errors.Is(err, errTokenInvalid):
 		a.set(v, visitor{})
 		a.render(w, http.StatusOK, samplePage{Message: "You have removed Sample Shop, so its token is refused now."})
 	case err != nil:
@@ -113,22 +113,21 @@ func (a *sampleApp) home(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// connect is step 1 of the installation: the browser goes to the authorization page. The state ties the answer to this
-// browser.
+// connect is step 1: it sends the browser to the authorization page. The state ties the response to this browser.
 func (a *sampleApp) connect(w http.ResponseWriter, r *http.Request) {
 	state := rand.Text()
 	a.set(a.visitor(w, r), visitor{state: state})
 	http.Redirect(w, r, a.authorizeURL(state), http.StatusSeeOther)
 }
 
-// authorizeURL is the Xeno way: no response_type.
+// authorizeURL returns the address of the authorization page in the Xeno dialect, without response_type.
 func (a *sampleApp) authorizeURL(state string) string {
 	return a.issuer + "/oauth/authorize?" + url.Values{
 		"client_id": {a.clientID}, "scope": {a.scope}, "redirect_uri": {a.redirectURI()}, "state": {state},
 	}.Encode()
 }
 
-// callback is step 2: the browser is back with a code, or with the reason why not.
+// callback is step 2: the browser returns with a code or an error.
 func (a *sampleApp) callback(w http.ResponseWriter, r *http.Request) {
 	v := a.visitor(w, r)
 	query := r.URL.Query()
@@ -136,7 +135,7 @@ func (a *sampleApp) callback(w http.ResponseWriter, r *http.Request) {
 		a.render(w, http.StatusBadRequest, samplePage{Message: err.Error()})
 		return
 	}
-	a.set(v, visitor{}) // a state is good for one answer
+	a.set(v, visitor{}) // a state is valid once
 	if query.Get("error") != "" {
 		a.render(w, http.StatusOK, samplePage{Message: "Not connected: " + query.Get("error") + ". " + query.Get("error_description")})
 		return
@@ -150,7 +149,7 @@ func (a *sampleApp) callback(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
-// checkAnswer refuses an answer that this browser did not ask for, or that another server gave (RFC 9207).
+// checkAnswer refuses a response to another browser's request, and one of another server (RFC 9207).
 func (a *sampleApp) checkAnswer(query url.Values, state string) error {
 	if state == "" || subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(state)) != 1 {
 		return errors.New("the answer does not belong to a request of this browser (state); start again")
@@ -161,7 +160,7 @@ func (a *sampleApp) checkAnswer(query url.Values, state string) error {
 	return nil
 }
 
-// exchange swaps the code for a token, the Xeno way: no grant_type.
+// exchange redeems the code in the Xeno dialect, without grant_type.
 func (a *sampleApp) exchange(ctx context.Context, code string) (string, error) {
 	var answer struct {
 		AccessToken string `json:"access_token"`
@@ -179,7 +178,7 @@ func (a *sampleApp) exchange(ctx context.Context, code string) (string, error) {
 	return answer.AccessToken, nil
 }
 
-// disconnect ends the token from the app's side.
+// disconnect revokes the token.
 func (a *sampleApp) disconnect(w http.ResponseWriter, r *http.Request) {
 	v := a.visitor(w, r)
 	if token := a.get(v).token; token != "" {
@@ -203,7 +202,7 @@ type sampleMe struct {
 	Permissions []string
 }
 
-// me calls the platform's API with the token. errTokenDead if it is refused.
+// me calls the platform's API with the token. It returns errTokenInvalid if the token is refused.
 func (a *sampleApp) me(ctx context.Context, token string) (*sampleMe, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.issuer+"/api/me", nil)
 	if err != nil {
@@ -216,7 +215,7 @@ func (a *sampleApp) me(ctx context.Context, token string) (*sampleMe, error) {
 	case err != nil:
 		return nil, err
 	case status == http.StatusUnauthorized:
-		return nil, errTokenDead
+		return nil, errTokenInvalid
 	case status != http.StatusOK:
 		return nil, fmt.Errorf("the API answered %d", status)
 	}
@@ -232,7 +231,7 @@ func (a *sampleApp) post(ctx context.Context, path string, form url.Values, answ
 	return a.do(req, answer)
 }
 
-// do sends a request and reads a JSON answer of status 200.
+// do sends a request and reads a JSON response with status 200.
 func (a *sampleApp) do(req *http.Request, answer any) (int, error) {
 	res, err := a.client.Do(req)
 	if err != nil {
@@ -251,7 +250,7 @@ func (a *sampleApp) do(req *http.Request, answer any) (int, error) {
 	return res.StatusCode, nil
 }
 
-// samplePage is all the sample app ever shows.
+// samplePage is the only page of the sample app.
 type samplePage struct {
 	Message string
 	Me      *sampleMe

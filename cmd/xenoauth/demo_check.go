@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// checkDemo drives the flow and prints each step with its time. The error says which step did not work.
+// checkDemo runs the flow and prints each step with its time. The error names the step that failed.
 func (p *program) checkDemo(ctx context.Context, d *demo) error {
 	serving, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
@@ -25,7 +25,7 @@ func (p *program) checkDemo(ctx context.Context, d *demo) error {
 	return errors.Join(err, <-ended)
 }
 
-// walk is the way of a person and an app through everything.
+// walk runs the whole flow as a user and an app.
 func (p *program) walk(ctx context.Context, d *demo) error {
 	w, err := newWalker(d)
 	if err != nil {
@@ -50,16 +50,16 @@ func (p *program) walk(ctx context.Context, d *demo) error {
 	for _, step := range steps {
 		start := time.Now()
 		if err := step.do(ctx); err != nil {
-			p.say("✗ %s", step.name)
+			p.printLine("✗ %s", step.name)
 			return fmt.Errorf("demo: %s: %w", step.name, err)
 		}
-		p.say("✓ %-48s %8.1f ms", step.name, float64(time.Since(start).Microseconds())/1000)
+		p.printLine("✓ %-48s %8.1f ms", step.name, float64(time.Since(start).Microseconds())/1000)
 	}
-	p.say("all %d steps worked on %s in %d ms", len(steps), databaseName(d.database), time.Since(begin).Milliseconds())
+	p.printLine("all %d steps worked on %s in %d ms", len(steps), databaseName(d.database), time.Since(begin).Milliseconds())
 	return nil
 }
 
-// walker is a browser as plain as can be, and what it has learnt on its way.
+// walker is a minimal browser, with the values that later steps need.
 type walker struct {
 	demo   *demo
 	client *http.Client
@@ -74,7 +74,7 @@ type webPage struct {
 	at     *url.URL
 	status int
 	body   string
-	next   string // where a redirect to the app would have led
+	next   string // the target of a redirect to the app
 }
 
 func newWalker(d *demo) (*walker, error) {
@@ -87,7 +87,7 @@ func newWalker(d *demo) (*walker, error) {
 	return w, nil
 }
 
-// followUp follows redirects, but stops before the app's callback: the code is this walker's to look at.
+// followUp follows redirects up to the app's callback, so that the walker can read the code.
 func (w *walker) followUp(req *http.Request, via []*http.Request) error {
 	if strings.HasPrefix(req.URL.String(), w.demo.app.redirectURI()+"?") {
 		return http.ErrUseLastResponse
@@ -187,7 +187,7 @@ func (w *walker) remove(ctx context.Context) error {
 func (w *walker) refused(ctx context.Context) error {
 	_, err := w.demo.app.me(ctx, w.token)
 	switch {
-	case errors.Is(err, errTokenDead):
+	case errors.Is(err, errTokenInvalid):
 		return nil
 	case err == nil:
 		return errors.New("the token still works")
@@ -195,7 +195,7 @@ func (w *walker) refused(ctx context.Context) error {
 	return err
 }
 
-// open goes to an address.
+// open loads an address.
 func (w *walker) open(ctx context.Context, address string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
@@ -204,7 +204,7 @@ func (w *walker) open(ctx context.Context, address string) error {
 	return w.load(req)
 }
 
-// submit fills in the form with that action on the current page, and sends it as a browser does.
+// submit fills in the form with this action on the current page and sends it as a browser does.
 func (w *walker) submit(ctx context.Context, action string, fill url.Values) error {
 	values, err := formValues(w.page.body, action)
 	if err != nil {
@@ -227,7 +227,7 @@ func (w *walker) submit(ctx context.Context, action string, fill url.Values) err
 	return w.load(req)
 }
 
-// load shows the answer. Everything but a page or a redirect to the app is a fault.
+// load reads the response, which must be a page or a redirect to the app.
 func (w *walker) load(req *http.Request) error {
 	res, err := w.client.Do(req)
 	if err != nil {
@@ -245,8 +245,8 @@ func (w *walker) load(req *http.Request) error {
 	return nil
 }
 
-// formValues are the values that a form would send by itself: hidden fields and what is checked. It reads the HTML of
-// our own templates, not any.
+// formValues returns the values that a form sends without input: hidden fields and checked boxes. It parses only the HTML of the
+// embedded templates.
 func formValues(page, action string) (url.Values, error) {
 	var (
 		form      = regexp.MustCompile(`(?s)<form\b[^>]*\baction="` + regexp.QuoteMeta(html.EscapeString(action)) + `"[^>]*>(.*?)</form>`)

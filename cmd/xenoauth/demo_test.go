@@ -124,8 +124,8 @@ func TestSampleAppDisconnect(t *testing.T) {
 	if code, err := app.post(t.Context(), "/oauth/revoke", url.Values{"client_id": {app.clientID}, "client_secret": {app.clientSecret}, "token": {w.token}}, nil); err != nil || code != http.StatusOK {
 		t.Fatalf("revoke: %d, %v", code, err)
 	}
-	if _, err := app.me(t.Context(), w.token); !errors.Is(err, errTokenDead) {
-		t.Errorf("after the app revoked its token: %v, want errTokenDead", err)
+	if _, err := app.me(t.Context(), w.token); !errors.Is(err, errTokenInvalid) {
+		t.Errorf("after the app revoked its token: %v, want errTokenInvalid", err)
 	}
 }
 

@@ -14,13 +14,13 @@ import (
 )
 
 const (
-	// overdue is how long something may have been waiting for a sweep before nobody seems to sweep.
+	// overdue is how long a row may wait for a sweep before the doctor reports that no sweep runs.
 	overdue = 15 * time.Minute
-	// clockTolerance is how far the database's clock and this machine's may be apart. Expiry goes by the database's.
+	// clockTolerance is the maximum difference between the database's clock, which decides about expiry, and this machine's.
 	clockTolerance = 2 * time.Second
 )
 
-// report is what the doctor found out, and its form in JSON.
+// report is the result of the doctor, in Go and in JSON.
 type report struct {
 	Healthy    bool            `json:"healthy"`
 	Attention  []string        `json:"attention"`
@@ -28,10 +28,10 @@ type report struct {
 	Pending    []migrationView `json:"pending_migrations"`
 	Unsafe     []string        `json:"unsafe_settings"`
 	ClockAhead float64         `json:"clock_ahead_seconds"` // of the database's
-	Catalogue  *catalogueView  `json:"catalogue"`           // of scopes, in force; null: not known
+	Catalogue  *catalogueView  `json:"catalogue"`           // the catalogue of scopes in force; null: unknown
 	Live       *liveView       `json:"live"`
 	LastEvent  *eventView      `json:"last_event"`
-	Incomplete []string        `json:"incomplete"` // what could not be looked at, and why
+	Incomplete []string        `json:"incomplete"` // checks that could not be made, and why
 	Tables     []tableView     `json:"tables"`
 	settings   *settings       // as serve would read them
 	serve      serveConfig     // the same, checked
@@ -47,31 +47,31 @@ type databaseView struct {
 type catalogueView struct {
 	Builtin bool     `json:"builtin"`
 	Scopes  []string `json:"scopes"`
-	Since   moment   `json:"since"`         // null: no server has set one yet
-	Servers int      `json:"servers"`       // that run
-	Others  int      `json:"other_servers"` // of these, those that run with another catalogue
+	Since   jsonTime `json:"since"`         // null: no server has set one yet
+	Servers int      `json:"servers"`       // running servers
+	Others  int      `json:"other_servers"` // running servers with another catalogue
 }
 
 type liveView struct {
 	Apps          *int     `json:"apps"`          // null: not counted
 	Installations *int     `json:"installations"` // pairs of an app and an account
 	Tokens        *int     `json:"tokens"`
-	AtLeast       []string `json:"at_least"` // the names of those of which there may be more
+	AtLeast       []string `json:"at_least"` // the names of the counts that stopped at their maximum
 }
 
 type eventView struct {
-	At   moment `json:"at"`
-	Kind string `json:"kind"`
+	At   jsonTime `json:"at"`
+	Kind string   `json:"kind"`
 }
 
 type tableView struct {
-	Table         string `json:"table"`
-	Rows          *int64 `json:"rows"`      // null: not known
-	MoreRows      bool   `json:"more_rows"` // the count ended at rows
-	Bytes         int64  `json:"bytes"`
-	Day           *int64 `json:"rows_24h"` // null: not known
-	Week          *int64 `json:"rows_7d"`
-	OldestExpired moment `json:"oldest_expired"`
+	Table         string   `json:"table"`
+	Rows          *int64   `json:"rows"`      // null: unknown
+	MoreRows      bool     `json:"more_rows"` // the count ended at rows
+	Bytes         int64    `json:"bytes"`
+	Day           *int64   `json:"rows_24h"` // null: unknown
+	Week          *int64   `json:"rows_7d"`
+	OldestExpired jsonTime `json:"oldest_expired"`
 }
 
 func (p *program) doctorCommand() *cobra.Command {
@@ -114,14 +114,14 @@ not by itself make the exit code 1.`,
 	return cmd
 }
 
-// examine finds everything out. Its error means that the database could not be asked.
+// examine makes all checks. An error means that the database could not be queried.
 func (p *program) examine(ctx context.Context, s *settings) (*report, error) {
 	address := s.databaseURL()
 	if err := s.err(); err != nil {
 		return nil, err
 	}
 	r := &report{settings: s, Attention: []string{}, Pending: []migrationView{}, Unsafe: []string{}, Tables: []tableView{}, Incomplete: []string{}}
-	// What serve would refuse is one finding among others here.
+	// Settings that serve would refuse are one finding among others.
 	r.serve, _ = p.serveConfig(s)
 	st, err := openExisting(ctx, address)
 	if err != nil {
@@ -134,22 +134,22 @@ func (p *program) examine(ctx context.Context, s *settings) (*report, error) {
 		name string
 		look func(context.Context) error
 	}{
-		{"settings and clock of the database", r.lookAtDatabase}, {"whether the database takes writes", r.lookAtWrites},
-		{"pooler", r.lookAtPooler}, {"migrations", r.lookAtMigrations}, {"origin of the database", r.lookAtOrigin}, {"catalogue of scopes", r.lookAtCatalogue}, {"tables", r.lookAtTables}, {"number of live rows", r.lookAtLife},
+		{"settings and clock of the database", r.checkDatabase}, {"whether the database takes writes", r.checkWrites},
+		{"pooler", r.checkPooler}, {"migrations", r.checkMigrations}, {"origin of the database", r.checkRestored}, {"catalogue of scopes", r.checkCatalogue}, {"tables", r.checkTables}, {"number of live rows", r.checkContent},
 	} {
 		if err := part.look(ctx); err != nil {
 			r.missed(part.name, err)
 		}
 	}
-	r.lookAtSettings()
+	r.checkSettings()
 	r.Healthy = len(r.Attention) == 0
 	return r, nil
 }
 
-// missed notes a part that could not be looked at. It needs attention unless the database is merely too large or too busy
-// to answer in time.
+// missed records a check that could not be made. It needs attention, unless the database was too large or too busy to answer in
+// time.
 func (r *report) missed(part string, err error) {
-	// The faults of several tables are joined by line feeds.
+	// Errors of several tables are joined by line feeds.
 	sentence := fmt.Sprintf("%s: %s", part, strings.ReplaceAll(err.Error(), "\n", "; "))
 	r.Incomplete = append(r.Incomplete, sentence)
 	if !errors.Is(err, store.ErrTimeout) && !errors.Is(err, context.DeadlineExceeded) {
@@ -157,12 +157,12 @@ func (r *report) missed(part string, err error) {
 	}
 }
 
-// attend notes something that needs attention: what it is and what to do.
+// attend records a problem and its fix.
 func (r *report) attend(format string, args ...any) {
 	r.Attention = append(r.Attention, fmt.Sprintf(format, args...))
 }
 
-func (r *report) lookAtDatabase(ctx context.Context) (err error) {
+func (r *report) checkDatabase(ctx context.Context) (err error) {
 	if r.Database.Version, err = r.store.DatabaseVersion(ctx); err != nil {
 		return err
 	}
@@ -171,7 +171,7 @@ func (r *report) lookAtDatabase(ctx context.Context) (err error) {
 		return err
 	}
 	r.Unsafe = append(r.Unsafe, unsafe...)
-	for _, line := range howToMend(unsafe) {
+	for _, line := range safetyFixes(unsafe) {
 		r.attend("The database may lose what it acknowledged: %s.", line)
 	}
 	ahead, err := r.store.ClockDifference(ctx)
@@ -185,7 +185,7 @@ func (r *report) lookAtDatabase(ctx context.Context) (err error) {
 	return nil
 }
 
-func (r *report) lookAtMigrations(ctx context.Context) error {
+func (r *report) checkMigrations(ctx context.Context) error {
 	status, err := r.store.MigrationStatus(ctx)
 	if err != nil {
 		return err
@@ -198,19 +198,19 @@ func (r *report) lookAtMigrations(ctx context.Context) error {
 	if n := len(r.Pending); n > 0 {
 		r.attend(`%d of %d migrations are pending: run "xenoauth migrate up" (serve does it at its start unless --migrate is off).`, n, len(status))
 	}
-	return r.lookAtSchema(ctx, status)
+	return r.checkSchema(ctx, status)
 }
 
-// lookAtCatalogue compares the catalogue in force with the settings of serve and with what running servers have.
-func (r *report) lookAtCatalogue(ctx context.Context) error {
+// checkCatalogue compares the catalogue in force with the settings of serve and with the running servers.
+func (r *report) checkCatalogue(ctx context.Context) error {
 	stored, since, found, err := storedCatalogue(ctx, r.store)
 	if len(r.Pending) > 0 {
-		return nil // it may have no table yet
+		return nil // the table may not exist yet
 	}
 	if err != nil {
 		return err
 	}
-	view := catalogueView{Builtin: stored.text == "", Scopes: stored.catalogue.Names(), Since: moment(since)}
+	view := catalogueView{Builtin: stored.text == "", Scopes: stored.catalogue.Names(), Since: jsonTime(since)}
 	servers, err := r.store.RunningServers(ctx, r.store.Now().Add(-seenWithin))
 	if err != nil {
 		return err
@@ -231,7 +231,7 @@ func (r *report) lookAtCatalogue(ctx context.Context) error {
 	return nil
 }
 
-func (r *report) lookAtTables(ctx context.Context) error {
+func (r *report) checkTables(ctx context.Context) error {
 	kept := r.serve.options.Retention
 	if kept.Audit > 0 {
 		kept.Audit += overdue
@@ -240,20 +240,20 @@ func (r *report) lookAtTables(ctx context.Context) error {
 	list, err := r.store.TableSizes(ctx, kept)
 	now := r.store.Now()
 	for _, t := range list {
-		v := tableView{Table: t.Table, MoreRows: t.More, Bytes: t.Bytes, OldestExpired: moment(t.OldestExpired)}
+		v := tableView{Table: t.Table, MoreRows: t.More, Bytes: t.Bytes, OldestExpired: jsonTime(t.OldestExpired)}
 		v.Rows, v.Day, v.Week = known(t.Rows), known(t.Day), known(t.Week)
 		r.Tables = append(r.Tables, v)
 		since := now.Sub(t.OldestExpired)
 		late := !t.OldestExpired.IsZero() && since > overdue && (!revoked[t.Table] || since > store.KeepRevoked+overdue)
 		if late {
 			r.attend("Rows of %s that ended %s (UTC) are still there: look at the log of a running server for why it does not remove them, or start one.",
-				t.Table, moment(t.OldestExpired))
+				t.Table, jsonTime(t.OldestExpired))
 		}
 	}
 	return err
 }
 
-// known is a number of rows, or nil for -1.
+// known returns a number of rows, or nil for -1.
 func known(n int64) *int64 {
 	if n < 0 {
 		return nil
@@ -261,11 +261,11 @@ func known(n int64) *int64 {
 	return &n
 }
 
-// revoked are the tables whose rows are kept for store.KeepRevoked, whatever the settings say.
+// revoked are the tables whose rows are kept for store.KeepRevoked, which no setting changes.
 var revoked = map[string]bool{"tokens": true, "client_secrets": true}
 
-// lookAtLife counts what a migrated database holds. While migrations are pending there may be nothing to count in.
-func (r *report) lookAtLife(ctx context.Context) error {
+// checkContent counts the rows of a migrated database. While migrations are pending, tables may be missing.
+func (r *report) checkContent(ctx context.Context) error {
 	figures, err := r.store.CountFigures(ctx, store.MostFigured)
 	r.Live = &liveView{AtLeast: []string{}}
 	for _, figure := range []struct {
@@ -286,7 +286,7 @@ func (r *report) lookAtLife(ctx context.Context) error {
 	}
 	events, eventsErr := r.store.Events(ctx, store.EventFilter{Limit: 1})
 	for _, e := range events {
-		r.LastEvent = &eventView{At: moment(e.At), Kind: e.Kind}
+		r.LastEvent = &eventView{At: jsonTime(e.At), Kind: e.Kind}
 	}
 	if len(r.Pending) > 0 {
 		return nil

@@ -10,8 +10,8 @@ import (
 	"xenoauth/store/sqlstore"
 )
 
-// newerSchema reports whether a newer release has migrated the database, with the last version that this one knows and the
-// last one of all.
+// newerSchema reports whether a newer release has migrated the database, with the last version that this release knows and the
+// last version that was applied.
 func newerSchema(status []sqlstore.MigrationStatus) (newer bool, known, last int64) {
 	for _, m := range status {
 		if m.Name == "" {
@@ -24,8 +24,8 @@ func newerSchema(status []sqlstore.MigrationStatus) (newer bool, known, last int
 	return newer, known, last
 }
 
-// noteNewer logs that a newer release has migrated the database. That is no reason to refuse: releases expand the schema
-// first, so that the previous one keeps working on it, during a rolling upgrade and after going back.
+// noteNewer logs that a newer release has migrated the database. This is not an error: a release only expands the schema, so that the
+// previous one keeps working on it during a rolling upgrade and after a downgrade.
 func noteNewer(ctx context.Context, st *sqlstore.Store, log *slog.Logger) error {
 	status, err := st.MigrationStatus(ctx)
 	if err != nil {
@@ -37,8 +37,8 @@ func noteNewer(ctx context.Context, st *sqlstore.Store, log *slog.Logger) error 
 	return nil
 }
 
-// lookAtWrites finds a database that takes no writes.
-func (r *report) lookAtWrites(ctx context.Context) error {
+// checkWrites finds a read-only database.
+func (r *report) checkWrites(ctx context.Context) error {
 	err := r.store.Ping(ctx)
 	if errors.Is(err, store.ErrReadOnly) {
 		r.attend("The database is read-only, so that tokens are verified and nothing is issued, changed or revoked: after a failover, lead --database-url to the new primary; else see default_transaction_read_only (Postgres) or the file's permissions (SQLite).")
@@ -47,8 +47,8 @@ func (r *report) lookAtWrites(ctx context.Context) error {
 	return err
 }
 
-// lookAtSchema finds a schema that is newer than this program, and one that it cannot migrate.
-func (r *report) lookAtSchema(ctx context.Context, status []sqlstore.MigrationStatus) error {
+// checkSchema finds a schema that is newer than this program, and one that this program cannot migrate.
+func (r *report) checkSchema(ctx context.Context, status []sqlstore.MigrationStatus) error {
 	if newer, known, last := newerSchema(status); newer {
 		r.attend("A newer release has migrated the database (schema version %d, and this release knows %d): this one keeps working on it for a rolling upgrade; finish the upgrade.", last, known)
 	}

@@ -11,24 +11,24 @@ import (
 	"xenoauth/store"
 )
 
-// lookAtSettings finds what serve would refuse, and what it would take although it is hardly meant.
-func (r *report) lookAtSettings() {
+// checkSettings finds settings that serve would refuse, and valid settings that are probably mistakes.
+func (r *report) checkSettings() {
 	for _, fault := range r.settings.faults {
 		r.attend("A setting of serve needs mending: %s.", strings.TrimSuffix(fault, "."))
 	}
 	if len(r.settings.faults) == 0 {
-		r.lookAtIssuer()
+		r.checkPublicAddress()
 	}
-	r.lookAtProxies()
-	r.lookAtGuards()
-	r.lookAtFile()
+	r.checkProxies()
+	r.checkLimits()
+	r.checkFileMode()
 }
 
-// muchFailure is how many wrong passwords no person types, and no office, in a quarter of an hour.
+// muchFailure is a number of wrong passwords that the users behind one address do not type in 15 minutes.
 const muchFailure = 10_000
 
-// lookAtGuards finds what protects something, and is switched off.
-func (r *report) lookAtGuards() {
+// checkLimits finds limits that are set so high that they protect nothing.
+func (r *report) checkLimits() {
 	if r.serve.opsPort != "" && !bothLoopbacks(r.serve.opsHost) {
 		r.attend("--ops-listen is %s, and that listener asks nobody who they are: let only your monitoring reach it, or listen on 127.0.0.1.", r.settings.text("ops-listen"))
 	}
@@ -38,7 +38,7 @@ func (r *report) lookAtGuards() {
 		most int
 	}{{"--login-failures", f.LogIn}, {"--account-failures", f.Account}, {"--ip-failures", f.IP}, {"--client-failures", f.Client}} {
 		if bound.most >= muchFailure {
-			r.attend("%s is %d: nobody who guesses is stopped.", bound.name, bound.most)
+			r.attend("%s is %d: it stops no attacker who guesses.", bound.name, bound.most)
 		}
 	}
 	if r.serve.allowUnsafe {
@@ -46,15 +46,15 @@ func (r *report) lookAtGuards() {
 	}
 }
 
-// lookAtIssuer compares the public address with where serve listens.
-func (r *report) lookAtIssuer() {
+// checkPublicAddress compares the issuer with the listener of serve.
+func (r *report) checkPublicAddress() {
 	text := r.settings.text("issuer")
 	if text == "" {
 		return
 	}
 	issuer, err := url.Parse(text)
 	if err != nil {
-		return // a fault, then
+		return // reported as an invalid setting
 	}
 	host, port := r.serve.host, r.serve.port
 	switch {
@@ -67,8 +67,8 @@ func (r *report) lookAtIssuer() {
 	}
 }
 
-// lookAtProxies finds proxies that are no proxies.
-func (r *report) lookAtProxies() {
+// checkProxies finds networks that are too large to be proxies.
+func (r *report) checkProxies() {
 	for _, network := range r.serve.options.TrustedProxies {
 		if network.Bits() == 0 {
 			r.attend("--trusted-proxies holds %s, so that any client may invent its address: it is never limited by it, and the audit trail has what it said; name the proxy's network.", network)
@@ -76,8 +76,8 @@ func (r *report) lookAtProxies() {
 	}
 }
 
-// lookAtFile looks at who may read a SQLite file.
-func (r *report) lookAtFile() {
+// checkFileMode checks the permissions of a SQLite file.
+func (r *report) checkFileMode() {
 	path, isFile := strings.CutPrefix(r.settings.text("database-url"), "sqlite:")
 	if !isFile {
 		return
@@ -88,7 +88,7 @@ func (r *report) lookAtFile() {
 	}
 }
 
-// printReport prints the report for people: facts, tables, and what needs attention last, where it is read.
+// printReport prints the report as text: details, tables, and at the end, where it is read, the problems.
 func (p *program) printReport(r *report) error {
 	migrations := "up to date"
 	if n := len(r.Pending); n > 0 {
@@ -128,28 +128,28 @@ func (p *program) printReport(r *report) error {
 		rows = append(rows, []string{t.Table, t.rows(), size(t.Bytes), added(t.Day), added(t.Week), t.OldestExpired.String()})
 	}
 	if len(rows) > 0 {
-		p.say("")
+		p.printLine("")
 		if err := p.printRows([]string{"TABLE", "ROWS", "SIZE", "24 H", "7 DAYS", "EXPIRED SINCE (UTC)"}, rows); err != nil {
 			return err
 		}
 	}
-	p.say("")
+	p.printLine("")
 	for _, sentence := range r.Incomplete {
-		p.say("? Not looked at: %s", sentence)
+		p.printLine("? Not looked at: %s", sentence)
 	}
 	for _, sentence := range r.Attention {
-		p.say("! %s", sentence)
+		p.printLine("! %s", sentence)
 	}
 	switch {
 	case r.Healthy && len(r.Incomplete) > 0:
-		p.say("Of the rest, nothing needs attention.")
+		p.printLine("Of the rest, nothing needs attention.")
 	case r.Healthy:
-		p.say("Nothing needs attention.")
+		p.printLine("Nothing needs attention.")
 	}
 	return nil
 }
 
-// figure is a number of live rows.
+// figure formats a number of live rows.
 func (f *liveView) figure(name string, n *int) string {
 	switch {
 	case n == nil:
@@ -160,7 +160,7 @@ func (f *liveView) figure(name string, n *int) string {
 	return fmt.Sprint(*n)
 }
 
-// rows is how many rows there are.
+// rows formats a number of rows.
 func (t tableView) rows() string {
 	switch {
 	case t.Rows == nil:
@@ -171,7 +171,7 @@ func (t tableView) rows() string {
 	return fmt.Sprint(*t.Rows)
 }
 
-// added is how many rows came, or a dash if the table cannot say.
+// added formats the number of rows added, or a dash if the table has no such figure.
 func added(n *int64) string {
 	if n == nil {
 		return "-"
@@ -182,7 +182,7 @@ func added(n *int64) string {
 	return fmt.Sprintf("+%d", *n)
 }
 
-// size is a number of bytes for people.
+// size formats a number of bytes.
 func size(bytes int64) string {
 	value, units := float64(bytes), []string{"B", "kB", "MB", "GB", "TB"}
 	for len(units) > 1 && value >= 1000 {

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// healthTimeout is how long the server may take to answer; readiness itself waits 2 s for the database.
+// healthTimeout is the time limit for the answer; the readiness check itself waits 2 s for the database.
 const healthTimeout = 3 * time.Second
 
 func (p *program) healthCommand() *cobra.Command {
@@ -43,9 +43,9 @@ other program to ask with.`,
 	return cmd
 }
 
-// askReady fails unless the operations listener at that address answers that the server is ready.
+// askReady returns an error unless the operations listener at that address reports that the server is ready.
 func (p *program) askReady(ctx context.Context, host, port string) error {
-	// A wildcard is an address to listen on, not to connect to; and a container may have no file that resolves localhost.
+	// A wildcard address is for listening, not for connecting, and a container may not resolve localhost.
 	if ip := net.ParseIP(host); bothLoopbacks(host) || host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
@@ -56,7 +56,7 @@ func (p *program) askReady(ctx context.Context, host, port string) error {
 	if err != nil {
 		return fmt.Errorf("ask %s: %w", url, err)
 	}
-	// No proxy of the environment: the server is on this machine or in this network.
+	// The environment's proxy is not used, because the server is on this machine or network.
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Do(request)
 	if err != nil {
@@ -71,6 +71,6 @@ func (p *program) askReady(ctx context.Context, host, port string) error {
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("the server is not ready: %d %s", response.StatusCode, answer)
 	}
-	p.say("%s", answer)
+	p.printLine("%s", answer)
 	return nil
 }

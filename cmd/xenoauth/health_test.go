@@ -18,5 +18,5 @@ func TestHealth(t *testing.T) {
 	}
 	s.stop()
 	l.fails(t, exitRefused, "no server answers at http://"+address+"/readyz", "health", "--ops-listen", address)
-	l.fails(t, exitUsage, "mending: ops-listen (from --ops-listen): is off", "health", "--ops-listen", "off")
+	l.fails(t, exitUsage, "invalid setting: ops-listen (from --ops-listen): is off", "health", "--ops-listen", "off")
 }

@@ -14,11 +14,11 @@ import (
 	"xenoauth/store/sqlstore"
 )
 
-// highWaterInterval is how often a server looks for the newest change. A crash loses no more than this.
+// highWaterInterval is how often a server reads the newest audit event. A crash loses no more than this.
 const highWaterInterval = 10 * time.Second
 
-// highWater remembers, outside the database, the newest audit event that a server has seen in it. A database whose newest
-// event is older was restored: later revocations are undone.
+// highWater records, outside the database, the newest audit event that a server has seen. A database whose newest event is older was
+// restored from a backup, which undoes later revocations.
 type highWater struct {
 	path  string // "": in memory only
 	store *sqlstore.Store
@@ -29,9 +29,9 @@ type highWater struct {
 	warned bool
 }
 
-// restored returns what shows that the database is older than one that was served, and the time of its newest event.
+// restored returns the evidence that the database is older than the one that was served, and the time of its newest event.
 func (h *highWater) restored(ctx context.Context) (why string, newest time.Time, err error) {
-	// The mark first: a running server may move it on meanwhile, and never beyond what the database then has.
+	// The mark is read first: a running server may advance it at the same time, but never past the database's newest event.
 	if h.mark, err = h.read(); err != nil {
 		return "", newest, err
 	}
@@ -39,18 +39,18 @@ func (h *highWater) restored(ctx context.Context) (why string, newest time.Time,
 		return "", newest, err
 	}
 	if h.older(newest) {
-		return fmt.Sprintf("its newest audit event is of %s, and a server has seen one of %s (%s)", moment(newest), moment(h.mark), h.path), newest, nil
+		return fmt.Sprintf("its newest audit event is of %s, and a server has seen one of %s (%s)", jsonTime(newest), jsonTime(h.mark), h.path), newest, nil
 	}
 	why, err = h.store.Origin(ctx)
 	return why, newest, err
 }
 
-// older reports whether a database with that newest event lacks one that was seen, and that retention has not removed.
+// older reports whether a database with that newest event lacks one that was seen and that retention has not deleted.
 func (h *highWater) older(newest time.Time) bool {
 	return newest.Before(h.mark) && (h.keep == 0 || h.store.Now().Sub(h.mark) < h.keep)
 }
 
-// check refuses a database that seems to be restored. If it is accepted, that becomes an audit event.
+// check refuses a database that seems to have been restored. If the operator accepts it, an audit event records that.
 func (h *highWater) check(ctx context.Context, accept bool) error {
 	why, newest, err := h.restored(ctx)
 	switch {
@@ -66,7 +66,7 @@ func (h *highWater) check(ctx context.Context, accept bool) error {
 It seems to be restored or copied. What was revoked, removed, disabled or changed since it was saved (its newest audit event is of %s UTC) is
 undone: such tokens, installations, secrets, users and passwords are valid again. End again what has to end ("xenoauth token revoke",
 "app suspend", "user disable", ... work on it), and then start once with --accept-restored-database. A database that was moved as a
-whole while no server ran, by pg_upgrade, replication or a dump, has lost nothing`, why, moment(newest))
+whole while no server ran, by pg_upgrade, replication or a dump, has lost nothing`, why, jsonTime(newest))
 	default:
 		h.log.WarnContext(ctx, "serving a restored database: credentials revoked after its newest audit event are valid again", "reason", why, "newest_event", newest)
 		err = h.store.AcceptOrigin(ctx, operator(), why)
@@ -78,7 +78,7 @@ whole while no server ran, by pg_upgrade, replication or a dump, has lost nothin
 	return err
 }
 
-// look brings the mark up to date, in the file as well. A database that became older under the running server is logged once.
+// look updates the mark, also in the file. If the database becomes older while the server runs, it logs that once.
 func (h *highWater) look(ctx context.Context) error {
 	newest, err := h.store.NewestEvent(ctx)
 	switch {
@@ -94,7 +94,7 @@ func (h *highWater) look(ctx context.Context) error {
 	return nil
 }
 
-// follow keeps the mark up to date until the function that it returns is called.
+// follow updates the mark until the returned function is called.
 func (h *highWater) follow(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
@@ -120,14 +120,14 @@ func (h *highWater) follow(ctx context.Context) (stop func()) {
 	}
 }
 
-// note is look for the background, where a database that is away is nothing new.
+// note is look in the background. It does not log that the database is unavailable, because every request does.
 func (h *highWater) note(ctx context.Context) {
 	if err := h.look(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrUnavailable) {
 		h.log.WarnContext(ctx, "the newest change of the database is not recorded", "error", err)
 	}
 }
 
-// read returns the mark in the file; zero if there is none.
+// read returns the mark in the file, or zero if there is none.
 func (h *highWater) read() (time.Time, error) {
 	if h.path == "" {
 		return time.Time{}, nil
@@ -146,7 +146,7 @@ func (h *highWater) read() (time.Time, error) {
 	return mark, nil
 }
 
-// write replaces the file as a whole: a reader never sees half a time.
+// write replaces the whole file, so that a reader never sees a partial one.
 func (h *highWater) write() error {
 	if h.path == "" {
 		return nil
@@ -162,8 +162,8 @@ func (h *highWater) write() error {
 	return nil
 }
 
-// lookAtOrigin finds a database that is older than one that was served.
-func (r *report) lookAtOrigin(ctx context.Context) error {
+// checkRestored finds a database that is older than the one that was served.
+func (r *report) checkRestored(ctx context.Context) error {
 	if len(r.Pending) > 0 {
 		return nil
 	}
@@ -173,7 +173,7 @@ func (r *report) lookAtOrigin(ctx context.Context) error {
 		return err
 	}
 	if why != "" {
-		r.attend("The database is not the one that was served: %s. Credentials revoked after %s (UTC) are valid again: end them again, and start serve once with --accept-restored-database.", why, moment(newest))
+		r.attend("The database is not the one that was served: %s. Credentials revoked after %s (UTC) are valid again: end them again, and start serve once with --accept-restored-database.", why, jsonTime(newest))
 	}
 	if r.serve.acceptRestored {
 		r.attend("--accept-restored-database is set: serve would take any restored database; it is for one start, take it out.")

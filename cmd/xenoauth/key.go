@@ -22,14 +22,14 @@ type keyView struct {
 	Scopes      []string `json:"scopes"` // empty: an account API key, for integration tokens
 	User        string   `json:"user,omitempty"`
 	UserEmail   string   `json:"user_email,omitempty"`
-	Hint        string   `json:"hint,omitempty"` // of the newest
-	CreatedAt   moment   `json:"created_at"`
-	LastUsedAt  moment   `json:"last_used_at"`
-	Key         string   `json:"key,omitempty"` // only when it was just made
+	Hint        string   `json:"hint,omitempty"` // of the newest secret
+	CreatedAt   jsonTime `json:"created_at"`
+	LastUsedAt  jsonTime `json:"last_used_at"`
+	Key         string   `json:"key,omitempty"` // only for a new key
 	SecretID    string   `json:"secret_id,omitempty"`
 }
 
-// shownKeyView is a key with what list and show add: each credential that works now.
+// shownKeyView is a key with its active credentials, which list and show add.
 type shownKeyView struct {
 	keyView
 	Secrets []secretView `json:"secrets"`
@@ -38,11 +38,11 @@ type shownKeyView struct {
 func viewKey(k store.APIKey) keyView {
 	return keyView{
 		ID: k.ID, Name: k.Name, Account: k.AccountID, AccountName: k.AccountName, Scopes: strings.Fields(directory.RoleNames(k.Roles)),
-		User: k.UserID, UserEmail: k.UserEmail, Hint: k.Hint, CreatedAt: moment(k.CreatedAt), LastUsedAt: moment(k.LastUsedAt),
+		User: k.UserID, UserEmail: k.UserEmail, Hint: k.Hint, CreatedAt: jsonTime(k.CreatedAt), LastUsedAt: jsonTime(k.LastUsedAt),
 	}
 }
 
-// use is what the key is good for, in words.
+// use describes the use of the key.
 func (v keyView) use() string {
 	if len(v.Scopes) == 0 {
 		return "integration tokens"
@@ -79,40 +79,40 @@ revoked: it acts for a member, never with more than that member's role allows at
 		scoped := cmd.Flags().Changed("scope")
 		switch {
 		case *account == "":
-			return misuse("name the account: --account ACCOUNT_OR_EMAIL")
+			return usageErrorf("name the account: --account ACCOUNT_OR_EMAIL")
 		case scoped && len(*scopes) == 0:
-			return misuse("--scope is empty: choose at least one scope, or leave it out for an account API key")
+			return usageErrorf("--scope is empty: choose at least one scope, or leave it out for an account API key")
 		case *user != "" && !scoped:
-			return misuse("--user goes with --scope: an account API key acts for the account")
+			return usageErrorf("--user goes with --scope: an account API key acts for the account")
 		}
 		for _, name := range *scopes {
 			if _, err := scope.ParseRole(name); err != nil {
-				return misuse("--scope %q: %v", name, err)
+				return usageErrorf("--scope %q: %v", name, err)
 			}
 		}
 		return nil
 	}
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
+	cmd.RunE = p.with(func(ctx context.Context, e *env, args []string) error {
 		form := directory.KeyForm{Name: args[0]}
 		if cmd.Flags().Changed("scope") {
 			form.Scopes = append([]string{}, *scopes...)
 		}
-		a, err := o.directory.ResolveAccount(ctx, operator(), *account)
+		a, err := e.directory.ResolveAccount(ctx, operator(), *account)
 		if err != nil {
 			return err
 		}
 		if *user != "" {
-			u, err := o.directory.ResolveUser(ctx, operator(), *user)
+			u, err := e.directory.ResolveUser(ctx, operator(), *user)
 			if err != nil {
 				return err
 			}
 			form.UserID = u.ID
 		}
-		k, c, err := o.directory.CreateKey(ctx, operator(), a.ID, form)
+		k, c, err := e.directory.CreateKey(ctx, operator(), a.ID, form)
 		if err != nil {
 			return err
 		}
-		if k, err = o.directory.Key(ctx, operator(), k.ID); err != nil {
+		if k, err = e.directory.Key(ctx, operator(), k.ID); err != nil {
 			return err
 		}
 		v := viewKey(k)
@@ -135,16 +135,16 @@ func (p *program) keyList() *cobra.Command {
 	}
 	account := cmd.Flags().String("account", "", "only the keys of this `ACCOUNT_OR_EMAIL`")
 	asJSON, l := jsonFlag(cmd), listFlags(cmd, "name or id")
-	cmd.RunE = p.with(func(ctx context.Context, o *office, _ []string) error {
-		only, err := o.onlyAccount(ctx, *account)
+	cmd.RunE = p.with(func(ctx context.Context, e *env, _ []string) error {
+		only, err := e.onlyAccount(ctx, *account)
 		if err != nil {
 			return err
 		}
-		keys, err := list(ctx, p, l, only, o.store.ListAPIKeys, func(k store.APIKey) string { return k.ID })
+		keys, err := list(ctx, p, l, only, e.store.ListAPIKeys, func(k store.APIKey) string { return k.ID })
 		if err != nil {
 			return fmt.Errorf("list API keys: %w", err)
 		}
-		secrets, err := o.store.SecretsByClients(ctx, mapped(keys, func(k store.APIKey) string { return k.ID }))
+		secrets, err := e.store.SecretsByClients(ctx, mapped(keys, func(k store.APIKey) string { return k.ID }))
 		if err != nil {
 			return err
 		}
@@ -170,8 +170,8 @@ func (p *program) keyShow() *cobra.Command {
 		Args:    arguments("KEY"),
 	}
 	asJSON := jsonFlag(cmd)
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		k, secrets, err := o.directory.KeySecrets(ctx, operator(), args[0])
+	cmd.RunE = p.with(func(ctx context.Context, e *env, args []string) error {
+		k, secrets, err := e.directory.KeySecrets(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
@@ -185,35 +185,35 @@ func (p *program) keyShow() *cobra.Command {
 	return cmd
 }
 
-// onlyAccount is the id of the account that a list is narrowed to; "" for all.
-func (o *office) onlyAccount(ctx context.Context, ref string) (string, error) {
+// onlyAccount returns the id of the account that a list is limited to, or "" for all.
+func (e *env) onlyAccount(ctx context.Context, ref string) (string, error) {
 	if ref == "" {
 		return "", nil
 	}
-	a, err := o.directory.ResolveAccount(ctx, operator(), ref)
+	a, err := e.directory.ResolveAccount(ctx, operator(), ref)
 	return a.ID, err
 }
 
-// oldUntilFlag says when what is replaced ends: at once, unless it is given time. Unlike an app's secret, what a key or a
-// bot had before always ends.
-func oldUntilFlag(cmd *cobra.Command) *ending {
-	var end ending
+// oldUntilFlag adds --old-until: when the replaced credentials end, by default at once. Unlike the previous secret of an app,
+// those of a key or a bot always end.
+func oldUntilFlag(cmd *cobra.Command) *expiryFlag {
+	var end expiryFlag
 	text := cmd.Flags().String("old-until", "now", "how long the old one works: now or a time such as `24h`")
 	cmd.PreRunE = func(*cobra.Command, []string) (err error) {
 		if end, err = parseOldUntil(*text); err != nil || end.never {
-			return misuse("--old-until %q is not now or a time such as 24h", *text)
+			return usageErrorf("--old-until %q is not now or a time such as 24h", *text)
 		}
 		return nil
 	}
 	return &end
 }
 
-// rotatedKeyView is a new key in JSON: the only time it is shown.
+// rotatedKeyView is a new key in JSON. It is shown only here.
 type rotatedKeyView struct {
-	ID       string `json:"id"`
-	Key      string `json:"key"`
-	SecretID string `json:"secret_id"`
-	OldUntil moment `json:"old_until"`
+	ID       string   `json:"id"`
+	Key      string   `json:"key"`
+	SecretID string   `json:"secret_id"`
+	OldUntil jsonTime `json:"old_until"`
 }
 
 func (p *program) keyRotate() *cobra.Command {
@@ -229,17 +229,17 @@ The old one stops working at once, with the integration tokens that were got wit
 		Args: arguments("KEY"),
 	}
 	end, asJSON := oldUntilFlag(cmd), jsonFlag(cmd)
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		k, err := o.directory.Key(ctx, operator(), args[0])
+	cmd.RunE = p.with(func(ctx context.Context, e *env, args []string) error {
+		k, err := e.directory.Key(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
-		until := end.after(o.store.Now())
-		c, err := o.directory.RotateKey(ctx, operator(), k, until)
+		until := end.after(e.store.Now())
+		c, err := e.directory.RotateKey(ctx, operator(), k, until)
 		if err != nil {
 			return orEndNow(err)
 		}
-		v := rotatedKeyView{ID: args[0], Key: c.Reveal(), SecretID: c.ID.String(), OldUntil: moment(until)}
+		v := rotatedKeyView{ID: args[0], Key: c.Reveal(), SecretID: c.ID.String(), OldUntil: jsonTime(until)}
 		if *asJSON {
 			return p.printJSON(v)
 		}
@@ -257,15 +257,15 @@ func (p *program) keyRevoke() *cobra.Command {
 		Args:    arguments("KEY"),
 	}
 	yes, asJSON := confirmFlag(cmd), jsonFlag(cmd)
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		k, err := o.directory.Key(ctx, operator(), args[0])
+	cmd.RunE = p.with(func(ctx context.Context, e *env, args []string) error {
+		k, err := e.directory.Key(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
 		if err := p.confirm(*yes, "End the key %q of %s permanently?", k.Name, k.AccountName); err != nil {
 			return err
 		}
-		if err := o.directory.RevokeKey(ctx, operator(), k.ID); err != nil {
+		if err := e.directory.RevokeKey(ctx, operator(), k.ID); err != nil {
 			return err
 		}
 		return p.done(*asJSON, "revoked", k.ID, k.Name)
@@ -273,7 +273,7 @@ func (p *program) keyRevoke() *cobra.Command {
 	return cmd
 }
 
-// orEndNow adds the way out of having two already.
+// orEndNow adds, to the error for two active credentials, the flag that ends them.
 func orEndNow(err error) error {
 	if errors.Is(err, store.ErrLimit) {
 		return errors.New("two work already, which is the most there may be: end one with revoke-secret, or add --old-until now to end both at once")

@@ -9,7 +9,7 @@ import (
 	"xenoauth/store"
 )
 
-// listDefault is how many rows a list has unless --limit asks for more.
+// listDefault is the maximum number of rows of a list without --limit.
 const listDefault = 100
 
 // listing holds the flags of a list.
@@ -19,7 +19,7 @@ type listing struct {
 	search string
 }
 
-// listFlags adds the flags that every list of a growing table has. what names the columns that --search looks at.
+// listFlags adds the flags of a list of a growing table. what names the columns that --search covers.
 func listFlags(cmd *cobra.Command, what string) *listing {
 	l := &listing{}
 	flags := cmd.Flags()
@@ -28,21 +28,22 @@ func listFlags(cmd *cobra.Command, what string) *listing {
 	flags.StringVar(&l.search, "search", "", "only those with `TEXT` in "+what)
 	cmd.PreRunE = func(*cobra.Command, []string) error {
 		if l.limit < 0 {
-			return misuse("--limit is how many rows to list, or 0 for all")
+			return usageErrorf("--limit is how many rows to list, or 0 for all")
 		}
 		return nil
 	}
 	return l
 }
 
-// list reads the rows that the flags select, page by page; id returns the id of a row. Standard error has a note if there are more.
+// list reads the rows that the flags select, page by page; id returns the id of a row. If there are more, it writes a note to standard
+// error.
 func list[T any](ctx context.Context, p *program, l *listing, account string, page func(context.Context, store.Page) ([]T, error), id func(T) string) ([]T, error) {
 	const most = 500
 	all := []T{}
 	next := store.Page{After: l.after, Account: account, Search: l.search}
 	for {
 		next.Limit = most
-		if l.limit > 0 { // one more shows whether the list goes on
+		if l.limit > 0 { // one more row shows whether there are more
 			next.Limit = min(most, l.limit+1-len(all))
 		}
 		rows, err := page(ctx, next)

@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// listen opens the listeners of one setting: both loopbacks for a loopback host, else one. Port 0 is any free port,
-// the same on both. name is the setting, for what to do when the port is taken.
+// listen opens the listeners of one setting: two for a loopback host (IPv4 and IPv6), otherwise one. Port 0 is any free port, the same
+// on both. name is the setting, which the error for a port in use contains.
 func listen(ctx context.Context, name, host, port string) ([]net.Listener, error) {
 	if !bothLoopbacks(host) {
 		l, err := listenOn(ctx, name, host, port)
@@ -42,7 +42,7 @@ func listen(ctx context.Context, name, host, port string) ([]net.Listener, error
 
 func listenOn(ctx context.Context, name, host, port string) (net.Listener, error) {
 	var config net.ListenConfig
-	config.SetMultipathTCP(false) // whose sockets take no filter, which turnAway needs
+	config.SetMultipathTCP(false) // its sockets do not support the filter of turnAway
 	l, err := config.Listen(ctx, "tcp", net.JoinHostPort(host, port))
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("%s is in use by another program: choose another address with --%s: %w", net.JoinHostPort(host, port), name, err)
@@ -53,21 +53,20 @@ func listenOn(ctx context.Context, name, host, port string) (net.Listener, error
 	return l, nil
 }
 
-// noIPv6 says whether the machine simply has no ::1.
+// noIPv6 reports whether the error means that the machine has no ::1.
 func noIPv6(err error) bool {
 	return errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EPROTONOSUPPORT)
 }
 
-// portOf is the port that a listener got.
+// portOf returns the port of a listener.
 func portOf(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
 
-// filesInReserve are the open files that are not connections of the public listener: the database, the operator's
-// listener, what the runtime needs.
+// filesInReserve is the number of open files reserved for the database, the operator's listener and the runtime.
 const filesInReserve = 200
 
-// affordable is how many connections the process may hold: as many as were asked for, unless it may not open as many
-// files. A server that runs out of files serves nobody.
-func affordable(connections int, log *slog.Logger) int {
+// capByFileLimit returns the maximum number of connections: the given number, or fewer if the process may open fewer files. A server
+// that runs out of files cannot serve any client.
+func capByFileLimit(connections int, log *slog.Logger) int {
 	var files syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
 		return connections
@@ -77,11 +76,11 @@ func affordable(connections int, log *slog.Logger) int {
 	if connections <= most {
 		return connections
 	}
-	log.Warn("fewer connections than max-connections says, because the process may open few files", "connections", most, "files", files.Cur)
+	log.Warn("fewer connections than max-connections, because of the limit on open files", "connections", most, "files", files.Cur)
 	return most
 }
 
-// closeAll closes listeners that no server took over.
+// closeAll closes listeners that no server serves.
 func closeAll(listeners []net.Listener) {
 	for _, l := range listeners {
 		_ = l.Close()

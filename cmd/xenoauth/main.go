@@ -1,6 +1,6 @@
-// Command xenoauth is the server and its operator's tools. It owns the command line and the settings: it reads them,
-// reports every fault of them at once, wires the rooms of the house together and prints what they answer. It holds no
-// rule of its own; those are in internal/directory, and the rows are in store.
+// Command xenoauth is the server and the operator's tools. It owns the command line and the settings: it reads them, reports all
+// invalid ones together, connects the packages and prints their results. It has no rules of its own; those are in
+// internal/directory.
 package main
 
 import (
@@ -14,10 +14,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// The exit codes, which scripts rely on.
+// The exit codes, on which scripts depend.
 const (
 	exitDone    = 0
-	exitRefused = 1 // refused, not found, or the database could not be asked
+	exitRefused = 1 // refused, not found, or the database was unavailable
 	exitUsage   = 2 // unknown command, wrong arguments or settings
 )
 
@@ -26,27 +26,27 @@ func main() {
 	os.Exit(p.run(context.Background(), os.Args[1:]))
 }
 
-// program is one run of the command line, with everything that it takes from the process.
+// program is one run of the command line, with its inputs from the process.
 type program struct {
 	stdin     io.Reader
 	stdout    io.Writer
 	stderr    io.Writer
 	lookupEnv func(string) (string, bool)
-	environ   func() []string // NAME=value; nil: unknown variables are not looked for
+	environ   func() []string // NAME=value; nil: unknown variables are not checked
 
-	acting bool // a command has its arguments and began: what fails from now on is no wrong usage
+	started bool // the arguments were valid and the command runs: a later error is not a usage error
 }
 
-// usageError is wrong usage that a command itself found.
+// usageError is a usage error that a command itself detected.
 type usageError struct{ message string }
 
 func (e *usageError) Error() string { return e.message }
 
-func misuse(format string, args ...any) error {
+func usageErrorf(format string, args ...any) error {
 	return &usageError{fmt.Sprintf(format, args...)}
 }
 
-// run executes one command line and returns the exit code. Ending ctx stops a server as a signal does.
+// run executes one command line and returns the exit code. Cancelling ctx stops a server like a signal.
 func (p *program) run(ctx context.Context, args []string) int {
 	root := p.root()
 	root.SetArgs(args)
@@ -56,14 +56,14 @@ func (p *program) run(ctx context.Context, args []string) int {
 	}
 	fmt.Fprintf(p.stderr, "xenoauth: %s\n", explain(cmd, err))
 	var usage *usageError
-	if p.acting && !errors.As(err, &usage) {
+	if p.started && !errors.As(err, &usage) {
 		return exitRefused
 	}
 	fmt.Fprintf(p.stderr, "See \"%s --help\".\n", cmd.CommandPath())
 	return exitUsage
 }
 
-// root is the tree of commands.
+// root returns the tree of commands.
 func (p *program) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "xenoauth",
@@ -102,8 +102,8 @@ and that over the file. A variable XENOAUTH_… or a line that is no setting is 
 	return root
 }
 
-// asGroup makes a command that only has commands below it refuse everything else: cobra by itself answers a misspelt
-// one with the help text and success.
+// asGroup makes a command that only groups others refuse anything else. By default, cobra answers a misspelt command with the help
+// text and exit code 0.
 func asGroup(group *cobra.Command, commands ...*cobra.Command) *cobra.Command {
 	group.AddCommand(commands...)
 	group.Args = noCommand
@@ -114,12 +114,12 @@ func asGroup(group *cobra.Command, commands ...*cobra.Command) *cobra.Command {
 				names = append(names, c.Name())
 			}
 		}
-		return misuse("%s needs a command: %s", cmd.CommandPath(), strings.Join(names, ", "))
+		return usageErrorf("%s needs a command: %s", cmd.CommandPath(), strings.Join(names, ", "))
 	}
 	return group
 }
 
-// noCommand refuses arguments of a group, naming commands that are spelled alike.
+// noCommand refuses the arguments of a group and suggests commands with a similar spelling.
 func noCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -131,23 +131,23 @@ func noCommand(cmd *cobra.Command, args []string) error {
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		message += fmt.Sprintf(" (did you mean %s?)", strings.Join(near, ", "))
 	}
-	return misuse("%s", message)
+	return usageErrorf("%s", message)
 }
 
-// arguments wants exactly as many arguments as it has names.
+// arguments requires one argument for each name.
 func arguments(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) < len(names):
-			return misuse("%s: the argument %s is missing", cmd.CommandPath(), names[len(args)])
+			return usageErrorf("%s: the argument %s is missing", cmd.CommandPath(), names[len(args)])
 		case len(args) > len(names):
-			return misuse("%s: %q is one argument too many", cmd.CommandPath(), args[len(names)])
+			return usageErrorf("%s: unexpected argument %q", cmd.CommandPath(), args[len(names)])
 		}
 		return nil
 	}
 }
 
-// helpCommand is cobra's help command, but one that fails for what does not exist.
+// helpCommand is cobra's help command, but fails for a command that does not exist.
 func helpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND]",
@@ -155,17 +155,17 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			cmd, rest, err := root.Find(args)
 			if err != nil || len(rest) > 0 {
-				return misuse("there is no command %q", strings.Join(args, " "))
+				return usageErrorf("there is no command %q", strings.Join(args, " "))
 			}
 			return cmd.Help()
 		},
 	}
 }
 
-// act marks the begin of a command's own work; see program.acting.
+// act marks the start of the command itself; see program.started.
 func (p *program) act(run func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		p.acting = true
+		p.started = true
 		return run(cmd, args)
 	}
 }

@@ -11,14 +11,14 @@ import (
 
 // migrationView is one migration in JSON.
 type migrationView struct {
-	Version   int64  `json:"version"`
-	Name      string `json:"name"`
-	AppliedAt moment `json:"applied_at"` // null: pending
-	Known     bool   `json:"known"`      // false: a newer release applied it
+	Version   int64    `json:"version"`
+	Name      string   `json:"name"`
+	AppliedAt jsonTime `json:"applied_at"` // null: pending
+	Known     bool     `json:"known"`      // false: a newer release applied it
 }
 
 func viewMigration(m sqlstore.MigrationStatus) migrationView {
-	return migrationView{Version: m.Version, Name: m.Name, AppliedAt: moment(m.AppliedAt), Known: m.Name != ""}
+	return migrationView{Version: m.Version, Name: m.Name, AppliedAt: jsonTime(m.AppliedAt), Known: m.Name != ""}
 }
 
 func (p *program) migrateCommand() *cobra.Command {
@@ -57,7 +57,7 @@ func (p *program) migrateUp() *cobra.Command {
 				Applied int `json:"applied"`
 			}{applied})
 		}
-		p.say("applied %d migrations; %s is up to date", applied, databaseName(address))
+		p.printLine("applied %d migrations; %s is up to date", applied, databaseName(address))
 		return nil
 	})
 	return cmd

@@ -22,7 +22,7 @@ import (
 	"xenoauth/store/sqlstore"
 )
 
-// explain is an error as people should read it.
+// explain formats an error for the operator.
 func explain(cmd *cobra.Command, err error) string {
 	var faults directory.FieldErrors
 	switch {
@@ -42,11 +42,10 @@ func explain(cmd *cobra.Command, err error) string {
 	return err.Error()
 }
 
-// otherNames are fields whose flags are called otherwise than their fields.
+// otherNames maps fields to the names of their flags, where they differ.
 var otherNames = map[string]string{"logo_url": "logo-url", "redirect_uris": "redirect-uri", "scopes": "scope"}
 
-// faultLines are the faults of a form under the names that the fields have on the command line: a flag, an argument, or
-// what standard input holds.
+// faultLines formats field errors with the names that the fields have on the command line: a flag, an argument, or standard input.
 func faultLines(cmd *cobra.Command, faults directory.FieldErrors) []string {
 	var lines []string
 	for _, fieldName := range slices.Sorted(maps.Keys(faults)) {
@@ -65,19 +64,19 @@ func faultLines(cmd *cobra.Command, faults directory.FieldErrors) []string {
 	return lines
 }
 
-// moment is a time in JSON: RFC 3339 in UTC, or null for never.
-type moment time.Time
+// jsonTime is a time in JSON: RFC 3339 in UTC, or null for never.
+type jsonTime time.Time
 
 // MarshalJSON writes null for the zero time.
-func (m moment) MarshalJSON() ([]byte, error) {
+func (m jsonTime) MarshalJSON() ([]byte, error) {
 	if time.Time(m).IsZero() {
 		return []byte("null"), nil
 	}
 	return json.Marshal(time.Time(m).UTC().Format(time.RFC3339Nano))
 }
 
-// String is the time for people: to the second, or a dash.
-func (m moment) String() string {
+// String formats the time to the second, or as a dash.
+func (m jsonTime) String() string {
 	if time.Time(m).IsZero() {
 		return "-"
 	}
@@ -89,7 +88,7 @@ func jsonFlag(cmd *cobra.Command) *bool {
 	return cmd.Flags().Bool("json", false, "print JSON")
 }
 
-// printJSON writes v, indented. Names in URLs and texts keep their characters.
+// printJSON writes v indented, without HTML escaping.
 func (p *program) printJSON(v any) error {
 	encoder := json.NewEncoder(p.stdout)
 	encoder.SetEscapeHTML(false)
@@ -100,7 +99,7 @@ func (p *program) printJSON(v any) error {
 	return nil
 }
 
-// printRows writes a table; every row is as long as the head.
+// printRows writes a table. Every row must have as many cells as the head.
 func (p *program) printRows(head []string, rows [][]string) error {
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	for _, row := range append([][]string{head}, rows...) {
@@ -109,10 +108,10 @@ func (p *program) printRows(head []string, rows [][]string) error {
 	return w.Flush()
 }
 
-// field is one line of what a show command prints.
+// field is one line of the output of a show command.
 type field struct{ name, value string }
 
-// printFields writes names and values below each other. Lines of a value stand below its first.
+// printFields writes names and values in two columns. Further lines of a value are aligned with its first.
 func (p *program) printFields(fields ...field) error {
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	for _, f := range fields {
@@ -126,8 +125,8 @@ func (p *program) printFields(fields ...field) error {
 	return w.Flush()
 }
 
-// say writes one line for people.
-func (p *program) say(format string, args ...any) {
+// printLine writes one line of text.
+func (p *program) printLine(format string, args ...any) {
 	fmt.Fprintf(p.stdout, format+"\n", args...)
 }
 
@@ -136,8 +135,7 @@ func confirmFlag(cmd *cobra.Command) *bool {
 	return cmd.Flags().Bool("yes", false, "do not ask for confirmation")
 }
 
-// confirm asks before something final, if there is a person to ask: on a terminal and without --yes. A script said
-// what it wants by naming the command.
+// confirm asks before an irreversible change if standard input is a terminal and --yes is not given. A script is not asked.
 func (p *program) confirm(yes bool, format string, args ...any) error {
 	if yes || !isTerminal(p.stdin) {
 		return nil
@@ -154,13 +152,13 @@ func (p *program) confirm(yes bool, format string, args ...any) error {
 	return errors.New("not confirmed; nothing was changed")
 }
 
-// isTerminal reports whether a person may be asked: the reader is a terminal.
+// isTerminal reports whether the reader is a terminal.
 func isTerminal(r io.Reader) bool {
 	file, ok := r.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// yesNo is a claim for people.
+// yesNo formats a boolean.
 func yesNo(claim bool) string {
 	if claim {
 		return "yes"

@@ -10,10 +10,10 @@ import (
 	"golang.org/x/term"
 )
 
-// passwordInput is the password that a command sets, once the command runs.
+// passwordInput returns the password that a command sets, once the command runs.
 type passwordInput struct {
 	text      string
-	generated bool // the command made it, so its answer must show it
+	generated bool // the command generated it, so its output must show it
 }
 
 // fields adds a generated password to the printed fields.
@@ -24,8 +24,8 @@ func (in *passwordInput) fields(fields ...field) []field {
 	return fields
 }
 
-// passwordFlag adds the ways in which a command takes a password: from a terminal without echo, from standard input, or
-// generated. Never from the command line, where other users of the machine and the shell's history would see it.
+// passwordFlag adds the ways to give a command a password: from a terminal without echo, from standard input, or generated. It is
+// never an argument, which other users of the machine and the shell's history could read.
 func (p *program) passwordFlag(cmd *cobra.Command) *passwordInput {
 	in := &passwordInput{}
 	fromStdin := cmd.Flags().Bool("password-stdin", false, "read the password from standard input")
@@ -33,7 +33,7 @@ func (p *program) passwordFlag(cmd *cobra.Command) *passwordInput {
 	cmd.PreRunE = p.act(func(*cobra.Command, []string) (err error) {
 		switch {
 		case *fromStdin && in.generated:
-			return misuse("--password-stdin and --generate-password exclude each other")
+			return usageErrorf("--password-stdin and --generate-password exclude each other")
 		case in.generated:
 			in.text = rand.Text()
 			return nil
@@ -51,7 +51,7 @@ func (p *program) passwordFlag(cmd *cobra.Command) *passwordInput {
 func (p *program) promptPassword() (string, error) {
 	file, ok := p.stdin.(*os.File)
 	if !ok || !isTerminal(file) {
-		return "", misuse("there is no terminal to ask for the password: add --password-stdin or --generate-password")
+		return "", usageErrorf("there is no terminal to ask for the password: add --password-stdin or --generate-password")
 	}
 	first, err := p.readHidden(file, "Password: ")
 	if err != nil {
@@ -67,7 +67,7 @@ func (p *program) promptPassword() (string, error) {
 	return first, nil
 }
 
-// readHidden reads a line from a terminal that does not show it.
+// readHidden reads a line from a terminal without echo.
 func (p *program) readHidden(terminal *os.File, prompt string) (string, error) {
 	fmt.Fprint(p.stderr, prompt)
 	text, err := term.ReadPassword(int(terminal.Fd()))

@@ -8,15 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// settleTime is how long connections that were on their way when a listener turned others away may take to be accepted.
+// settleTime is the time to accept connections that were established before turnAway.
 const settleTime = 300 * time.Millisecond
 
-// turnAway makes listeners ignore new connections, while those that are on their way are still accepted. Closing a listener
-// resets the connections that the kernel has established and the server has not accepted yet, with the requests that a
-// proxy has sent on them; a connection attempt that is ignored is made again a second later, when the closed port refuses it
-// and the proxy knows that nothing was sent.
+// turnAway makes listeners ignore new connections and still accept those that are established. Closing a listener resets the
+// connections that the kernel has established and the server has not accepted, together with the requests that a proxy has sent on
+// them. A client repeats an ignored attempt after a second; by then the port is closed and refuses it, and the proxy knows that
+// no request was sent.
 func turnAway(listeners []net.Listener) error {
-	// Drops the packet if the flag SYN is set in byte 13 of the TCP header; takes every other packet.
+	// Drops a packet with the SYN flag (byte 13 of the TCP header), and accepts all others.
 	const flags, syn, all = 13, 0x02, 0xffff
 	program := []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: flags},

@@ -4,6 +4,5 @@ package main
 
 import "net"
 
-// turnAway does nothing on systems that cannot ignore new connections: those that the server has not accepted when its
-// listener closes are reset.
+// turnAway does nothing on systems without such a filter. Connections that are not accepted when the listener closes are reset.
 func turnAway([]net.Listener) error { return nil }

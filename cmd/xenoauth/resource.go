@@ -12,23 +12,23 @@ import (
 
 // resourceView is a resource server in JSON. id and client_id are the same.
 type resourceView struct {
-	ID           string `json:"id"`
-	ClientID     string `json:"client_id"`
-	Name         string `json:"name"`
-	CreatedAt    moment `json:"created_at"`
-	ClientSecret string `json:"client_secret,omitempty"` // only when it was just made
-	SecretID     string `json:"secret_id,omitempty"`
+	ID           string   `json:"id"`
+	ClientID     string   `json:"client_id"`
+	Name         string   `json:"name"`
+	CreatedAt    jsonTime `json:"created_at"`
+	ClientSecret string   `json:"client_secret,omitempty"` // only for a new resource server
+	SecretID     string   `json:"secret_id,omitempty"`
 }
 
-// shownResourceView is a resource server with what show and list add.
+// shownResourceView is a resource server with the details that show and list add.
 type shownResourceView struct {
 	resourceView
 	Secrets []secretView `json:"secrets"`
 }
 
-// showResource adds them.
-func (o *office) showResource(ctx context.Context, r store.ResourceServer) (shownResourceView, error) {
-	secrets, err := o.directory.ResourceSecrets(ctx, operator(), r.ID)
+// showResource returns these details.
+func (e *env) showResource(ctx context.Context, r store.ResourceServer) (shownResourceView, error) {
+	secrets, err := e.directory.ResourceSecrets(ctx, operator(), r.ID)
 	return shownResourceView{viewResource(r), viewSecrets(secrets)}, err
 }
 
@@ -49,8 +49,8 @@ secret is shown this once; only its hash is kept.`,
 		Args:    arguments("NAME"),
 	}
 	asJSON := jsonFlag(cmd)
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		r, c, err := o.directory.CreateResource(ctx, operator(), args[0])
+	cmd.RunE = p.with(func(ctx context.Context, e *env, args []string) error {
+		r, c, err := e.directory.CreateResource(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
@@ -66,7 +66,7 @@ secret is shown this once; only its hash is kept.`,
 }
 
 func viewResource(r store.ResourceServer) resourceView {
-	return resourceView{ID: r.ID, ClientID: r.ID, Name: r.Name, CreatedAt: moment(r.CreatedAt)}
+	return resourceView{ID: r.ID, ClientID: r.ID, Name: r.Name, CreatedAt: jsonTime(r.CreatedAt)}
 }
 
 func (p *program) resourceList() *cobra.Command {
@@ -77,16 +77,16 @@ func (p *program) resourceList() *cobra.Command {
 		Args:    arguments(),
 	}
 	asJSON := jsonFlag(cmd)
-	cmd.RunE = p.with(func(ctx context.Context, o *office, _ []string) error {
-		resources, err := o.store.ListResources(ctx)
+	cmd.RunE = p.with(func(ctx context.Context, e *env, _ []string) error {
+		resources, err := e.store.ListResources(ctx)
 		if err != nil {
 			return fmt.Errorf("list resource servers: %w", err)
 		}
 		views, rows := []shownResourceView{}, [][]string{}
 		for _, r := range resources {
-			v, err := o.showResource(ctx, r)
+			v, err := e.showResource(ctx, r)
 			if errors.Is(err, store.ErrNotFound) {
-				continue // removed meanwhile
+				continue // removed in the meantime
 			}
 			if err != nil {
 				return err
@@ -110,12 +110,12 @@ func (p *program) resourceShow() *cobra.Command {
 		Args:    arguments("RESOURCE"),
 	}
 	asJSON := jsonFlag(cmd)
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		r, err := o.directory.Resource(ctx, operator(), args[0])
+	cmd.RunE = p.with(func(ctx context.Context, e *env, args []string) error {
+		r, err := e.directory.Resource(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
-		v, err := o.showResource(ctx, r)
+		v, err := e.showResource(ctx, r)
 		if err != nil {
 			return err
 		}
@@ -135,15 +135,15 @@ func (p *program) resourceRemove() *cobra.Command {
 		Args:    arguments("RESOURCE"),
 	}
 	yes, asJSON := confirmFlag(cmd), jsonFlag(cmd)
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		r, err := o.directory.Resource(ctx, operator(), args[0])
+	cmd.RunE = p.with(func(ctx context.Context, e *env, args []string) error {
+		r, err := e.directory.Resource(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
 		if err := p.confirm(*yes, "Remove %q permanently?", r.Name); err != nil {
 			return err
 		}
-		if err := o.store.RemoveResource(ctx, operator(), r.ID); err != nil {
+		if err := e.store.RemoveResource(ctx, operator(), r.ID); err != nil {
 			return fmt.Errorf("remove resource server %s: %w", r.ID, err)
 		}
 		return p.done(*asJSON, "removed", r.ID, r.Name)

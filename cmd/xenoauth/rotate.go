@@ -12,16 +12,16 @@ import (
 	"xenoauth/internal/secret"
 )
 
-// rotatedView is a new secret in JSON: the only time it is shown.
+// rotatedView is a new secret in JSON. It is shown only here.
 type rotatedView struct {
-	ID           string `json:"id"`
-	ClientID     string `json:"client_id"`
-	ClientSecret string `json:"client_secret"`
-	SecretID     string `json:"secret_id"`
-	OldUntil     moment `json:"old_until"` // null: the old ones work until they are revoked
+	ID           string   `json:"id"`
+	ClientID     string   `json:"client_id"`
+	ClientSecret string   `json:"client_secret"`
+	SecretID     string   `json:"secret_id"`
+	OldUntil     jsonTime `json:"old_until"` // null: the old secrets do not expire
 }
 
-// rotateHelp is what rotate-secret of apps and of resource servers say alike.
+// rotateHelp is the common part of the help of rotate-secret.
 const rotateHelp = `Mint another client secret and print it, this once.
 
 The old secret keeps working by default, so that the new one can be rolled out without
@@ -39,8 +39,8 @@ func (p *program) appRotateSecret() *cobra.Command {
   xenoauth app rotate-secret app_0AbCdEfGhIjKlMnOpQrStU --old-until now --json`,
 		Args: arguments("APP"),
 	}
-	return p.rotateCommand(cmd, func(ctx context.Context, o *office, id string, until time.Time) (secret.Credential, error) {
-		return o.directory.RotateSecret(ctx, operator(), id, until)
+	return p.rotateCommand(cmd, func(ctx context.Context, e *env, id string, until time.Time) (secret.Credential, error) {
+		return e.directory.RotateSecret(ctx, operator(), id, until)
 	})
 }
 
@@ -51,23 +51,23 @@ func (p *program) resourceRotateSecret() *cobra.Command {
 		Example: `  xenoauth resource rotate-secret rs_0AbCdEfGhIjKlMnOpQrStU --old-until 24h`,
 		Args:    arguments("RESOURCE"),
 	}
-	return p.rotateCommand(cmd, func(ctx context.Context, o *office, id string, until time.Time) (secret.Credential, error) {
-		return o.directory.RotateResourceSecret(ctx, operator(), id, until)
+	return p.rotateCommand(cmd, func(ctx context.Context, e *env, id string, until time.Time) (secret.Credential, error) {
+		return e.directory.RotateResourceSecret(ctx, operator(), id, until)
 	})
 }
 
-func (p *program) rotateCommand(cmd *cobra.Command, rotate func(context.Context, *office, string, time.Time) (secret.Credential, error)) *cobra.Command {
+func (p *program) rotateCommand(cmd *cobra.Command, rotate func(context.Context, *env, string, time.Time) (secret.Credential, error)) *cobra.Command {
 	cmd.Long = rotateHelp
 	oldUntil := cmd.Flags().String("old-until", "keep", "how long the old secret works: keep, now or a time such as `24h`")
 	asJSON := jsonFlag(cmd)
-	var end ending
+	var end expiryFlag
 	cmd.PreRunE = func(*cobra.Command, []string) (err error) {
 		end, err = parseOldUntil(*oldUntil)
 		return err
 	}
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		until := end.after(o.store.Now())
-		c, err := rotate(ctx, o, args[0], until)
+	cmd.RunE = p.with(func(ctx context.Context, e *env, args []string) error {
+		until := end.after(e.store.Now())
+		c, err := rotate(ctx, e, args[0], until)
 		var limit *directory.SecretLimitError
 		if errors.As(err, &limit) {
 			return fmt.Errorf("%w with \"%s revoke-secret\", or add --old-until now to end the old ones at once", err, cmd.Parent().CommandPath())
@@ -75,7 +75,7 @@ func (p *program) rotateCommand(cmd *cobra.Command, rotate func(context.Context,
 		if err != nil {
 			return err
 		}
-		v := rotatedView{ID: args[0], ClientID: args[0], ClientSecret: c.Reveal(), SecretID: c.ID.String(), OldUntil: moment(until)}
+		v := rotatedView{ID: args[0], ClientID: args[0], ClientSecret: c.Reveal(), SecretID: c.ID.String(), OldUntil: jsonTime(until)}
 		if *asJSON {
 			return p.printJSON(v)
 		}
@@ -89,31 +89,31 @@ func (p *program) rotateCommand(cmd *cobra.Command, rotate func(context.Context,
 	return cmd
 }
 
-// ending is how long what is replaced works. The zero value ends it at once.
-type ending struct {
+// expiryFlag is the value of --old-until: how long the replaced credentials work. The zero value ends them at once.
+type expiryFlag struct {
 	never bool
 	in    time.Duration
 }
 
-// after is when that is, counted from now by the database's clock; zero is never.
-func (e ending) after(now time.Time) time.Time {
-	if e.never {
+// after returns the time of expiry, counted from now by the database's clock; zero is never.
+func (end expiryFlag) after(now time.Time) time.Time {
+	if end.never {
 		return time.Time{}
 	}
-	return now.Add(e.in)
+	return now.Add(end.in)
 }
 
 // parseOldUntil reads --old-until.
-func parseOldUntil(text string) (ending, error) {
+func parseOldUntil(text string) (expiryFlag, error) {
 	switch text {
 	case "keep":
-		return ending{never: true}, nil
+		return expiryFlag{never: true}, nil
 	case "now":
-		return ending{}, nil
+		return expiryFlag{}, nil
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 {
-		return ending{}, misuse("--old-until %q is not keep, now or a time such as 24h", text)
+		return expiryFlag{}, usageErrorf("--old-until %q is not keep, now or a time such as 24h", text)
 	}
-	return ending{in: d}, nil
+	return expiryFlag{in: d}, nil
 }

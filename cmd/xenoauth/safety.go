@@ -10,7 +10,7 @@ import (
 	"xenoauth/store"
 )
 
-// mending says what to do about an unsafe setting of a database.
+// safetyFix returns the fix for an unsafe database setting.
 var mending = map[string]string{
 	"fsync":              "set fsync = on in postgresql.conf and reload Postgres",
 	"full_page_writes":   "set full_page_writes = on in postgresql.conf and reload Postgres",
@@ -18,8 +18,8 @@ var mending = map[string]string{
 	"synchronous":        "this SQLite was built with another default than FULL; use the release",
 }
 
-// howToMend is a line for each unsafe setting.
-func howToMend(unsafe []string) []string {
+// safetyFixes has a line for each unsafe setting.
+func safetyFixes(unsafe []string) []string {
 	lines := make([]string, len(unsafe))
 	for i, setting := range unsafe {
 		name, _, _ := strings.Cut(setting, " ")
@@ -28,8 +28,8 @@ func howToMend(unsafe []string) []string {
 	return lines
 }
 
-// checkSafety refuses a database that loses what it acknowledged when its machine fails: somebody's revoked token would
-// be good again. With allowed it only warns.
+// checkSafety refuses a database that can lose acknowledged writes when its machine fails, because a revoked token would become
+// valid again. If allowed is true, it only warns.
 func checkSafety(ctx context.Context, st store.Upkeep, allowed bool, log *slog.Logger) error {
 	unsafe, err := st.UnsafeSettings(ctx)
 	if err != nil {
@@ -43,6 +43,6 @@ func checkSafety(ctx context.Context, st store.Upkeep, allowed bool, log *slog.L
 		return nil
 	}
 	return errors.New(`the database may lose what it acknowledged when its machine fails, and a revoked token would be good again:
-  ` + strings.Join(howToMend(unsafe), "\n  ") + `
+  ` + strings.Join(safetyFixes(unsafe), "\n  ") + `
 Where that does not matter, or the storage underneath is safe by itself, say --allow-unsafe-database.`)
 }

@@ -15,28 +15,28 @@ import (
 	"xenoauth/store"
 )
 
-// secretView is a secret without the secret.
+// secretView is a secret without its text.
 type secretView struct {
-	SecretID   string `json:"secret_id"`
-	Hint       string `json:"hint"`
-	CreatedAt  moment `json:"created_at"`
-	ExpiresAt  moment `json:"expires_at"`
-	LastUsedAt moment `json:"last_used_at"`
+	SecretID   string   `json:"secret_id"`
+	Hint       string   `json:"hint"`
+	CreatedAt  jsonTime `json:"created_at"`
+	ExpiresAt  jsonTime `json:"expires_at"`
+	LastUsedAt jsonTime `json:"last_used_at"`
 }
 
-// viewSecrets is never nil: scripts get an empty array.
+// viewSecrets never returns nil, so that scripts get an empty array.
 func viewSecrets(secrets []store.Secret) []secretView {
 	views := make([]secretView, len(secrets))
 	for i, s := range secrets {
 		views[i] = secretView{
 			SecretID: secret.ID(s.ID).String(), Hint: s.Hint,
-			CreatedAt: moment(s.CreatedAt), ExpiresAt: moment(s.ExpiresAt), LastUsedAt: moment(s.LastUsedAt),
+			CreatedAt: jsonTime(s.CreatedAt), ExpiresAt: jsonTime(s.ExpiresAt), LastUsedAt: jsonTime(s.LastUsedAt),
 		}
 	}
 	return views
 }
 
-// end is until when the secret works, in words.
+// end describes when the secret expires.
 func (v secretView) end() string {
 	if time.Time(v.ExpiresAt).IsZero() {
 		return "works until it is revoked"
@@ -44,7 +44,7 @@ func (v secretView) end() string {
 	return "works until " + v.ExpiresAt.String() + " UTC"
 }
 
-// hints is secrets in one cell of a table: their last characters, and when one ends.
+// hints formats secrets for one cell of a table: their last characters, and when one of them expires.
 func hints(views []secretView) string {
 	if len(views) == 0 {
 		return "none"
@@ -57,7 +57,7 @@ func hints(views []secretView) string {
 	}), ", ")
 }
 
-// mapped is f of each element.
+// mapped returns f of each element.
 func mapped[T, U any](list []T, f func(T) U) []U {
 	result := make([]U, len(list))
 	for i, element := range list {
@@ -66,7 +66,7 @@ func mapped[T, U any](list []T, f func(T) U) []U {
 	return result
 }
 
-// secretsField is secrets for people, one a line.
+// secretsField formats secrets as text, one per line.
 func secretsField(views []secretView) field {
 	lines := make([]string, len(views))
 	for i, v := range views {
@@ -75,10 +75,10 @@ func secretsField(views []secretView) field {
 	return field{"secrets", strings.Join(lines, "\n")}
 }
 
-// keeper is who has secrets: an app, a resource server, an API key or a bot.
-type keeper struct {
+// secretOwner is the owner of secrets: an app, a resource server, an API key or a bot.
+type secretOwner struct {
 	name    string
-	secrets []store.Secret // that work now
+	secrets []store.Secret // active ones
 	revoke  func(secret.ID) error
 }
 
@@ -88,10 +88,10 @@ func (p *program) appRevokeSecret() *cobra.Command {
 		Example: "  xenoauth app revoke-secret app_0AbCdEfGhIjKlMnOpQrStU 0AbCdEfGhIjKlMnOpQrStU",
 		Args:    arguments("APP", "SECRET_ID"),
 	}
-	return p.revokeSecretCommand(cmd, "app", func(ctx context.Context, o *office, id string) (keeper, error) {
-		a, secrets, err := o.directory.Secrets(ctx, operator(), id)
-		return keeper{a.Name, secrets, func(s secret.ID) error {
-			return o.directory.RevokeSecret(ctx, operator(), id, s)
+	return p.revokeSecretCommand(cmd, "app", func(ctx context.Context, e *env, id string) (secretOwner, error) {
+		a, secrets, err := e.directory.Secrets(ctx, operator(), id)
+		return secretOwner{a.Name, secrets, func(s secret.ID) error {
+			return e.directory.RevokeSecret(ctx, operator(), id, s)
 		}}, err
 	})
 }
@@ -102,14 +102,14 @@ func (p *program) resourceRevokeSecret() *cobra.Command {
 		Example: "  xenoauth resource revoke-secret rs_0AbCdEfGhIjKlMnOpQrStU 0AbCdEfGhIjKlMnOpQrStU",
 		Args:    arguments("RESOURCE", "SECRET_ID"),
 	}
-	return p.revokeSecretCommand(cmd, "resource", func(ctx context.Context, o *office, id string) (keeper, error) {
-		r, err := o.directory.Resource(ctx, operator(), id)
+	return p.revokeSecretCommand(cmd, "resource", func(ctx context.Context, e *env, id string) (secretOwner, error) {
+		r, err := e.directory.Resource(ctx, operator(), id)
 		if err != nil {
-			return keeper{}, err
+			return secretOwner{}, err
 		}
-		secrets, err := o.directory.ResourceSecrets(ctx, operator(), id)
-		return keeper{r.Name, secrets, func(s secret.ID) error {
-			return o.directory.RevokeResourceSecret(ctx, operator(), id, s)
+		secrets, err := e.directory.ResourceSecrets(ctx, operator(), id)
+		return secretOwner{r.Name, secrets, func(s secret.ID) error {
+			return e.directory.RevokeResourceSecret(ctx, operator(), id, s)
 		}}, err
 	})
 }
@@ -120,10 +120,10 @@ func (p *program) keyRevokeSecret() *cobra.Command {
 		Example: "  xenoauth key revoke-secret key_0AbCdEfGhIjKlMnOpQrStU 0AbCdEfGhIjKlMnOpQrStU",
 		Args:    arguments("KEY", "SECRET_ID"),
 	}
-	return p.revokeSecretCommand(cmd, "key", func(ctx context.Context, o *office, id string) (keeper, error) {
-		k, secrets, err := o.directory.KeySecrets(ctx, operator(), id)
-		return keeper{k.Name, secrets, func(s secret.ID) error {
-			return o.directory.RevokeKeySecret(ctx, operator(), id, s)
+	return p.revokeSecretCommand(cmd, "key", func(ctx context.Context, e *env, id string) (secretOwner, error) {
+		k, secrets, err := e.directory.KeySecrets(ctx, operator(), id)
+		return secretOwner{k.Name, secrets, func(s secret.ID) error {
+			return e.directory.RevokeKeySecret(ctx, operator(), id, s)
 		}}, err
 	})
 }
@@ -134,15 +134,15 @@ func (p *program) botRevokeSecret() *cobra.Command {
 		Example: "  xenoauth bot revoke-secret 68f0c0ffee00112233445566 0AbCdEfGhIjKlMnOpQrStU",
 		Args:    arguments("BOT", "SECRET_ID"),
 	}
-	return p.revokeSecretCommand(cmd, "bot", func(ctx context.Context, o *office, ref string) (keeper, error) {
-		b, secrets, err := o.directory.BotSecrets(ctx, operator(), ref)
-		return keeper{b.Name, secrets, func(s secret.ID) error {
-			return o.directory.RevokeBotSecret(ctx, operator(), b, s)
+	return p.revokeSecretCommand(cmd, "bot", func(ctx context.Context, e *env, ref string) (secretOwner, error) {
+		b, secrets, err := e.directory.BotSecrets(ctx, operator(), ref)
+		return secretOwner{b.Name, secrets, func(s secret.ID) error {
+			return e.directory.RevokeBotSecret(ctx, operator(), b, s)
 		}}, err
 	})
 }
 
-// secretWords are the name of each kind of secret, and the consequence of its end.
+// secretWords has the name of each kind of secret and the consequence of its revocation.
 var secretWords = map[string]struct{ secret, rotate, consequence string }{
 	"app":      {"client secret", "rotate-secret", "The app cannot authenticate without a secret; tokens that it has keep working."},
 	"resource": {"client secret", "rotate-secret", "The API cannot ask about tokens without a secret."},
@@ -150,8 +150,8 @@ var secretWords = map[string]struct{ secret, rotate, consequence string }{
 	"bot":      {"API secret of a bot", "rotate", "Tokens that were obtained with it end as well."},
 }
 
-// revokeSecretCommand is revoke-secret of the group of commands called kind, whose command show lists the ids.
-func (p *program) revokeSecretCommand(cmd *cobra.Command, kind string, find func(ctx context.Context, o *office, clientID string) (keeper, error)) *cobra.Command {
+// revokeSecretCommand adds revoke-secret to the command group kind, whose command show lists the ids.
+func (p *program) revokeSecretCommand(cmd *cobra.Command, kind string, find func(ctx context.Context, e *env, clientID string) (secretOwner, error)) *cobra.Command {
 	words, show := secretWords[kind], kind+" show"
 	cmd.Short = "End one " + words.secret + " at once and permanently; the other one keeps working"
 	cmd.Long = "End one " + words.secret + ` at once and permanently; the other one, if there is one, keeps working.
@@ -164,13 +164,13 @@ On a terminal you are asked first.`
 	cmd.PreRunE = func(_ *cobra.Command, args []string) error {
 		var ok bool
 		if id, ok = secret.ParseID(args[1]); !ok {
-			// It may be the secret itself, which is not repeated.
-			return misuse("this is no secret id; \"xenoauth %s %s\" lists them", show, args[0])
+			// The argument may be the secret itself, so it is not repeated.
+			return usageErrorf("this is no secret id; \"xenoauth %s %s\" lists them", show, args[0])
 		}
 		return nil
 	}
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		k, err := find(ctx, o, args[0])
+	cmd.RunE = p.with(func(ctx context.Context, e *env, args []string) error {
+		k, err := find(ctx, e, args[0])
 		if err != nil {
 			return err
 		}
@@ -187,7 +187,7 @@ On a terminal you are asked first.`
 			return err
 		}
 		if err := k.revoke(id); errors.Is(err, store.ErrNotFound) {
-			return missing // somebody else was faster
+			return missing // it was revoked by another command
 		} else if err != nil {
 			return err
 		}

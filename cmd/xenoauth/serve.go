@@ -23,13 +23,13 @@ import (
 	"xenoauth/store/sqlstore"
 )
 
-// graceTime is how long requests in flight may take to finish after the signal to stop.
+// graceTime is the time for requests in flight to finish after the signal to stop.
 const graceTime = 10 * time.Second
 
-// opsConnections is how many connections the operator's listener holds: a few programs ask it.
+// opsConnections is the maximum number of connections of the operator's listener, which only a few programs use.
 const opsConnections = 64
 
-// serveConfig is what serve was told, checked.
+// serveConfig is the configuration of serve, validated.
 type serveConfig struct {
 	database         string
 	host, port       string
@@ -45,7 +45,7 @@ type serveConfig struct {
 	log              *slog.Logger
 }
 
-// serveSettings are what serve is told, beside what every command is.
+// serveSettings are the settings of serve beside those of all commands.
 var serveSettings = []string{
 	"listen", "issuer", "ops-listen", "migrate", "signup", "default-plan", "code-lifetime", "token-limit",
 	"trusted-proxies", "verify-ignore", "login-failures", "account-failures", "ip-failures", "ip-signups", "client-failures",
@@ -82,7 +82,7 @@ finish within 10 s. A second signal ends the drain.`,
 	return cmd
 }
 
-// serveConfig checks all settings and reports all faults at once.
+// serveConfig validates all settings and reports all errors together.
 func (p *program) serveConfig(s *settings) (serveConfig, error) {
 	c := serveConfig{database: s.databaseURL(), log: s.logger(p.stderr)}
 	c.host, c.port = s.address("listen")
@@ -111,7 +111,7 @@ func (p *program) serveConfig(s *settings) (serveConfig, error) {
 		Log:            c.log,
 		Passwords:      secret.NewPasswords(secret.PasswordOptions{}),
 		UserTokens:     s.userTokens(),
-		MaxConnections: affordable(s.number("max-connections", 1, 1_000_000), c.log),
+		MaxConnections: capByFileLimit(s.number("max-connections", 1, 1_000_000), c.log),
 		ParkedRequests: s.number("ip-requests", 1, 1_000_000),
 		MaxApps:        s.number("max-apps", 1, 1_000_000),
 		MaxSessions:    s.number("max-sessions", 1, 1_000_000),
@@ -129,7 +129,7 @@ func (p *program) serveConfig(s *settings) (serveConfig, error) {
 }
 
 // stopSignals returns a context that ends with the first SIGTERM or SIGINT, and a channel that is closed by the second.
-// Further ones change nothing.
+// Further signals have no effect.
 func stopSignals(parent context.Context) (ctx context.Context, hurry <-chan struct{}, stop func()) {
 	ctx, cancel := context.WithCancel(parent)
 	signals, second, done := make(chan os.Signal, 2), make(chan struct{}), make(chan struct{})
@@ -147,7 +147,7 @@ func stopSignals(parent context.Context) (ctx context.Context, hurry <-chan stru
 	return ctx, second, func() { signal.Stop(signals); close(done); cancel() }
 }
 
-// serve runs the server until ctx ends. Closing hurry ends the drain that follows.
+// serve runs the server until ctx ends. Closing hurry ends the drain.
 func (p *program) serve(ctx context.Context, c serveConfig, hurry <-chan struct{}) error {
 	st, err := awaitStore(ctx, c)
 	if err != nil {
@@ -203,11 +203,11 @@ func (p *program) serve(ctx context.Context, c serveConfig, hurry <-chan struct{
 	defer watch.Wait()
 	defer stopWatching()
 	defer water.follow(ctx)()
-	p.say("%s", readyLine(c, ops))
+	p.printLine("%s", readyLine(c, ops))
 	return run(ctx, srv, c.log, public, ops, drain{c.drain, hurry})
 }
 
-// upToDate migrates, or refuses to go on with what this program cannot use.
+// upToDate migrates the database, or returns an error for a schema that this program cannot use.
 func upToDate(ctx context.Context, st *sqlstore.Store, migrate bool) error {
 	if migrate {
 		_, err := st.Migrate(ctx)
@@ -220,7 +220,7 @@ func upToDate(ctx context.Context, st *sqlstore.Store, migrate bool) error {
 	return err
 }
 
-// readyLine says where to go next.
+// readyLine returns the line that shows the server's addresses.
 func readyLine(c serveConfig, ops []net.Listener) string {
 	next := "sign up at " + c.options.Issuer + "/signup"
 	if !c.options.SignUpOpen {
@@ -236,7 +236,7 @@ func readyLine(c serveConfig, ops []net.Listener) string {
 // drain is the time between the signal to stop and the end of the public listeners.
 type drain struct {
 	most  time.Duration
-	hurry <-chan struct{} // closed: the drain ends now; nil: it takes its time
+	hurry <-chan struct{} // closing it ends the drain; nil: never
 }
 
 // wait returns when the drain is over, or when a listener has failed.
@@ -256,9 +256,9 @@ func (d drain) wait(log *slog.Logger, failed <-chan error) error {
 	return nil
 }
 
-// run serves on all listeners until ctx ends or one of them fails, and then stops in order: readiness first, and the
-// public listeners after the drain, so that a load balancer looks elsewhere before they close; they let requests finish.
-// Then buffered writes follow, and the operator's listener closes last.
+// run serves on all listeners until ctx ends or one of them fails, and then stops in order. Readiness ends first. The public listeners
+// close after the drain, so that a load balancer has stopped sending requests, and requests in flight finish. Then buffered
+// writes are flushed, and the operator's listener closes last.
 func run(ctx context.Context, srv *server.Server, log *slog.Logger, public, ops []net.Listener, d drain) error {
 	front := srv.HTTP()
 	back := server.HTTPServer(srv.Operations(), log, opsConnections)
@@ -288,14 +288,14 @@ func run(ctx context.Context, srv *server.Server, log *slog.Logger, public, ops 
 	case failure = <-failed:
 		srv.Drain()
 	}
-	// The context that told us to stop has ended, so that stopping needs its own.
+	// ctx has ended, so stopping needs a context of its own.
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceTime)
 	defer cancel()
 	if err := front.Shutdown(grace); err != nil {
 		log.Warn("requests did not finish in time and were cut off", "error", err)
 		_ = front.Close()
 	}
-	// Writing down what is buffered gets its own time: the requests may have used up theirs.
+	// Flushing has a time limit of its own, because the requests may have used all of theirs.
 	flush, cancelFlush := context.WithTimeout(context.WithoutCancel(ctx), graceTime/2)
 	defer cancelFlush()
 	if err := srv.Close(flush); err != nil {

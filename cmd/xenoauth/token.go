@@ -15,7 +15,7 @@ import (
 	"xenoauth/store"
 )
 
-// tokenView is what inspect says of a token in JSON. A dead one has active only.
+// tokenView is the output of inspect in JSON. For a token that is not active, it has only that field.
 type tokenView struct {
 	Active       bool          `json:"active"`
 	State        string        `json:"state,omitempty"` // live, expired, revoked, used or suspended; absent: unknown
@@ -31,8 +31,8 @@ type tokenView struct {
 	Scopes       []string      `json:"scopes,omitempty"`
 	Permissions  []string      `json:"permissions,omitempty"`
 	Audience     []string      `json:"audience,omitempty"`
-	IssuedAt     *moment       `json:"issued_at,omitempty"`
-	ExpiresAt    *moment       `json:"expires_at,omitempty"` // absent: never
+	IssuedAt     *jsonTime     `json:"issued_at,omitempty"`
+	ExpiresAt    *jsonTime     `json:"expires_at,omitempty"` // absent: never
 }
 
 type tokenUser struct {
@@ -47,7 +47,7 @@ type tokenAccount struct {
 }
 
 func viewToken(id verify.Identity) tokenView {
-	issued, expires := moment(id.IssuedAt), moment(id.ExpiresAt)
+	issued, expires := jsonTime(id.IssuedAt), jsonTime(id.ExpiresAt)
 	v := tokenView{
 		Active: true, State: directory.StateLive, TokenID: id.TokenID.String(), Kind: id.Kind.String(), ClientID: id.ClientID, AppName: id.AppName,
 		Subject: id.Subject, Installation: id.Installation, Scopes: id.Scopes.Slice(), Audience: id.Audience, IssuedAt: &issued,
@@ -94,8 +94,8 @@ func (v tokenView) fields() []field {
 		field{"issued", v.IssuedAt.String()}, field{"expires", expires})
 }
 
-// errDeadToken is one answer for malformed, unknown, expired and revoked.
-var errDeadToken = errors.New("the token is not active: this server knows no such credential")
+// errInactive is the error for a token that is malformed, unknown, expired or revoked.
+var errInactive = errors.New("the token is not active: this server knows no such credential")
 
 func (p *program) tokenCommand() *cobra.Command {
 	return asGroup(&cobra.Command{
@@ -118,15 +118,15 @@ touched. Exit code 0 is for one that is live; 1 for one that is not, or is unkno
 	}
 	p.define(cmd.Flags(), "user-token-secret")
 	token, asJSON := p.tokenInput(cmd), jsonFlag(cmd)
-	cmd.RunE = p.with(func(ctx context.Context, o *office, _ []string) error {
-		v := verify.New(o.store, o.format, o.catalogue, verify.APIPlans(o.apiPlans...), verify.UserTokens(signing.New(o.store, signing.Options{Secret: o.shared})))
+	cmd.RunE = p.with(func(ctx context.Context, e *env, _ []string) error {
+		v := verify.New(e.store, e.format, e.catalogue, verify.APIPlans(e.apiPlans...), verify.UserTokens(signing.New(e.store, signing.Options{Secret: e.shared})))
 		id, err := v.Inspect(ctx, *token)
 		if errors.Is(err, verify.ErrInvalid) {
 			id, err = v.InspectRefresh(ctx, *token)
 		}
 		err = errors.Join(err, v.Close(ctx))
 		if errors.Is(err, verify.ErrInvalid) {
-			return p.inspectOther(ctx, o, *token, *asJSON)
+			return p.inspectOther(ctx, e, *token, *asJSON)
 		}
 		if err != nil {
 			return err
@@ -141,29 +141,29 @@ touched. Exit code 0 is for one that is live; 1 for one that is not, or is unkno
 }
 
 // inspectOther shows everything except live access tokens: other kinds of credentials, and ended ones.
-func (p *program) inspectOther(ctx context.Context, o *office, text string, asJSON bool) error {
-	e, err := o.directory.Examine(ctx, operator(), text)
+func (p *program) inspectOther(ctx context.Context, e *env, text string, asJSON bool) error {
+	x, err := e.directory.Examine(ctx, operator(), text)
 	unknown := errors.Is(err, store.ErrNotFound)
 	if err != nil && !unknown {
 		return err
 	}
-	// A token whose hash is right and that cannot be verified is one that settings refuse.
-	bearer := e.Kind == secret.JWT.String() || e.Kind == secret.APIKey.String() || e.Kind == secret.Integration.String()
-	if e.State == directory.StateLive && bearer {
-		e.State, e.Why = directory.StateSuspended, "the settings refuse it: look at --user-token-secret and --api-plans"
+	// The hash is right but verification failed, so the settings refuse the token.
+	bearer := x.Kind == secret.JWT.String() || x.Kind == secret.APIKey.String() || x.Kind == secret.Integration.String()
+	if x.State == directory.StateLive && bearer {
+		x.State, x.Why = directory.StateSuspended, "the settings refuse it: look at --user-token-secret and --api-plans"
 	}
 	v := tokenView{}
 	if !unknown {
-		issued, expires := moment(e.CreatedAt), moment(e.ExpiresAt)
-		v = tokenView{Active: e.State == directory.StateLive, State: e.State, Why: e.Why, TokenID: e.ID, Kind: e.Kind, ClientID: e.Owner, IssuedAt: &issued}
-		if !e.ExpiresAt.IsZero() {
+		issued, expires := jsonTime(x.CreatedAt), jsonTime(x.ExpiresAt)
+		v = tokenView{Active: x.State == directory.StateLive, State: x.State, Why: x.Why, TokenID: x.ID, Kind: x.Kind, ClientID: x.Owner, IssuedAt: &issued}
+		if !x.ExpiresAt.IsZero() {
 			v.ExpiresAt = &expires
 		}
-		if e.User != "" {
-			v.User = &tokenUser{ID: e.User}
+		if x.User != "" {
+			v.User = &tokenUser{ID: x.User}
 		}
-		if e.Account != "" {
-			v.Account = &tokenAccount{ID: e.Account}
+		if x.Account != "" {
+			v.Account = &tokenAccount{ID: x.Account}
 		}
 	}
 	err = nil
@@ -176,16 +176,16 @@ func (p *program) inspectOther(ctx context.Context, o *office, text string, asJS
 	case err != nil:
 		return err
 	case unknown:
-		return errDeadToken
+		return errInactive
 	case v.Active:
 		return nil
-	case e.Why != "":
-		return fmt.Errorf("the %s is not active: %s, because %s", e.Kind, e.State, e.Why)
+	case x.Why != "":
+		return fmt.Errorf("the %s is not active: %s, because %s", x.Kind, x.State, x.Why)
 	}
-	return fmt.Errorf("the %s is not active: %s", e.Kind, e.State)
+	return fmt.Errorf("the %s is not active: %s", x.Kind, x.State)
 }
 
-// otherFields are the fields that inspectOther prints.
+// otherFields returns the fields that inspectOther prints.
 func (v tokenView) otherFields() []field {
 	fields := []field{{"state", v.State}, {"kind", v.Kind}, {"id", v.TokenID}}
 	if v.ClientID != "" {
@@ -215,8 +215,8 @@ tokens of its family as well.`,
 		Args:    fromStandardInput,
 	}
 	token, asJSON := p.tokenInput(cmd), jsonFlag(cmd)
-	cmd.RunE = p.with(func(ctx context.Context, o *office, _ []string) error {
-		if err := o.directory.RevokeToken(ctx, operator(), *token); err != nil {
+	cmd.RunE = p.with(func(ctx context.Context, e *env, _ []string) error {
+		if err := e.directory.RevokeToken(ctx, operator(), *token); err != nil {
 			if errors.Is(err, store.ErrNotFound) {
 				return errors.New("this server has no such token")
 			}
@@ -227,13 +227,13 @@ tokens of its family as well.`,
 				Revoked bool `json:"revoked"`
 			}{true})
 		}
-		p.say("revoked")
+		p.printLine("revoked")
 		return nil
 	})
 	return cmd
 }
 
-// tokenInput is the token on standard input, once the command runs.
+// tokenInput returns the token on standard input, once the command runs.
 func (p *program) tokenInput(cmd *cobra.Command) *string {
 	var token string
 	cmd.PreRunE = p.act(func(*cobra.Command, []string) (err error) {
@@ -243,10 +243,10 @@ func (p *program) tokenInput(cmd *cobra.Command) *string {
 	return &token
 }
 
-// fromStandardInput wants "-" and nothing else: what stands on a command line, other users of the machine can read.
+// fromStandardInput requires the argument "-": other users of the machine can read the command line.
 func fromStandardInput(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 || args[0] != "-" {
-		return misuse("%s reads the token from standard input: write - in its place", cmd.CommandPath())
+		return usageErrorf("%s reads the token from standard input: write - in its place", cmd.CommandPath())
 	}
 	return nil
 }

@@ -20,17 +20,17 @@ type userView struct {
 	Verified  bool         `json:"email_verified"`
 	Operator  bool         `json:"operator"`
 	Disabled  bool         `json:"disabled"`
-	CreatedAt moment       `json:"created_at"`
-	Locked    *moment      `json:"locked_until,omitempty"` // in show: too many wrong passwords
-	Account   string       `json:"account,omitempty"`      // when it was just made with the user
+	CreatedAt jsonTime     `json:"created_at"`
+	Locked    *jsonTime    `json:"locked_until,omitempty"` // in show: too many wrong passwords
+	Account   string       `json:"account,omitempty"`      // if it was created with the user
 	Accounts  []memberView `json:"accounts,omitempty"`     // in show
-	Password  string       `json:"password,omitempty"`     // when it was just generated
+	Password  string       `json:"password,omitempty"`     // if it was generated
 }
 
 func viewUser(u store.User) userView {
 	return userView{
 		ID: u.ID, Email: u.Email, Name: u.Name, Verified: !u.EmailVerifiedAt.IsZero(), Operator: u.Operator,
-		Disabled: !u.DisabledAt.IsZero(), CreatedAt: moment(u.CreatedAt),
+		Disabled: !u.DisabledAt.IsZero(), CreatedAt: jsonTime(u.CreatedAt),
 	}
 }
 
@@ -98,8 +98,8 @@ func (p *program) userList() *cobra.Command {
 		Args: arguments(),
 	}
 	asJSON, l := jsonFlag(cmd), listFlags(cmd, "name, e-mail address or id")
-	cmd.RunE = p.with(func(ctx context.Context, o *office, _ []string) error {
-		users, err := list(ctx, p, l, "", o.store.ListUsers, func(u store.User) string { return u.ID })
+	cmd.RunE = p.with(func(ctx context.Context, e *env, _ []string) error {
+		users, err := list(ctx, p, l, "", e.store.ListUsers, func(u store.User) string { return u.ID })
 		if err != nil {
 			return fmt.Errorf("list users: %w", err)
 		}
@@ -154,7 +154,7 @@ func (p *program) userShow() *cobra.Command {
 		}
 		var accounts []string
 		for _, m := range members {
-			v.Accounts = append(v.Accounts, memberView{Account: m.AccountID, Name: m.AccountName, Role: string(m.Role), JoinedAt: moment(m.JoinedAt)})
+			v.Accounts = append(v.Accounts, memberView{Account: m.AccountID, Name: m.AccountName, Role: string(m.Role), JoinedAt: jsonTime(m.JoinedAt)})
 			accounts = append(accounts, fmt.Sprintf("%s  %s (%s)", m.AccountID, m.AccountName, m.Role))
 		}
 		if *asJSON {
@@ -167,9 +167,9 @@ func (p *program) userShow() *cobra.Command {
 	return cmd
 }
 
-// lockedUntil is when a user can log in again; nil: now.
-func lockedUntil(ctx context.Context, o *office, u store.User, failures int) (*moment, error) {
-	locks, err := server.Locks(ctx, o.store, failures)
+// lockedUntil returns when a user can log in again, or nil for now.
+func lockedUntil(ctx context.Context, e *env, u store.User, failures int) (*jsonTime, error) {
+	locks, err := server.Locks(ctx, e.store, failures)
 	if err != nil {
 		return nil, err
 	}
@@ -177,7 +177,7 @@ func lockedUntil(ctx context.Context, o *office, u store.User, failures int) (*m
 	if err != nil || wait == 0 {
 		return nil, err
 	}
-	until := moment(o.store.Now().Add(wait))
+	until := jsonTime(e.store.Now().Add(wait))
 	return &until, nil
 }
 
@@ -191,12 +191,12 @@ of the account are forgotten. Neither the password nor sessions change.`,
 		Args:    arguments("EMAIL_OR_ID"),
 	}
 	asJSON := jsonFlag(cmd)
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		u, err := o.directory.ResolveUser(ctx, operator(), args[0])
+	cmd.RunE = p.with(func(ctx context.Context, e *env, args []string) error {
+		u, err := e.directory.ResolveUser(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
-		locks, err := server.Locks(ctx, o.store, 0)
+		locks, err := server.Locks(ctx, e.store, 0)
 		if err != nil {
 			return err
 		}
@@ -224,19 +224,19 @@ the user's accounts go on; "xenoauth account disable" and "app suspend" stop the
 		cmd.Example = "  xenoauth user enable ada@example.org"
 	}
 	asJSON := jsonFlag(cmd)
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		u, err := o.directory.ResolveUser(ctx, operator(), args[0])
+	cmd.RunE = p.with(func(ctx context.Context, e *env, args []string) error {
+		u, err := e.directory.ResolveUser(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
-		if err := o.store.SetUserDisabled(ctx, operator(), u.ID, disable); err != nil {
+		if err := e.store.SetUserDisabled(ctx, operator(), u.ID, disable); err != nil {
 			return fmt.Errorf("%s: %w", cmd.CommandPath(), err)
 		}
 		if err := p.done(*asJSON, word, u.ID, u.Email); err != nil || *asJSON || !disable {
 			return err
 		}
-		p.say("Refused from now on: sessions, user tokens, tokens of installed apps, API keys that act for the user.")
-		p.say("Still working: account API keys, bots and apps of the user's accounts.")
+		p.printLine("Refused from now on: sessions, user tokens, tokens of installed apps, API keys that act for the user.")
+		p.printLine("Still working: account API keys, bots and apps of the user's accounts.")
 		return nil
 	})
 	return cmd
@@ -254,15 +254,15 @@ proved is free. On a terminal you are asked first.`,
 		Args:    arguments("EMAIL_OR_ID"),
 	}
 	yes, asJSON := confirmFlag(cmd), jsonFlag(cmd)
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		u, err := o.directory.ResolveUser(ctx, operator(), args[0])
+	cmd.RunE = p.with(func(ctx context.Context, e *env, args []string) error {
+		u, err := e.directory.ResolveUser(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
 		if err := p.confirm(*yes, "Remove %s (%s) permanently?", u.Email, u.Name); err != nil {
 			return err
 		}
-		if err := o.store.DeleteUser(ctx, operator(), u.ID); err != nil {
+		if err := e.store.DeleteUser(ctx, operator(), u.ID); err != nil {
 			return fmt.Errorf("remove user %s: %w", u.ID, err)
 		}
 		return p.done(*asJSON, "removed", u.ID, u.Email)
@@ -270,18 +270,18 @@ proved is free. On a terminal you are asked first.`,
 	return cmd
 }
 
-// doneView is what a command without an answer of its own prints in JSON.
+// doneView is the JSON output of a command without a view of its own.
 type doneView struct {
 	ID       string `json:"id"`
 	Done     string `json:"done"`
-	Password string `json:"password,omitempty"` // when it was just generated
+	Password string `json:"password,omitempty"` // if it was generated
 }
 
-// done reports a change: what became of which thing, by its id and by the name people know.
+// done prints a change: the action, and the id and the name of the changed object.
 func (p *program) done(asJSON bool, what, id, name string) error {
 	if asJSON {
 		return p.printJSON(doneView{ID: id, Done: what})
 	}
-	p.say("%s: %s (%s)", what, name, id)
+	p.printLine("%s: %s (%s)", what, name, id)
 	return nil
 }

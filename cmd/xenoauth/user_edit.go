@@ -10,7 +10,7 @@ import (
 	"xenoauth/store"
 )
 
-// endedView is what ended with a user's credentials, in JSON.
+// endedView counts, in JSON, the sessions and tokens that ended with a user's credentials.
 type endedView struct {
 	Sessions      int64 `json:"sessions"`
 	UserTokens    int64 `json:"user_tokens"`
@@ -27,7 +27,7 @@ type changedUserView struct {
 	Ended endedView `json:"ended"`
 }
 
-// words names what ended, "nothing" if nothing did.
+// words formats the counts, or "nothing".
 func (v endedView) words() string {
 	var list []string
 	for _, n := range []struct {
@@ -50,9 +50,9 @@ func (v endedView) words() string {
 	return strings.Join(list, ", ")
 }
 
-// printChanged reports a change of a user and what ended with it.
-func (p *program) printChanged(ctx context.Context, o *office, asJSON bool, done, id string, ended store.EndedCredentials, password *passwordInput) error {
-	u, err := o.store.UserByID(ctx, id)
+// printChanged prints a change of a user and the sessions and tokens that ended with it.
+func (p *program) printChanged(ctx context.Context, e *env, asJSON bool, done, id string, ended store.EndedCredentials, password *passwordInput) error {
+	u, err := e.store.UserByID(ctx, id)
 	if err != nil {
 		return fmt.Errorf("user %s: %w", id, err)
 	}
@@ -87,23 +87,23 @@ signed up with the address. Tokens that an app got for itself end within the hou
 	cmd.Flags().BoolVar(&reset.EndCredentials, "end-credentials", false, "also end API keys, secrets and installed apps")
 	cmd.Flags().BoolVar(&reset.VerifyEmail, "email-verified", false, "the person who gets the password has proved to own the e-mail address")
 	password, asJSON := p.passwordFlag(cmd), jsonFlag(cmd)
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		u, err := o.directory.ResolveUser(ctx, operator(), args[0])
+	cmd.RunE = p.with(func(ctx context.Context, e *env, args []string) error {
+		u, err := e.directory.ResolveUser(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
 		if u.Bot {
 			return fmt.Errorf("%s is a bot and has no password; \"xenoauth bot rotate\" gives it another API secret", u.Email)
 		}
-		ended, err := o.directory.SetPassword(ctx, operator(), u.ID, password.text, reset)
+		ended, err := e.directory.SetPassword(ctx, operator(), u.ID, password.text, reset)
 		if err != nil {
 			return err
 		}
-		if err := p.printChanged(ctx, o, *asJSON, "password set", u.ID, ended, password); err != nil || *asJSON {
+		if err := p.printChanged(ctx, e, *asJSON, "password set", u.ID, ended, password); err != nil || *asJSON {
 			return err
 		}
 		if !reset.EndCredentials && !u.EmailVerifiedAt.IsZero() {
-			p.say("Installed apps, API keys, bots and apps of the user keep working; --end-credentials ends them.")
+			p.printLine("Installed apps, API keys, bots and apps of the user keep working; --end-credentials ends them.")
 		}
 		return nil
 	})
@@ -134,12 +134,12 @@ the person who signed up may have been another one. The password itself stays. S
 	asJSON := jsonFlag(cmd)
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
 		if !cmd.Flags().Changed("email") && !cmd.Flags().Changed("name") && !*verified {
-			return misuse("nothing to change: give --email, --name or --email-verified")
+			return usageErrorf("nothing to change: give --email, --name or --email-verified")
 		}
 		return nil
 	}
-	cmd.RunE = p.with(func(ctx context.Context, o *office, args []string) error {
-		u, err := o.directory.ResolveUser(ctx, operator(), args[0])
+	cmd.RunE = p.with(func(ctx context.Context, e *env, args []string) error {
+		u, err := e.directory.ResolveUser(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
@@ -153,15 +153,15 @@ the person who signed up may have been another one. The password itself stays. S
 		if cmd.Flags().Changed("name") {
 			edit.Name = name
 		}
-		ended, err := o.directory.EditUser(ctx, operator(), u.ID, edit)
+		ended, err := e.directory.EditUser(ctx, operator(), u.ID, edit)
 		if err != nil {
 			return err
 		}
-		if err := p.printChanged(ctx, o, *asJSON, "changed", u.ID, ended, &passwordInput{}); err != nil || *asJSON {
+		if err := p.printChanged(ctx, e, *asJSON, "changed", u.ID, ended, &passwordInput{}); err != nil || *asJSON {
 			return err
 		}
 		if *verified && u.EmailVerifiedAt.IsZero() {
-			p.say("The password stays. If its owner did not choose it, run \"xenoauth user set-password %s\".", u.ID)
+			p.printLine("The password stays. If its owner did not choose it, run \"xenoauth user set-password %s\".", u.ID)
 		}
 		return nil
 	})

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// versionView is what version prints.
+// versionView is the output of version.
 type versionView struct {
 	Version  string `json:"version"`  // of the module; "(devel)" when built from a working copy
 	Revision string `json:"revision"` // the commit, "" if unknown
@@ -29,13 +29,13 @@ func (p *program) versionCommand() *cobra.Command {
 		if *asJSON {
 			return p.printJSON(v)
 		}
-		p.say("%s", v)
+		p.printLine("%s", v)
 		return nil
 	})
 	return cmd
 }
 
-// String is the line that version and --version print.
+// String formats the line that version and --version print.
 func (v versionView) String() string {
 	return fmt.Sprintf("xenoauth %s %s (%s, %s)", v.Version, v.Revision, v.Go, v.Platform)
 }
