@@ -110,7 +110,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 		`line 5: there is no setting "config"`, "database-url (from XENOAUTH_DATABASE_URL): the Postgres URL is malformed",
 		"trusted-proxies (from XENOAUTH_TRUSTED_PROXIES): \"somewhere\"", "token-prefix (from XENOAUTH_TOKEN_PREFIX)", "listen (from --listen): \"nowhere\"",
 		"ops-listen (from --ops-listen): \"host\"", "issuer (from --issuer)", "code-lifetime (from --code-lifetime): \"11m\"", "token-limit (from --token-limit)",
-		"migrate (from --migrate): \"perhaps\"", "default-plan (from --default-plan)", "scopes (from --scopes)", "log-level (from --log-level)", "log-format (from --log-format)",
+		"migrate (from --migrate): invalid value \"perhaps\"", "default-plan (from --default-plan)", "scopes (from --scopes)", "log-level (from --log-level)", "log-format (from --log-format)",
 	} {
 		if !strings.Contains(r.stderr, want) {
 			t.Errorf("no %q in\n%s", want, r.stderr)

@@ -76,7 +76,7 @@ func TestUserTokenSettings(t *testing.T) {
 		args []string
 	}{
 		"HS256 needs a secret":   {nil, []string{"--user-token-alg", "HS256"}},
-		`"none" is none of the`:  {nil, []string{"--user-token-alg", "none"}},
+		`invalid value "none"`:   {nil, []string{"--user-token-alg", "none"}},
 		"6 bytes are too few":    {map[string]string{"XENOAUTH_USER_TOKEN_SECRET": "hunter"}, nil},
 		"is not a time of at":    {nil, []string{"--key-rotation", "1h"}},
 		"keys do change: use a ": {nil, []string{"--key-rotation", "0"}},
