@@ -65,7 +65,7 @@ var requestsOfPeople = []countedRequest{
 	{"log out", 2, 303, func(w counted) harness.Answer {
 		return w.LoggedIn(w.U).With(w.t).Post("/logout", url.Values{})
 	}},
-	{"sign up", 9, 303, func(w counted) harness.Answer {
+	{"sign up", 6, 303, func(w counted) harness.Answer {
 		in := w.Browser().With(w.t)
 		form := in.Get("/signup").Form("/signup")
 		form.Set("email", "new"+secret.NewUserID()+"@users.test")
@@ -95,7 +95,7 @@ var requestsOfPeople = []countedRequest{
 	{"rename oneself", 6, 303, func(w counted) harness.Answer {
 		return w.post("/account", "/account", "name", "Ursula")
 	}},
-	{"change the password", 10, 303, func(w counted) harness.Answer {
+	{"change the password", 6, 303, func(w counted) harness.Answer {
 		u := w.AddUser("p" + secret.NewUserID() + "@users.test")
 		return w.LoggedIn(u).With(w.t).Post("/account/security", url.Values{"current_password": {harness.Password}, "password": {"another horse battery"}})
 	}},
@@ -117,13 +117,13 @@ var requestsOfPeople = []countedRequest{
 		w.Must(err)
 		return w.in.Post("/account/security/programs/"+secret.ID(families[0].ID).String()+"/end", url.Values{})
 	}},
-	{"remove an installed app", 7, 303, func(w counted) harness.Answer {
+	{"remove an installed app", 5, 303, func(w counted) harness.Answer {
 		w.Grant(w.in, w.A)
 		_, installed, err := w.Store.ConsentAccounts(w.t.Context(), w.U.ID, w.A.ID)
 		w.Must(err)
 		return w.in.Post("/account/apps/"+installed[0].ID+"/remove", url.Values{})
 	}},
-	{"remove an installed app for all", 8, 303, func(w counted) harness.Answer {
+	{"remove an installed app for all", 6, 303, func(w counted) harness.Answer {
 		w.Grant(w.in, w.B)
 		_, installed, err := w.Store.ConsentAccounts(w.t.Context(), w.U.ID, w.B.ID)
 		w.Must(err)

@@ -88,9 +88,10 @@ type Users interface {
 	// credentials, and with the accounts that have no other person and their apps. ErrConflict: the address is or was in use
 	// by a user who has verified it, or by a bot.
 	TakeOverEmail(ctx context.Context, by Principal, held string, u User, a Account) (EndedCredentials, error)
-	// SetUserPassword stores a new hash and ends the user's sessions and unredeemed codes. keep names one session
-	// that stays (nil: none). ErrNotFound: there is no such person; a bot has no password.
-	SetUserPassword(ctx context.Context, by Principal, id, phc string, keep []byte) error
+	// SetUserPassword replaces the hash proven, which the user has proved, by phc, and ends the user's sessions and unredeemed
+	// codes. keep names one session that stays (nil: none). ErrConflict: the user has another password by now. ErrNotFound:
+	// there is no such person; a bot has no password.
+	SetUserPassword(ctx context.Context, by Principal, id, proven, phc string, keep []byte) error
 	// RehashPassword replaces the hash of an unchanged password, if it still is old. No audit event: nothing changed for anybody.
 	RehashPassword(ctx context.Context, id, old, phc string) error
 	// SetUserName changes what the user is called.

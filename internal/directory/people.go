@@ -221,26 +221,48 @@ func (d *Directory) ChangePassword(ctx context.Context, by store.Principal, u st
 		faults.add("password", err.Error())
 	}
 	ctx = secret.WithAccount(ctx, u.Email)
-	// The hash may have changed since the page was loaded, so it is read again.
-	stored, err := d.store.UserByID(ctx, u.ID)
+	err := d.changePassword(ctx, by, u, current, next, keep, faults)
+	if !errors.Is(err, errNotCurrent) {
+		return err
+	}
+	stored, err := d.store.UserByID(ctx, u.ID) // another request may have changed the password since u was loaded
 	if err != nil {
 		return fmt.Errorf("change password of user %s: %w", u.ID, err)
 	}
-	ok, err := d.proves(ctx, stored, current)
+	if stored.Password != u.Password {
+		if err := d.changePassword(ctx, by, stored, current, next, keep, faults); !errors.Is(err, errNotCurrent) {
+			return err
+		}
+	}
+	repeated, err := d.repeatsChange(ctx, stored, next)
+	if err != nil || repeated {
+		return err
+	}
+	faults.add("current_password", "The current password is incorrect.")
+	return faults
+}
+
+// errNotCurrent: a password is not the one that is stored.
+var errNotCurrent = errors.New("not the current password")
+
+// changePassword changes the password of u if current is the one that u was loaded with and that is still stored; else the
+// error is errNotCurrent.
+func (d *Directory) changePassword(ctx context.Context, by store.Principal, u store.User, current, next string, keep []byte, faults FieldErrors) error {
+	ok, err := d.proves(ctx, u, current)
 	if err != nil {
 		return fmt.Errorf("change password of user %s: %w", u.ID, err)
 	}
 	if !ok {
-		repeated, err := d.repeatsChange(ctx, stored, next)
-		if err != nil || repeated {
-			return err
-		}
-		faults.add("current_password", "The current password is incorrect.")
+		return errNotCurrent
 	}
 	if err := faults.orNil(); err != nil {
 		return err
 	}
-	return d.setPassword(ctx, by, u.ID, next, keep)
+	err = d.setPassword(ctx, by, u, next, keep)
+	if errors.Is(err, store.ErrConflict) {
+		return errNotCurrent
+	}
+	return err
 }
 
 // repeatTime is how long after a change of the password the same form is taken for a second click on its button.
@@ -267,13 +289,13 @@ func (d *Directory) proves(ctx context.Context, u store.User, password string) (
 	return ok, err
 }
 
-func (d *Directory) setPassword(ctx context.Context, by store.Principal, userID, next string, keep []byte) error {
+func (d *Directory) setPassword(ctx context.Context, by store.Principal, u store.User, next string, keep []byte) error {
 	phc, err := d.passwords.Hash(ctx, next)
 	if err != nil {
-		return fmt.Errorf("hash the new password of user %s: %w", userID, err)
+		return fmt.Errorf("hash the new password of user %s: %w", u.ID, err)
 	}
-	if err := d.store.SetUserPassword(ctx, by, userID, phc, keep); err != nil {
-		return fmt.Errorf("set password of user %s: %w", userID, err)
+	if err := d.store.SetUserPassword(ctx, by, u.ID, u.Password, phc, keep); err != nil {
+		return fmt.Errorf("set password of user %s: %w", u.ID, err)
 	}
 	return nil
 }

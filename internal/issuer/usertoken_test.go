@@ -165,7 +165,7 @@ func TestNewUserPair_ChangedPassword(t *testing.T) {
 	f := newFixture(t, issuer.Options{})
 	before, err := f.store.UserByID(t.Context(), f.user.ID)
 	f.must(err)
-	f.must(f.store.SetUserPassword(t.Context(), operator, f.user.ID, "$argon2id$new", nil))
+	f.must(f.store.SetUserPassword(t.Context(), operator, f.user.ID, f.user.Password, "$argon2id$new", nil))
 	if _, err := f.NewUserPair(t.Context(), program, before, store.LookupID{}, ""); !errors.Is(err, store.ErrEnded) {
 		t.Errorf("with the password before: %v", err)
 	}

@@ -7,11 +7,6 @@ import (
 	"xenoauth/store"
 )
 
-const (
-	insertAccount = `INSERT INTO accounts (id, name, plan, created_at) VALUES ($1, $2, $3, $4)`
-	insertMember  = `INSERT INTO members (account_id, user_id, role, joined_at) VALUES ($1, $2, $3, $4)`
-)
-
 // accountColumns are read by toAccount; the table is c.
 const accountColumns = `c.id, c.name, c.plan, c.created_at, c.disabled_at`
 

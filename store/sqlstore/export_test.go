@@ -59,7 +59,7 @@ func (s *Store) SendInTransaction(ctx context.Context, b Batch) error {
 
 // Statements are all statements by their names, for a look at their plans.
 var Statements = map[string]string{
-	"insertUser": insertUser, "selectUser": selectUser, "selectUserByEmail": selectUserByEmail, "selectUsers": selectUsers,
+	"selectUser": selectUser, "selectUserByEmail": selectUserByEmail, "selectUsers": selectUsers,
 	"updatePassword": updatePassword, "endUserCodes": endUserCodes, "deleteSessions": deleteSessions, "updateHash": updateHash,
 	"updateUserName": updateUserName, "disableUser": disableUser, "enableUser": enableUser, "markUserDeleted": markUserDeleted,
 	"deleteMemberships": deleteMemberships, "removeUserInstallations": removeUserInstallations,
@@ -77,7 +77,7 @@ var Statements = map[string]string{
 
 	"selectRequest": selectRequest, "decideRequest": decideRequest, "selectInstallable": selectInstallable,
 	"selectLive": selectLive, "updateApproved": updateApproved, "selectConsentAccounts": selectConsentAccounts,
-	"selectInstalledApps": selectInstalledApps, "removeInstallation": removeInstallation,
+	"selectInstalledApps": selectInstalledApps,
 
 	"insertCode": insertCode.sql, "selectCode": selectCode, "countTry": countTry,
 	"revokeSurplusFirst": revokeSurplusFirst.sql, "recordSurplusFirst": recordSurplusFirst.sql, "selectConsumed": selectConsumed, "revokeCodeToken": revokeCodeToken,
@@ -120,7 +120,8 @@ func StatementsOfOperations() map[string]string {
 		"rotateUser": userRotation.rotate, "replaceUser": userRotation.replace,
 		"addSecret": addSecretOf, "revokeSecretOfApp": appClient.revoke, "revokeSecretOfResource": resourceClient.revoke, "revokeSecretOfKey": keyClient.revoke,
 		"revokeSecretOfBot": botClient.revoke, "createApp": createApp, "updateApp": updateApp, "deleteApp": deleteApp, "createAPIKey": createAPIKey,
-		"revokeAPIKey": revokeAPIKey, "createBot": createBot, "removeBot": removeBot,
+		"revokeAPIKey": revokeAPIKey, "createBot": createBot, "removeBot": removeBot, "createUser": createUser, "setPassword": setPassword,
+		"removeInstallation": removeInstallation,
 	} {
 		all[name] = o.gate.sql
 		for i, st := range o.follow {

@@ -200,17 +200,26 @@ func readInstalledApp(scan scanner) (i store.InstalledApp, err error) {
 	return i, err
 }
 
-const removeInstallation = `UPDATE installations SET removed_at = $3, updated_at = $3
-WHERE id = $1 AND removed_at IS NULL AND ($2 = 1 OR user_id = $4 OR EXISTS (
-	SELECT 1 FROM members m WHERE m.account_id = installations.account_id AND m.user_id = $4 AND m.role = 'admin'))
-RETURNING account_id, app_id`
+// removeInstallation ends an installation with its codes and tokens, with this one row.
+var removeInstallation = newOperation(gate{
+	update: `UPDATE installations SET removed_at = @event_at, updated_at = @event_at
+WHERE id = @installation AND removed_at IS NULL AND (@operator = 1 OR user_id = @manager OR EXISTS (
+	SELECT 1 FROM members m WHERE m.account_id = installations.account_id AND m.user_id = @manager AND m.role = 'admin'))`,
+	returning: `account_id, app_id`, row: `FROM installations WHERE id = @installation`,
+},
+	`DELETE FROM installation_uses WHERE installation_id = @installation AND EXISTS (SELECT 1 FROM gate)`,
+	recordGate(`account_id`, `app_id`))
 
-const deleteInstallationUse = `DELETE FROM installation_uses WHERE installation_id = $1`
-
-// RemoveInstallation implements store.Installations. Codes and tokens end with this one row.
+// RemoveInstallation implements store.Installations.
 func (s *Store) RemoveInstallation(ctx context.Context, by store.Principal, id string) (err error) {
 	defer tried(&err, "remove installation %s", id)
-	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
-		return s.removeOne(ctx, q, by, id)
-	})
+	done, err := s.runAs(ctx, by, &removeInstallation, removedEvent(id), manager(by))
+	if err == nil && !done {
+		return store.ErrNotFound
+	}
+	return err
+}
+
+func removedEvent(id string) store.Event {
+	return store.Event{Kind: store.EventInstallationRemoved, InstallationID: id}
 }

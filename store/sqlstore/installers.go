@@ -58,27 +58,16 @@ func (s *Store) RemoveInstallations(ctx context.Context, by store.Principal, acc
 		}
 		n = 0
 		for _, id := range ids {
-			// One that another transaction removes meanwhile is gone, as was asked for.
-			if err := s.removeOne(ctx, q, by, id); err == nil {
-				n++
-			} else if !notFound(err) {
+			// One that another transaction removes at the same time is gone, as requested.
+			done, err := s.runAsIn(ctx, q, by, &removeInstallation, removedEvent(id), manager(by))
+			if err != nil {
 				return err
+			}
+			if done {
+				n++
 			}
 		}
 		return nil
 	})
 	return n, err
-}
-
-// removeOne ends an installation and everything that depends on it.
-func (s *Store) removeOne(ctx context.Context, q querier, by store.Principal, id string) error {
-	e := store.Event{Kind: store.EventInstallationRemoved, InstallationID: id}
-	operator, userID := operatorOrUser(by)
-	if err := q.row(ctx, removeInstallation, []any{id, operator, s.micros(), userID}, &e.AccountID, &e.AppID); err != nil {
-		return err
-	}
-	if _, err := q.exec(ctx, deleteInstallationUse, id); err != nil {
-		return err
-	}
-	return s.record(ctx, q, by, e)
 }

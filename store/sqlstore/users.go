@@ -23,27 +23,35 @@ func readUser(scan scanner) (u store.User, err error) {
 	return u, err
 }
 
-const insertUser = `INSERT INTO users (id, email, name, password, operator, created_at, password_at, email_verified_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
+// createUser makes a person with an account of which the person is the admin.
+var createUser = newOperation(gate{
+	update: `INSERT INTO users (id, email, name, password, operator, created_at, password_at, email_verified_at)
+VALUES (@user, @email, @name, @password, @is_operator, @created, @password_at, @verified)`,
+	returning: `id`, row: `FROM users WHERE id = @user`,
+},
+	`INSERT INTO accounts (id, name, plan, created_at) SELECT @account, @account_name, @plan, @account_created FROM gate`,
+	`INSERT INTO members (account_id, user_id, role, joined_at) SELECT @account, @user, '`+string(scope.RoleAdmin)+`', @created FROM gate`,
+	recordGate(`@account`, `''`), storeForm)
 
 // CreateUser implements store.Users.
 func (s *Store) CreateUser(ctx context.Context, by store.Principal, u store.User, a store.Account) (err error) {
 	defer tried(&err, "create user %s", u.ID)
-	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error { return s.createUser(ctx, q, by, u, a) })
+	_, err = s.runAs(ctx, by, &createUser, store.Event{Kind: store.EventUserCreated, AccountID: a.ID, Subject: u.ID}, newUser(u, a))
+	return err
 }
 
+// createUser is CreateUser in a transaction that has begun.
 func (s *Store) createUser(ctx context.Context, q querier, by store.Principal, u store.User, a store.Account) error {
-	_, err := q.exec(ctx, insertUser, u.ID, u.Email, u.Name, u.Password, flag(u.Operator), at(u.CreatedAt), at(u.PasswordAt), at(u.EmailVerifiedAt))
-	if err != nil {
-		return err
+	_, err := s.runAsIn(ctx, q, by, &createUser, store.Event{Kind: store.EventUserCreated, AccountID: a.ID, Subject: u.ID}, newUser(u, a))
+	return err
+}
+
+func newUser(u store.User, a store.Account) args {
+	return args{
+		{"user", u.ID}, {"email", u.Email}, {"name", u.Name}, {"password", u.Password}, {"is_operator", flag(u.Operator)}, {"created", at(u.CreatedAt)},
+		{"password_at", at(u.PasswordAt)}, {"verified", at(u.EmailVerifiedAt)},
+		{"account_name", a.Name}, {"plan", a.Plan}, {"account_created", at(a.CreatedAt)},
 	}
-	if _, err := q.exec(ctx, insertAccount, a.ID, a.Name, a.Plan, at(a.CreatedAt)); err != nil {
-		return err
-	}
-	if _, err := q.exec(ctx, insertMember, a.ID, u.ID, string(scope.RoleAdmin), at(u.CreatedAt)); err != nil {
-		return err
-	}
-	return s.record(ctx, q, by, store.Event{Kind: store.EventUserCreated, AccountID: a.ID, Subject: u.ID})
 }
 
 const selectUser = `SELECT ` + userColumns + ` FROM users u WHERE u.deleted_at IS NULL AND u.id = $1`
@@ -80,19 +88,36 @@ const (
 	deleteSessions = `DELETE FROM sessions WHERE user_id = $1 AND id <> $2`
 )
 
+// setPassword changes the password of a person, if it still is the one that was proven, and ends what a log-in made.
+var setPassword = newOperation(gate{
+	update: `UPDATE users SET password = @password, password_at = @event_at
+WHERE id = @user AND bot = 0 AND deleted_at IS NULL AND password = @proven`,
+	returning: `id`, row: `FROM users WHERE id = @user`,
+},
+	`DELETE FROM sessions WHERE user_id = @user AND id <> @keep AND EXISTS (SELECT 1 FROM gate)`,
+	`UPDATE codes SET ended_at = @event_at WHERE user_id = @user AND user_id <> '' AND consumed_at IS NULL AND ended_at IS NULL
+	AND EXISTS (SELECT 1 FROM gate)`,
+	recordGate(`''`, `''`))
+
 // SetUserPassword implements store.Users.
-func (s *Store) SetUserPassword(ctx context.Context, by store.Principal, id, phc string, keep []byte) (err error) {
+func (s *Store) SetUserPassword(ctx context.Context, by store.Principal, id, proven, phc string, keep []byte) (err error) {
 	defer tried(&err, "set password of user %s", id)
-	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
-		now := s.micros()
-		if err := one(q.exec(ctx, updatePassword, id, phc, now)); err != nil {
-			return err
-		}
-		if err := s.endLogins(ctx, q, id, keep, now); err != nil {
-			return err
-		}
-		return s.record(ctx, q, by, store.Event{Kind: store.EventPasswordChanged, Subject: id})
-	})
+	if keep == nil {
+		keep = []byte{} // equal to no id; NULL would be equal and unequal to none
+	}
+	done, err := s.runAs(ctx, by, &setPassword, store.Event{Kind: store.EventPasswordChanged, Subject: id},
+		args{{"user", id}, {"proven", proven}, {"password", phc}, {"keep", keep}})
+	if err != nil || done {
+		return err
+	}
+	var u store.User
+	if err := s.db.row(ctx, selectUser, []any{id}, toUser(&u)...); err != nil {
+		return err
+	}
+	if u.Bot {
+		return store.ErrNotFound
+	}
+	return store.ErrConflict
 }
 
 // endLogins ends what a log-in of the user made: sessions but the one to keep, and codes nobody redeemed yet.

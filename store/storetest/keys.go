@@ -302,7 +302,7 @@ func testBotUser(t *testing.T, st store.Store) {
 
 	now := st.Now()
 	wants(t, createSession(t, st, operator, store.Session{ID: hash(secret.NewID()), UserID: b.ID, CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(time.Hour)}), store.ErrEnded)
-	wants(t, st.SetUserPassword(ctx, operator, b.ID, "$argon2id$", nil), store.ErrNotFound)
+	wants(t, st.SetUserPassword(ctx, operator, b.ID, "", "$argon2id$", nil), store.ErrNotFound)
 	wants(t, st.SetMemberRole(ctx, operator, a.ID, b.ID, scope.RoleAdmin), store.ErrNotFound)
 	wants(t, st.RemoveMember(ctx, operator, a.ID, b.ID), store.ErrNotFound)
 	wants(t, st.AddMember(ctx, operator, elsewhere.ID, b.ID, scope.RoleBot), store.ErrNotFound)

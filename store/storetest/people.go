@@ -20,7 +20,7 @@ func testUsers(t *testing.T, st store.Store) {
 		_, err = st.UserByEmail(ctx, "nobody@example.org")
 		wants(t, err, store.ErrNotFound)
 		wants(t, st.SetUserName(ctx, operator, secret.NewUserID(), "N"), store.ErrNotFound)
-		wants(t, st.SetUserPassword(ctx, operator, secret.NewUserID(), "p", nil), store.ErrNotFound)
+		wants(t, st.SetUserPassword(ctx, operator, secret.NewUserID(), "", "p", nil), store.ErrNotFound)
 		wants(t, st.SetUserDisabled(ctx, operator, secret.NewUserID(), true), store.ErrNotFound)
 		wants(t, st.DeleteUser(ctx, operator, secret.NewUserID()), store.ErrNotFound)
 	})
@@ -137,7 +137,8 @@ func testSetPassword(t *testing.T, st store.Store) {
 	g := TokenGrant(st, w.ins)
 	no(t, st.Redeem(ctx, redeemed.ID, g, 25))
 
-	no(t, st.SetUserPassword(ctx, as(w.user), w.user.ID, "new", kept.ID))
+	wants(t, st.SetUserPassword(ctx, as(w.user), w.user.ID, "another", "new", kept.ID), store.ErrConflict)
+	no(t, st.SetUserPassword(ctx, as(w.user), w.user.ID, w.user.Password, "new", kept.ID))
 	got, err := st.UserByID(ctx, w.user.ID)
 	no(t, err)
 	equal(t, "password", got.Password, "new")
@@ -154,7 +155,7 @@ func testSetPassword(t *testing.T, st store.Store) {
 	wants(t, st.Redeem(ctx, open.ID, TokenGrant(st, w.ins), 25), store.ErrEnded)
 	equal(t, "the token from before lives on", Live(t, st, store.NonExpiring, g.Token.ID), true)
 
-	no(t, st.SetUserPassword(ctx, operator, w.user.ID, "newer", nil))
+	no(t, st.SetUserPassword(ctx, operator, w.user.ID, "new", "newer", nil))
 	_, _, err = st.SessionByID(ctx, kept.ID)
 	wants(t, err, store.ErrNotFound)
 }

@@ -126,7 +126,7 @@ func testNoUserFamily(t *testing.T, st store.Store) {
 			f.AccountID = other.ID
 		},
 		"another password since": func(t *testing.T, u *store.User, _ *string, _ *store.UserFamily) {
-			no(t, st.SetUserPassword(ctx, operator, u.ID, "$argon2id$new", nil))
+			no(t, st.SetUserPassword(ctx, operator, u.ID, u.Password, "$argon2id$new", nil))
 		},
 		"an unknown secret": func(_ *testing.T, _ *store.User, _ *string, f *store.UserFamily) { f.SecretID = secret.NewID() },
 	} {
@@ -235,7 +235,7 @@ func testUserRoots(t *testing.T, st store.Store) {
 		},
 		"password changed": {
 			func(u store.User, _ store.Account) error {
-				return st.SetUserPassword(ctx, operator, u.ID, "$argon2id$new", nil)
+				return st.SetUserPassword(ctx, operator, u.ID, u.Password, "$argon2id$new", nil)
 			},
 			nil,
 		},
@@ -319,7 +319,7 @@ func raceUserEnds(t *testing.T, st store.Store) {
 			case i%3 == 1:
 				return st.EndLogIns(t.Context(), as(u), u.ID, nil)
 			default:
-				return st.SetUserPassword(t.Context(), operator, u.ID, "$argon2id$new", nil)
+				return st.SetUserPassword(t.Context(), operator, u.ID, u.Password, "$argon2id$new", nil)
 			}
 		})
 		no(t, errs[0])
