@@ -1,15 +1,15 @@
--- Text that both databases accept. Times are BIGINT Unix microseconds UTC, NULL for never; truth values are INTEGER 0
--- or 1; scopes are space-separated; a lookup id is 16 bytes and time-ordered, so that new rows are neighbours.
--- Tables of credentials have no foreign keys, and beside their key only partial indexes.
+-- Both databases accept this text. Times are BIGINT, Unix microseconds in UTC, NULL for never. Booleans are INTEGER 0 or 1.
+-- Scopes are separated by spaces. A lookup id has 16 bytes and is time-ordered, so that new rows are stored side by side.
+-- Tables of credentials have no foreign keys, and only partial indexes beside their primary key.
 --
--- The condition of a partial index names its first column, too: c <> '' is true for every row meant, and keeps the index
--- from statements that do not look along it. Postgres takes a whole small partial index for cheaper than a look-up by
--- key, and stays with that plan while the table grows.
+-- The condition of a partial index also names its first column: c <> '' is true for every indexed row, and prevents
+-- statements without that condition from using the index. Otherwise Postgres scans a whole partial index while it is small,
+-- and keeps that plan when the table has grown.
 
 -- +goose Up
 CREATE TABLE users (
     id          TEXT PRIMARY KEY,
-    email       TEXT NOT NULL UNIQUE, -- of deleted users, too: an address is never used again
+    email       TEXT NOT NULL UNIQUE, -- also of deleted users: an address is never reused
     name        TEXT NOT NULL,
     password    TEXT NOT NULL,
     operator    INTEGER NOT NULL,
@@ -38,7 +38,7 @@ CREATE TABLE members (
 CREATE INDEX members_user ON members (user_id);
 
 CREATE TABLE apps (
-    id            TEXT PRIMARY KEY, -- the client id; of deleted apps, too
+    id            TEXT PRIMARY KEY, -- the client id; deleted apps keep theirs
     account_id    TEXT NOT NULL REFERENCES accounts (id),
     created_by    TEXT NOT NULL,
     name          TEXT NOT NULL,
@@ -84,7 +84,7 @@ CREATE TABLE client_secrets (
 );
 CREATE INDEX client_secrets_client ON client_secrets (client_id) WHERE client_id <> '' AND revoked_at IS NULL;
 
--- Authorization requests that wait for a person. Short-lived.
+-- Authorization requests that wait for the user. Short-lived.
 CREATE TABLE requests (
     id            BYTEA PRIMARY KEY,
     hash          BYTEA NOT NULL,
@@ -119,7 +119,7 @@ CREATE UNIQUE INDEX installations_live ON installations (user_id, account_id, ap
 CREATE INDEX installations_account ON installations (account_id) WHERE account_id <> '' AND removed_at IS NULL;
 CREATE INDEX installations_app ON installations (app_id) WHERE app_id <> '' AND removed_at IS NULL;
 
--- Authorization codes. Short-lived. What a code produced is remembered here, so that a replay finds it by key.
+-- Authorization codes. Short-lived. A row names the token or family that its code produced, so that a replay finds it by key.
 CREATE TABLE codes (
     id              BYTEA PRIMARY KEY,
     hash            BYTEA NOT NULL,
@@ -156,7 +156,7 @@ CREATE TABLE tokens (
 );
 CREATE INDEX tokens_installation ON tokens (installation_id) WHERE installation_id <> '' AND revoked_at IS NULL;
 
--- Access tokens that expire. Short-lived. Those of an app itself have neither installation nor family.
+-- Access tokens that expire. Short-lived. Client-credentials tokens have neither an installation nor a family.
 CREATE TABLE expiring_tokens (
     id              BYTEA PRIMARY KEY,
     hash            BYTEA NOT NULL,
@@ -188,14 +188,14 @@ CREATE TABLE refresh_tokens (
     id           BYTEA PRIMARY KEY,
     hash         BYTEA NOT NULL,
     family_id    BYTEA NOT NULL,
-    previous_id  BYTEA, -- the one that this one replaced
+    previous_id  BYTEA, -- the token that this one replaced
     created_at   BIGINT NOT NULL,
     expires_at   BIGINT NOT NULL,
     rotated_at   BIGINT,
     sealed       BYTEA,
     sealed_until BIGINT
 );
--- Unique: whatever happens, a family never forks.
+-- Unique: a family has at most one current token.
 CREATE UNIQUE INDEX refresh_tokens_current ON refresh_tokens (family_id) WHERE family_id <> '' AND rotated_at IS NULL;
 
 CREATE TABLE sessions (
@@ -210,7 +210,7 @@ CREATE TABLE sessions (
 );
 CREATE INDEX sessions_user ON sessions (user_id);
 
--- When a credential was last used, apart from its own row: that one stays untouched.
+-- When a credential was last used. A table of its own, so that using a credential does not write its row.
 CREATE TABLE last_used (
     id      BYTEA PRIMARY KEY,
     used_at BIGINT NOT NULL
@@ -233,7 +233,7 @@ CREATE INDEX audit_events_at ON audit_events (at);
 CREATE INDEX audit_events_account ON audit_events (account_id, at) WHERE account_id <> '';
 CREATE INDEX audit_events_app ON audit_events (app_id, at) WHERE app_id <> '';
 
--- The server's own symmetric keys.
+-- The symmetric keys of the server itself.
 CREATE TABLE server_keys (
     name       TEXT PRIMARY KEY,
     value      BYTEA NOT NULL,

@@ -1,5 +1,5 @@
--- What has ended is found by when it ended. No other statement looks along these indexes: their conditions (> 0 is true
--- of every time) keep them from look-ups by key that also ask for the time.
+-- The sweep finds ended rows by the time of their end. The conditions (> 0 is true of every time) prevent other statements
+-- from using these indexes, such as look-ups by key that also compare the time.
 
 -- +goose Up
 CREATE INDEX requests_expired ON requests (expires_at) WHERE expires_at > 0;
@@ -12,5 +12,5 @@ CREATE INDEX client_secrets_revoked ON client_secrets (revoked_at) WHERE revoked
 CREATE INDEX client_secrets_expired ON client_secrets (expires_at) WHERE expires_at > 0;
 CREATE INDEX families_ended ON families (ended_at) WHERE ended_at > 0;
 
--- All refresh tokens of a family, which go together.
+-- All refresh tokens of a family. They are deleted together.
 CREATE INDEX refresh_tokens_family ON refresh_tokens (family_id) WHERE family_id <> '';

@@ -1,5 +1,5 @@
--- API keys and bots of accounts, and the short-lived tokens that they are exchanged for. The secrets of both are rows of
--- client_secrets, under key_… and bot_….
+-- API keys and bots of accounts, and the short-lived tokens that their secrets are exchanged for. The secrets are rows of
+-- client_secrets, with client ids that start with key_ and bot_.
 
 -- +goose Up
 ALTER TABLE users ADD COLUMN bot INTEGER NOT NULL DEFAULT 0;
@@ -7,8 +7,8 @@ ALTER TABLE users ADD COLUMN bot INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE api_keys (
     id         TEXT PRIMARY KEY,
     account_id TEXT NOT NULL REFERENCES accounts (id),
-    user_id    TEXT NOT NULL, -- whom a key with roles acts for; '' without
-    roles      TEXT NOT NULL, -- '': an account API key, good for integration tokens only
+    user_id    TEXT NOT NULL, -- a key with roles acts for this user; '' without roles
+    roles      TEXT NOT NULL, -- '': an account API key, which can only be exchanged for integration tokens
     name       TEXT NOT NULL,
     created_by TEXT NOT NULL,
     created_at BIGINT NOT NULL,
@@ -16,7 +16,7 @@ CREATE TABLE api_keys (
 );
 CREATE INDEX api_keys_account ON api_keys (account_id) WHERE account_id <> '' AND revoked_at IS NULL;
 
--- What a bot has beside its row in users, which is where it ends.
+-- A bot is also a row of users, which is the one that ends it. These are its other columns.
 CREATE TABLE bots (
     id         TEXT PRIMARY KEY REFERENCES users (id),
     account_id TEXT NOT NULL REFERENCES accounts (id),
@@ -26,7 +26,7 @@ CREATE TABLE bots (
 );
 CREATE INDEX bots_account ON bots (account_id);
 
--- Integration tokens. Short-lived. They hang on the secrets that they were got with, too.
+-- Integration tokens. Short-lived. They end with the secrets that they were exchanged for.
 CREATE TABLE integration_tokens (
     id         BYTEA PRIMARY KEY,
     hash       BYTEA NOT NULL,

@@ -1,4 +1,4 @@
--- How often something failed under a key, within a window that ends at until. A key holds no personal data in the clear.
+-- Counts of failed attempts by key, within a window that ends at until. A key holds no personal data in the clear.
 -- Short-lived.
 
 -- +goose Up

@@ -2,11 +2,11 @@
 
 -- +goose Up
 
--- A key signs from active_from until its successor does. A row outlives its key, without the private half, so that an
--- expired token can still be told from one that was never ours.
+-- A key signs from active_from until its successor does. The row stays after that, without the private key, so that an
+-- expired token can be distinguished from one that this server never signed.
 CREATE TABLE signing_keys (
     kid         TEXT PRIMARY KEY,
-    follows     TEXT NOT NULL UNIQUE, -- the kid of the key before, '' for the first: nobody has two successors
+    follows     TEXT NOT NULL UNIQUE, -- the kid of the previous key, '' for the first: no key has two successors
     alg         TEXT NOT NULL,
     public_key  BYTEA NOT NULL,
     private_key BYTEA NOT NULL,       -- sealed; empty once retired
@@ -15,8 +15,8 @@ CREATE TABLE signing_keys (
     retire_at   BIGINT                -- NULL while it has no successor
 );
 
--- A family is the chain of token pairs that starts with one log-in by a program. It hangs on the user and the membership,
--- and on what opened the user: the password, by the time it was set, or a bot's secret.
+-- A family is the chain of token pairs that starts with one log-in by a program. It ends with the user or the membership,
+-- and with the credential of that log-in: the password, identified by the time when it was set, or the secret of a bot.
 CREATE TABLE user_families (
     id          BYTEA PRIMARY KEY,
     user_id     TEXT NOT NULL,
@@ -28,7 +28,7 @@ CREATE TABLE user_families (
 );
 CREATE INDEX user_families_ended ON user_families (ended_at) WHERE ended_at > 0;
 
--- One pair: the row of the refresh token also knows the access token that was made with it. Short-lived.
+-- A token pair: the row of the refresh token also has the hash of the access token issued with it. Short-lived.
 CREATE TABLE user_refresh_tokens (
     id           BYTEA PRIMARY KEY,
     hash         BYTEA NOT NULL,
@@ -41,7 +41,7 @@ CREATE TABLE user_refresh_tokens (
     sealed       BYTEA,
     sealed_until BIGINT
 );
--- Unique: whatever happens, a family never forks.
+-- Unique: a family has at most one current pair.
 CREATE UNIQUE INDEX user_refresh_tokens_current ON user_refresh_tokens (family_id) WHERE family_id <> '' AND rotated_at IS NULL;
 CREATE INDEX user_refresh_tokens_family ON user_refresh_tokens (family_id) WHERE family_id <> '';
 CREATE INDEX user_refresh_tokens_expired ON user_refresh_tokens (expires_at) WHERE expires_at > 0;

@@ -1,4 +1,4 @@
--- When a token of an installation was last used, whatever has become of that token.
+-- When any token of an installation was last used. The row stays when that token is deleted.
 
 -- +goose Up
 CREATE TABLE installation_uses (

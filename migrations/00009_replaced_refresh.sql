@@ -1,5 +1,5 @@
--- A refresh token stays good until its successor is used. When it is presented again before that, a new successor takes
--- the place of the unused one, whose row keeps the time: presented later, it is refused and ends nothing.
+-- A rotated refresh token stays valid until its successor is used. If it is presented again before that, a new successor
+-- replaces the unused one, whose row gets the time in replaced_at: presented later, it is refused and does not end the family.
 
 -- +goose Up
 ALTER TABLE refresh_tokens ADD COLUMN replaced_at BIGINT;

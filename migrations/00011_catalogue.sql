@@ -1,5 +1,5 @@
--- The catalogue of scopes that servers use, so that commands know it without being given its file. At most one row. An
--- empty text is the catalogue that is built into the program.
+-- The catalogue of scopes that the servers use, so that commands can read it without the file. At most one row. An empty
+-- text is the catalogue that is built into the program.
 
 -- +goose Up
 CREATE TABLE catalogue (
@@ -9,7 +9,7 @@ CREATE TABLE catalogue (
     since BIGINT NOT NULL
 );
 
--- The servers that run now, each with the catalogue that it started with.
+-- The running servers, each with the catalogue that it started with.
 CREATE TABLE servers (
     id        TEXT PRIMARY KEY,
     catalogue TEXT NOT NULL,

@@ -1,6 +1,6 @@
--- What a database knows of itself. "transaction_id" and "database_oid" are written by the server on Postgres and tell
--- whether the rows came here by a dump. "oldest_version" is written by a migration that contracts the schema: a release that
--- does not know the migration of that number must not use the database any more.
+-- Facts about the database. On Postgres the server writes "transaction_id" and "database_oid", which show whether the rows
+-- were restored from a dump. A migration that contracts the schema writes "oldest_version": a release that does not know the
+-- migration of that number must not use the database any more.
 
 -- +goose Up
 CREATE TABLE database_facts (
