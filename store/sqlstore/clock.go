@@ -10,14 +10,14 @@ import (
 	"xenoauth/store"
 )
 
-// clockInterval is how often the database is asked for its time. Between two answers this process's monotonic clock
-// counts, which drifts by microseconds in that time.
+// clockInterval is the time between two reads of the database's clock. Between them this process's monotonic clock is used,
+// which drifts by microseconds in that time.
 const clockInterval = 5 * time.Second
 
-// clock tells the database's time without asking each time.
+// clock returns the database's time without a statement for each call.
 type clock struct {
 	read   querier
-	ask    string // "": the database has no clock but ours
+	query  string // "": the database uses the clock of this host
 	beside func(context.Context)
 	log    *slog.Logger
 	anchor atomic.Pointer[anchor]
@@ -25,18 +25,17 @@ type clock struct {
 	done   sync.WaitGroup
 }
 
-// anchor is the database's time as an answer, tied to the moment when the question was sent. The answer was true at some
-// moment after that, so what is derived from it is never behind the database: expiry errs early, by the length of the
-// round trip at most.
+// anchor ties the database's time to the time when the query for it was sent. The database read its clock after that, so a
+// time derived from the anchor is never behind the database: expiry errs early, by one round trip at most.
 type anchor struct {
-	told time.Time // the answer
-	sent time.Time // with monotonic reading
+	answer time.Time
+	sent   time.Time // with monotonic reading
 }
 
-// newClock starts the clock. It calls beside each time it has asked the database.
-func newClock(ctx context.Context, read querier, ask string, beside func(context.Context), log *slog.Logger) (*clock, error) {
-	c := &clock{read: read, ask: ask, beside: beside, log: log, stop: func() {}}
-	if ask == "" {
+// newClock starts the clock. It calls beside after each read of the database's clock.
+func newClock(ctx context.Context, read querier, query string, beside func(context.Context), log *slog.Logger) (*clock, error) {
+	c := &clock{read: read, query: query, beside: beside, log: log, stop: func() {}}
+	if query == "" {
 		return c, nil
 	}
 	if err := c.refresh(ctx); err != nil {
@@ -57,7 +56,7 @@ func (c *clock) run(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		// Without an answer the old anchor stays: it drifts slowly, and it is still ours.
+		// Without an answer the old anchor is used on: it drifts slowly.
 		if err := c.refresh(ctx); err != nil && ctx.Err() == nil {
 			c.log.WarnContext(ctx, "cannot read the database's clock", "error", classify(err))
 		}
@@ -66,13 +65,13 @@ func (c *clock) run(ctx context.Context) {
 }
 
 func (c *clock) refresh(ctx context.Context) error {
-	ctx = store.WithReserve(ctx) // whoever is late for the queue would also be wrong about the time
+	ctx = store.WithReserve(ctx) // a wait for a slot would add to the error of the time
 	sent := time.Now()
-	var told int64
-	if err := c.read.row(ctx, c.ask, nil, &told); err != nil {
+	var answer int64
+	if err := c.read.row(ctx, c.query, nil, &answer); err != nil {
 		return err
 	}
-	c.anchor.Store(&anchor{told: time.UnixMicro(told).UTC(), sent: sent})
+	c.anchor.Store(&anchor{answer: time.UnixMicro(answer).UTC(), sent: sent})
 	return nil
 }
 
@@ -81,7 +80,7 @@ func (c *clock) now() time.Time {
 	if a == nil {
 		return time.Now().UTC().Truncate(time.Microsecond)
 	}
-	return a.told.Add(time.Since(a.sent)).Truncate(time.Microsecond)
+	return a.answer.Add(time.Since(a.sent)).Truncate(time.Microsecond)
 }
 
 func (c *clock) close() {
@@ -92,5 +91,5 @@ func (c *clock) close() {
 // Now implements store.Store.
 func (s *Store) Now() time.Time { return s.clock.now() }
 
-// micros is Now as columns have it.
+// micros is Now in the unit of columns.
 func (s *Store) micros() int64 { return s.clock.now().UnixMicro() }

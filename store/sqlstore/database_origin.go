@@ -11,9 +11,9 @@ import (
 	"xenoauth/store"
 )
 
-// The facts by which a Postgres database knows its own rows. The row "transaction_id" holds the id of the transaction that
-// wrote it, which Postgres keeps with the row (xmin) through vacuum, crash, failover and restart. A dump restores the value,
-// and another transaction writes the row.
+// These facts identify the rows of a Postgres database. The row "transaction_id" holds the id of the transaction that wrote
+// it, which Postgres also keeps as the row's xmin through vacuum, crash, failover and restart. After a dump is restored, the
+// value is the same, but another transaction has written the row.
 const (
 	transactionID = `CAST(CAST(CAST(pg_current_xact_id() AS TEXT) AS NUMERIC) % 4294967296 AS BIGINT)`
 	databaseOID   = `(SELECT CAST(CAST(oid AS TEXT) AS BIGINT) FROM pg_database WHERE datname = current_database())`
@@ -26,14 +26,14 @@ ON CONFLICT (name) DO `
 
 	selectOrigin = `SELECT f.name, f.value, CASE f.name WHEN 'database_oid' THEN ` + databaseOID + ` ELSE CAST(CAST(f.xmin AS TEXT) AS BIGINT) END
 FROM database_facts f WHERE f.name IN ('transaction_id', 'database_oid')`
-	// Some hosts of Postgres take the right to call the function away.
+	// Some hosting providers revoke the right to call this function.
 	selectSystem = `SELECT system_identifier FROM pg_control_system()`
 )
 
-// Origin returns what shows that the rows were copied here, by a dump, replication or a new cluster, after a server recorded
-// where it found them: "" if nothing does. It sees nothing on SQLite, and on a database where nothing was recorded.
+// Origin returns the evidence that the rows were copied here, by a dump, replication or a new cluster, after a server recorded
+// their origin; "" if there is none. There is never any on SQLite, nor before an origin is recorded.
 func (s *Store) Origin(ctx context.Context) (moved string, err error) {
-	defer tried(&err, "look where the database comes from")
+	defer tried(&err, "read the origin of the database")
 	if s.dialect.name != postgres.name {
 		return "", nil
 	}
@@ -68,7 +68,7 @@ func (s *Store) Origin(ctx context.Context) (moved string, err error) {
 	return moved, err
 }
 
-// systemIdentifier names the cluster; 0: the role may not ask.
+// systemIdentifier returns the identifier of the cluster; 0: the role may not read it.
 func (s *Store) systemIdentifier(ctx context.Context) (id int64, err error) {
 	err = s.read().row(ctx, selectSystem, nil, &id)
 	if err != nil && errors.Is(classify(err), ErrRights) {
@@ -77,13 +77,13 @@ func (s *Store) systemIdentifier(ctx context.Context) (id int64, err error) {
 	return id, err
 }
 
-// RecordOrigin records where the database is, unless that was done before.
+// RecordOrigin records the origin of the database, unless one is recorded.
 func (s *Store) RecordOrigin(ctx context.Context) (err error) {
-	defer tried(&err, "record where the database comes from")
+	defer tried(&err, "record the origin of the database")
 	return s.recordOrigin(ctx, s.db, keepFact)
 }
 
-// AcceptOrigin records where the database is now, and that by took the risk.
+// AcceptOrigin records the present origin of the database, and who accepted it.
 func (s *Store) AcceptOrigin(ctx context.Context, by store.Principal, reason string) (err error) {
 	defer tried(&err, "accept the database")
 	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
@@ -112,10 +112,10 @@ func (s *Store) recordOrigin(ctx context.Context, q querier, known string) error
 	return err
 }
 
-// NewestEvent is the time of the newest audit event; zero without one. Everything that ends or narrows access leaves an
-// event, so that a database whose newest event is older than one that was seen has lost what happened since.
+// NewestEvent returns the time of the newest audit event; zero if there is none. Every change that ends or narrows access
+// writes an event, so a database whose newest event is older than one seen before has lost changes since then.
 func (s *Store) NewestEvent(ctx context.Context) (at time.Time, err error) {
-	defer tried(&err, "look for the newest event")
+	defer tried(&err, "read the newest event")
 	err = s.read().row(ctx, `SELECT MAX(at) FROM audit_events`, nil, toTime(&at))
 	return at, err
 }
@@ -123,8 +123,8 @@ func (s *Store) NewestEvent(ctx context.Context) (at time.Time, err error) {
 // highWaterSuffix is added to the path of a SQLite file.
 const highWaterSuffix = ".highwater"
 
-// HighWaterFile is where a server on this database keeps the time of the newest event that it has seen, unless --high-water names
-// another file: beside a SQLite file, and nowhere for Postgres.
+// HighWaterFile returns the default of --high-water: the file in which a server keeps the time of the newest event that it has
+// seen. It is beside a SQLite file; for Postgres there is none.
 func HighWaterFile(databaseURL string) string {
 	path, isSQLite := strings.CutPrefix(databaseURL, "sqlite:")
 	if !isSQLite {

@@ -2,30 +2,30 @@ package sqlstore
 
 import "github.com/pressly/goose/v3"
 
-// dialect is every difference between the two databases that SQL text knows of.
+// dialect is every difference between the SQL of the two databases.
 type dialect struct {
 	name  string
 	goose goose.Dialect
-	ping  string // reads whether the database takes no writes
-	clock string // reads the database's time in microseconds; "" means that its host's clock is ours
-	// shareLock and updateLock end a SELECT that must hold until the transaction ends. SQLite has one writer at a time
-	// and needs none.
+	ping  string // reads whether the database is read-only
+	clock string // reads the database's time in microseconds; "": the database uses the clock of this host
+	// shareLock and updateLock end a SELECT whose rows must not change until the transaction ends. SQLite has one writer at a
+	// time and needs no such lock.
 	shareLock  string
 	updateLock string
 	// consuming: one statement can update and insert in several tables (data-modifying WITH), so that redeeming and
 	// rotating are one round trip. Without it they are a transaction.
 	consuming bool
-	// batch stands around a SELECT of the ids of x that a statement is about. On Postgres it is evaluated once, and passes
-	// over rows that somebody else holds.
+	// batch encloses the SELECT of the ids of x that a statement changes or deletes. On Postgres the SELECT is evaluated once
+	// and skips rows that another transaction has locked.
 	batch     [2]string
-	relations string // names of tables, indexes and so on where new tables are created
-	// placement reads the schema for new tables ("": none), the role, search_path, and whether the role may create tables.
+	relations string // reads the names of tables, indexes and other relations in the schema for new tables
+	// placement reads the schema for new tables ("": there is none), the role, search_path, and whether the role may create tables.
 	placement string
-	// What the doctor asks.
+	// The doctor runs these.
 	version string // the database's name and version
 	unsafe  string // name and value of settings under which an acknowledged write can be lost
-	tables  string // every table: name, rows (-1: to be counted), bytes (0: not known)
-	// estimates: tables gives the rows of every large table.
+	tables  string // every table: name, rows (-1: to be counted), bytes (0: unknown)
+	// estimates: tables returns the number of rows of every large table.
 	estimates bool
 }
 
@@ -45,8 +45,8 @@ var postgres = dialect{
 	unsafe: `SELECT name, setting FROM pg_settings
 WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off' ORDER BY name`,
 	estimates: true,
-	// Small tables are counted. Of the others there are two estimates, which can both be behind: the counters of the statistics
-	// begin anew after a crash.
+	// Small tables are counted. For the others there are two estimates, and either can be too low: the counters of the
+	// statistics are reset by a crash.
 	tables: `SELECT c.relname::text, CASE WHEN pg_relation_size(c.oid) < 33554432 THEN -1
 	ELSE GREATEST(s.n_live_tup, CAST(c.reltuples AS BIGINT)) END, pg_total_relation_size(c.oid)
 FROM pg_class c LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid
@@ -57,20 +57,20 @@ ORDER BY c.relname`,
 var sqlite = dialect{
 	name:  "sqlite",
 	goose: goose.DialectSQLite3,
-	ping:  `SELECT COUNT(*) < 0 FROM sqlite_master`, // it is seen by what writes only
+	ping:  `SELECT COUNT(*) < 0 FROM sqlite_master`, // only a write shows it
 	batch: [2]string{` IN (`, `)`},
 
 	relations: `SELECT name FROM sqlite_master`,
 
 	version: `SELECT 'SQLite ' || sqlite_version()`,
 	unsafe:  `SELECT 'synchronous', CAST(synchronous AS TEXT) FROM pragma_synchronous WHERE synchronous < 2`,
-	// The sizes are the pages that dbstat finds by reading all of the file, which is done up to 128 MB; rows are counted for
-	// each table.
+	// dbstat reads the whole file to find the pages of each table, so it is used up to 128 MB. The rows of each table are
+	// counted.
 	tables: `SELECT m.name, -1, CASE WHEN (SELECT page_count FROM pragma_page_count) * (SELECT page_size FROM pragma_page_size) > 134217728 THEN 0
 	ELSE COALESCE((SELECT SUM(p.pgsize) FROM dbstat p JOIN sqlite_master i ON i.name = p.name
 		WHERE i.tbl_name = m.name AND p.aggregate = TRUE), 0) END
 FROM sqlite_master m WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' ORDER BY m.name`,
 }
 
-// postgresNow is the database's clock at the moment of evaluation, not at the start of the transaction.
+// postgresNow is the database's time when it is evaluated, not at the start of the transaction.
 const postgresNow = `CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)`

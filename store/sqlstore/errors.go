@@ -20,8 +20,8 @@ import (
 	"xenoauth/store"
 )
 
-// tried turns what a database said into the contract's errors and adds what was tried. It is deferred by every exported
-// method; the arguments must be no secrets.
+// tried turns a database's error into one of the contract's errors and adds the operation that failed. Every exported method
+// defers it. The arguments must not be secrets.
 func tried(err *error, format string, args ...any) {
 	if *err != nil {
 		*err = fmt.Errorf(format+": %w", append(args, classify(*err))...)
@@ -32,8 +32,8 @@ var sentinels = []error{
 	store.ErrNotFound, store.ErrConflict, store.ErrConsumed, store.ErrEnded, store.ErrLimit, store.ErrInvalid, store.ErrUnavailable,
 }
 
-// classify is the one place that says what an error of a driver means. Its result never holds an address, a name or a
-// value out of a connection string or a row. What it does not know stays as it is: a fault of this package.
+// classify is the one place that interprets errors of the drivers. Its result never contains an address, a name or a value
+// from a connection string or a row. It returns an unknown error unchanged: that is a bug of this package.
 func classify(err error) error {
 	for _, s := range sentinels {
 		if errors.Is(err, s) {
@@ -59,7 +59,7 @@ func classify(err error) error {
 	return err
 }
 
-// classifyPostgres goes by SQLSTATE. An error during connecting is trouble of the database whatever its code.
+// classifyPostgres uses the SQLSTATE. An error while connecting is store.ErrUnavailable whatever its code.
 func classifyPostgres(pg *pgconn.PgError, err error) error {
 	if err := poolerError(pg); err != nil {
 		return err
@@ -95,7 +95,7 @@ func classifyPostgres(pg *pgconn.PgError, err error) error {
 	}
 	switch pg.Code[:min(2, len(pg.Code))] {
 	case "08", "40", "53", "55", "57", "58", "XX", // connection, rollback, resources, not in state, intervention, system, internal
-		"P0": // a trigger, which is none of ours, refuses
+		"P0": // raised by a trigger, which this program does not create
 		return unavailable("SQLSTATE " + pg.Code)
 	case "54": // program limit: a value too long for its index
 		return fmt.Errorf("%w: SQLSTATE %s", store.ErrInvalid, pg.Code)
@@ -113,7 +113,7 @@ func repeatsForm(err error) bool {
 	return errors.As(err, &lite) && lite.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY && strings.Contains(lite.Error(), "page_values.id")
 }
 
-// grantHint is what to do about a right that the role lacks.
+// grantHint returns the remedy for a missing privilege of the role.
 func grantHint(message string) string {
 	if strings.HasPrefix(message, "must be owner") {
 		return `only the owner of the tables may migrate them: run "xenoauth migrate up" as that role, and serve with --migrate off`
@@ -141,7 +141,7 @@ func classifySQLite(lite *moderncsqlite.Error) error {
 	return fmt.Errorf("SQLite: %w", lite)
 }
 
-// ErrRefused: Postgres answered, and refused the connection for a reason that waiting does not change. It comes with
+// ErrRefused: Postgres refused the connection for a reason that waiting does not change. It is returned together with
 // store.ErrUnavailable.
 var ErrRefused = errors.New("connection refused by Postgres")
 
@@ -150,7 +150,7 @@ func unavailable(why string) error { return fmt.Errorf("%w: %s", store.ErrUnavai
 // sqlClosed is the text of an error that database/sql does not export.
 const sqlClosed = "sql: database is closed"
 
-// isTransport says whether err is about the connection rather than about a statement.
+// isTransport reports whether err is about the connection rather than about a statement.
 func isTransport(err error) bool {
 	var connecting *pgconn.ConnectError
 	var network net.Error
@@ -160,7 +160,7 @@ func isTransport(err error) bool {
 		errors.Is(err, puddle.ErrClosedPool) || err.Error() == sqlClosed
 }
 
-// reason says a little more about a failed connection without naming the other end.
+// reason adds a detail about a failed connection that does not name the server.
 func reason(err error) string {
 	var dns *net.DNSError
 	var op *net.OpError
@@ -178,7 +178,7 @@ func reason(err error) string {
 	return ""
 }
 
-// checkText refuses text that Postgres would refuse, for both databases and before anything is sent.
+// checkText refuses text that Postgres would refuse, for both databases, before anything is sent.
 func checkText(args []any) error {
 	for _, a := range args {
 		if s, ok := a.(string); ok && (strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s)) {

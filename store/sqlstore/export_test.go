@@ -9,11 +9,10 @@ import (
 // Classify is classify for tests.
 var Classify = classify
 
-// SetBack makes the store believe that it is d earlier than the database says, as a process does that was suspended after
-// it had read the time.
+// SetBack sets the store's clock back by d, to the time that a process has which was suspended after reading the clock.
 func (s *Store) SetBack(d time.Duration) {
 	a := *s.clock.anchor.Load()
-	a.told = a.told.Add(-d)
+	a.answer = a.answer.Add(-d)
 	s.clock.anchor.Store(&a)
 }
 
@@ -57,7 +56,7 @@ func (s *Store) SendInTransaction(ctx context.Context, b Batch) error {
 	return s.db.transact(ctx, func(ctx context.Context, q querier) error { return q.send(ctx, batch(b)) })
 }
 
-// Statements are all statements by their names, for a look at their plans.
+// Statements are all statements by name, so that their plans can be tested.
 var Statements = map[string]string{
 	"selectUser": selectUser, "selectUserByEmail": selectUserByEmail, "selectUsers": selectUsers,
 	"updatePassword": updatePassword, "endUserCodes": endUserCodes, "deleteSessions": deleteSessions, "updateHash": updateHash,
@@ -131,7 +130,7 @@ func StatementsOfOperations() map[string]string {
 	return all
 }
 
-// SetQueryOnly makes SQLite refuse writes as it does for a file that it cannot write, or take them again.
+// SetQueryOnly makes SQLite refuse writes as it does for a file that it cannot write, or accept them again.
 func (s *Store) SetQueryOnly(ctx context.Context, on bool) error {
 	value := "OFF"
 	if on {

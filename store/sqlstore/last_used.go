@@ -10,7 +10,8 @@ import (
 	"xenoauth/store"
 )
 
-// usesPerStatement keeps statements far from either database's limit of parameters, and makes most of them the same.
+// usesPerStatement keeps statements far below the limits on parameters of both databases, and gives most of them the same
+// text.
 const usesPerStatement = 100
 
 // RecordUse implements store.Usage.
@@ -20,7 +21,7 @@ func (s *Store) RecordUse(ctx context.Context, uses map[store.LookupID]time.Time
 	for id := range uses {
 		ids = append(ids, id)
 	}
-	// One order for everybody, so that two replicas never wait for each other.
+	// A fixed lock order prevents deadlock between replicas.
 	slices.SortFunc(ids, func(a, b store.LookupID) int { return slices.Compare(a[:], b[:]) })
 	for part := range slices.Chunk(ids, usesPerStatement) {
 		values, tokens := make([]any, 0, 2*len(part)), make([]any, 0, len(part))
@@ -38,8 +39,8 @@ func (s *Store) RecordUse(ctx context.Context, uses map[store.LookupID]time.Time
 	return nil
 }
 
-// upsertInstallationUses carries the uses of n credentials over to the installations that they hang on, if any: people see
-// there when an app was last used, also when the token that it used is gone.
+// upsertInstallationUses copies the uses of n credentials to their installations, if they have any. The pages show there when
+// an app was last used, even after the token that it used was deleted.
 var upsertInstallationUses = sizes{text: func(n int) string {
 	in := `(` + parameters(1, n) + `)`
 	return `INSERT INTO installation_uses (installation_id, used_at)
@@ -51,7 +52,7 @@ WHERE l.used_at > 0 GROUP BY i.id ORDER BY i.id
 ON CONFLICT (installation_id) DO UPDATE SET used_at = excluded.used_at WHERE installation_uses.used_at < excluded.used_at`
 }}
 
-// upsertUses is the statement for n credentials. A use that is older than the stored one changes nothing.
+// upsertUses stores the uses of n credentials, unless a later one is stored.
 var upsertUses = sizes{text: func(n int) string {
 	var values strings.Builder
 	for i := range n {

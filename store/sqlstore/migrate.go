@@ -17,24 +17,24 @@ import (
 // MigrationStatus is one migration and whether it was applied.
 type MigrationStatus struct {
 	Version   int64
-	Name      string    // "": a newer release applied it, and this one does not know it
+	Name      string    // "": applied by a newer release and unknown to this one
 	AppliedAt time.Time // zero: pending
 }
 
-// migrator is a connection that may migrate, and the lock that keeps other replicas from it meanwhile.
+// migrator is a connection that may migrate, with the lock that excludes other replicas.
 type migrator struct {
 	db      *sql.DB
 	lock    func(ctx context.Context) (unlock func() error, err error)
-	unbound bool // each migration must switch the statement timeout off for itself
+	unbound bool // each migration must switch the statement timeout off in its own transaction
 	release func() error
 }
 
-// lockTimeout bounds the wait for another replica that migrates.
+// lockTimeout limits the wait for another replica that migrates.
 const lockTimeout = 5 * time.Minute
 
-// Migrate applies all pending migrations and returns how many. Replicas that start together wait for one another; when
-// nothing is pending, no lock is asked for. It changes nothing in a database that holds tables of another program under
-// the same names, or in which the role may not create tables: the error names both the reason and the remedy.
+// Migrate applies all pending migrations and returns how many. Replicas that start together wait for one another; if no
+// migration is pending, it takes no lock. It refuses a database that contains another program's tables with the same names,
+// or in which the role may not create tables: the error names the reason and the remedy.
 func (s *Store) Migrate(ctx context.Context) (applied int, err error) {
 	defer tried(&err, "migrate database")
 	now, err := s.readSchema(ctx)
@@ -64,7 +64,7 @@ func (s *Store) Migrate(ctx context.Context) (applied int, err error) {
 	return applied, err
 }
 
-// migrate works under the lock. Another replica may have been here before it.
+// migrate runs under the lock, after another replica has migrated if that one was first.
 func (s *Store) migrate(ctx context.Context, m *migrator) (int, error) {
 	now, err := s.readSchema(ctx)
 	if err != nil || !now.pending() {
@@ -86,7 +86,7 @@ func (s *Store) migrate(ctx context.Context, m *migrator) (int, error) {
 	if m.unbound {
 		files = unbound{migrations.FS}
 	}
-	// A release may bring a migration with a lower number than those of a release beside it.
+	// A release may contain a migration with a lower number than those of a release that runs beside it.
 	p, err := goose.NewProvider(goose.DialectCustom, m.db, files, goose.WithStore(versions),
 		goose.WithDisableGlobalRegistry(true), goose.WithAllowOutofOrder(true))
 	if err != nil {
@@ -96,8 +96,8 @@ func (s *Store) migrate(ctx context.Context, m *migrator) (int, error) {
 	return len(results), err
 }
 
-// copyVersions moves the record of applied migrations to this program's own table. The former one stays as it is: the
-// previous release reads it, and may run beside this one.
+// copyVersions copies the record of applied migrations to this program's own table. The former table stays as it is, because
+// the previous release reads it and may run beside this one.
 func copyVersions(ctx context.Context, db *sql.DB, versions goosestore.Store) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
@@ -115,10 +115,9 @@ SELECT version_id, is_applied, tstamp FROM `+formerVersionTable+` ORDER BY id`)
 	return tx.Commit()
 }
 
-// Pending reports whether there are migrations to apply. It fails if this release is too old for the database. It changes
-// nothing.
+// Pending reports whether there are migrations to apply. It fails if this release is too old for the database. It only reads.
 func (s *Store) Pending(ctx context.Context) (pending bool, err error) {
-	defer tried(&err, "look for pending migrations")
+	defer tried(&err, "check for pending migrations")
 	now, err := s.readSchema(ctx)
 	if err == nil {
 		err = now.usable()
@@ -129,9 +128,9 @@ func (s *Store) Pending(ctx context.Context) (pending bool, err error) {
 	return now.pending(), nil
 }
 
-// CheckMigrate returns the reason why Migrate would refuse, or nil. It changes nothing.
+// CheckMigrate returns the reason why Migrate would refuse, or nil. It only reads.
 func (s *Store) CheckMigrate(ctx context.Context) (err error) {
-	defer tried(&err, "look at the schema")
+	defer tried(&err, "check the schema")
 	now, err := s.readSchema(ctx)
 	if err != nil || !now.pending() {
 		return err
@@ -139,8 +138,8 @@ func (s *Store) CheckMigrate(ctx context.Context) (err error) {
 	return s.mayMigrate(ctx, now)
 }
 
-// MigrationStatus lists all migrations in their order, those of a newer release that this one does not know included. It
-// changes nothing.
+// MigrationStatus lists all migrations in order, including those of a newer release that this one does not know. It only
+// reads.
 func (s *Store) MigrationStatus(ctx context.Context) (list []MigrationStatus, err error) {
 	defer tried(&err, "list migrations")
 	now, err := s.readSchema(ctx)

@@ -14,29 +14,29 @@ import (
 	"xenoauth/store"
 )
 
-// Options are settings of Open. The zero value is good.
+// Options are settings of Open. The zero value is ready to use.
 type Options struct {
 	Log      *slog.Logger // nil: nothing is logged
 	MaxConns int          // connections to Postgres at most; 0 means 8 (more was slower when measured)
-	// MaxQueue is how long an operation waits for one of these connections while others use all of them; 0 means 300 ms.
+	// MaxQueue is how long an operation waits for one of these connections while all of them are in use; 0 means 300 ms.
 	MaxQueue time.Duration
-	// Timeout bounds every call to Postgres from waiting for a connection to the last row, so that a dead or stalled database
-	// is an answer; 0 means 2.5 s. Unless the URL says otherwise, the database gives a statement up after four fifths of it,
-	// and a lock after three.
+	// Timeout limits every call to Postgres, from waiting for a connection to the last row, so that a dead or stalled database
+	// is reported in time; 0 means 2.5 s. Unless the URL sets other values, statement_timeout is four fifths of it, and
+	// lock_timeout three fifths.
 	Timeout time.Duration
 	// Tracer is called for each statement to Postgres; nil: none is.
 	Tracer pgx.QueryTracer
-	Lock   bool // SQLite: be the only one with a lock, as serve is; Open fails if another process holds it
+	Lock   bool // SQLite: take the lock that allows one server on a file; Open fails if another process holds it
 }
 
 const (
-	// defaultTimeout has a request that asks once answered within three seconds.
+	// defaultTimeout lets a request with one call to the database be answered within three seconds.
 	defaultTimeout = 2500 * time.Millisecond
-	// maxQueue is how long somebody waits for their turn. A healthy database is done with eight statements in a few
-	// milliseconds; whoever has waited longer than this would only be the last of a queue that nobody serves.
+	// maxQueue is the default of Options.MaxQueue. A healthy database completes eight statements in a few milliseconds, so a
+	// longer wait means that the queue does not move.
 	maxQueue = 300 * time.Millisecond
-	// sqliteTimeout bounds every call to SQLite. It is about the queue before the one writer of this process, which
-	// always moves on: another process that holds the file locked is given up on after two seconds (sqliteSettings).
+	// sqliteTimeout limits every call to SQLite. Most of it is for the queue of the one writer of this process, which always
+	// moves. A lock held by another process fails after two seconds (sqliteSettings).
 	sqliteTimeout = 10 * time.Second
 )
 
@@ -46,7 +46,7 @@ type Store struct {
 	db      database
 	clock   *clock
 	log     *slog.Logger
-	frozen  atomic.Bool // the database is read-only, as far as was seen
+	frozen  atomic.Bool // the database was read-only when last checked
 }
 
 var _ store.Store = (*Store)(nil)
@@ -54,17 +54,17 @@ var _ store.Store = (*Store)(nil)
 // database is an open Postgres or SQLite.
 type database interface {
 	querier          // writes outside a transaction
-	reader() querier // reads, which may be repeated once after a lost connection
-	// transact runs fn in a transaction and commits unless it returns an error. fn may run again if the database
-	// aborted the transaction for a deadlock, so it must set its results anew each time.
+	reader() querier // for reads, which run again, once, after a lost connection
+	// transact runs fn in a transaction and commits unless it returns an error. fn runs again if the database aborted the
+	// transaction for a deadlock, so it must reset its results first.
 	transact(ctx context.Context, fn func(ctx context.Context, q querier) error) error
-	// readOnly reports whether the database answers and takes no writes.
+	// readOnly reports whether the database answers but refuses writes.
 	readOnly(ctx context.Context) (bool, error)
 	migrator(ctx context.Context) (*migrator, error)
 	close() error
 }
 
-// querier runs statements on a database or inside a transaction. Each call is complete when it returns.
+// querier runs statements on a database or in a transaction. Each call has finished when it returns.
 type querier interface {
 	// exec returns how many rows were changed.
 	exec(ctx context.Context, sql string, args ...any) (int64, error)
@@ -79,9 +79,9 @@ type querier interface {
 // scanner copies the columns of a row, as sql.Rows.Scan does.
 type scanner func(dest ...any) error
 
-// Open connects to the database behind a URL: sqlite:PATH (the file is made if there is none) or postgres://…, also
-// written postgresql://…. It does not migrate. No error holds the URL or its password. store.ErrUnavailable: the
-// database did not answer.
+// Open connects to the database of a URL: sqlite:PATH (the file is created if it does not exist), postgres://… or
+// postgresql://…. It does not migrate. No error contains the URL or its password. store.ErrUnavailable: the database did not
+// answer.
 func Open(ctx context.Context, databaseURL string, o Options) (*Store, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -114,7 +114,7 @@ func Open(ctx context.Context, databaseURL string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.clock, err = newClock(ctx, s.db.reader(), s.dialect.clock, s.look, s.log); err != nil {
+	if s.clock, err = newClock(ctx, s.db.reader(), s.dialect.clock, s.checkWritable, s.log); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database: %w", classify(err)), s.db.close())
 	}
 	return s, nil
@@ -136,21 +136,21 @@ func (s *Store) Ping(ctx context.Context) (err error) {
 	return nil
 }
 
-// look finds out whether the database takes writes, for the log alone.
-func (s *Store) look(ctx context.Context) {
+// checkWritable logs whether the database has become read-only or writable.
+func (s *Store) checkWritable(ctx context.Context) {
 	if readOnly, err := s.db.readOnly(ctx); err == nil {
 		s.noteReadOnly(ctx, readOnly)
 	}
 }
 
-// noteReadOnly logs when the database stops taking writes, and when it takes them again.
+// noteReadOnly logs when the database becomes read-only, and when it accepts writes again.
 func (s *Store) noteReadOnly(ctx context.Context, readOnly bool) {
 	switch {
 	case s.frozen.Swap(readOnly) == readOnly:
 	case readOnly:
-		s.log.ErrorContext(ctx, "the database is read-only: tokens are verified, and every request that changes something is answered 503")
+		s.log.ErrorContext(ctx, "the database is read-only: tokens are verified, and every request that writes is answered with 503")
 	default:
-		s.log.InfoContext(ctx, "the database takes writes again")
+		s.log.InfoContext(ctx, "the database accepts writes again")
 	}
 }
 
@@ -160,7 +160,7 @@ func (s *Store) Close() error {
 	return s.db.close()
 }
 
-// read is where a method reads outside a transaction.
+// read returns the querier for reads outside a transaction.
 func (s *Store) read() querier { return s.db.reader() }
 
 // collect reads all rows of a statement.
@@ -177,7 +177,7 @@ func collect[T any](ctx context.Context, q querier, read func(scan scanner) (T, 
 	return list, nil
 }
 
-// limit is how many rows a page has.
+// limit returns the number of rows of a page.
 func limit(n int) int {
 	switch {
 	case n < 1:

@@ -47,7 +47,7 @@ func (s *Store) PageValueByID(ctx context.Context, id []byte) (v store.PageValue
 	return v, err
 }
 
-// A value that was taken has the subject taken.
+// The subject of a value that was taken is "taken".
 const (
 	takePageValue = `UPDATE page_values SET subject = 'taken', expires_at = CASE WHEN expires_at < $3 THEN expires_at ELSE $3 END
 WHERE id = $1 AND expires_at > $2 AND subject <> 'taken' AND sealed IS NOT NULL RETURNING ` + pageValueColumns

@@ -14,22 +14,22 @@ import (
 	"xenoauth/store"
 )
 
-// ErrPooler is the kind of store.ErrUnavailable where a pooler in transaction mode stands before Postgres and the URL does
-// not say so.
-var ErrPooler = fmt.Errorf("%w: %w: there seems to be a pooler such as PgBouncer before Postgres: set --pooler transaction (XENOAUTH_POOLER=transaction)", store.ErrUnavailable, ErrRefused)
+// ErrPooler is a kind of store.ErrUnavailable: the connection goes through a pooler in transaction mode, and the URL does not
+// declare it.
+var ErrPooler = fmt.Errorf("%w: %w: there seems to be a pooler such as PgBouncer in front of Postgres: set --pooler transaction (XENOAUTH_POOLER=transaction)", store.ErrUnavailable, ErrRefused)
 
-// ErrRights is the kind of store.ErrUnavailable where the role lacks a right in the database.
+// ErrRights is a kind of store.ErrUnavailable: the role lacks a privilege in the database.
 var ErrRights = fmt.Errorf("%w: the role lacks a right", store.ErrUnavailable)
 
-// poolerParameter of a Postgres URL is "transaction" if a pooler that lends a connection for one transaction at a time, such
-// as PgBouncer, stands before Postgres. It is not sent to the server.
+// poolerParameter of a Postgres URL is "transaction" if the URL leads to a pooler, such as PgBouncer, that assigns a server
+// connection for one transaction at a time. It is not sent to the server.
 const poolerParameter = "pooler"
 
-// passedOn are the parameters that PgBouncer applies to whichever connection it lends.
+// passedOn are the parameters that PgBouncer applies to each server connection that it assigns.
 var passedOn = []string{"application_name", "client_encoding", "datestyle", "timezone", "standard_conforming_strings"}
 
-// configurePooler reads and removes the parameter. Behind a pooler no statement stays prepared and no setting of a session
-// holds: statements are described once and sent in the extended protocol without a name, and the timeouts are the role's.
+// configurePooler reads and removes the parameter. Behind a pooler, prepared statements and settings of a session are lost:
+// statements are described once and sent without a name in the extended protocol, and the timeouts are those of the role.
 func configurePooler(conn *pgx.ConnConfig) (pooler bool, err error) {
 	mode, set := conn.RuntimeParams[poolerParameter]
 	delete(conn.RuntimeParams, poolerParameter)
@@ -51,7 +51,7 @@ func configurePooler(conn *pgx.ConnConfig) (pooler bool, err error) {
 	return true, nil
 }
 
-// poolerError recognises the answers that only a pooler gives, or only to those who do not know of one.
+// poolerError recognises errors that only a pooler causes.
 func poolerError(pg *pgconn.PgError) error {
 	switch {
 	case pg.Code == "42P05", pg.Code == "26000", // a prepared statement exists already, or does not exist
@@ -67,8 +67,8 @@ func (s *Store) Pooler() bool {
 	return isPostgres && d.pooler
 }
 
-// MissingTimeouts are the timeouts that the database's connections should have and do not: the role's, behind a pooler, or
-// those that this program asked for, and a pooler ignored. Postgres only.
+// MissingTimeouts returns the timeouts that the database's connections should have but do not: behind a pooler those of the
+// role, otherwise those that this program set and a pooler ignored. Postgres only.
 func (s *Store) MissingTimeouts(ctx context.Context) (list []string, err error) {
 	defer tried(&err, "read the connection's timeouts")
 	d, isPostgres := s.db.(*postgresDB)

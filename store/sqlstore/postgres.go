@@ -17,11 +17,11 @@ import (
 	"xenoauth/store"
 )
 
-// maxAttempts is how often a transaction runs that Postgres aborts for a deadlock or a serialization failure.
+// maxAttempts limits how often a transaction runs that Postgres aborts for a deadlock or a serialization failure.
 const maxAttempts = 3
 
-// postgresSettings are set for each connection unless the URL says otherwise. They make the server give up before the
-// client does, so that no statement outlives its caller.
+// postgresSettings are set for each connection unless the URL sets them. With these, the server cancels a statement before
+// the client gives up, so that no statement outlives its caller.
 func postgresSettings(timeout time.Duration) map[string]string {
 	return map[string]string{
 		"application_name":                    "xenoauth",
@@ -31,7 +31,7 @@ func postgresSettings(timeout time.Duration) map[string]string {
 	}
 }
 
-// openPostgres makes a pool. It connects to nothing yet.
+// openPostgres makes a pool, without connecting.
 func openPostgres(databaseURL string, o Options) (*postgresDB, error) {
 	config, err := parsePostgres(databaseURL)
 	if err != nil {
@@ -65,7 +65,7 @@ func openPostgres(databaseURL string, o Options) (*postgresDB, error) {
 // postgresDB is an open Postgres.
 type postgresDB struct {
 	postgresPool
-	pooler bool // a pooler in transaction mode stands between: connections keep nothing from one transaction to the next
+	pooler bool // the connection goes through a pooler in transaction mode: nothing set for the session is kept
 }
 
 func (d *postgresDB) reader() querier {
@@ -98,7 +98,7 @@ func (d *postgresDB) transact(ctx context.Context, fn func(context.Context, quer
 	})
 }
 
-// migrator is a connection of its own: a migration may run longer than any statement of the server.
+// migrator opens its own connection, since a migration may run longer than any statement of the server.
 func (d *postgresDB) migrator(context.Context) (*migrator, error) {
 	config := d.pool.Config().ConnConfig.Copy()
 	if !d.pooler {
@@ -111,9 +111,9 @@ func (d *postgresDB) migrator(context.Context) (*migrator, error) {
 	}}, nil
 }
 
-// lockMigrations takes goose's advisory lock, which earlier releases take for a session, in a transaction that stays open
-// while migrations are applied on another connection: a pooler in transaction mode keeps no session. It asks again and
-// again, because a statement that waits would hold a snapshot, which CREATE INDEX CONCURRENTLY waits for.
+// lockMigrations takes goose's advisory lock in a transaction that stays open while migrations are applied on another
+// connection. Earlier releases take the same lock for a session, which a pooler in transaction mode does not keep. The lock
+// is polled, because a statement that waits for it would hold a snapshot, and CREATE INDEX CONCURRENTLY waits for snapshots.
 func lockMigrations(ctx context.Context, db *sql.DB) (unlock func() error, err error) {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
@@ -154,11 +154,11 @@ type postgresPool struct {
 	pool    *pgxpool.Pool
 	slots   slots
 	timeout time.Duration
-	rereads bool // a statement whose connection was lost runs once more: for reads only
+	rereads bool // a statement runs again, once, if its connection was lost: for reads only
 }
 
-// with runs fn on a connection, and again where that cannot do harm: after an abort, which left nothing behind, and for
-// reads after a lost connection.
+// with runs fn on a connection. It runs fn again where that is safe: after an abort, which changed nothing, and for reads
+// after a lost connection.
 func (p postgresPool) with(ctx context.Context, fn func(context.Context, *pgxpool.Conn) error) error {
 	ctx, done := store.SpendBudget(ctx, p.timeout)
 	defer done()
@@ -269,13 +269,13 @@ func pgRows(ctx context.Context, r pgRunner, sql string, args []any, each func(s
 	return rows.Err()
 }
 
-// aborted says whether Postgres rolled the work back by itself, so that it may run again.
+// aborted reports whether Postgres rolled the transaction back by itself, so that it may run again.
 func aborted(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01")
 }
 
-// lostConnection says whether the connection broke, or the server ended it.
+// lostConnection reports whether the connection failed, or the server closed it.
 func lostConnection(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {

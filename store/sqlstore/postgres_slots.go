@@ -7,27 +7,26 @@ import (
 	"xenoauth/store"
 )
 
-// slots say who may use a connection of the pool. They keep apart the wait for somebody else to be done, which is short
-// or the sign that nobody is, and the wait for a connection to be made. A quarter of them is kept for what may use the
-// reserve (store.WithReserve).
+// slots limit how many operations use the pool at once. They separate two waits: for a slot, which is short unless no
+// operation finishes, and for a new connection to be made. A quarter of the slots is reserved (store.WithReserve).
 type slots struct {
-	open, kept chan struct{}
-	queue      time.Duration // the longest wait for one
+	open, reserved chan struct{}
+	queue          time.Duration // the longest wait for a slot
 }
 
 func newSlots(conns int, queue time.Duration) slots {
-	kept := 0
+	reserved := 0
 	if conns > 1 {
-		kept = max(1, conns/4)
+		reserved = max(1, conns/4)
 	}
-	return slots{open: make(chan struct{}, conns-kept), kept: make(chan struct{}, kept), queue: queue}
+	return slots{open: make(chan struct{}, conns-reserved), reserved: make(chan struct{}, reserved), queue: queue}
 }
 
-// take waits for a slot and returns where to give it back: <-from.
+// take waits for a slot. It is released by receiving from the returned channel.
 func (s slots) take(ctx context.Context) (from chan struct{}, err error) {
-	kept := s.kept
+	reserved := s.reserved
 	if !store.MayUseReserve(ctx) {
-		kept = nil
+		reserved = nil
 	}
 	select {
 	case s.open <- struct{}{}:
@@ -39,8 +38,8 @@ func (s slots) take(ctx context.Context) (from chan struct{}, err error) {
 	select {
 	case s.open <- struct{}{}:
 		return s.open, nil
-	case kept <- struct{}{}:
-		return kept, nil
+	case reserved <- struct{}{}:
+		return reserved, nil
 	case <-late.C:
 		return nil, unavailable("all connections to the database are busy")
 	case <-ctx.Done():

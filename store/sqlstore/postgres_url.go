@@ -11,8 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// CheckURL returns the first mistake in a postgres:// URL that can be found without connecting, or nil. The error
-// holds no part of the URL that could be its password.
+// CheckURL returns the first mistake in a postgres:// URL that can be found without connecting, or nil. The error contains no
+// part of the URL that could be its password.
 func CheckURL(databaseURL string) error {
 	_, err := parsePostgres(databaseURL)
 	return err
@@ -33,12 +33,12 @@ func parsePostgres(databaseURL string) (*pgxpool.Config, error) {
 	return config, nil
 }
 
-// cutPassword reports whether a / ? or # in the password has ended the host, so that the rest of the password is taken for
-// the name of the database or of a parameter, which are no secrets.
+// cutPassword reports whether a / ? or # in the password has ended the host, so that the rest of the password is parsed as
+// the name of the database or of a parameter, which are not treated as secrets.
 func cutPassword(databaseURL string) bool {
 	u, err := url.Parse(databaseURL)
 	if err != nil {
-		return false // the driver reads more than net/url does
+		return false // the driver accepts more than net/url does
 	}
 	for name := range u.Query() {
 		if strings.Contains(name, "@") {
@@ -51,8 +51,8 @@ func cutPassword(databaseURL string) bool {
 var errMalformedURL = errors.New("the Postgres URL is malformed: write postgres://USER:PASSWORD@HOST:PORT/DATABASE, " +
 	"and percent-encode special characters in the password (p@ss/1 is p%40ss%2F1)")
 
-// urlFault names the part of a URL that the driver cannot use. The driver's text repeats the URL in front of that, with a
-// password if the URL is malformed, and in the place of the fault if it cannot be split at all.
+// urlFault names the part of a URL that the driver cannot use. The driver's own text starts with the URL, including the
+// password of a malformed one, and repeats it in the reason if it cannot be parsed at all.
 func urlFault(err error) error {
 	var fault *pgconn.ParseConfigError
 	text := err.Error()
@@ -79,7 +79,7 @@ func urlFault(err error) error {
 	return fmt.Errorf("the Postgres URL cannot be used: %s", text)
 }
 
-// faultyParameter is the parameter that the driver's text is about, if it is one of the pool's.
+// faultyParameter returns the parameter that the driver's text is about, if it is one of the pool's.
 func faultyParameter(text string) string {
 	for word := range strings.FieldsSeq(text) {
 		if strings.HasPrefix(word, "pool_") {

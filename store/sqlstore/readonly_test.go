@@ -101,7 +101,7 @@ func TestReadOnly(t *testing.T) {
 				t.Errorf("a write afterwards: %v", err)
 			}
 		}
-		if lost, back := log.count("the database is read-only"), log.count("the database takes writes again"); lost != 2 || back != 2 {
+		if lost, back := log.count("the database is read-only"), log.count("the database accepts writes again"); lost != 2 || back != 2 {
 			t.Errorf("logged %d times that it is read-only and %d times that it is not, want 2 and 2:\n%s", lost, back, log.b.String())
 		}
 	})

@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	// versionTable records which migrations were applied. The name is this program's own: other programs also migrate with goose,
-	// and may share the database.
+	// versionTable records the applied migrations. The name is this program's own, because other programs that migrate with
+	// goose may share the database.
 	versionTable = "xenoauth_migrations"
 	// formerVersionTable is goose's default name, which releases before migration 12 used.
 	formerVersionTable = "goose_db_version"
@@ -31,7 +31,7 @@ const (
 type migrationFile struct {
 	version int64
 	name    string
-	tables  []string // that it creates
+	tables  []string // created by it
 	indexes []string
 }
 
@@ -40,7 +40,7 @@ var (
 	createIndex = regexp.MustCompile(`(?m)^CREATE (?:UNIQUE )?INDEX (\w+)`)
 )
 
-// migrationFiles reads the embedded migrations, in their order.
+// migrationFiles reads the embedded migrations in order.
 func migrationFiles() ([]migrationFile, error) {
 	entries, err := fs.ReadDir(migrations.FS, ".")
 	if err != nil {
@@ -71,13 +71,13 @@ func migrationFiles() ([]migrationFile, error) {
 // schema is the state of a database's migrations.
 type schema struct {
 	files     []migrationFile
-	relations map[string]bool     // tables, indexes and so on in the schema that new tables would be created in
-	table     string              // where applied migrations are recorded; "": nowhere yet
+	relations map[string]bool     // tables, indexes and other relations in the schema for new tables
+	table     string              // the record of applied migrations; "": there is none yet
 	applied   map[int64]time.Time // by version
-	oldest    int64               // the migration that a release must know to use this database; 0: none
+	oldest    int64               // a release must know this migration to use the database; 0: any release may
 }
 
-// readSchema reads it, and changes nothing.
+// readSchema reads the state of the migrations.
 func (s *Store) readSchema(ctx context.Context) (*schema, error) {
 	files, err := migrationFiles()
 	if err != nil {
@@ -117,7 +117,7 @@ func (s *Store) readSchema(ctx context.Context) (*schema, error) {
 	if _, found := now.applied[factsVersion]; found {
 		err := s.read().row(ctx, selectFact, []any{"oldest_version"}, &now.oldest)
 		if err != nil && !notFound(err) {
-			return nil, fmt.Errorf("read what releases may use the database: %w", err)
+			return nil, fmt.Errorf("read the oldest release that may use the database: %w", err)
 		}
 	}
 	return now, nil
@@ -133,7 +133,7 @@ func (now *schema) has(tables []string) bool {
 	return !slices.ContainsFunc(tables, func(table string) bool { return !now.relations[table] })
 }
 
-// ours reports whether a former table of versions is this program's: whatever it records as applied has made its tables.
+// ours reports whether a former table of versions is this program's: the tables of all migrations that it records exist.
 func (now *schema) ours() bool {
 	if _, found := now.applied[now.files[0].version]; !found {
 		return false
@@ -146,7 +146,7 @@ func (now *schema) ours() bool {
 	return true
 }
 
-// missing are the migrations to apply.
+// missing returns the migrations to apply.
 func (now *schema) missing() []migrationFile {
 	return slices.DeleteFunc(slices.Clone(now.files), func(f migrationFile) bool {
 		_, found := now.applied[f.version]
@@ -156,7 +156,7 @@ func (now *schema) missing() []migrationFile {
 
 func (now *schema) pending() bool { return len(now.missing()) > 0 }
 
-// newer are the applied migrations that this release does not know.
+// newer returns the applied migrations that this release does not know.
 func (now *schema) newer() []int64 {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(now.applied)), func(v int64) bool {
 		return slices.ContainsFunc(now.files, func(f migrationFile) bool { return f.version == v })
@@ -171,7 +171,7 @@ func (now *schema) usable() error {
 	return nil
 }
 
-// foreign are existing tables and indexes that a pending migration would create.
+// foreign returns the existing tables and indexes that a pending migration would create.
 func (now *schema) foreign() []string {
 	var names []string
 	for _, f := range now.missing() {
@@ -219,7 +219,7 @@ func (s *Store) mayMigrate(ctx context.Context, now *schema) error {
 	return nil
 }
 
-// ownSchema is the first schema of a search_path that an operator can have meant.
+// ownSchema returns the first schema of a search_path that an operator can have meant.
 func ownSchema(path string) string {
 	for name := range strings.SplitSeq(path, ",") {
 		name = strings.Trim(strings.TrimSpace(name), `"`)
@@ -232,7 +232,7 @@ func ownSchema(path string) string {
 
 var plainIdentifier = regexp.MustCompile(`^[a-z_][a-z0-9_]*$`)
 
-// identifier is a name as it stands in a statement, quoted only where it must be.
+// identifier quotes a name for a statement if that is necessary.
 func identifier(name string) string {
 	if plainIdentifier.MatchString(name) {
 		return name
@@ -240,8 +240,8 @@ func identifier(name string) string {
 	return pgx.Identifier{name}.Sanitize()
 }
 
-// unbound are the migrations with the statement timeout switched off in each transaction: behind a pooler, a connection
-// has the timeouts of its role.
+// unbound is the migrations with the statement timeout switched off in each transaction. A connection through a pooler has
+// the timeouts of its role.
 type unbound struct{ fs.FS }
 
 const gooseUp = "-- +goose Up\n"

@@ -2,7 +2,7 @@ package sqlstore
 
 import "strings"
 
-// searching is the condition that one of the columns matches the parameter's pattern; an empty pattern holds for
+// searching returns the condition that one of the columns matches the pattern in the parameter. An empty pattern matches
 // every row.
 func searching(parameter string, columns ...string) string {
 	var b strings.Builder
@@ -13,8 +13,8 @@ func searching(parameter string, columns ...string) string {
 	return b.String() + `)`
 }
 
-// pattern is the LIKE pattern of a search: the text anywhere in a column, none of it a wildcard. Only ASCII letters are
-// folded, since SQLite's lower does no more.
+// pattern returns the LIKE pattern of a search: the text anywhere in a column, with wildcards escaped. Only ASCII letters are
+// folded, as in SQLite's lower().
 func pattern(search string) string {
 	if search == "" {
 		return ""

@@ -12,8 +12,8 @@ const (
 	selectKey = `SELECT value FROM server_keys WHERE name = $1`
 )
 
-// locked says by name of a key which table has what only that key opens.
-var locked = map[string]string{"cookie": "sessions", "signing": "signing_keys"}
+// sealedTables names for each key the table whose rows only that key can open.
+var sealedTables = map[string]string{"cookie": "sessions", "signing": "signing_keys"}
 
 // EnsureKey implements store.Keys.
 func (s *Store) EnsureKey(ctx context.Context, name string, candidate []byte) (key []byte, err error) {
@@ -22,13 +22,13 @@ func (s *Store) EnsureKey(ctx context.Context, name string, candidate []byte) (k
 	if !notFound(err) {
 		return key, err
 	}
-	if table := locked[name]; table != "" {
+	if table := sealedTables[name]; table != "" {
 		var n int64
 		if err := s.read().row(ctx, countFirst(table), []any{1}, &n); err != nil {
 			return nil, err
 		}
 		if n > 0 {
-			// Another replica may have made the key, and used it, since we looked.
+			// Another replica may have stored the key, and used it, since the first read.
 			if err := s.read().row(ctx, selectKey, []any{name}, &key); !notFound(err) {
 				return key, err
 			}

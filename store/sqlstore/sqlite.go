@@ -18,12 +18,12 @@ import (
 )
 
 const (
-	// sqliteSettings hold for every connection. FULL: a commit that was acknowledged survives a power cut.
+	// sqliteSettings apply to every connection. FULL: an acknowledged commit survives a power failure.
 	sqliteSettings = "?_busy_timeout=2000&_foreign_keys=on&_synchronous=FULL&_dqs=0&_error_rc=1"
 	sqliteReaders  = 4
 )
 
-// openSQLite opens the file at path, which it makes readable for its owner only if it makes it.
+// openSQLite opens the file at path. A file that it creates is readable for its owner only.
 func openSQLite(ctx context.Context, path string, o Options, noteReadOnly func(context.Context, bool)) (_ *sqliteDB, err error) {
 	if path == "" || path == ":memory:" {
 		return nil, errors.New("open database: sqlite: needs the path of a file, such as sqlite:xenoauth.db")
@@ -46,7 +46,7 @@ func openSQLite(ctx context.Context, path string, o Options, noteReadOnly func(c
 			return nil, fmt.Errorf("open database: %w", err)
 		}
 	}
-	// The path becomes a URI, so that it may hold any character.
+	// The path is escaped as a URI, so that it may contain any character.
 	uri := "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path) + sqliteSettings
 	if d.write, err = sql.Open("sqlite", uri+"&_txlock=immediate&_journal_mode=WAL"); err != nil {
 		return nil, fmt.Errorf("open database: %w", classify(err))
@@ -54,7 +54,7 @@ func openSQLite(ctx context.Context, path string, o Options, noteReadOnly func(c
 	keepOpen(d.write, 1)
 	ctx, cancel := context.WithTimeout(ctx, sqliteTimeout)
 	defer cancel()
-	// The writer comes first: it makes the file a WAL database, which readers may not.
+	// The writer is opened first: it turns the file into a WAL database, which a reader cannot do.
 	if err := d.write.PingContext(ctx); err != nil {
 		return nil, fmt.Errorf("open database: %w", classify(err))
 	}
@@ -65,7 +65,7 @@ func openSQLite(ctx context.Context, path string, o Options, noteReadOnly func(c
 	return d, nil
 }
 
-// makeFile makes an empty file if there is none. SQLite gives its journal files the same permissions.
+// makeFile creates an empty file unless there is one. SQLite gives its journal files the same permissions.
 func makeFile(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -82,22 +82,21 @@ func keepOpen(db *sql.DB, conns int) {
 	db.SetMaxIdleConns(conns)
 }
 
-// sqliteDB is an open SQLite file: one connection that writes, since SQLite has one writer at a time anyway, and a few
-// that read beside it.
+// sqliteDB is an open SQLite file: one connection that writes, since SQLite allows one writer at a time, and a few that read.
 type sqliteDB struct {
 	path  string
 	write *sql.DB
 	read  *sql.DB
-	lock  *os.File // nil: not held
+	lock  *os.File // nil: not locked
 
-	refused      atomic.Bool // the last write, because the file cannot be written
+	refused      atomic.Bool // the last write failed because the file cannot be written
 	noteReadOnly func(context.Context, bool)
 }
 
 func (d *sqliteDB) reader() querier { return sqliteConn{d.read} }
 
-// readOnly reads something, and writes nothing, in a transaction, as long as writes are refused. A file system that became
-// read-only is found without a write.
+// readOnly reads, and after a refused write also tries a write that changes nothing. A file system that became read-only is
+// detected without a write.
 func (d *sqliteDB) readOnly(ctx context.Context) (bool, error) {
 	var nothing bool
 	if err := d.reader().row(ctx, sqlite.ping, nil, &nothing); err != nil {
@@ -114,7 +113,7 @@ func (d *sqliteDB) readOnly(ctx context.Context) (bool, error) {
 	return errors.Is(syscall.Access(d.path, mayWrite), syscall.EROFS), nil
 }
 
-// wrote takes note of whether a write was refused because the file cannot be written.
+// wrote records whether a write failed because the file cannot be written.
 func (d *sqliteDB) wrote(ctx context.Context, err error) {
 	var lite *moderncsqlite.Error
 	switch {
@@ -154,7 +153,7 @@ func (d *sqliteDB) transact(ctx context.Context, fn func(context.Context, querie
 	return tx.Commit()
 }
 
-// migrator uses the writer under a lock beside the file: goose has none for SQLite.
+// migrator uses the writer, under a lock file beside the database, since goose has no lock for SQLite.
 func (d *sqliteDB) migrator(context.Context) (*migrator, error) {
 	return &migrator{db: d.write, lock: func(ctx context.Context) (func() error, error) {
 		f, err := waitForLock(ctx, d.path+".migrate.lock", time.Minute)

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// errLocked is what a second serve on the same SQLite file is told.
+// errLocked is the error of a second server on the same SQLite file.
 var errLocked = errors.New("another xenoauth server is using this SQLite file; stop it first, or use Postgres to run several")
 
-// lockFile takes the lock that a file stands for. It is held until the file is closed or the process ends, however it
-// ends. The file itself stays: removing it would let two processes hold locks on different files of the same name.
+// lockFile takes a lock on a file. It is held until the file is closed or the process ends, even if it is killed. The file is
+// never removed: otherwise two processes could hold locks on different files of the same name.
 func lockFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -29,9 +29,9 @@ func lockFile(path string) (*os.File, error) {
 	return f, nil
 }
 
-// waitForLock takes the lock as soon as nobody else holds it.
-func waitForLock(ctx context.Context, path string, patience time.Duration) (*os.File, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+// waitForLock takes the lock as soon as it is free.
+func waitForLock(ctx context.Context, path string, timeout time.Duration) (*os.File, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	retry := time.NewTicker(20 * time.Millisecond)
 	defer retry.Stop()
