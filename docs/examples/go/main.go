@@ -1,5 +1,5 @@
-// Command go is a small API behind Xenoauth's access tokens. Its settings are XENOAUTH_ISSUER, CLIENT_ID, CLIENT_SECRET
-// and PORT.
+// Command go is a small API protected by Xenoauth. It reads XENOAUTH_ISSUER, CLIENT_ID, CLIENT_SECRET and PORT from the
+// environment.
 package main
 
 import (
@@ -16,7 +16,7 @@ import (
 func main() {
 	tokens, err := bearer.New(bearer.Config{
 		Issuer:       os.Getenv("XENOAUTH_ISSUER"),
-		Endpoint:     os.Getenv("ENDPOINT"), // empty, unless the API reaches Xenoauth by another address
+		Endpoint:     os.Getenv("ENDPOINT"), // only if the API reaches Xenoauth at another address
 		ClientID:     os.Getenv("CLIENT_ID"),
 		ClientSecret: os.Getenv("CLIENT_SECRET"),
 		Audience:     os.Getenv("AUDIENCE"), // the resource that tokens must be for (RFC 8707); empty for none
@@ -26,7 +26,7 @@ func main() {
 	}
 	contacts := tokens.Require(bearer.Scope("contacts"))
 	conversations := tokens.Require(bearer.Permission("conversation:list"))
-	agents := tokens.Require(bearer.Scope("agent")) // a role, which higher ones have, too
+	agents := tokens.Require(bearer.Scope("agent")) // a role; higher roles include it
 	oneself := tokens.Require(bearer.Self(func(r *http.Request) string { return r.PathValue("id") }, "user:fetch:self"))
 
 	mux := http.NewServeMux()
@@ -43,7 +43,7 @@ func main() {
 	log.Fatal(http.Serve(listener, mux))
 }
 
-// show answers with whom the request is for.
+// show returns the identity of the request.
 func show(w http.ResponseWriter, r *http.Request) {
 	id, _ := bearer.FromContext(r.Context())
 	w.Header().Set("Content-Type", "application/json")

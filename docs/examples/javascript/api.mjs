@@ -1,16 +1,16 @@
-// A small API behind Xenoauth's access tokens. Settings: XENOAUTH_ISSUER, CLIENT_ID, CLIENT_SECRET and PORT.
+// A small API protected by Xenoauth. Environment: XENOAUTH_ISSUER, CLIENT_ID, CLIENT_SECRET and PORT.
 import { createServer } from "node:http";
 import { permission, scope, self, verifier } from "./bearer.mjs";
 
 const protect = verifier({
   issuer: process.env.XENOAUTH_ISSUER,
-  endpoint: process.env.ENDPOINT, // unset, unless the API reaches Xenoauth by another address
+  endpoint: process.env.ENDPOINT, // only if the API reaches Xenoauth at another address
   clientId: process.env.CLIENT_ID,
   clientSecret: process.env.CLIENT_SECRET,
   audience: process.env.AUDIENCE, // the resource that tokens must be for (RFC 8707); unset for none
 });
 
-// show answers with whom the request is for.
+// show returns the identity of the request.
 function show(request, response, { sub, account }) {
   response.writeHead(200, { "content-type": "application/json" });
   response.end(JSON.stringify({ sub, account }));
@@ -20,7 +20,7 @@ const owner = (request) => request.url.split(/[/?]/)[2];
 const routes = [
   [/^GET \/contacts$/, protect([scope("contacts")], show)],
   [/^GET \/conversations$/, protect([permission("conversation:list")], show)],
-  [/^GET \/desk$/, protect([scope("agent")], show)], // a role, which higher ones have, too
+  [/^GET \/desk$/, protect([scope("agent")], show)], // a role; higher roles include it
   [/^GET \/users\/[^/]+$/, protect([self(owner, "user:fetch:self")], show)],
 ];
 

@@ -1,26 +1,26 @@
-// Access tokens of Xenoauth, verified by asking about each one (RFC 7662). Node 20 or newer, no dependencies.
+// Verifies Xenoauth's access tokens by introspection (RFC 7662). Node 20 or newer, no dependencies.
 
-const roles = ["guest", "agent", "bot", "admin"]; // each has what stands before it
+const roles = ["guest", "agent", "bot", "admin"]; // each includes those before it
 
 export const scope = (name) => ({
   scope: name,
   met: ({ scopes }) => scopes.has(name) || (roles.includes(name) && roles.slice(roles.indexOf(name)).some((r) => scopes.has(r))),
 });
 export const permission = (name) => {
-  if (name.endsWith(":self")) throw new TypeError(`${name} is about one user: use self(owner, name)`);
+  if (name.endsWith(":self")) throw new TypeError(`${name} applies to one user: use self(owner, name)`);
   return { met: ({ permissions }) => permissions.has(name) };
 };
-// A permission on all users, or the one on oneself ("user:fetch:self") for the user whom the request is about.
+// The permission on all users, or the one on oneself ("user:fetch:self") if the token's user is the owner.
 export const self = (owner, name) => ({
   met: (identity, request) =>
     identity.permissions.has(name.replace(/:self$/, "")) ||
     (identity.permissions.has(name) && identity.sub !== "" && identity.sub === owner(request)),
 });
 
-// A token of this bot. An integration token that was got with the account's key alone is of no bot.
+// A token of this bot. An integration token obtained with the account's key alone belongs to no bot.
 export const bot = (id) => ({ met: (identity) => Boolean(id) && identity.bot === id });
 
-// sameResource compares resources (RFC 8707). An origin with and without its slash is one (RFC 3986, section 6.2.3).
+// sameResource compares resources (RFC 8707). An origin with and without its slash is the same (RFC 3986, section 6.2.3).
 const trimOrigin = (uri) => uri.replace(/^([^:]+:\/\/[^/?#]+)\/$/, "$1");
 const sameResource = (a, b) => trimOrigin(a) === trimOrigin(b);
 
@@ -31,9 +31,9 @@ class Refusal extends Error {
   }
 }
 
-// A user token (a JWT) that is inactive and says that its time is over gets 403, upon which its client uses the refresh
-// token. Nothing vouches for what it says, and nothing else depends on it. A minute is for clocks that differ.
-function saysExpired(token) {
+// An inactive user token (a JWT) whose exp has passed gets 403, which makes its client use the refresh token. The exp is not
+// verified, and nothing else depends on it. The minute allows for clock skew.
+function claimsExpired(token) {
   const parts = token.split(".");
   try {
     const { exp } = JSON.parse(Buffer.from(parts[1] ?? "", "base64url"));
@@ -44,14 +44,14 @@ function saysExpired(token) {
 }
 
 // verifier returns protect(requirements, handler): a handler for node:http that calls handler(request, response, identity)
-// only for tokens that are good now and meet every requirement. audience is the resource (RFC 8707) that the token must be
-// for; without it a token that is narrowed to resources is refused, since it is meant for another API.
+// only for valid tokens that meet every requirement. audience is the resource (RFC 8707) that the token must be for; without
+// it, tokens that are narrowed to resources are refused, because they are meant for other APIs.
 export function verifier({ issuer, endpoint = `${issuer}/oauth/introspect`, clientId, clientSecret, audience, timeout = 2000 }) {
   const credentials = [clientId, clientSecret].map(encodeURIComponent).join(":");
   const authorization = "Basic " + Buffer.from(credentials).toString("base64");
 
   async function introspect(token) {
-    // A redirect would carry the token elsewhere. Nothing is kept: what was revoked is refused from the next request on.
+    // A redirect would send the token to another server. Answers are not cached, so that revocation is instant.
     const response = await fetch(endpoint, {
       method: "POST",
       redirect: "error",
@@ -64,7 +64,7 @@ export function verifier({ issuer, endpoint = `${issuer}/oauth/introspect`, clie
       throw new Error(`introspection answers ${response.status} with ${type}`);
     }
     const answer = await response.json();
-    if (typeof answer?.active !== "boolean") throw new Error("introspection does not say whether the token is active");
+    if (typeof answer?.active !== "boolean") throw new Error("introspection does not state whether the token is active");
     if (answer.active && issuer && answer.iss !== issuer) throw new Error("introspection answers for another issuer");
     return answer;
   }
@@ -83,7 +83,7 @@ export function verifier({ issuer, endpoint = `${issuer}/oauth/introspect`, clie
       throw new Refusal(503, "temporarily_unavailable", "access tokens cannot be verified right now");
     });
     // Xenoauth's access tokens are bearer tokens; a refresh token has no type.
-    if (!answer.active && saysExpired(token)) {
+    if (!answer.active && claimsExpired(token)) {
       throw new Refusal(403, "invalid_token", "Permission Denied: the user token has expired", ', error="invalid_token"');
     }
     if (!answer.active || answer.token_type !== "Bearer") throw invalid;
@@ -100,7 +100,7 @@ export function verifier({ issuer, endpoint = `${issuer}/oauth/introspect`, clie
     try {
       identity = await verify(request);
       if (!requirements.every((r) => r.met(identity, request))) {
-        // Never a scope that the token has: its client would ask for it again and again.
+        // Never name a scope that the token has: its client would request it again and again.
         const missing = requirements.filter((r) => r.scope && !r.met(identity, request));
         const scopes = [...new Set(missing.map((r) => r.scope))].join(" ");
         const challenge = ', error="insufficient_scope"' + (scopes && `, scope="${scopes}"`);

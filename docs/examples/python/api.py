@@ -1,4 +1,4 @@
-"""A small API behind Xenoauth's access tokens. Settings: XENOAUTH_ISSUER, CLIENT_ID, CLIENT_SECRET and PORT."""
+"""A small API protected by Xenoauth. Environment: XENOAUTH_ISSUER, CLIENT_ID, CLIENT_SECRET and PORT."""
 
 import json
 import os
@@ -11,7 +11,7 @@ verifier = Verifier(
     client_id=os.environ["CLIENT_ID"],
     client_secret=os.environ["CLIENT_SECRET"],
     issuer=os.environ["XENOAUTH_ISSUER"],
-    endpoint=os.environ.get("ENDPOINT"),  # unset, unless the API reaches Xenoauth by another address
+    endpoint=os.environ.get("ENDPOINT"),  # only if the API reaches Xenoauth at another address
     audience=os.environ.get("AUDIENCE"),  # the resource that tokens must be for (RFC 8707); unset for none
 )
 
@@ -26,7 +26,7 @@ class API(BaseHTTPRequestHandler):
             elif path == "/conversations":
                 self.show(self.require(permission="conversation:list"))
             elif path == "/desk":
-                self.show(self.require(scope="agent"))  # a role, which higher ones have, too
+                self.show(self.require(scope="agent"))  # a role; higher roles include it
             elif user:
                 self.show(self.require(permission="user:fetch:self", owner=user.group(1)))
             else:
@@ -38,7 +38,7 @@ class API(BaseHTTPRequestHandler):
         return verifier.require(self.headers.get_all("Authorization"), self.path, **needs)
 
     def show(self, identity):
-        """Answers with whom the request is for."""
+        """Returns the identity of the request."""
         body = json.dumps({"sub": identity["sub"], "account": identity.get("account")})
         self.answer(200, {"Content-Type": "application/json"}, body.encode())
 
@@ -51,7 +51,7 @@ class API(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_request(self, code="-", size="-"):
-        # Without the query: a token that somebody put there stays out of the log.
+        # Without the query, which may contain a token that a client put there by mistake.
         self.log_message('"%s" %s', self.requestline.split("?")[0], code)
 
 

@@ -1,4 +1,4 @@
-"""Access tokens of Xenoauth, verified by asking about each one (RFC 7662). Python 3.9 or newer, standard library only."""
+"""Verifies Xenoauth's access tokens by introspection (RFC 7662). Python 3.9 or newer, standard library only."""
 
 import base64
 import json
@@ -8,12 +8,12 @@ import time
 import urllib.parse
 import urllib.request
 
-ROLES = ["guest", "agent", "bot", "admin"]  # each has what stands before it
+ROLES = ["guest", "agent", "bot", "admin"]  # each includes those before it
 TOKEN = re.compile(r"bearer +([A-Za-z0-9._~+/-]{1,8000}=*)", re.IGNORECASE | re.ASCII)
 
 
 class Refusal(Exception):
-    """An answer other than the API's own. Send status, headers and body."""
+    """A response that refuses the request: send status, headers and body."""
 
     def __init__(self, status, code, description, challenge=""):
         super().__init__(description)
@@ -27,7 +27,7 @@ class Refusal(Exception):
 
 
 class Identity(dict):
-    """What introspection says of a good token: sub, account, client_id, username, exp and so on."""
+    """The introspection answer for a valid token: sub, account, client_id, username, exp and so on."""
 
     def has_scope(self, name):
         scopes = self.get("scope", "").split()
@@ -37,10 +37,9 @@ class Identity(dict):
         return name in (self.get("permissions") or [])
 
 
-def _says_expired(token):
-    """Whether an inactive token is a user token (a JWT) that says that its time is over. Then the answer is 403, upon which
-    its client uses the refresh token. Nothing vouches for what it says, and nothing else depends on it. A minute is for
-    clocks that differ."""
+def _claims_expired(token):
+    """Whether an inactive token is a user token (a JWT) whose exp has passed. It gets 403, which makes its client use the
+    refresh token. The exp is not verified, and nothing else depends on it. The minute allows for clock skew."""
     parts = token.split(".")
     try:
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
@@ -50,19 +49,19 @@ def _says_expired(token):
 
 
 def _same_resource(a, b):
-    """Compares resources (RFC 8707). An origin with and without its slash is one (RFC 3986, section 6.2.3)."""
+    """Compares resources (RFC 8707). An origin with and without its slash is the same (RFC 3986, section 6.2.3)."""
     a, b = (re.sub(r"^([^:]+://[^/?#]+)/$", r"\1", uri) for uri in (a, b))
     return a == b
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_):
-        return None  # a redirect would carry the token elsewhere
+        return None  # a redirect would send the token to another server
 
 
 class Verifier:
-    """Asks about tokens. audience is the resource (RFC 8707) that they must be for; without it a token that is narrowed to
-    resources is refused, since it is meant for another API."""
+    """Verifies tokens. audience is the resource (RFC 8707) that they must be for; without it, tokens that are narrowed to
+    resources are refused, because they are meant for other APIs."""
 
     def __init__(self, client_id, client_secret, issuer, endpoint=None, timeout=2, audience=None):
         self.issuer = issuer
@@ -74,7 +73,7 @@ class Verifier:
         self._opener = urllib.request.build_opener(_NoRedirect)
 
     def introspect(self, token):
-        """What Xenoauth says about the token now. Nothing is kept: what was revoked is refused from the next request on."""
+        """The introspection answer for the token. Answers are not cached, so that revocation is instant."""
         form = urllib.parse.urlencode({"token": token, "token_type_hint": "access_token"}).encode()
         headers = {"Authorization": self._authorization, "Accept": "application/json"}
         request = urllib.request.Request(self.endpoint, form, headers)
@@ -83,17 +82,17 @@ class Verifier:
                 raise ValueError(f"introspection answers {response.status} with {response.headers.get_content_type()}")
             answer = json.loads(response.read(64 * 1024))
         if not isinstance(answer, dict) or not isinstance(answer.get("active"), bool):
-            raise ValueError("introspection does not say whether the token is active")
+            raise ValueError("introspection does not state whether the token is active")
         if answer["active"] and self.issuer and answer.get("iss") != self.issuer:
             raise ValueError("introspection answers for another issuer")
         return answer
 
     def require(self, authorization, url, scope=None, permission=None, owner=None, bot=None):
-        """The Identity behind a request that may pass; else Refusal.
+        """Returns the Identity of a request that is allowed; otherwise raises Refusal.
 
-        authorization: every value of the request's Authorization headers. url: the request's target. permission may be
-        one on oneself ("user:fetch:self"); then owner is the id of the user whom the request is about. bot is the id of the
-        bot that the token must belong to.
+        authorization: every value of the request's Authorization headers. url: the request's target. For a permission
+        on oneself ("user:fetch:self"), owner is the id of the user whose record is requested. bot is the id of the bot that
+        the token must belong to.
         """
         identity = self._verify(authorization or [], url)
         permitted = permission is None or (
@@ -102,7 +101,7 @@ class Verifier:
         )
         scoped = scope is None or identity.has_scope(scope)
         if not scoped or not permitted or (bot is not None and (not bot or bot != identity.get("bot"))):
-            # Never a scope that the token has: its client would ask for it again and again.
+            # Never name a scope that the token has: its client would request it again and again.
             challenge = ', error="insufficient_scope"' + (f', scope="{scope}"' if not scoped else "")
             raise Refusal(403, "insufficient_scope", "the access token may not do this", challenge)
         return identity
@@ -118,10 +117,10 @@ class Verifier:
             raise invalid
         try:
             answer = self.introspect(match.group(1))
-        except Exception as error:  # whatever it is, nobody knows whether the token is good
+        except Exception as error:  # any failure: the token's state is unknown
             logging.error("access tokens cannot be verified: %s", error)
             raise Refusal(503, "temporarily_unavailable", "access tokens cannot be verified right now") from None
-        if not answer["active"] and _says_expired(match.group(1)):
+        if not answer["active"] and _claims_expired(match.group(1)):
             raise Refusal(403, "invalid_token", "Permission Denied: the user token has expired", ', error="invalid_token"')
         # Xenoauth's access tokens are bearer tokens; a refresh token has no type.
         if not answer["active"] or answer.get("token_type") != "Bearer":
