@@ -17,12 +17,12 @@ import (
 	"xenoauth/server"
 )
 
-// BenchmarkLogInBesideFlood is the timing part of row U1 of docs/battery.md: how long log-ins from other addresses take while one
-// address keeps 100 sign-ups, or 200 right log-ins, in flight, beside how long they take alone, at the default cost of hashing.
-// The p95 must be at most twice as long.
+// BenchmarkLogInUnderLoad is the timing part of row U1 of docs/battery.md. It measures log-ins from other addresses while one address
+// keeps 100 sign-ups or 200 correct log-ins in flight, and alone, at the default cost of hashing. The p95 under load must be at
+// most twice the p95 alone.
 //
-//	go test ./bench -run '^$' -bench LogInBesideFlood -benchtime 1x
-func BenchmarkLogInBesideFlood(b *testing.B) {
+//	go test ./bench -run '^$' -bench LogInUnderLoad -benchtime 1x
+func BenchmarkLogInUnderLoad(b *testing.B) {
 	for name, open := range map[string]func(testing.TB) string{"sqlite": dbtest.SQLite, "postgres": dbtest.Postgres} {
 		e := harness.New(b, dbtest.Open(b, open(b)), func(o *server.Options) {
 			o.Passwords = secret.NewPasswords(secret.PasswordOptions{})
@@ -46,7 +46,7 @@ func BenchmarkLogInBesideFlood(b *testing.B) {
 			b.Run(name+"/"+flood, func(b *testing.B) {
 				for range b.N {
 					alone := othersLogIn(b, e, emails)
-					beside, served := besideFlood(b, e, ask.n, ask.ask, func() []float64 { return othersLogIn(b, e, emails) })
+					beside, served := underLoad(b, e, ask.n, ask.ask, func() []float64 { return othersLogIn(b, e, emails) })
 					alone = append(alone, othersLogIn(b, e, emails)...)
 					slices.Sort(alone)
 					ratio := quantile(beside, .95) / quantile(alone, .95)
@@ -68,7 +68,7 @@ func from(b *harness.Browser, path string, form url.Values, ip string) harness.A
 	return b.Send(http.MethodPost, path, form, "X-Forwarded-For", ip)
 }
 
-// othersLogIn times log-ins one after the other, each from another address, in milliseconds.
+// othersLogIn returns the durations of sequential log-ins, each from another address, in milliseconds.
 func othersLogIn(b *testing.B, e *harness.Env, emails []string) (times []float64) {
 	b.Helper()
 	for i := range 60 {
@@ -83,8 +83,8 @@ func othersLogIn(b *testing.B, e *harness.Env, emails []string) (times []float64
 	return times
 }
 
-// besideFlood measures while n requests are in flight all the time, and returns how many of them were served in a second.
-func besideFlood(b *testing.B, e *harness.Env, n int, ask func(*harness.Browser, int) harness.Answer, measure func() []float64) (times []float64, served float64) {
+// underLoad runs measure while n requests are in flight, and returns how many of those were served per second.
+func underLoad(b *testing.B, e *harness.Env, n int, ask func(*harness.Browser, int) harness.Answer, measure func() []float64) (times []float64, served float64) {
 	b.Helper()
 	var stop atomic.Bool
 	var done atomic.Int64
@@ -102,7 +102,7 @@ func besideFlood(b *testing.B, e *harness.Env, n int, ask func(*harness.Browser,
 			}
 		})
 	}
-	for done.Load() == 0 { // until the queue is there
+	for done.Load() == 0 { // until requests are queued
 		time.Sleep(time.Millisecond)
 	}
 	start, before := time.Now(), done.Load()

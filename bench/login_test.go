@@ -17,9 +17,9 @@ import (
 	"xenoauth/server"
 )
 
-// BenchmarkLogInTiming is the timing part of docs/battery.md L1: whether the time of a refused log-in tells a user's address
-// from one that nobody has, or from a disabled user's. It is measured as ClientTiming is. Hashing costs little, so that
-// it does not drown what differs.
+// BenchmarkLogInTiming is the timing part of row L1 of docs/battery.md: whether the time of a refused log-in distinguishes a user's
+// address from an unknown one, or from a disabled user's. The method is that of ClientTiming. Hashing is cheap here, so that it does
+// not hide a difference.
 //
 //	go test ./bench -run '^$' -bench LogInTiming -benchtime 1x
 func BenchmarkLogInTiming(b *testing.B) {
@@ -35,7 +35,7 @@ func BenchmarkLogInTiming(b *testing.B) {
 			for pair, known := range map[string]url.Values{
 				"wrong password": form(known.Email, wrong),
 				"disabled":       form(disabled.Email, harness.Password),
-				"unknown":        form("other@users.test", wrong), // both sides alike: what the method itself sees
+				"unknown":        form("other@users.test", wrong), // the same on both sides: the noise of the method
 			} {
 				b.Run(pair, func(b *testing.B) {
 					for range b.N {
@@ -54,9 +54,8 @@ func BenchmarkLogInTiming(b *testing.B) {
 	}
 }
 
-// BenchmarkVerifyDuringLogIns is the timing part of docs/battery.md L4: how long a token's verification takes while 200 people
-// log in at the same moment, again and again, at the default cost of hashing; beside how long it takes when nobody does,
-// and when as many others verify.
+// BenchmarkVerifyDuringLogIns is the timing part of row L4 of docs/battery.md: the time to verify a token while 200 users log in at once,
+// repeatedly, at the default cost of hashing; and, for comparison, without log-ins and beside as many verifications.
 //
 //	go test ./bench -run '^$' -bench VerifyDuringLogIns -benchtime 1x
 func BenchmarkVerifyDuringLogIns(b *testing.B) {
@@ -113,7 +112,7 @@ func BenchmarkVerifyDuringLogIns(b *testing.B) {
 
 func quantile(sorted []float64, at float64) float64 { return sorted[int(at*float64(len(sorted)-1))] }
 
-// BenchmarkIdleConnections opens 10,000 connections that say nothing, and asks beside them (docs/battery.md H2).
+// BenchmarkIdleConnections opens 10,000 silent connections and sends requests beside them (row H2 of docs/battery.md).
 func BenchmarkIdleConnections(b *testing.B) {
 	e := harness.New(b, dbtest.Open(b, dbtest.SQLite(b)))
 	for range b.N {

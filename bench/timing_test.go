@@ -1,5 +1,4 @@
-// Package bench measures whole servers: what takes too long, or varies too much, for a test. Nothing of it runs without
-// -bench.
+// Package bench measures whole servers, where a test would take too long or vary too much. It runs only with -bench.
 package bench
 
 import (
@@ -19,13 +18,13 @@ import (
 
 const (
 	timingSamples = 5000 // of each side
-	timingLimit   = 4.5  // of |t|; more happens by chance once in 100,000 runs
+	timingLimit   = 4.5  // of |t|; exceeded by chance once in 100,000 runs
 )
 
-// BenchmarkClientTiming is the timing part of docs/battery.md K7: whether the time of a refusal by the token endpoint tells a
-// known app from an unknown one. Of each pair 5,000 requests are sent over one connection, interleaved in random order,
-// and compared by Welch's t-test. It fails when |t| reaches 4.5. Reported beside it is t over the fastest nine tenths: what
-// is slower is the machine's doing, and hides differences of a few microseconds.
+// BenchmarkClientTiming is the timing part of row K7 of docs/battery.md: whether the time of a refusal by the token endpoint
+// distinguishes a known app from an unknown one. For each pair it sends 5,000 requests over one connection, in random order, and
+// compares them with Welch's t-test. It fails if |t| reaches 4.5. It also reports t over the fastest 90 %, because slower samples are
+// noise of the machine that hides differences of a few microseconds.
 //
 //	go test ./bench -run '^$' -bench ClientTiming
 func BenchmarkClientTiming(b *testing.B) {
@@ -43,7 +42,7 @@ func BenchmarkClientTiming(b *testing.B) {
 				"another secret": {ID: e.A.ID, Secret: e.B.Secret},
 				"suspended":      suspended,
 				"public":         {ID: e.P.ID, Secret: wrong},
-				"unknown":        {ID: secret.NewPublicID("app_"), Secret: wrong}, // both sides alike: what the method itself sees
+				"unknown":        {ID: secret.NewPublicID("app_"), Secret: wrong}, // the same on both sides: the noise of the method
 			} {
 				b.Run(pair, func(b *testing.B) {
 					for range b.N {
@@ -62,20 +61,20 @@ func BenchmarkClientTiming(b *testing.B) {
 	}
 }
 
-// refusals asks the token endpoint for the refusals of two clients, by turns.
+// refusals returns requests to the token endpoint that are refused, for two clients in turn.
 func refusals(b *testing.B, e *harness.Env, first, second harness.App) (x, y []float64) {
 	b.Helper()
 	return interleave(b, e, "/oauth/token", http.StatusUnauthorized, first.As("grant_type", "client_credentials"), second.As("grant_type", "client_credentials"))
 }
 
-// interleave times two requests that are refused with a status, in nanoseconds.
+// interleave times two requests that are refused with the status, in nanoseconds.
 func interleave(b *testing.B, e *harness.Env, path string, status int, first, second url.Values) (x, y []float64) {
 	b.Helper()
 	forms, swapped := []url.Values{first, second}, false
 	samples := make([][]float64, 2)
 	for i := range 2*timingSamples + 200 {
 		side := i % 2
-		if i%2 == 0 && rand.N(2) == 0 { // the order within each pair is drawn
+		if i%2 == 0 && rand.N(2) == 0 { // the order within each pair is random
 			forms[0], forms[1] = forms[1], forms[0]
 			samples[0], samples[1] = samples[1], samples[0]
 			swapped = !swapped
@@ -113,7 +112,7 @@ func moments(x []float64) (mean, variance float64) {
 	return mean, variance
 }
 
-// fastest leaves out what took longer than nine tenths of all samples together did.
+// fastest drops the samples that are slower than 90 % of all samples.
 func fastest(x, y []float64) ([]float64, []float64) {
 	all := slices.Concat(x, y)
 	slices.Sort(all)

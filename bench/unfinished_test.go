@@ -17,8 +17,8 @@ import (
 	"xenoauth/e2e/port"
 )
 
-// BenchmarkHalfSentRequests measures the peak memory of a server of its own (VmHWM) to which 4,000 requests are sent without
-// their end, half of them headers and half bodies of 60 kB (row U4 of docs/battery.md). XENOAUTH_BINARY measures another build.
+// BenchmarkHalfSentRequests measures the peak memory (VmHWM) of a server process that gets 4,000 incomplete requests, half of them
+// headers and half bodies of 60 kB (row U4 of docs/battery.md). XENOAUTH_BINARY measures another build.
 //
 //	go test ./bench -run '^$' -bench HalfSentRequests -benchtime 1x
 func BenchmarkHalfSentRequests(b *testing.B) {
@@ -59,7 +59,7 @@ func BenchmarkHalfSentRequests(b *testing.B) {
 			}
 			_, _ = conn.Write([]byte(head + filler)) // the server may have closed it
 		}
-		time.Sleep(4 * time.Second) // until the server has read everything it will read
+		time.Sleep(4 * time.Second) // until the server has read all that it accepts
 		b.ReportMetric(before, "MB/before")
 		b.ReportMetric(peak(b, serve.Process.Pid), "MB/peak")
 		_ = serve.Process.Kill()

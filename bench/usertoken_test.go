@@ -15,10 +15,9 @@ import (
 	"xenoauth/internal/dbtest"
 )
 
-// BenchmarkUserTokens is what user tokens cost: a pair made by a refresh (one signature, one durable statement), and one
-// verified by /api/me and by forward-auth (one signature, one question by primary key), as whole requests to the server's
-// handler, eight at a time on each core; beside them, in the same run, the two operations of P-256 alone, and an app's opaque
-// token. Signing and verifying by themselves are BenchmarkSign of internal/issuer and BenchmarkVerify of internal/verify.
+// BenchmarkUserTokens measures user tokens: a refresh (one signature, one durable statement), and a verification by /api/me and by
+// forward-auth (one signature, one look-up by primary key). The requests go to the server's handler, eight at a time per core. For
+// comparison, the same run measures the two P-256 operations alone, and an app's opaque token.
 //
 //	go test ./bench -run '^$' -bench UserTokens
 func BenchmarkUserTokens(b *testing.B) {
@@ -26,7 +25,7 @@ func BenchmarkUserTokens(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	payload := []byte(strings.Repeat("x", 400)) // as long as the part of a user token that is signed
+	payload := []byte(strings.Repeat("x", 400)) // the length of the signed part of a user token
 	digest := sha256.Sum256(payload)
 	signature, err := ecdsa.SignASN1(rand.Reader, key, digest[:])
 	if err != nil {
@@ -75,7 +74,7 @@ func BenchmarkUserTokens(b *testing.B) {
 	}
 }
 
-// rate does something as often as it can, eight times at once on each core.
+// rate calls a function as often as possible, eight at a time per core.
 func rate(b *testing.B, name string, do func() bool) {
 	b.Helper()
 	b.Run(name, func(b *testing.B) {

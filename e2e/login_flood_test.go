@@ -20,7 +20,7 @@ import (
 // address, while one password is hashed at a time: log-ins from other addresses (by page, by program, and at the form for a
 // new password) that come after them are the next three to be hashed. The flood is let in or gets 503 or 429 with
 // Retry-After. A proxy that is trusted names the addresses; an X-Forwarded-For from elsewhere changes nothing.
-// How long others wait is measured outside the fast suite (go test ./bench -run none -bench LogInBesideFlood).
+// How long others wait is measured outside the fast suite (go test ./bench -run none -bench LogInUnderLoad).
 func TestLogInFlood_U1(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, st store.Store) {

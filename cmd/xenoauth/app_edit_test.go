@@ -8,7 +8,7 @@ import (
 	"xenoauth/internal/dbtest"
 )
 
-// TestAppEdit: each flag changes what it names, and nothing else.
+// TestAppEdit: each flag changes only the field that it names.
 func TestAppEdit(t *testing.T) {
 	t.Parallel()
 	dbtest.EachURL(t, func(t *testing.T, database string) {

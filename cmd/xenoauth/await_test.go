@@ -11,8 +11,8 @@ import (
 	"xenoauth/internal/dbtest"
 )
 
-// TestServeAwaitsDatabase: serve starts before its Postgres can be reached and is ready once it can. A database that refuses
-// the connection is reported at once, one that stays away once the wait is over.
+// TestServeAwaitsDatabase: serve starts before its Postgres is reachable and becomes ready afterwards. A database that refuses the
+// connection is reported at once, and one that stays unreachable after the wait.
 func TestServeAwaitsDatabase(t *testing.T) {
 	t.Parallel()
 	database, err := url.Parse(dbtest.Postgres(t))
@@ -22,7 +22,7 @@ func TestServeAwaitsDatabase(t *testing.T) {
 	query := database.Query()
 	const socket = ".s.PGSQL.5432"
 	real := filepath.Join(query.Get("host"), socket)
-	directory := t.TempDir() // where the socket will be
+	directory := t.TempDir() // of the socket
 	query.Set("host", directory)
 	late := *database
 	late.RawQuery = query.Encode()

@@ -30,8 +30,8 @@ func scopesOfNewApp(t *testing.T, l line, args ...string) string {
 	return strings.Join(app.Scopes, " ")
 }
 
-// TestCatalogueInForce: what serve was started with is what commands know without --scopes, until another start changes
-// it; a start without --scopes does not, and builtin does.
+// TestCatalogueInForce: commands without --scopes use the catalogue of the last serve. A start without --scopes does not change it,
+// and one with builtin does.
 func TestCatalogueInForce(t *testing.T) {
 	t.Parallel()
 	dbtest.EachURL(t, func(t *testing.T, database string) {
@@ -68,7 +68,7 @@ func TestCatalogueInForce(t *testing.T) {
 		if err != nil || len(events) != 3 || !strings.Contains(events[1].Detail, "scopes added: games; scopes removed: books") {
 			t.Errorf("audit events %+v, %v", events, err)
 		}
-		// A catalogue that the server does not have is refused, and the same one in another layout is not.
+		// Another catalogue than the server's is refused; the same one with different white space is accepted.
 		l.fails(t, exitRefused, "--scopes names another catalogue than the one in force since", "app", "list", "--scopes", one)
 		startServing(t, l, "--ops-listen", "off", "--scopes", one)
 		again := writeFile(t, "again.json", strings.ReplaceAll(readFile(t, one), "{", "{\n\t"))
@@ -78,8 +78,7 @@ func TestCatalogueInForce(t *testing.T) {
 	})
 }
 
-// TestDoctorOnCatalogue: the doctor finds a server that runs with another catalogue than the one in force, and settings
-// that name another.
+// TestDoctorOnCatalogue: the doctor finds a running server, and settings, with another catalogue than the one in force.
 func TestDoctorOnCatalogue(t *testing.T) {
 	t.Parallel()
 	database := dbtest.SQLite(t)
@@ -120,8 +119,7 @@ func TestDoctorOnCatalogue(t *testing.T) {
 	doctor(t, l, exitDone)
 }
 
-// TestCatalogueWatch: a server logs, once, that another catalogue has come into force, and is no longer listed when it has
-// ended.
+// TestCatalogueWatch: a server logs once that another catalogue has come into force, and is not listed after it has stopped.
 func TestCatalogueWatch(t *testing.T) {
 	t.Parallel()
 	st := dbtest.Open(t, dbtest.SQLite(t))
@@ -163,10 +161,10 @@ func TestCatalogueWatch(t *testing.T) {
 	}
 }
 
-// until waits for something that the server does by itself.
+// until waits for a condition that the server brings about in the background.
 func until(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !done(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(waitLimit); !done(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain: %s", what)
 		}

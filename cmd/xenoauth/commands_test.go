@@ -17,7 +17,7 @@ import (
 	"xenoauth/store"
 )
 
-// object is a JSON object whose names a script relies on.
+// object is a JSON object with names on which scripts depend.
 type object = map[string]any
 
 // wantNames asserts that the object has all these names.
@@ -91,7 +91,7 @@ func TestUserCommands(t *testing.T) {
 	})
 }
 
-// testUnlock locks a user out by wrong passwords in the database, and lets them in by command.
+// testUnlock locks a user with wrong passwords in the database, and unlocks the user by command.
 func testUnlock(t *testing.T, l line, database, email string) {
 	t.Helper()
 	var shown, done object
@@ -148,7 +148,7 @@ func TestAccountCommands(t *testing.T) {
 
 		var a object
 		l.ok(t, &a, "account", "show", other)
-		// In the order of joining, which is as exact as two processes' clocks: a question to the database.
+		// The order of joining depends on the clocks of two processes, so it is read from the database.
 		role := func(email string) any {
 			for _, m := range a["members"].([]any) {
 				if m.(object)["email"] == email {
@@ -182,7 +182,7 @@ func TestAccountCommands(t *testing.T) {
 		l.ok(t, nil, "account", "remove-member", other, "ada@example.org")
 		l.fails(t, exitRefused, "is not a member", "account", "remove-member", other, "ada@example.org")
 		l.fails(t, exitRefused, "is not a member", "account", "set-role", other, "ada@example.org", "bot")
-		// The operator may do what a page would not: take out the last admin.
+		// The operator may remove the last admin, which no page allows.
 		l.ok(t, nil, "account", "remove-member", other, "bob@example.org")
 		var list []object
 		l.ok(t, &list, "account", "list")
@@ -416,7 +416,7 @@ func TestMigrateCommands(t *testing.T) {
 	}
 }
 
-// TestNoDatabaseInFile: a file of something else is named as that, by every way to open it, and left alone.
+// TestNoDatabaseInFile: every command reports a file that is not a database, and does not change it.
 func TestNoDatabaseInFile(t *testing.T) {
 	t.Parallel()
 	for name, content := range map[string]string{"short": "x", "long": strings.Repeat("listen = 127.0.0.1:8080\n", 100)} {
@@ -434,12 +434,12 @@ func TestNoDatabaseInFile(t *testing.T) {
 		if left, err := os.ReadFile(path); err != nil || string(left) != content {
 			t.Errorf("%s file is now %q, %v", name, left, err)
 		}
-		// Two slashes before the path are no part of it, for any command.
+		// Two slashes before the path are accepted by every command.
 		on("sqlite://"+path).fails(t, exitRefused, "not a SQLite database", "user", "list")
 	}
 }
 
-// TestDatabaseDown: what cannot be asked is a refusal that names the database without its password.
+// TestDatabaseDown: if the database is unreachable, the error names it without its password.
 func TestDatabaseDown(t *testing.T) {
 	t.Parallel()
 	r := on("postgres://xenoauth:hunter2@127.0.0.1:1/none").run(t, "user", "list")
@@ -448,7 +448,7 @@ func TestDatabaseDown(t *testing.T) {
 	}
 }
 
-// TestListInParts: a list ends at --limit and names how to go on, continues --after an id, is narrowed by --search, and is whole
+// TestListInParts: a list ends at --limit and shows how to continue, continues --after an id, is filtered by --search, and is complete
 // with --limit 0.
 func TestListInParts(t *testing.T) {
 	t.Parallel()

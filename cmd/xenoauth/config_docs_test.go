@@ -41,7 +41,7 @@ func TestDocumentsNameSettings(t *testing.T) {
 	}
 	name := regexp.MustCompile(`(?:^|[\s` + "`" + `(])(--[a-z][a-z-]*[a-z]|XENOAUTH_[A-Z_]*[A-Z])\b`)
 	for _, path := range append(append(documents, decisions...), "../../README.md") {
-		if filepath.Base(path) == "scans.md" { // has the flags of the scanners
+		if filepath.Base(path) == "scans.md" { // contains flags of the scanners
 			continue
 		}
 		for _, found := range name.FindAllStringSubmatch(readDocument(t, path), -1) {

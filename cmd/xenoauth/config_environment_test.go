@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestUnknownVariables: every command that reads settings refuses a variable that is none, before it opens or makes a
-// database, and names all of them with the nearest setting of each.
+// TestUnknownVariables: every command that reads settings refuses unknown variables before it opens or creates a database, and
+// names all of them with the nearest setting of each.
 func TestUnknownVariables(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// loaded are the settings of serve in some surroundings.
+// loaded returns the settings of serve for a command line, environment and file.
 func loaded(t *testing.T, env map[string]string, args ...string) *settings {
 	t.Helper()
 	p := &program{lookupEnv: func(name string) (string, bool) { v, ok := env[name]; return v, ok }, environ: line{env: env}.environ}
@@ -78,7 +78,7 @@ func TestSettingFromSecretFile(t *testing.T) {
 	}
 }
 
-// TestUnreadSharedSecret: a secret that cannot be read is not missing as well.
+// TestUnreadSharedSecret: a secret that cannot be read is not also reported as missing.
 func TestUnreadSharedSecret(t *testing.T) {
 	t.Parallel()
 	for name, path := range map[string]string{"missing": filepath.Join(t.TempDir(), "none"), "empty": writeFile(t, "empty", "")} {
@@ -89,7 +89,7 @@ func TestUnreadSharedSecret(t *testing.T) {
 	}
 }
 
-// TestAllFaultsAtOnce: one run names every setting that cannot be used, and where it came from; no secret among them.
+// TestAllFaultsAtOnce: one run reports every invalid setting and its source, and no secret.
 func TestAllFaultsAtOnce(t *testing.T) {
 	t.Parallel()
 	config := writeFile(t, "xenoauth.conf", "lissten = x\nnonsense\nsignup = maybe\nsignup = open\nconfig = other\n")
@@ -148,8 +148,7 @@ func TestIssuer(t *testing.T) {
 	}
 }
 
-// TestSettingFaults: each wrong value is answered by its own fault, once, with what to write instead, and without a
-// password.
+// TestSettingFaults: each invalid value is reported once, with the fix and without a password.
 func TestSettingFaults(t *testing.T) {
 	t.Parallel()
 	const postgres = "--database-url=postgres://u:hunter2@127.0.0.1:1/d"
@@ -218,7 +217,7 @@ func TestProxies(t *testing.T) {
 	}
 }
 
-// TestVerifyIgnore: names that forward-auth reads cannot be ignored, since that would open doors.
+// TestVerifyIgnore: the parameters of forward-auth cannot be ignored, because that would disable checks.
 func TestVerifyIgnore(t *testing.T) {
 	t.Parallel()
 	s := loaded(t, nil, "--verify-ignore", "original, uri,,x")
@@ -249,7 +248,7 @@ func TestOldUntil(t *testing.T) {
 	}
 }
 
-// TestSettingsAreDocumented: every setting has a flag somewhere with its help.
+// TestSettingsAreDocumented: every setting is a flag of some command, with help.
 func TestSettingsAreDocumented(t *testing.T) {
 	t.Parallel()
 	p := &program{}

@@ -20,7 +20,7 @@ func TestDemoCheck(t *testing.T) {
 		if strings.Count(r.stdout, "✓") != 10 || !strings.Contains(r.stdout, "all 10 steps worked on "+databaseName(database)) {
 			t.Errorf("the check printed\n%s%s", r.stdout, r.stderr)
 		}
-		// It runs again on the same database, and leaves nobody behind.
+		// It runs again on the same database, and removes its users.
 		line{}.ok(t, nil, "demo", "--check", "--database-url", database)
 		var users, apps []object
 		on(database).ok(t, &users, "user", "list")
@@ -31,7 +31,7 @@ func TestDemoCheck(t *testing.T) {
 	})
 }
 
-// TestDemoLeavesNothing: without --database-url the database is temporary, whatever the environment says.
+// TestDemoLeavesNothing: without --database-url the database is temporary, whatever is in the environment.
 func TestDemoLeavesNothing(t *testing.T) {
 	t.Parallel()
 	r := on("postgres://nobody@127.0.0.1:1/none").ok(t, nil, "demo", "--check")
@@ -48,7 +48,7 @@ func TestDemoFailure(t *testing.T) {
 	line{}.fails(t, exitUsage, "database-url (from --database-url)", "demo", "--check", "--database-url", "mysql://x")
 }
 
-// startedDemo is a demo that serves until the test ends.
+// startedDemo returns a demo that runs until the test ends.
 func startedDemo(t *testing.T) *walker {
 	t.Helper()
 	p := &program{stderr: &lockedBuffer{}}
@@ -74,7 +74,7 @@ func startedDemo(t *testing.T) *walker {
 	return w
 }
 
-// TestSampleApp goes the way of a person with a browser, the app's own callback included.
+// TestSampleApp connects the sample app as a user with a browser does, including the app's callback.
 func TestSampleApp(t *testing.T) {
 	t.Parallel()
 	w := startedDemo(t)
@@ -95,7 +95,7 @@ func TestSampleApp(t *testing.T) {
 	if page := follow(callback); !strings.Contains(page, "Connected.") || !strings.Contains(page, w.demo.user.Email) {
 		t.Fatalf("after the callback:\n%s", page)
 	}
-	// The same answer again belongs to no request any more.
+	// The same response again does not match a pending request.
 	if err := w.open(t.Context(), callback); err == nil || w.page.status != http.StatusBadRequest || !strings.Contains(w.page.body, "state") {
 		t.Errorf("a repeated answer: status %d, %v", w.page.status, err)
 	}

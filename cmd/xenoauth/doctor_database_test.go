@@ -7,8 +7,8 @@ import (
 	"xenoauth/internal/dbtest"
 )
 
-// TestNewerSchema: a newer release has migrated the database. serve logs it and serves, migrate status and doctor show it,
-// and after the schema was contracted every command refuses.
+// TestNewerSchema: a newer release has migrated the database. serve logs that and runs, migrate status and doctor report it, and
+// once the schema has been contracted every command refuses.
 func TestNewerSchema(t *testing.T) {
 	t.Parallel()
 	dbtest.EachURL(t, func(t *testing.T, database string) {
@@ -43,7 +43,7 @@ func TestNewerSchema(t *testing.T) {
 	})
 }
 
-// TestDoctorReadOnly: a database that takes no writes is a finding, and a command that writes names it.
+// TestDoctorReadOnly: the doctor reports a read-only database, and so does a command that writes.
 func TestDoctorReadOnly(t *testing.T) {
 	t.Parallel()
 	l := on(dbtest.Postgres(t) + "&default_transaction_read_only=on")
@@ -54,8 +54,8 @@ func TestDoctorReadOnly(t *testing.T) {
 		"user", "add", "x@example.org", "--password-stdin")
 }
 
-// TestPooler: serve, its pages and the doctor work through a real PgBouncer in transaction mode, given the setting. Without
-// it the error names it, and does not ask whether the database is running.
+// TestPooler: with the setting, serve, its pages and the doctor work through a real PgBouncer in transaction mode. Without it, the
+// error names the setting and does not suggest that the database is down.
 func TestPooler(t *testing.T) {
 	t.Parallel()
 	through := dbtest.PgBouncer(t, dbtest.Postgres(t), "postgres")

@@ -9,8 +9,8 @@ import (
 	"xenoauth/internal/dbtest"
 )
 
-// TestDoctorInPart: what cannot be looked at in time is named with the timeout that ended it, the rest is shown, and
-// neither is a reason to fail.
+// TestDoctorInPart: a check that exceeds a timeout is reported with the timeout, the other checks are shown, and the exit code is
+// still 0.
 func TestDoctorInPart(t *testing.T) {
 	t.Parallel()
 	database := dbtest.Postgres(t)
@@ -23,7 +23,7 @@ func TestDoctorInPart(t *testing.T) {
 		"a statement that takes too long": {"statement_timeout=500", []string{"tokens: storage unavailable: out of time: the statement ran longer than statement_timeout (SQLSTATE 57014)"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			// A table that is as slow to read as one with millions of rows.
+			// Makes the table as slow to read as one with millions of rows.
 			for _, statement := range []string{
 				`ALTER TABLE tokens RENAME TO fast_tokens`,
 				`CREATE VIEW tokens AS SELECT f.* FROM fast_tokens f UNION ALL SELECT f.* FROM fast_tokens f, pg_sleep(10) s`,
@@ -50,7 +50,7 @@ func TestDoctorInPart(t *testing.T) {
 			if c.Live.Tokens != nil || c.Live.Apps == nil || len(c.Tables) < 15 || c.Database.Version == "" {
 				t.Errorf("live %+v, %d tables, database %+v; want all but the tokens", c.Live, len(c.Tables), c.Database)
 			}
-			// The test's Postgres is not safe, which is all that needs attention.
+			// The only problem is that the test's Postgres is not durable.
 			if slices.ContainsFunc(c.Attention, func(s string) bool { return !strings.Contains(s, "may lose what it acknowledged") }) {
 				t.Errorf("attention %q", c.Attention)
 			}
@@ -61,7 +61,7 @@ func TestDoctorInPart(t *testing.T) {
 	}
 }
 
-// TestTimeoutsAreNamed: a command that runs into a timeout names it, and does not ask whether the database runs.
+// TestTimeoutsAreNamed: a command that exceeds a timeout reports it, and does not suggest that the database is down.
 func TestTimeoutsAreNamed(t *testing.T) {
 	t.Parallel()
 	database := dbtest.Postgres(t)

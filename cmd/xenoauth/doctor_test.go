@@ -13,7 +13,7 @@ import (
 	"xenoauth/store/storetest"
 )
 
-// checkup is the doctor's JSON, as far as tests look at it.
+// checkup is the part of the doctor's JSON that tests read.
 type checkup struct {
 	Healthy   bool     `json:"healthy"`
 	Attention []string `json:"attention"`
@@ -36,12 +36,12 @@ type checkup struct {
 	} `json:"tables"`
 }
 
-// has says whether something needs attention for that reason.
-func (c checkup) has(saying string) bool {
-	return strings.Contains(strings.Join(c.Attention, "\n"), saying)
+// has reports whether a problem contains the text.
+func (c checkup) has(want string) bool {
+	return strings.Contains(strings.Join(c.Attention, "\n"), want)
 }
 
-// doctor runs the doctor, which must end with the code.
+// doctor runs the doctor and asserts its exit code.
 func doctor(t *testing.T, l line, code int, args ...string) (c checkup) {
 	t.Helper()
 	r := l.run(t, append([]string{"doctor", "--json"}, args...)...)
@@ -57,7 +57,7 @@ func doctor(t *testing.T, l line, code int, args ...string) (c checkup) {
 	return c
 }
 
-// TestDoctor: what it says of a database in use, beside a running server, in both forms.
+// TestDoctor: the report on a database in use, beside a running server, as text and as JSON.
 func TestDoctor(t *testing.T) {
 	t.Parallel()
 	dbtest.EachURL(t, func(t *testing.T, database string) {
@@ -69,7 +69,7 @@ func TestDoctor(t *testing.T) {
 		l, code, kind := on(database), exitDone, "SQLite 3."
 		startServing(t, l, "--ops-listen", "off")
 		if strings.HasPrefix(database, "postgres") {
-			code, kind = exitRefused, "PostgreSQL 1" // the test's Postgres is not safe
+			code, kind = exitRefused, "PostgreSQL 1" // the test's Postgres is not durable
 		}
 		c := doctor(t, l, code)
 		if !strings.HasPrefix(c.Database.Version, kind) || c.Database.Name != databaseName(database) || len(c.Pending) != 0 {
@@ -102,7 +102,7 @@ func TestDoctor(t *testing.T) {
 	})
 }
 
-// TestDoctorFindsBacklog: rows that ended long ago mean that nobody sweeps; those of the last minutes do not.
+// TestDoctorFindsBacklog: rows that ended long ago show that no sweep runs; rows that ended minutes ago do not.
 func TestDoctorFindsBacklog(t *testing.T) {
 	t.Parallel()
 	database := dbtest.SQLite(t)
@@ -126,7 +126,7 @@ func TestDoctorFindsBacklog(t *testing.T) {
 	if got := doctor(t, on(database), exitDone, "--retention-grace", "4h"); len(got.Attention) != 0 {
 		t.Errorf("within a longer grace: %q", got.Attention)
 	}
-	// What a page showed once is kept without any grace, and goes with the next sweep.
+	// A value that a page has shown has no retention, and is deleted by the next sweep.
 	for i, c := range []struct {
 		ended time.Duration
 		code  int
@@ -141,7 +141,7 @@ func TestDoctorFindsBacklog(t *testing.T) {
 	}
 }
 
-// TestDoctorOnUnmigrated: a database without tables, and one that is behind, are looked at as far as they go.
+// TestDoctorOnUnmigrated: a database without tables, and one with pending migrations, are checked as far as possible.
 func TestDoctorOnUnmigrated(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "empty.db")
@@ -157,13 +157,13 @@ func TestDoctorOnUnmigrated(t *testing.T) {
 	on("mysql://x").fails(t, exitUsage, "database-url", "doctor")
 }
 
-// TestDoctorOnSettings: what serve would refuse, and what is hardly meant.
+// TestDoctorOnSettings: invalid settings, and valid ones that are probably mistakes.
 func TestDoctorOnSettings(t *testing.T) {
 	t.Parallel()
 	database := dbtest.SQLite(t)
 	for name, test := range map[string]struct {
-		args   string
-		saying string // "": fine
+		args string
+		want string // "": no problem
 	}{
 		"defaults":                  {"", ""},
 		"a matching issuer":         {"--issuer http://localhost:8080", ""},
@@ -187,11 +187,11 @@ func TestDoctorOnSettings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			code := exitDone
-			if test.saying != "" {
+			if test.want != "" {
 				code = exitRefused
 			}
-			if c := doctor(t, on(database), code, strings.Fields(test.args)...); !c.has(test.saying) {
-				t.Errorf("attention %q, want %q", c.Attention, test.saying)
+			if c := doctor(t, on(database), code, strings.Fields(test.args)...); !c.has(test.want) {
+				t.Errorf("attention %q, want %q", c.Attention, test.want)
 			}
 		})
 	}
@@ -207,16 +207,16 @@ func TestDoctorOnSettings(t *testing.T) {
 	})
 }
 
-// TestSafeStart: serve refuses a Postgres that loses what it acknowledged, naming each setting and how to mend it, unless
-// it is told otherwise; the demo warns only.
+// TestSafeStart: serve refuses a Postgres that can lose acknowledged writes, and names each setting with its fix. A flag overrides
+// this, and the demo only warns.
 func TestSafeStart(t *testing.T) {
 	t.Parallel()
 	database := dbtest.Postgres(t)
 	serve := []string{"serve", "--listen", "127.0.0.1:0", "--ops-listen", "off"}
-	for _, saying := range []string{
+	for _, want := range []string{
 		"fsync = off: set fsync = on", "full_page_writes = off: set", "synchronous_commit = off: set", "--allow-unsafe-database",
 	} {
-		on(database).fails(t, exitRefused, saying, serve...)
+		on(database).fails(t, exitRefused, want, serve...)
 	}
 	on(database+"&synchronous_commit=on").fails(t, exitRefused, "fsync = off", serve...)
 	on(database).fails(t, exitUsage, "neither true nor false", append(serve, "--allow-unsafe-database=perhaps")...)
@@ -229,7 +229,7 @@ func TestSafeStart(t *testing.T) {
 	}
 }
 
-// TestSafePostgres: a Postgres as it is installed is served without a word.
+// TestSafePostgres: serve starts on a Postgres with default settings without a warning.
 func TestSafePostgres(t *testing.T) {
 	t.Parallel()
 	dbtest.Postgres(t) // skips or fails without Postgres

@@ -10,7 +10,7 @@ import (
 	"xenoauth/internal/dbtest"
 )
 
-// documented returns the SQL of a section of docs/operations.md, as it stands there.
+// documented returns the SQL of a section of docs/operations.md, unchanged.
 func documented(t *testing.T, section string) string {
 	t.Helper()
 	content, err := os.ReadFile("../../docs/operations.md")
@@ -30,8 +30,8 @@ func documented(t *testing.T, section string) string {
 	return string(block)
 }
 
-// TestDocumentedRights runs the statements of docs/operations.md, those for a pooler as well. The owner then migrates, and
-// the other role serves, and may not create anything.
+// TestDocumentedRights runs the statements of docs/operations.md, including those for a pooler. Then the owner migrates, and the other
+// role serves and cannot create tables.
 func TestDocumentedRights(t *testing.T) {
 	t.Parallel()
 	u, err := url.Parse(dbtest.Postgres(t))
@@ -69,14 +69,14 @@ func TestDocumentedRights(t *testing.T) {
 	if _, err := db.ExecContext(t.Context(), `CREATE TABLE public.more (id INTEGER)`); err == nil {
 		t.Error("the role that serves may create tables")
 	}
-	// A role without rights on the tables is no fault of the program's: the error names the GRANT.
+	// For a role without rights on the tables, the error names the GRANT.
 	if _, err := dbtest.DB(t, dbtest.Open(t, as("xenoauth_owner", "xenoauth"))).ExecContext(t.Context(), `REVOKE ALL ON users FROM xenoauth`); err != nil {
 		t.Fatal(err)
 	}
 	server.fails(t, exitRefused, "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA", "user", "list")
 }
 
-// set is the command line with a variable in its environment.
+// set returns the command line with a variable in its environment.
 func (l line) set(name, value string) line {
 	env := map[string]string{name: value}
 	for n, v := range l.env {

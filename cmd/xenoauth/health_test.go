@@ -7,7 +7,7 @@ import (
 	"xenoauth/internal/dbtest"
 )
 
-// TestHealth: 0 while the server is ready, 1 while none answers, 2 where there is no address to ask.
+// TestHealth: the exit code is 0 for a ready server, 1 without a server, and 2 without an address.
 func TestHealth(t *testing.T) {
 	t.Parallel()
 	l := on(dbtest.SQLite(t))

@@ -33,7 +33,7 @@ func postgresTool(t *testing.T, stdin []byte, name string, args ...string) []byt
 	return out
 }
 
-// served starts a server on a database, adds a user and stops it.
+// served starts a server on a database, adds a user, and stops the server.
 func served(t *testing.T, l line, email string, args ...string) {
 	t.Helper()
 	s := startServing(t, l, append([]string{"--ops-listen", "off"}, args...)...)
@@ -43,7 +43,7 @@ func served(t *testing.T, l line, email string, args ...string) {
 	}
 }
 
-// wantRestored: serve refuses the database, the doctor finds it, and once it is accepted both are content.
+// wantRestored asserts that serve refuses the database and the doctor reports it, and that both accept it after --accept-restored-database.
 func wantRestored(t *testing.T, l line, reason string, args ...string) {
 	t.Helper()
 	serve := append([]string{"serve", "--listen", "127.0.0.1:0", "--ops-listen", "off", "--allow-unsafe-database"}, args...)
@@ -66,8 +66,8 @@ func wantRestored(t *testing.T, l line, reason string, args ...string) {
 	}
 }
 
-// TestRestoredDump: a dump of Postgres is restored into another database, and into the same one. Nothing outside the
-// database is needed to notice it; restarts, VACUUM FULL and a reindex are not taken for it.
+// TestRestoredDump: a dump of Postgres that is restored into another database, or into the same one, is detected without data outside
+// the database. Restarts, VACUUM FULL and a reindex are not mistaken for a restore.
 func TestRestoredDump(t *testing.T) {
 	t.Parallel()
 	database := dbtest.Postgres(t)
@@ -90,7 +90,7 @@ func TestRestoredDump(t *testing.T) {
 }
 
 // TestRestoredFile: a file outside the database detects restores that the database itself cannot: a copy of a SQLite file, and a
-// Postgres that was set back as a whole (here by removing the newer rows).
+// Postgres cluster that was reset to an earlier state (here by deleting the newer rows).
 func TestRestoredFile(t *testing.T) {
 	t.Parallel()
 	t.Run("sqlite", func(t *testing.T) {
@@ -135,7 +135,7 @@ func TestRestoredFile(t *testing.T) {
 	})
 }
 
-// TestRestoredUnderServer: the database goes back while a server runs on it, which logs it.
+// TestRestoredUnderServer: a running server logs that its database was replaced by an older one.
 func TestRestoredUnderServer(t *testing.T) {
 	t.Parallel()
 	dbtest.EachURL(t, func(t *testing.T, database string) {
@@ -170,7 +170,7 @@ func TestRestoredUnderServer(t *testing.T) {
 	})
 }
 
-// TestOriginWithoutRights: a role that may not ask for the cluster's identity serves all the same.
+// TestOriginWithoutRights: a role that cannot read the cluster's identity can still serve.
 func TestOriginWithoutRights(t *testing.T) {
 	t.Parallel()
 	database := dbtest.Postgres(t)

@@ -12,7 +12,7 @@ import (
 	"xenoauth/internal/verify"
 )
 
-// acts says which role a bearer token has, "" for a dead one.
+// acts returns the role of a bearer token, "" for one that is not valid.
 func acts(t *testing.T, database, token string) string {
 	t.Helper()
 	v := verify.New(dbtest.Open(t, database), secret.Format{}, scope.Default(), verify.APIPlans("standard"))
@@ -142,7 +142,7 @@ func TestBotCommands(t *testing.T) {
 		if rotated["api_key"] != b["api_key"] || rotated["api_secret"] == b["api_secret"] {
 			t.Errorf("rotated %v", rotated)
 		}
-		// A bot is a user, but not everything is done to it that is done to people.
+		// A bot is a user, but some user commands refuse it.
 		l.ok(t, nil, "user", "disable", id)
 		l.ok(t, &list, "bot", "list")
 		if list[0]["disabled"] != true {

@@ -15,7 +15,7 @@ import (
 	"xenoauth/internal/dbtest"
 )
 
-// TestMain lets a test run this very binary as the program, to send it signals.
+// TestMain lets a test run this binary as the program, to send it signals.
 func TestMain(m *testing.M) {
 	if os.Getenv("XENOAUTH_TEST_PROGRAM") == "1" {
 		_ = os.Unsetenv("XENOAUTH_TEST_PROGRAM") // the program would refuse it as an unknown setting
@@ -25,13 +25,13 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// result is what a run of the command line left behind.
+// result is the output and exit code of a command.
 type result struct {
 	code           int
 	stdout, stderr string
 }
 
-// line is a command line with its surroundings.
+// line is a command line with its environment.
 type line struct {
 	env   map[string]string
 	stdin string
@@ -49,7 +49,7 @@ func (l line) run(t *testing.T, args ...string) result {
 	return result{code, stdout.String(), stderr.String()}
 }
 
-// environ is the environment as the operating system gives it.
+// environ returns the environment in the form of os.Environ.
 func (l line) environ() []string {
 	entries := []string{"PATH=/bin"}
 	for name, value := range l.env {
@@ -58,14 +58,14 @@ func (l line) environ() []string {
 	return entries
 }
 
-// on is a command line on a database.
+// on returns a command line for a database.
 func on(database string) line {
 	return line{env: map[string]string{"XENOAUTH_DATABASE_URL": database}}
 }
 
 func (l line) with(stdin string) line { l.stdin = stdin; return l }
 
-// ok runs a command that must succeed, and reads its JSON into answer if there is one.
+// ok runs a command that must succeed, and decodes its JSON into answer if that is not nil.
 func (l line) ok(t *testing.T, answer any, args ...string) result {
 	t.Helper()
 	if answer != nil {
@@ -83,23 +83,23 @@ func (l line) ok(t *testing.T, answer any, args ...string) result {
 	return r
 }
 
-// fails runs a command that must end with the code and say so.
-func (l line) fails(t *testing.T, code int, saying string, args ...string) {
+// fails runs a command and asserts its exit code and its message.
+func (l line) fails(t *testing.T, code int, want string, args ...string) {
 	t.Helper()
 	r := l.run(t, args...)
-	if r.code != code || !strings.Contains(r.stderr, saying) {
-		t.Errorf("xenoauth %s: exit %d, want %d; says\n%swant it to say %q", strings.Join(args, " "), r.code, code, r.stderr, saying)
+	if r.code != code || !strings.Contains(r.stderr, want) {
+		t.Errorf("xenoauth %s: exit %d, want %d; says\n%swant it to say %q", strings.Join(args, " "), r.code, code, r.stderr, want)
 	}
 }
 
-// TestWrongUsage: it is named before any database is asked. There is none here.
+// TestWrongUsage: usage errors are reported before the database is opened. There is none in this test.
 func TestWrongUsage(t *testing.T) {
 	t.Parallel()
 	database := "sqlite:" + filepath.Join(t.TempDir(), "none.db")
 	for _, c := range []struct {
-		name   string
-		args   string
-		saying string
+		name string
+		args string
+		want string
 	}{
 		{"unknown command", "srve", `unknown command "srve" for "xenoauth" (did you mean serve?)`},
 		{"unknown command of a group", "app ad", `unknown command "ad" for "xenoauth app"`},
@@ -151,14 +151,14 @@ func TestWrongUsage(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			r := on(database).run(t, strings.Fields(c.args)...)
-			if r.code != exitUsage || !strings.Contains(r.stderr, c.saying) || r.stdout != "" {
-				t.Errorf("exit %d, stdout %q, stderr %q; want exit 2 and %q", r.code, r.stdout, r.stderr, c.saying)
+			if r.code != exitUsage || !strings.Contains(r.stderr, c.want) || r.stdout != "" {
+				t.Errorf("exit %d, stdout %q, stderr %q; want exit 2 and %q", r.code, r.stdout, r.stderr, c.want)
 			}
 		})
 	}
 }
 
-// TestHelp: every command says what it does, shows an example, and answers --help with success.
+// TestHelp: every command has a description and an example, and --help succeeds.
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	p := &program{stdin: strings.NewReader(""), stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}, lookupEnv: os.LookupEnv}
@@ -207,7 +207,7 @@ func TestCompletion(t *testing.T) {
 	}
 }
 
-// TestCompletionWords: arguments and flags complete from the database, which is not made or migrated for that.
+// TestCompletionWords: arguments and flags are completed from the database, which is neither created nor migrated.
 func TestCompletionWords(t *testing.T) {
 	t.Parallel()
 	l := on(dbtest.SQLite(t))
@@ -259,7 +259,7 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// TestConfirm: only a terminal is asked; the null device and a pipe are none.
+// TestConfirm: only a terminal is asked, not the null device or a pipe.
 func TestConfirm(t *testing.T) {
 	t.Parallel()
 	null, err := os.Open(os.DevNull)
@@ -282,7 +282,7 @@ func TestConfirm(t *testing.T) {
 	}
 }
 
-// TestRunEndsWithContext: a command that waits for a database ends with its context.
+// TestRunEndsWithContext: a command that waits for a database ends when its context does.
 func TestRunEndsWithContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -12,7 +12,7 @@ import (
 	"xenoauth/internal/dbtest"
 )
 
-// TestPasswordPrompt: on a terminal the password is asked for twice and not echoed; two that differ change nothing.
+// TestPasswordPrompt: on a terminal, the password is prompted for twice without echo; if the two differ, nothing changes.
 func TestPasswordPrompt(t *testing.T) {
 	t.Parallel()
 	l := on(dbtest.SQLite(t))
@@ -36,7 +36,7 @@ func TestPasswordPrompt(t *testing.T) {
 	}
 }
 
-// TestGeneratedPassword: it is printed once, opens the user, and excludes a password from standard input.
+// TestGeneratedPassword: a generated password is printed once and is valid, and excludes one from standard input.
 func TestGeneratedPassword(t *testing.T) {
 	t.Parallel()
 	l := on(dbtest.SQLite(t))
@@ -50,8 +50,8 @@ func TestGeneratedPassword(t *testing.T) {
 	l.fails(t, exitUsage, "exclude each other", "user", "add", "bob@example.org", "--generate-password", "--password-stdin")
 }
 
-// onTerminal runs the program with a terminal for standard input, on which the lines are typed once each is asked for. It
-// returns the output of the terminal.
+// onTerminal runs the program with a terminal as standard input and types each line when it is prompted for. It returns the output of
+// the terminal.
 func (l line) onTerminal(t *testing.T, lines []string, args ...string) (code int, shown []byte) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
@@ -76,7 +76,7 @@ func (l line) onTerminal(t *testing.T, lines []string, args ...string) (code int
 		p := &program{stdin: terminal, stdout: terminal, stderr: prompts, lookupEnv: func(name string) (string, bool) { v, ok := l.env[name]; return v, ok }}
 		code := p.run(t.Context(), args)
 		prompts.Close()
-		terminal.Close() // the last one: the reader of the other end comes to its end
+		terminal.Close() // the last open end, so that the reader gets an end of file
 		ended <- code
 	}()
 	go func() {
@@ -87,7 +87,7 @@ func (l line) onTerminal(t *testing.T, lines []string, args ...string) (code int
 				return
 			}
 			if bytes.HasSuffix(text[:n], []byte(": ")) && typed < len(lines) {
-				// The prompt is written before the echo is switched off.
+				// The prompt is written before echo is turned off.
 				for echoes(terminal) {
 				}
 				fmt.Fprintln(master, lines[typed])
@@ -96,7 +96,7 @@ func (l line) onTerminal(t *testing.T, lines []string, args ...string) (code int
 		}
 	}()
 	code = <-ended
-	shown, _ = io.ReadAll(master) // ends with EIO once nothing holds the terminal
+	shown, _ = io.ReadAll(master) // ends with EIO when the terminal is closed
 	return code, shown
 }
 

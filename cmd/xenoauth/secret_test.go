@@ -44,8 +44,8 @@ func TestRevokeSecretCommands(t *testing.T) {
 	})
 }
 
-// TestRevokeOneCredential: while two credentials of an API key or a bot work, both are listed, the old one with its end,
-// and each can be revoked by itself.
+// TestRevokeOneCredential: two active credentials of an API key or a bot are both listed, the old one with its expiry, and each can be
+// revoked separately.
 func TestRevokeOneCredential(t *testing.T) {
 	t.Parallel()
 	dbtest.EachURL(t, func(t *testing.T, database string) {
@@ -87,7 +87,7 @@ func TestRevokeOneCredential(t *testing.T) {
 	})
 }
 
-// wantSecrets asserts which secrets a client has, newest first, wherever they are listed.
+// wantSecrets asserts the secrets of a client, newest first, in every list.
 func wantSecrets(t *testing.T, l line, group, id string, want ...string) {
 	t.Helper()
 	check := func(o object) {

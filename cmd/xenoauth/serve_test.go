@@ -21,14 +21,14 @@ import (
 	"xenoauth/internal/dbtest"
 )
 
-// patience is how long a test waits for what normally takes milliseconds.
-const patience = 20 * time.Second
+// waitLimit is how long a test waits for an event that normally takes milliseconds.
+const waitLimit = 20 * time.Second
 
 // serving is a server that runs in this process.
 type serving struct {
-	ready  string // the line that says where to go
+	ready  string // the line with the server's addresses
 	issuer string
-	ops    string // "" without
+	ops    string // "" if there is none
 	stderr *lockedBuffer
 	stop   func() int
 }
@@ -50,7 +50,7 @@ func startServing(t *testing.T, l line, args ...string) serving {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan int, 1)
 	go func() {
-		// The test's Postgres is as fast as can be, and nothing of it is meant to last.
+		// The test's Postgres is configured for speed, not durability.
 		code := p.run(ctx, append([]string{"serve", "--listen", "127.0.0.1:0", "--allow-unsafe-database"}, args...))
 		_ = write.Close()
 		ended <- code
@@ -72,7 +72,7 @@ func startServing(t *testing.T, l line, args ...string) serving {
 	return s
 }
 
-// lockedBuffer may be written by a server and read by a test.
+// lockedBuffer can be written by a server and read by a test at the same time.
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -90,7 +90,7 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// status gets an address and returns what it answers.
+// status requests an address and returns the status code.
 func status(t *testing.T, address string) int {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
@@ -124,7 +124,7 @@ func TestServe(t *testing.T) {
 				t.Errorf("GET %s: %d, want %d", address, got, want)
 			}
 		}
-		// Commands work beside the running server, and it sees what they do.
+		// Commands work beside the running server, which sees their changes.
 		addUser(t, l, "ada@example.org")
 		var list []object
 		l.ok(t, &list, "user", "list")
@@ -137,7 +137,7 @@ func TestServe(t *testing.T) {
 	})
 }
 
-// TestServeBothLoopbacks: browsers try ::1 for localhost.
+// TestServeBothLoopbacks: the server also listens on ::1, which browsers try for localhost.
 func TestServeBothLoopbacks(t *testing.T) {
 	t.Parallel()
 	if l, err := net.Listen("tcp", "[::1]:0"); err != nil {
@@ -147,7 +147,7 @@ func TestServeBothLoopbacks(t *testing.T) {
 		s := startServing(t, on(dbtest.SQLite(t)), "--ops-listen", "off")
 		_, port, _ := strings.Cut(strings.TrimPrefix(s.issuer, "http://"), ":")
 		for _, host := range []string{"127.0.0.1", "::1"} {
-			c, err := net.DialTimeout("tcp", net.JoinHostPort(host, port), patience)
+			c, err := net.DialTimeout("tcp", net.JoinHostPort(host, port), waitLimit)
 			if err != nil {
 				t.Errorf("connect to %s: %v", host, err)
 				continue
@@ -175,14 +175,13 @@ func TestServeRefusals(t *testing.T) {
 	on(database).fails(t, exitRefused, "another xenoauth", "serve", "--listen", "127.0.0.1:0", "--ops-listen", "off")
 }
 
-// TestStopBySignal: a request that is under way when the signal comes is answered, a second signal changes nothing, and
-// the exit code is 0.
+// TestStopBySignal: a request in flight at the time of the signal is answered, a second signal has no effect, and the exit code is 0.
 func TestStopBySignal(t *testing.T) {
 	t.Parallel()
 	s := startProcess(t)
 	address, cmd := s.address, s.cmd
 
-	// The server reads this request's head, and then waits for its body.
+	// The server reads the headers of this request and then waits for its body.
 	c, err := net.Dial("tcp", "127.0.0.1:"+address)
 	if err != nil {
 		t.Fatal(err)
@@ -209,7 +208,7 @@ func TestStopBySignal(t *testing.T) {
 	}
 }
 
-// process is a server that runs as a process of its own, so that it can be sent signals.
+// process is a server in a process of its own, which can get signals.
 type process struct {
 	cmd          *exec.Cmd
 	address, ops string
@@ -220,7 +219,7 @@ type process struct {
 func startProcess(t *testing.T, args ...string) process {
 	t.Helper()
 	database := "sqlite:" + filepath.Join(t.TempDir(), "xenoauth.db")
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	t.Cleanup(cancel)
 	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--database-url", database}, args...)
 	cmd := exec.CommandContext(ctx, os.Args[0], args...)
@@ -244,21 +243,20 @@ func startProcess(t *testing.T, args ...string) process {
 	}
 }
 
-// signal sends SIGTERM and waits until readiness refuses.
+// signal sends SIGTERM and waits until the server is no longer ready.
 func (s process) signal(t *testing.T) {
 	t.Helper()
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(patience); status(t, s.ops+"/readyz") != http.StatusServiceUnavailable; {
+	for deadline := time.Now().Add(waitLimit); status(t, s.ops+"/readyz") != http.StatusServiceUnavailable; {
 		if time.Now().After(deadline) {
 			t.Fatal("readiness stayed on after the signal")
 		}
 	}
 }
 
-// TestDrain: after the signal /readyz refuses, and new connections are answered until the drain is over. A second signal
-// ends it.
+// TestDrain: after the signal, /readyz fails and new connections are served until the drain is over. A second signal ends the drain.
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	t.Run("ended by a second signal", func(t *testing.T) {
@@ -283,7 +281,7 @@ func TestDrain(t *testing.T) {
 		if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.cmd.Wait(); err != nil { // the test's context ends long before the drain would
+		if err := s.cmd.Wait(); err != nil { // the test's context ends long before the drain
 			t.Errorf("stopped with %v\n%s", err, s.stderr.String())
 		}
 	})
@@ -298,7 +296,7 @@ func TestDrain(t *testing.T) {
 	})
 }
 
-// TestDrainDefault: 3 s, unless only this machine can connect.
+// TestDrainDefault: 3 s, and 0 if only this machine can connect.
 func TestDrainDefault(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]time.Duration{

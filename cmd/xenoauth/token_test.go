@@ -12,8 +12,8 @@ import (
 	"xenoauth/internal/verify"
 )
 
-// TestInspectEveryKind: token inspect knows each kind of credential, live (exit 0) and dead (exit 1, with the state), names
-// its owner and never repeats it; token revoke ends it.
+// TestInspectEveryKind: token inspect recognises each kind of credential, active (exit 0) or not (exit 1, with the state), shows its
+// owner, and never prints it; token revoke ends it.
 func TestInspectEveryKind(t *testing.T) {
 	t.Parallel()
 	dbtest.EachURL(t, func(t *testing.T, database string) {

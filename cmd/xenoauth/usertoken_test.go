@@ -12,7 +12,7 @@ import (
 	"xenoauth/store"
 )
 
-// userPair is a pair of the user's as the server would give it.
+// userPair returns a pair of user tokens as the server issues it.
 func userPair(t *testing.T, st store.Store, email string, o signing.Options) issuer.UserPair {
 	t.Helper()
 	u, err := st.UserByEmail(t.Context(), email)
@@ -28,7 +28,7 @@ func userPair(t *testing.T, st store.Store, email string, o signing.Options) iss
 	return p
 }
 
-// TestUserTokenCommands: the operator's commands know user tokens by either algorithm, and revoke a family by each half.
+// TestUserTokenCommands: the commands accept user tokens of both algorithms, and revoke a family by its access or refresh token.
 func TestUserTokenCommands(t *testing.T) {
 	t.Parallel()
 	dbtest.EachURL(t, func(t *testing.T, database string) {
@@ -58,7 +58,7 @@ func TestUserTokenCommands(t *testing.T) {
 	})
 }
 
-// TestUserTokenSettings: HS256 needs a secret, which comes from a file and is never shown; keys change, and not too often.
+// TestUserTokenSettings: HS256 needs a secret, which is read from a file and never shown; the key rotation has a minimum interval.
 func TestUserTokenSettings(t *testing.T) {
 	t.Parallel()
 	file := writeFile(t, "secret", strings.Repeat("s", 32)+"\n")

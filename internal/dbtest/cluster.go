@@ -1,5 +1,5 @@
-// Package dbtest gives tests databases of their own: SQLite files, and databases of a throw-away Postgres cluster that it
-// starts itself. It owns nothing that outlives the process, however the process ends.
+// Package dbtest provides databases for tests: SQLite files, and databases of a temporary Postgres cluster that it starts. Nothing
+// that it creates outlives the process, however the process ends.
 package dbtest
 
 import (
@@ -24,22 +24,21 @@ import (
 	"xenoauth/store/sqlstore"
 )
 
-// ErrNoPostgres: this machine has no Postgres server programs.
+// ErrNoPostgres reports that this machine has no Postgres server programs.
 var ErrNoPostgres = errors.New("no Postgres found: install the package postgresql (initdb and postgres in PATH or /usr/lib/postgresql/*/bin)")
 
-// Cluster is a running Postgres that nobody else knows of.
+// Cluster is a running Postgres of this process.
 type Cluster struct {
 	dir      string // data and socket
 	lifeline io.WriteCloser
 	answers  *bufio.Reader
 	done     chan struct{}
-	ballast  *os.File // on a disk of its own: what fills that; else nil
+	ballast  *os.File // the file that fills a disk of its own; nil without one
 	count    atomic.Int64
 }
 
-// supervise makes the files of Postgres, runs it, and does what standard input tells it, until that ends, which happens
-// when the process that started it has ended, in whatever way; then it removes every trace. It answers each command with a
-// line.
+// supervise creates and runs a Postgres cluster, and executes the commands on standard input, each of which it answers with a line.
+// Standard input ends when the process that started it ends, in any way; then supervise removes all files.
 const supervise = `
 bin=$1 dir=$2
 shift 2
@@ -64,8 +63,8 @@ wait $child
 rm -rf "$dir"
 `
 
-// Start makes and starts a cluster. Durability is off, unless settings, written name=value, say otherwise: Durable.
-// ErrNoPostgres if it is not installed.
+// Start creates and starts a cluster. Durability is off unless the settings, in the form name=value, turn it on (see Durable). The error
+// is ErrNoPostgres if Postgres is not installed.
 func Start(ctx context.Context, settings ...string) (*Cluster, error) {
 	return start(ctx, func(attr *syscall.SysProcAttr, dir string) (*exec.Cmd, error) {
 		cmd := exec.Command("/bin/sh", "-c", supervise, "sh")
@@ -74,7 +73,7 @@ func Start(ctx context.Context, settings ...string) (*Cluster, error) {
 	}, settings)
 }
 
-// start runs the command that supervises a cluster; what it needs to know is added to its arguments.
+// start runs the command that supervises a cluster, with the settings appended to its arguments.
 func start(ctx context.Context, supervisor func(attr *syscall.SysProcAttr, dir string) (*exec.Cmd, error), settings []string) (_ *Cluster, err error) {
 	bin, err := findPostgres()
 	if err != nil {
@@ -143,7 +142,7 @@ func (c *Cluster) NewDatabase(ctx context.Context) (string, error) {
 	return c.URL(name), nil
 }
 
-// DropDatabase removes a database, whoever is connected to it.
+// DropDatabase removes a database and ends its connections.
 func (c *Cluster) DropDatabase(ctx context.Context, databaseURL string) error {
 	u, err := url.Parse(databaseURL)
 	if err != nil {
@@ -160,7 +159,7 @@ func (c *Cluster) URL(name string) string {
 
 const template = "xenoauth_template"
 
-// prepare waits for the server and migrates the database that all others are copies of.
+// prepare waits for the server and migrates the template of all databases.
 func (c *Cluster) prepare(ctx context.Context) error {
 	if err := c.wait(ctx); err != nil {
 		return err
@@ -237,8 +236,8 @@ func findPostgres() (string, error) {
 	return dir, nil
 }
 
-// unprivileged is how Postgres is started: it refuses to run as root, so that root lends it to the user postgres. It
-// gets a process group of its own, for a Ctrl-C at the terminal is not meant for it.
+// unprivileged sets the user and the process group of Postgres. Postgres refuses to run as root, so root runs it as the user postgres.
+// It has its own process group, so that a Ctrl-C at the terminal does not reach it.
 func unprivileged() (*syscall.SysProcAttr, error) {
 	attr := &syscall.SysProcAttr{Setpgid: true}
 	if os.Getuid() != 0 {
@@ -260,11 +259,11 @@ func unprivileged() (*syscall.SysProcAttr, error) {
 	return attr, nil
 }
 
-// makeDir makes the cluster's directory, where its user may write. A socket's path is limited to about 100 bytes.
+// makeDir creates the cluster's directory, which its user can write to. A socket's path is limited to about 100 bytes.
 func makeDir(attr *syscall.SysProcAttr) (string, error) {
 	parent := os.TempDir()
 	if len(parent) > 60 || attr.Credential != nil {
-		parent = "/tmp" // where another user can get to
+		parent = "/tmp" // which another user can access
 	}
 	dir, err := os.MkdirTemp(parent, "xenoauth-pg-")
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"xenoauth/internal/dbtest"
 )
 
-// childVariable makes this test binary start a cluster, say where, and wait to be killed.
+// childVariable makes this test binary start a cluster, print its directory, and wait to be killed.
 const childVariable = "XENOAUTH_DBTEST_CHILD"
 
 func TestMain(m *testing.M) {
@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	select {}
 }
 
-// TestClusterEndsWithItsProcess kills a process that has a cluster in the one way that it cannot notice.
+// TestClusterEndsWithItsProcess kills a process that has a cluster with a signal that it cannot handle.
 func TestClusterEndsWithItsProcess(t *testing.T) {
 	t.Parallel()
 	dbtest.Postgres(t) // skips or fails without Postgres

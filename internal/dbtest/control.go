@@ -13,14 +13,14 @@ import (
 	"syscall"
 )
 
-// Durable are settings of a cluster that loses nothing that it acknowledged.
+// Durable are the settings of a cluster that does not lose acknowledged writes.
 var Durable = []string{"fsync=on", "synchronous_commit=on", "full_page_writes=on"}
 
-// Halt ends all processes of the cluster and returns when they are gone: INT cuts connections off and shuts down in order,
-// QUIT leaves what was acknowledged to the recovery of the next start. Restart starts it again.
+// Halt ends all processes of the cluster and returns when they have ended. INT cuts connections and shuts down cleanly; QUIT leaves
+// acknowledged writes to the recovery of the next start. Restart starts the cluster again.
 func (c *Cluster) Halt(signal string) error { return c.command(signal) }
 
-// Restart starts a cluster that Halt ended, and waits until it takes connections.
+// Restart starts a cluster after Halt, and waits until it accepts connections.
 func (c *Cluster) Restart(ctx context.Context) error {
 	if err := c.command("start"); err != nil {
 		return err
@@ -38,13 +38,13 @@ func (c *Cluster) command(line string) error {
 	return nil
 }
 
-// Pause stops all processes of the cluster where they stand: connections stay open and nobody answers.
+// Pause stops all processes of the cluster (SIGSTOP): connections stay open without an answer.
 func (c *Cluster) Pause() error { return c.signal(syscall.SIGSTOP) }
 
-// Resume lets a paused cluster go on.
+// Resume continues a paused cluster.
 func (c *Cluster) Resume() error { return c.signal(syscall.SIGCONT) }
 
-// signal reaches the postmaster first, so that a paused one starts no further process.
+// signal signals the postmaster first, so that a paused one starts no further process.
 func (c *Cluster) signal(s syscall.Signal) error {
 	postmaster, err := c.postmaster()
 	if err != nil {
@@ -59,9 +59,9 @@ func (c *Cluster) signal(s syscall.Signal) error {
 	return errors.Join(errs...)
 }
 
-// postmaster is the process that all others of the cluster are children of.
+// postmaster returns the parent of all other processes of the cluster.
 func (c *Cluster) postmaster() (int, error) {
-	// Its data may be on a disk that is not to be seen from here; its socket always is.
+	// The data may be on a disk that is not visible here; the socket always is.
 	locks, _ := filepath.Glob(filepath.Join(c.dir, ".s.PGSQL.*.lock")) // the pattern is well-formed
 	if len(locks) != 1 {
 		return 0, fmt.Errorf("find Postgres: %d locks of sockets", len(locks))
@@ -86,7 +86,7 @@ func children(parent int) (list []int) {
 		if err != nil {
 			continue // it has ended
 		}
-		// After the name, which may hold anything, come the state and the parent.
+		// The name may contain any character. The state and the parent follow it.
 		fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 		if len(fields) < 2 || string(fields[1]) != strconv.Itoa(parent) {
 			continue
@@ -98,7 +98,7 @@ func children(parent int) (list []int) {
 	return list
 }
 
-// Revive waits until a cluster takes connections again that was in trouble, and starts it if it gave up.
+// Revive waits until a cluster accepts connections again after a fault, and starts it if it has stopped.
 func (c *Cluster) Revive(ctx context.Context) error {
 	pid, err := c.postmaster()
 	if err == nil {

@@ -10,7 +10,7 @@ import (
 	"xenoauth/store"
 )
 
-// own is a cluster that a test may ill-treat.
+// own returns a cluster that a test may damage.
 func own(t *testing.T, settings ...string) *dbtest.Cluster {
 	t.Helper()
 	dbtest.Postgres(t) // skips or fails without Postgres
@@ -22,8 +22,8 @@ func own(t *testing.T, settings ...string) *dbtest.Cluster {
 	return c
 }
 
-// TestControl: a cluster that is durable says so, keeps what it acknowledged when it is halted, and neither answers nor
-// refuses while it is paused.
+// TestControl: a durable cluster has these settings, keeps acknowledged writes when it is halted, and neither answers nor refuses
+// connections while it is paused.
 func TestControl(t *testing.T) {
 	t.Parallel()
 	c := own(t, dbtest.Durable...)

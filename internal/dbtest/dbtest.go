@@ -17,12 +17,12 @@ import (
 	"xenoauth/store/sqlstore"
 )
 
-// Timeout is how long a call to a test's database may take, far longer than in operation: tests share the machine, where
-// a process may stand still for seconds.
+// Timeout is the time limit for a call to a test's database. It is much longer than in operation, because on a machine that tests share a
+// process may not run for seconds.
 const Timeout = 20 * time.Second
 
-// AsServed is an option of Open for tests about a database that is slow or gone: calls take no longer than in operation.
-// What waits for a connection may do so for longer: that is a matter of the machine.
+// AsServed is an option of Open for tests with a slow or unreachable database. The time limit for calls is that of operation, and only
+// the wait for a connection may be longer.
 func AsServed(o *sqlstore.Options) { o.MaxQueue, o.Timeout = 2*time.Second, 0 }
 
 // Each runs test on SQLite and on Postgres, as parallel subtests of those names, each with a fresh migrated database.
@@ -65,11 +65,11 @@ func Open(t testing.TB, databaseURL string, options ...func(*sqlstore.Options)) 
 	return st
 }
 
-// opened knows the database URL behind each store.
+// opened maps each store to its database URL.
 var opened sync.Map
 
-// DB is another connection to the database of a store that Open or Each opened, until the test ends. Both databases take
-// $1, $2 for parameters.
+// DB returns another connection to the database of a store that Open or Each opened, until the test ends. Both databases accept $1, $2
+// as parameters.
 func DB(t testing.TB, st store.Store) *sql.DB {
 	t.Helper()
 	databaseURL, ok := opened.Load(st)
@@ -88,8 +88,8 @@ func DB(t testing.TB, st store.Store) *sql.DB {
 	return db
 }
 
-// Exec changes rows behind the store's back: tests shift a row's times rather than wait. It fails the test unless at
-// least one row was changed.
+// Exec changes rows without the store, so that a test can change a row's times and does not have to wait. It fails the test if no row
+// was changed.
 func Exec(t testing.TB, st store.Store, statement string, args ...any) {
 	t.Helper()
 	db := DB(t, st)
@@ -103,7 +103,7 @@ func Exec(t testing.TB, st store.Store, statement string, args ...any) {
 	}
 }
 
-// sqliteTemplate is a migrated database file, made once a process.
+// sqliteTemplate is a migrated database file, created once per process.
 var sqliteTemplate = sync.OnceValues(func() ([]byte, error) {
 	dir, err := os.MkdirTemp("", "xenoauth-sqlite-")
 	if err != nil {
@@ -117,7 +117,7 @@ var sqliteTemplate = sync.OnceValues(func() ([]byte, error) {
 		return nil, err
 	}
 	_, err = st.Migrate(ctx)
-	// Closing the last connection writes the journal back into the file.
+	// Closing the last connection checkpoints the journal into the file.
 	if err := errors.Join(err, st.Close()); err != nil {
 		return nil, err
 	}
@@ -141,8 +141,8 @@ func SQLite(t testing.TB) string {
 // cluster is the process's Postgres. It ends with the process.
 var cluster = sync.OnceValues(func() (*Cluster, error) { return Start(context.Background()) })
 
-// Postgres returns the URL of a fresh migrated Postgres database, which is dropped when the test ends. Without Postgres
-// on this machine the test is skipped, or fails where CI or XENOAUTH_REQUIRE_ALL is set.
+// Postgres returns the URL of a new migrated Postgres database, which is dropped when the test ends. If this machine has no Postgres, the
+// test is skipped, or fails if CI or XENOAUTH_REQUIRE_ALL is set.
 func Postgres(t testing.TB) string {
 	t.Helper()
 	c, err := cluster()
@@ -164,7 +164,7 @@ func Postgres(t testing.TB) string {
 	return databaseURL
 }
 
-// RequireAll says whether a test that lacks something of the machine must fail rather than be skipped.
+// RequireAll reports whether a test must fail, and not be skipped, if the machine lacks a program that it needs.
 func RequireAll() bool {
 	return os.Getenv("CI") != "" || os.Getenv("XENOAUTH_REQUIRE_ALL") != ""
 }

@@ -26,7 +26,7 @@ func TestEachGivesMigratedDatabases(t *testing.T) {
 	})
 }
 
-func TestDatabasesAreApart(t *testing.T) {
+func TestDatabasesAreSeparate(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, st store.Store) {
 		key, err := st.EnsureKey(t.Context(), "test", []byte("mine"))

@@ -11,11 +11,11 @@ import (
 	"syscall"
 )
 
-// ErrNoDisk: this process may not mount a disk.
+// ErrNoDisk reports that this process cannot mount a disk.
 var ErrNoDisk = errors.New("no disk for Postgres alone: that takes root, and the right to mount")
 
-// onDisk mounts a disk for the data where nobody else sees it, has the rest of its arguments run by the user of Postgres,
-// and removes every trace.
+// onDisk mounts a disk for the data in a mount namespace of its own, runs the rest of its arguments as the user of Postgres, and removes
+// all files.
 const onDisk = `
 size=$1 uid=$2 gid=$3 script=$4 bin=$5 dir=$6
 shift 6
@@ -25,8 +25,8 @@ umount -l "$dir/data"
 rm -rf "$dir"
 `
 
-// StartOnDisk is Start with the data on a disk of their own, of a size that mount knows, such as 96m: Fill and Free. The
-// disk is memory, and seen by the cluster alone, so that it ends with it. ErrNoDisk: it cannot be had.
+// StartOnDisk is Start with the data on a separate disk of a size in mount's syntax, such as 96m, for Fill and Free. The disk is a tmpfs
+// that only the cluster sees, so it ends with the cluster. The error is ErrNoDisk if it cannot be mounted.
 func StartOnDisk(ctx context.Context, size string, settings ...string) (*Cluster, error) {
 	c, err := start(ctx, func(attr *syscall.SysProcAttr, _ string) (*exec.Cmd, error) {
 		if attr.Credential == nil || !mayMount() {
@@ -51,7 +51,7 @@ func StartOnDisk(ctx context.Context, size string, settings ...string) (*Cluster
 	return c, nil
 }
 
-// mayMount tries it.
+// mayMount tries to mount a disk.
 func mayMount() bool {
 	if _, err := exec.LookPath("setpriv"); err != nil {
 		return false
@@ -61,7 +61,7 @@ func mayMount() bool {
 	return try.Run() == nil
 }
 
-// Fill takes the last byte of the cluster's disk.
+// Fill fills the cluster's disk completely.
 func (c *Cluster) Fill() error {
 	chunk := make([]byte, 64<<10)
 	for {
@@ -75,7 +75,7 @@ func (c *Cluster) Fill() error {
 	}
 }
 
-// Free gives back what Fill took.
+// Free undoes Fill.
 func (c *Cluster) Free() error {
 	err := c.ballast.Truncate(0)
 	if err == nil {

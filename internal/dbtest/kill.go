@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// Kill ends all processes of the cluster at once and without warning, as a machine that loses its power does, and returns
-// when they are gone. Only what the kernel was given is left for the recovery of the next Restart.
+// Kill ends all processes of the cluster with SIGKILL, as a power failure would, and returns when they have ended. Only data that the
+// kernel has is left for the recovery of the next Restart.
 func (c *Cluster) Kill() error {
-	// Stopped processes start no others, and nobody is left over to be noticed too late.
+	// Stopped processes start no others, so that no process is missed.
 	if err := c.Pause(); err != nil {
 		return err
 	}
@@ -31,14 +31,14 @@ func (c *Cluster) Kill() error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	// The one who started Postgres waits for it, and goes on.
+	// The parent of Postgres waits for it, and continues.
 	if err := c.command("KILL"); err != nil {
 		return err
 	}
 	return gone(all)
 }
 
-// gone waits until none of the processes is left.
+// gone waits until all of the processes have ended.
 func gone(pids []int) error {
 	deadline := time.After(30 * time.Second)
 	poll := time.NewTicker(2 * time.Millisecond)

@@ -15,7 +15,7 @@ import (
 	"xenoauth/e2e/port"
 )
 
-// superviseBouncer runs PgBouncer until standard input ends, as it does when the test process ends.
+// superviseBouncer runs PgBouncer until standard input ends, which happens when the test process ends.
 const superviseBouncer = `
 "$1" -q "$2/pgbouncer.ini" &
 child=$!
@@ -25,8 +25,8 @@ wait $child
 `
 
 // PgBouncer starts a PgBouncer in transaction mode before the cluster of a Postgres URL, until the test ends, and returns
-// the URL of the same database through it. Settings are lines of pgbouncer.ini. Without PgBouncer on this machine the test is
-// skipped, or fails where CI or XENOAUTH_REQUIRE_ALL is set.
+// the URL of the same database through it. Settings are lines of pgbouncer.ini. If this machine has no PgBouncer, the test is skipped,
+// or fails if CI or XENOAUTH_REQUIRE_ALL is set.
 func PgBouncer(t testing.TB, databaseURL, role string, settings ...string) string {
 	t.Helper()
 	program, err := exec.LookPath("pgbouncer")
