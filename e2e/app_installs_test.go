@@ -28,7 +28,7 @@ func TestInstallationCount_N6(t *testing.T) {
 			if want == 1 {
 				words = "1 account"
 			}
-			n, err := e.Store.CountInstalled(t.Context(), app.ID, store.MostInstalls)
+			n, err := e.Store.CountInstalled(t.Context(), app.ID, store.MaxInstalls)
 			if err != nil || n != (store.Count{N: want}) {
 				t.Errorf("%s: the store counts %+v, %v; want %d", what, n, err, want)
 			}

@@ -21,7 +21,7 @@ func TestCodeFailedAttempts_C4(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				e, b := e.With(t), b.With(t)
 				code := b.Code(app, "code_challenge", harness.Challenge, "code_challenge_method", "S256")
-				for range store.MaxCodeTries + 1 { // foreign attempts are not the owner's budget
+				for range store.MaxCodeAttempts + 1 { // foreign attempts are not the owner's budget
 					e.Exchange(e.B, code, "code_verifier", harness.Verifier).WantGrantRefused(t)
 				}
 				e.WantUnspent(code, 0)
@@ -48,7 +48,7 @@ func TestCodeOtherClient_C6(t *testing.T) {
 		pkce := []string{"code_challenge", harness.Challenge, "code_challenge_method", "S256"}
 		codeOfA, codeOfP := b.Code(e.A, pkce...), b.Code(e.P, pkce...)
 		proof := []string{"redirect_uri", harness.CB, "code_verifier", harness.Verifier}
-		for range store.MaxCodeTries + 1 {
+		for range store.MaxCodeAttempts + 1 {
 			e.Exchange(e.B, codeOfA, proof...).WantGrantRefused(t)
 			e.Exchange(e.P, codeOfA, proof...).WantGrantRefused(t)
 			e.Exchange(harness.App{ID: e.A.ID, URI: harness.CB}, codeOfA, proof...).WantRefused(t, http.StatusUnauthorized, "invalid_client")

@@ -167,7 +167,7 @@ func TestCodeReplayUnproven_C3(t *testing.T) {
 					"wrong redirect_uri":    app.As("code", code, "redirect_uri", harness.CB+"/x", "code_verifier", harness.Verifier),
 					"no redirect_uri":       app.As("code", code, "code_verifier", harness.Verifier),
 				} {
-					for range 2 { // more than MaxCodeTries in all
+					for range 2 { // more than MaxCodeAttempts in all
 						e.Post("/oauth/token", form).WantGrantRefused(t)
 					}
 					e.WantLive(token, true)

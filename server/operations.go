@@ -37,7 +37,7 @@ func (s *Server) ready(readOnly int) http.HandlerFunc {
 			writeText(w, http.StatusServiceUnavailable, "stopping")
 			return
 		}
-		ctx, cancel := context.WithTimeout(store.WithReserve(r.Context()), pingTimeout)
+		ctx, cancel := context.WithTimeout(store.WithReservedConnections(r.Context()), pingTimeout)
 		defer cancel()
 		switch err := s.store.Ping(ctx); {
 		case errors.Is(err, store.ErrReadOnly):

@@ -67,8 +67,8 @@ type Apps interface {
 
 // Bounds of CountInstalled: for a page about one app, and for each line of a list.
 const (
-	MostInstalls       = 10_000
-	MostInstallsListed = 1_000
+	MaxInstalls       = 10_000
+	MaxInstallsListed = 1_000
 )
 
 // Count is a number that was counted up to a bound.

@@ -24,12 +24,12 @@ type Code struct {
 	CreatedAt      time.Time
 	ExpiresAt      time.Time
 	ConsumedAt     time.Time // read only
-	Tries          int       // read only: failed attempts by the right app with the right code
+	FailedAttempts int       // read only: failed attempts by the right app with the right code
 	Ended          bool      // read only: app, installation, user, account or membership is no longer live
 }
 
-// MaxCodeTries is how many failed attempts by the right app kill a code (docs/battery.md, P9).
-const MaxCodeTries = 5
+// MaxCodeAttempts is how many failed attempts by the right app kill a code (docs/battery.md, P9).
+const MaxCodeAttempts = 5
 
 // Codes is what may happen to authorization codes.
 type Codes interface {

@@ -15,12 +15,12 @@ type Retention struct {
 	Audit time.Duration // of audit events; 0: for ever
 }
 
-// MostCounted is where counts of rows end that would otherwise read whole tables.
-const MostCounted = 100_000
+// MaxCounted is where counts of rows end that would otherwise read whole tables.
+const MaxCounted = 100_000
 
-// MostFigured is how many rows the doctor looks at for a figure: each takes look-ups in several tables, and a statement
+// MaxFigures is how many rows the doctor looks at for a figure: each takes look-ups in several tables, and a statement
 // has two seconds.
-const MostFigured = 20_000
+const MaxFigures = 20_000
 
 // TableSize is what the doctor says of a table.
 type TableSize struct {
@@ -28,7 +28,7 @@ type TableSize struct {
 	Rows          int64     // estimated on Postgres if there are many; -1: not known
 	More          bool      // there are more than Rows, at which the count ended
 	Bytes         int64     // with its indexes; 0: not known
-	Day, Week     int64     // rows of the last 24 h and 7 days, at most MostCounted; -1: not known, or not without reading the table
+	Day, Week     int64     // rows of the last 24 h and 7 days, at most MaxCounted; -1: not known, or not without reading the table
 	OldestExpired time.Time // end of the oldest row that a Sweep would remove; zero: none, or rows of the table do not expire
 }
 

@@ -223,7 +223,7 @@ func (p *program) showApp(ctx context.Context, e *env, asJSON bool, a store.App)
 	if err != nil {
 		return err
 	}
-	installed, err := e.store.CountInstalled(ctx, a.ID, store.MostInstalls)
+	installed, err := e.store.CountInstalled(ctx, a.ID, store.MaxInstalls)
 	if err != nil {
 		return fmt.Errorf("count the accounts with app %s: %w", a.ID, err)
 	}
@@ -290,7 +290,7 @@ is never used again. On a terminal you are asked first.`,
 		if err != nil {
 			return err
 		}
-		installed, err := e.store.CountInstalled(ctx, a.ID, store.MostInstalls)
+		installed, err := e.store.CountInstalled(ctx, a.ID, store.MaxInstalls)
 		if err != nil {
 			return fmt.Errorf("count the accounts with app %s: %w", a.ID, err)
 		}

@@ -266,7 +266,7 @@ var revoked = map[string]bool{"tokens": true, "client_secrets": true}
 
 // checkContent counts the rows of a migrated database. While migrations are pending, tables may be missing.
 func (r *report) checkContent(ctx context.Context) error {
-	figures, err := r.store.CountFigures(ctx, store.MostFigured)
+	figures, err := r.store.CountFigures(ctx, store.MaxFigures)
 	r.Live = &liveView{AtLeast: []string{}}
 	for _, figure := range []struct {
 		name  string

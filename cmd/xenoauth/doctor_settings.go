@@ -176,7 +176,7 @@ func added(n *int64) string {
 	if n == nil {
 		return "-"
 	}
-	if *n >= store.MostCounted {
+	if *n >= store.MaxCounted {
 		return fmt.Sprintf("+%d or more", *n)
 	}
 	return fmt.Sprintf("+%d", *n)

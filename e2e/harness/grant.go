@@ -132,8 +132,8 @@ func (e *Env) WantUnspent(code string, tries int) {
 	if !row.ConsumedAt.IsZero() {
 		e.t.Errorf("the code is consumed")
 	}
-	if row.Tries != tries {
-		e.t.Errorf("the code has seen %d failed attempts, want %d", row.Tries, tries)
+	if row.FailedAttempts != tries {
+		e.t.Errorf("the code has seen %d failed attempts, want %d", row.FailedAttempts, tries)
 	}
 }
 

@@ -60,7 +60,7 @@ func (d *Directory) CreateBot(ctx context.Context, by store.Principal, accountID
 	c := d.format.New(secret.Bot)
 	err := d.store.CreateBot(ctx, by, b, d.secretRow(b.APIKey, c))
 	if errors.Is(err, store.ErrLimit) {
-		return fail(&KeyLimitError{What: "bots", Most: store.MaxBots})
+		return fail(&KeyLimitError{What: "bots", Max: store.MaxBots})
 	}
 	if errors.Is(err, store.ErrNotFound) {
 		return fail(&NotFoundError{What: "account", Ref: accountID})

@@ -119,12 +119,12 @@ func (e *SecretLimitError) Unwrap() error { return store.ErrLimit }
 // store.ErrLimit to errors.Is.
 type KeyLimitError struct {
 	What string // "bots"
-	Most int
+	Max  int
 }
 
 // Error says what to do first.
 func (e *KeyLimitError) Error() string {
-	return fmt.Sprintf("the account has %d %s, the maximum: remove one that is no longer used", e.Most, e.What)
+	return fmt.Sprintf("the account has %d %s, the maximum: remove one that is no longer used", e.Max, e.What)
 }
 
 // Unwrap makes it store.ErrLimit.

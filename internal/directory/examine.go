@@ -186,7 +186,7 @@ func (d *Directory) examineCode(ctx context.Context, c secret.Credential, e *Exa
 	e.Owner, e.User, e.Account, e.CreatedAt, e.ExpiresAt = code.AppID, code.UserID, code.AccountID, code.CreatedAt, code.ExpiresAt
 	e.end(!code.ConsumedAt.IsZero(), StateUsed, "it was exchanged")
 	e.end(d.expired(code.ExpiresAt), StateExpired, "")
-	e.end(code.Ended || code.Tries >= store.MaxCodeTries, StateRevoked, "")
+	e.end(code.Ended || code.FailedAttempts >= store.MaxCodeAttempts, StateRevoked, "")
 	return nil
 }
 

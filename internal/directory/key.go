@@ -56,7 +56,7 @@ func (d *Directory) CreateKey(ctx context.Context, by store.Principal, accountID
 	c := d.format.New(secret.APIKey)
 	err := d.store.CreateAPIKey(ctx, by, k, d.secretRow(k.ID, c))
 	if errors.Is(err, store.ErrLimit) {
-		return fail(&KeyLimitError{What: "API keys", Most: store.MaxAPIKeys})
+		return fail(&KeyLimitError{What: "API keys", Max: store.MaxAPIKeys})
 	}
 	if errors.Is(err, store.ErrNotFound) {
 		return fail(&NotFoundError{What: "account", Ref: accountID})

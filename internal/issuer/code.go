@@ -106,7 +106,7 @@ func (m *Manager) redeem(ctx context.Context, tgr *oauth2.TokenGenerateRequest) 
 		return nil, m.replayed(ctx, code.ID)
 	}
 	now := m.store.Now()
-	if code.Ended || code.Tries >= store.MaxCodeTries || !now.Before(code.ExpiresAt) {
+	if code.Ended || code.FailedAttempts >= store.MaxCodeAttempts || !now.Before(code.ExpiresAt) {
 		return nil, errCode()
 	}
 	if !app.Scopes.Covers(code.Scope) {

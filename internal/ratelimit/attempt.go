@@ -179,7 +179,7 @@ func (a *Attempt) Release(ctx context.Context) error {
 // database was slow would lock out a user who did nothing wrong.
 func (a *Attempt) settle(ctx context.Context, update func(context.Context, ...store.Limit) error) error {
 	a.leave()
-	ctx = store.WithReserve(context.WithoutCancel(ctx))
+	ctx = store.WithReservedConnections(context.WithoutCancel(ctx))
 	store.ExtendBudget(ctx, settleBudget)
 	turn, waited := store.SpendBudget(ctx, settleBudget/2)
 	release, err := a.l.pending.takeTurn(turn, toRelease, a.limits)

@@ -12,7 +12,7 @@ import (
 // Revoke is the revocation endpoint (RFC 7009), POST. When it answers, every replica refuses the token. The answer is the same for
 // a token that was revoked before or never existed. token_type_hint is not read: a token's prefix states its kind.
 func (h *Handler) Revoke(w http.ResponseWriter, r *http.Request) error {
-	r = r.WithContext(store.WithReserve(r.Context())) // revoking a token must not wait behind requests that use it
+	r = r.WithContext(store.WithReservedConnections(r.Context())) // revoking a token must not wait behind requests that use it
 	client, token, err := h.readTokenQuestion(w, r)
 	if err != nil {
 		return err

@@ -57,7 +57,7 @@ func (h *Handler) ListApps(w http.ResponseWriter, r *http.Request) error {
 	shown, page.List = web.PageOf(query, apps, func(a store.App) []string { return []string{a.Name, a.ID, a.AccountName} })
 	for _, a := range shown {
 		// One bounded count for each app of the page.
-		installs, err := h.store.CountInstalled(r.Context(), a.ID, store.MostInstallsListed)
+		installs, err := h.store.CountInstalled(r.Context(), a.ID, store.MaxInstallsListed)
 		if err != nil {
 			return err
 		}
@@ -80,7 +80,7 @@ func (h *Handler) ShowApp(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	installs, err := h.store.CountInstalled(r.Context(), a.ID, store.MostInstalls)
+	installs, err := h.store.CountInstalled(r.Context(), a.ID, store.MaxInstalls)
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func (h *Handler) DeleteApp(w http.ResponseWriter, r *http.Request) error {
 
 func (h *Handler) renderDelete(w http.ResponseWriter, r *http.Request, status int, page deletePage) error {
 	var err error
-	if page.Installs, err = h.store.CountInstalled(r.Context(), page.App.ID, store.MostInstalls); err != nil {
+	if page.Installs, err = h.store.CountInstalled(r.Context(), page.App.ID, store.MaxInstalls); err != nil {
 		return err
 	}
 	return h.web.Render(w, r, status, "delete", page)

@@ -60,12 +60,12 @@ func (c *clock) run(ctx context.Context) {
 		if err := c.refresh(ctx); err != nil && ctx.Err() == nil {
 			c.log.WarnContext(ctx, "cannot read the database's clock", "error", classify(err))
 		}
-		c.beside(store.WithReserve(ctx))
+		c.beside(store.WithReservedConnections(ctx))
 	}
 }
 
 func (c *clock) refresh(ctx context.Context) error {
-	ctx = store.WithReserve(ctx) // a wait for a slot would add to the error of the time
+	ctx = store.WithReservedConnections(ctx) // a wait for a slot would add to the error of the time
 	sent := time.Now()
 	var answer int64
 	if err := c.read.row(ctx, c.query, nil, &answer); err != nil {

@@ -38,7 +38,7 @@ func (s *Store) CodeByID(ctx context.Context, id store.LookupID) (c store.Code, 
 	defer tried(&err, "look up code %s", secret.ID(id))
 	err = s.read().row(ctx, selectCode, []any{id[:]}, scanID(&c.ID), &c.Hash, &c.AppID, &c.UserID, &c.AccountID, &c.InstallationID,
 		&c.RedirectURI, scanBool(&c.RedirectSent), scanScopes(&c.Scope), &c.ScopeAsked, &c.Challenge, &c.Resource, scanTime(&c.CreatedAt),
-		scanTime(&c.ExpiresAt), scanTime(&c.ConsumedAt), &c.Tries, scanBool(&c.Ended))
+		scanTime(&c.ExpiresAt), scanTime(&c.ConsumedAt), &c.FailedAttempts, scanBool(&c.Ended))
 	return c, err
 }
 

@@ -17,7 +17,7 @@ var timeOrderedTables = map[string]bool{
 	"user_refresh_tokens": true, "codes": true, "requests": true, "client_secrets": true, "audit_events": true,
 }
 
-// TableSizes implements store.Upkeep. No statement reads more than store.MostCounted rows or 32 MB.
+// TableSizes implements store.Upkeep. No statement reads more than store.MaxCounted rows or 32 MB.
 func (s *Store) TableSizes(ctx context.Context, keep store.Retention) (list []store.TableSize, err error) {
 	defer tried(&err, "measure tables")
 	list, err = collect(ctx, s.read(), func(scan scanner) (t store.TableSize, err error) {
@@ -40,7 +40,7 @@ func (s *Store) TableSizes(ctx context.Context, keep store.Retention) (list []st
 // measure adds the figures of a table that the database's catalogue does not have.
 func (s *Store) measure(ctx context.Context, t *store.TableSize, keep store.Retention) error {
 	if t.Rows < 0 {
-		maxRows := int64(store.MostCounted)
+		maxRows := int64(store.MaxCounted)
 		if s.dialect.estimates { // only small tables are counted
 			maxRows = math.MaxInt64 - 1
 		}
@@ -54,7 +54,7 @@ func (s *Store) measure(ctx context.Context, t *store.TableSize, keep store.Rete
 	if timeOrderedTables[t.Table] {
 		for days, count := range map[int]*int64{1: &t.Day, 7: &t.Week} {
 			since := secret.IDAt(now.AddDate(0, 0, -days))
-			if err := s.read().row(ctx, countFirst(t.Table+` WHERE id >= $2`), []any{store.MostCounted, since[:]}, count); err != nil {
+			if err := s.read().row(ctx, countFirst(t.Table+` WHERE id >= $2`), []any{store.MaxCounted, since[:]}, count); err != nil {
 				return err
 			}
 		}

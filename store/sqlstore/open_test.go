@@ -147,7 +147,7 @@ func TestBusyConnections(t *testing.T) {
 	for range 3 {
 		hold(t.Context())
 	}
-	reserve := store.WithReserve(t.Context())
+	reserve := store.WithReservedConnections(t.Context())
 	_, err = st.UserByID(t.Context(), "x")
 	busy("a read", err)
 	_, err = st.EnsureKey(t.Context(), "k", []byte("v"))

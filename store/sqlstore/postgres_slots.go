@@ -8,7 +8,7 @@ import (
 )
 
 // slots limit how many operations use the pool at once. They separate two waits: for a slot, which is short unless no
-// operation finishes, and for a new connection to be made. A quarter of the slots is reserved (store.WithReserve).
+// operation finishes, and for a new connection to be made. A quarter of the slots is reserved (store.WithReservedConnections).
 type slots struct {
 	open, reserved chan struct{}
 	queue          time.Duration // the longest wait for a slot
@@ -25,7 +25,7 @@ func newSlots(conns int, queue time.Duration) slots {
 // take waits for a slot. It is released by receiving from the returned channel.
 func (s slots) take(ctx context.Context) (from chan struct{}, err error) {
 	reserved := s.reserved
-	if !store.MayUseReserve(ctx) {
+	if !store.MayUseReservedConnections(ctx) {
 		reserved = nil
 	}
 	select {

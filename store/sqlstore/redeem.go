@@ -102,7 +102,7 @@ func (s *Store) redemption(code store.LookupID, g store.Grant) args {
 		family, subject = f.ID[:], f.ID
 	}
 	values := args{
-		{"now", s.micros()}, {"produced_token", token}, {"produced_family", family}, {"code", code[:]}, {"max_tries", store.MaxCodeTries},
+		{"now", s.micros()}, {"produced_token", token}, {"produced_family", family}, {"code", code[:]}, {"max_tries", store.MaxCodeAttempts},
 		{"event_id", event[:]}, {"subject", secret.ID(subject).String()},
 		{"token_id", t.ID[:]}, {"token_hash", t.Hash}, {"token_scope", t.Scope.String()}, {"token_resource", t.Resource}, {"token_created_at", at(t.CreatedAt)},
 	}

@@ -111,14 +111,14 @@ func testRedeemFamily(t *testing.T, w world) {
 
 func testTries(t *testing.T, w world) {
 	ctx, st := t.Context(), w.store
-	for tries, want := range map[int]error{store.MaxCodeTries - 1: nil, store.MaxCodeTries: store.ErrEnded} {
+	for tries, want := range map[int]error{store.MaxCodeAttempts - 1: nil, store.MaxCodeAttempts: store.ErrEnded} {
 		c := NewCode(t, st, w.ins)
 		for range tries {
 			no(t, st.FailCode(ctx, c.ID))
 		}
 		got, err := st.CodeByID(ctx, c.ID)
 		no(t, err)
-		equal(t, "tries", got.Tries, tries)
+		equal(t, "tries", got.FailedAttempts, tries)
 		if err := st.Redeem(ctx, c.ID, TokenGrant(st, w.ins), 25); want == nil {
 			no(t, err)
 		} else {

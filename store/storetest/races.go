@@ -200,7 +200,7 @@ func raceTries(t *testing.T, st store.Store) {
 	}
 	got, err := st.CodeByID(t.Context(), c.ID)
 	no(t, err)
-	equal(t, "tries", got.Tries, contenders)
+	equal(t, "tries", got.FailedAttempts, contenders)
 }
 
 // raceUninstall lets a removal and everything that issues meet, many times: whatever comes first, nothing is live when
