@@ -25,14 +25,14 @@ type App struct {
 	Version      int64     // counts changes; UpdateApp is refused when it is not the stored one
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
-	VerifiedAt   time.Time // an operator vouches for it
+	VerifiedAt   time.Time // when the operator verified it; zero: not verified
 	UnverifiedAt time.Time // when the verification ended; zero while verified and for an app that never was
-	// UnverifiedFor names the fields that a developer changed when the verification ended; "" when an operator took it back.
+	// UnverifiedFor names the fields whose change by a developer ended the verification; "" if an operator ended it.
 	UnverifiedFor string
 	SuspendedAt   time.Time // reversible
 }
 
-// Apps is what may happen to apps. Deleted apps are ErrNotFound everywhere; suspended ones are returned.
+// Apps stores apps. Every method treats a deleted app as ErrNotFound; suspended apps are returned.
 type Apps interface {
 	// CreateApp stores a with its redirect URIs and, for a confidential app, its first secret.
 	// ErrEnded: the account is not live. ErrConflict: the id is or was in use.
@@ -47,37 +47,37 @@ type Apps interface {
 	AppsByUser(ctx context.Context, userID string) ([]App, error)
 	// ListApps lists all apps in the order of their ids.
 	ListApps(ctx context.Context, p Page) ([]App, error)
-	// UpdateApp replaces what a developer may edit: name, description, homepage, logo, redirect URIs, scopes, Expiring, PKCERequired.
-	// unverifyFor, if not "", names changes under which a verification does not stand: it ends in the same transaction, with
-	// an audit event of its own. ErrConflict: a.Version is not the stored version, so the app was changed meanwhile.
+	// UpdateApp replaces the fields that a developer can edit: name, description, homepage, logo, redirect URIs, scopes, Expiring, PKCERequired.
+	// unverifyFor, if not "", names changes that end a verification: it ends in the same transaction, with an audit event of
+	// its own. ErrConflict: a.Version is not the stored version, so the app was changed in between.
 	UpdateApp(ctx context.Context, by Principal, a App, unverifyFor string) error
 	SetAppSuspended(ctx context.Context, by Principal, id string, suspended bool) error
-	// VerifyApp vouches for the app as it was in this version. ErrConflict: it was changed since.
+	// VerifyApp marks this version of the app as verified. ErrConflict: the app was changed since.
 	VerifyApp(ctx context.Context, by Principal, id string, version int64) error
-	// UnverifyApp takes the operator's word back.
+	// UnverifyApp ends the verification.
 	UnverifyApp(ctx context.Context, by Principal, id string) error
-	// VerifiedNames lists what verified apps and their accounts are called. It costs as much as there are verified apps.
+	// VerifiedNames lists the names of verified apps and of their accounts. Its cost grows with the number of verified apps.
 	VerifiedNames(ctx context.Context) ([]VerifiedName, error)
-	// DeleteApp is final: every code and token of the app is dead when it returns. The client id is never used again.
+	// DeleteApp is final: every code and token of the app is invalid when it returns. The client id is never used again.
 	DeleteApp(ctx context.Context, by Principal, id string) error
-	// CountInstalled counts the accounts on which the app is installed: those with at least one live token. It looks at
-	// most installations, however many the app has.
-	CountInstalled(ctx context.Context, appID string, most int) (Count, error)
+	// CountInstalled counts the accounts on which the app is installed: those with at least one live token. It reads max
+	// installations, however many the app has.
+	CountInstalled(ctx context.Context, appID string, max int) (Count, error)
 }
 
-// Bounds of CountInstalled: for a page about one app, and for each line of a list.
+// Limits of CountInstalled: for a page about one app, and for each line of a list.
 const (
 	MaxInstalls       = 10_000
 	MaxInstallsListed = 1_000
 )
 
-// Count is a number that was counted up to a bound.
+// Count is a number that was counted up to a limit.
 type Count struct {
 	N    int
 	More bool // there may be more than N
 }
 
-// VerifiedName is an app that an operator vouches for, with its publisher.
+// VerifiedName is a verified app with its publisher.
 type VerifiedName struct {
 	AppID       string
 	Name        string
@@ -92,7 +92,7 @@ type Secret struct {
 	Hash       []byte // SHA-256, 32 bytes
 	Hint       string // its last characters; those that are unknown, of secrets made by an older version, are question marks
 	CreatedAt  time.Time
-	ExpiresAt  time.Time // zero: works until revoked
+	ExpiresAt  time.Time // zero: valid until revoked
 	RevokedAt  time.Time
 	LastUsedAt time.Time // read only
 }
@@ -100,7 +100,7 @@ type Secret struct {
 // MaxSecrets is how many secrets of one client may be live at the same time.
 const MaxSecrets = 2
 
-// Secrets is what may happen to these credentials. What they belong to is called the client, whatever it is.
+// Secrets stores these credentials. Their owner is called the client, whether it is an app, a resource server, a key or a bot.
 type Secrets interface {
 	// SecretsByClient lists secrets that are neither revoked nor expired, newest first.
 	SecretsByClient(ctx context.Context, clientID string) ([]Secret, error)
@@ -122,7 +122,7 @@ type ResourceServer struct {
 	CreatedAt time.Time
 }
 
-// Resources is what may happen to resource servers.
+// Resources stores resource servers.
 type Resources interface {
 	CreateResource(ctx context.Context, by Principal, r ResourceServer, first Secret) error
 	ListResources(ctx context.Context) ([]ResourceServer, error)

@@ -7,20 +7,20 @@ import (
 	"xenoauth/internal/scope"
 )
 
-// Access is an access token with everything that decides whether it is good, read in one statement.
+// Access is an access token with everything that decides whether it is valid, read in one statement.
 type Access struct {
 	Token
 	RevokedAt time.Time // the token itself, or its family, was ended
 	App       App       // without redirect URIs and account name
 	AppLive   bool      // neither suspended nor deleted
-	// The rest is empty for a client-credentials token.
+	// The fields below are empty for a client-credentials token.
 	InstallationLive bool
 	Profile          bool // see Installation
 	User             User // without password
 	UserLive         bool
 	Account          Account
 	AccountLive      bool
-	Role             scope.Role // today's role of the user in the account; "" if not a member
+	Role             scope.Role // the user's current role in the account; "" if not a member
 }
 
 // Client is a party that authenticates at the protocol endpoints, with the one secret it presented.
@@ -50,17 +50,17 @@ type Session struct {
 	ExpiresAt time.Time // the sooner of idle and absolute limit
 	UserAgent string    // shortened, for the list of sessions
 	IP        string
-	Data      []byte // small values of the browser's own, such as a notice to show once
+	Data      []byte // small values for this browser, such as a notice to show once
 }
 
-// Sessions is what may happen to sessions.
+// Sessions stores sessions.
 type Sessions interface {
 	// CreateSession stores s and records the log-in, and ends the session replaces of the same browser, whatever user that
 	// belongs to (nil: none). It returns how many other sessions the user has. ErrEnded: the user is disabled or deleted; the
 	// replaced session has ended even so.
 	CreateSession(ctx context.Context, by Principal, s Session, replaces []byte) (others int, err error)
-	// EndOldSessions ends all sessions of a user but the keep that were used last, each with its audit event, a hundred at a
-	// time at most.
+	// EndOldSessions ends all sessions of a user except the keep that were used last, each with its audit event, at most 100
+	// in one call.
 	EndOldSessions(ctx context.Context, by Principal, userID string, keep int) error
 	// SessionByID returns an unexpired session of an enabled user, and the user; else ErrNotFound.
 	SessionByID(ctx context.Context, id []byte) (Session, User, error)
@@ -71,9 +71,10 @@ type Sessions interface {
 	SessionsByUser(ctx context.Context, userID string) ([]Session, error)
 }
 
-// Usage remembers when credentials were last used. It has its own table, and callers buffer (once an hour a credential).
+// Usage records when credentials were last used. It has its own table, and callers buffer their writes (once per hour and
+// credential).
 type Usage interface {
-	// RecordUse stores the latest use of each credential, keyed by lookup id. Unknown ids are kept, too.
+	// RecordUse stores the latest use of each credential, keyed by lookup id. Unknown ids are stored as well.
 	RecordUse(ctx context.Context, uses map[LookupID]time.Time) error
 }
 
@@ -86,11 +87,11 @@ type Event struct {
 	AccountID      string
 	AppID          string
 	InstallationID string
-	Subject        string // the id of what the event is about, if it is none of the above
+	Subject        string // the id of the object of the event, if it is none of the above
 	Detail         string // short text without secrets
 }
 
-// EventFilter narrows a list of events; empty fields do not.
+// EventFilter selects events; an empty field selects all.
 type EventFilter struct {
 	AccountID string
 	AppID     string
@@ -98,7 +99,7 @@ type EventFilter struct {
 	Limit     int // 1 to 500; 0 means 100
 }
 
-// Audit reads the audit trail. Writing it is part of the methods that change something.
+// Audit reads the audit trail. Events are written by the methods that make the changes.
 type Audit interface {
 	// Events returns the newest events first.
 	Events(ctx context.Context, f EventFilter) ([]Event, error)

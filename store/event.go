@@ -1,6 +1,6 @@
 package store
 
-// The kinds of audit events. Each is written in the transaction of what it records.
+// The kinds of audit events. Each is written in the transaction of the change that it records.
 const (
 	EventUserCreated      = "user.created"
 	EventUserRenamed      = "user.renamed"
@@ -9,8 +9,8 @@ const (
 	EventUserDeleted      = "user.deleted"
 	EventEmailChanged     = "user.email_changed"
 	EventEmailVerified    = "user.email_verified"
-	EventCredentialsEnded = "user.credentials_ended" // all that the password may have opened
-	EventUserUnlocked     = "user.unlocked"          // wrong passwords were forgotten
+	EventCredentialsEnded = "user.credentials_ended" // everything that the password could have opened
+	EventUserUnlocked     = "user.unlocked"          // the counts of wrong passwords were reset
 	EventPasswordChanged  = "password.changed"
 
 	EventAccountDisabled = "account.disabled"
@@ -30,7 +30,7 @@ const (
 	EventSecretCreated = "secret.created"
 	EventSecretRevoked = "secret.revoked"
 
-	EventKeyCreated = "key.created" // what becomes of its credentials is secret.created, secret.revoked
+	EventKeyCreated = "key.created" // its credentials are recorded as secret.created and secret.revoked
 	EventKeyRevoked = "key.revoked"
 	EventBotCreated = "bot.created"
 	EventBotRemoved = "bot.removed"
@@ -47,7 +47,7 @@ const (
 
 	EventTokenIssued  = "token.issued" // a code was redeemed
 	EventTokenRevoked = "token.revoked"
-	EventCodeReplayed = "code.replayed" // and what it had produced was ended
+	EventCodeReplayed = "code.replayed" // and the tokens that it had produced were revoked
 	EventFamilyEnded  = "family.ended"
 
 	EventUserTokenIssued   = "user_token.issued"   // a log-in by a program

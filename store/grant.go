@@ -28,26 +28,26 @@ type Code struct {
 	Ended          bool      // read only: app, installation, user, account or membership is no longer live
 }
 
-// MaxCodeAttempts is how many failed attempts by the right app kill a code (docs/battery.md, P9).
+// MaxCodeAttempts is how many failed attempts by the right app end a code (docs/battery.md, P9).
 const MaxCodeAttempts = 5
 
-// Codes is what may happen to authorization codes.
+// Codes stores authorization codes.
 type Codes interface {
 	// CreateCode stores a code if its installation, app, user, account and membership are live; else ErrEnded.
 	CreateCode(ctx context.Context, c Code) error
-	// CodeByID returns a code in whatever state it is; consumed ones are kept for ten minutes at least.
+	// CodeByID returns a code in any state; consumed codes are kept for at least ten minutes.
 	CodeByID(ctx context.Context, id LookupID) (Code, error)
 	// FailCode counts a failed attempt. ErrNotFound: no such code.
 	FailCode(ctx context.Context, id LookupID) error
-	// Redeem consumes the code and creates what it grants, in one operation. Of any number of concurrent calls exactly one
-	// succeeds. ErrConsumed: used before. ErrEnded: expired, too many tries, or a root is no longer live. The code is then
+	// Redeem consumes the code and creates the tokens that it grants, in one operation. Of any number of concurrent calls exactly one
+	// succeeds. ErrConsumed: used before. ErrEnded: expired, too many failed attempts, or a root is no longer live. The code is then
 	// untouched. ErrNotFound: no such code. Of an installation's non-expiring tokens, the oldest above limit are revoked, with
 	// one audit event for all of them (limit below 1: none); where several codes are redeemed at the same moment, at the
 	// latest by the next redemption.
-	// App and installation of what is created are the code's, whatever g says.
+	// The created rows get the app and installation of the code; those fields of g are ignored.
 	Redeem(ctx context.Context, id LookupID, g Grant, limit int) error
-	// EndCode revokes what a consumed code produced, with an audit event: the code was replayed (RFC 6749 §4.1.2). If
-	// nothing is left to revoke, that is no error and no event. ErrNotFound: no such code.
+	// EndCode revokes the tokens that a consumed code produced, with an audit event: the code was replayed (RFC 6749 §4.1.2). If
+	// nothing is left to revoke, it returns nil and writes no event. ErrNotFound: no such code.
 	EndCode(ctx context.Context, by Principal, id LookupID) error
 }
 
@@ -64,8 +64,8 @@ type Token struct {
 	ExpiresAt      time.Time // zero: never
 }
 
-// Refresh is one refresh token of a family: the chain that starts with a redeemed code and is rotated ever after. It is
-// good while it is current, and after its rotation for as long as its successor is unused (Successor).
+// Refresh is one refresh token of a family: the chain of rotations that starts with a redeemed code. It is valid while it is
+// current, and after its rotation until its successor is used (Successor).
 type Refresh struct {
 	ID          LookupID
 	Hash        []byte
@@ -79,7 +79,7 @@ type Refresh struct {
 	ReplacedAt  time.Time // read only: when another successor of the same token took its place, before it was used
 }
 
-// Family is what all refresh tokens of one chain share.
+// Family holds the fields that all refresh tokens of one chain share.
 type Family struct {
 	ID             LookupID
 	AppID          string
@@ -90,19 +90,19 @@ type Family struct {
 	CreatedAt      time.Time
 	EndedAt        time.Time // read only; final
 	Ended          bool      // read only: EndedAt is set, or app, installation, user, account or membership is not live
-	AppScopes      scope.Set // read only: what the app may ask for today
+	AppScopes      scope.Set // read only: the scopes that the app may request now
 	UserID         string    // read only
 	AccountID      string    // read only
 }
 
-// Grant is what a redeemed code creates: a non-expiring token alone, or an expiring one with family and refresh token.
+// Grant holds the rows that a redeemed code creates: a non-expiring token alone, or an expiring one with family and refresh token.
 type Grant struct {
 	Token   Token
 	Family  *Family
 	Refresh *Refresh
 }
 
-// TokenKind tells the tables of access tokens apart.
+// TokenKind selects one of the two tables of access tokens.
 type TokenKind int
 
 // The kinds of access tokens.
@@ -111,9 +111,9 @@ const (
 	Expiring                     // credential letter e
 )
 
-// Tokens is what may happen to access tokens.
+// Tokens stores access tokens.
 type Tokens interface {
-	// CreateClientToken stores a client-credentials token if the app is live, confidential and may still ask for the
+	// CreateClientToken stores a client-credentials token if the app is live and confidential and may still request the
 	// scopes; else ErrEnded.
 	CreateClientToken(ctx context.Context, t Token) error
 	// RevokeToken ends one access token of the app. Revoking again is no error. ErrNotFound: no such token.
@@ -130,14 +130,14 @@ type Rotation struct {
 	SealedUntil time.Time
 }
 
-// Refreshes is what may happen to refresh tokens.
+// Refreshes stores refresh tokens.
 type Refreshes interface {
 	// RefreshByID returns a refresh token, current or rotated, and its family.
 	RefreshByID(ctx context.Context, id LookupID) (Refresh, Family, error)
 	// Rotate makes the successor current and creates its access token, in one operation with one winner; it also ends
 	// the grace of the predecessor of Old. With Unused, that token ends as replaced; its access token stays as it is.
 	// ErrConsumed: Old, or Unused, was rotated or replaced before. ErrEnded: Old has expired, the family has ended, or a
-	// root is no longer live. ErrNotFound: no such token. App, installation and family of what is created are Old's.
+	// root is no longer live. ErrNotFound: no such token. The created rows get the app, installation and family of Old.
 	Rotate(ctx context.Context, r Rotation) error
 	// EndFamily ends all refresh and access tokens of a family. Ending again is no error. ErrNotFound: no such family.
 	EndFamily(ctx context.Context, by Principal, id LookupID, why string) error

@@ -9,12 +9,12 @@ import (
 	"xenoauth/internal/scope"
 )
 
-// Request is an authorization request that was validated and is waiting for a person: to log in, then to decide. What
-// the consent page shows and what Allow grants is this row, never the browser's word (docs/battery.md, W3).
+// Request is a validated authorization request that waits for a person to log in, and then to decide. The consent page shows
+// this row and Allow grants it; parameters that the browser sends with the decision change nothing (docs/battery.md, W3).
 type Request struct {
 	ID           LookupID
 	Hash         []byte // of the secret half of the request id
-	Session      []byte // id of the session that may decide; nil for a request that waits for a log-in, which nobody can decide
+	Session      []byte // id of the session that may decide; nil while the request waits for a log-in and cannot be decided
 	AppID        string
 	RedirectURI  string // validated; where the browser goes
 	RedirectSent bool   // whether redirect_uri was a parameter
@@ -24,8 +24,8 @@ type Request struct {
 	Challenge    string // PKCE S256 code_challenge or ""
 	Resource     string // RFC 8707, space-separated, "" if absent
 	Prompt       string // the values of the prompt parameter, space-separated, "" if absent
-	AppSeen      string // the app as its consent page showed it; "" is not compared
-	Fault        string // protocol error that the app is told of once the browser has logged in; "" for a sound request
+	AppSeen      string // fingerprint of the app as its consent page showed it; "" is not compared
+	Fault        string // protocol error to report to the app after the log-in; "" for a valid request
 	FaultDetail  string // its description
 	CreatedAt    time.Time
 	ExpiresAt    time.Time
@@ -51,17 +51,17 @@ func (r Request) NeedsLogIn(s Session) bool {
 	return r.Asks("login") && !s.CreatedAt.After(r.CreatedAt)
 }
 
-// Requests keeps authorization requests between their pages. They are short-lived and used once.
+// Requests stores authorization requests between their pages. They are short-lived and used once.
 type Requests interface {
 	// CreateRequest stores r. Of the requests that its Holder has already, all but the newest keep are deleted, a hundred at
 	// a time at most; an empty Holder has none.
 	CreateRequest(ctx context.Context, r Request, keep int) error
-	// RequestByID returns the request whether or not it was decided or has expired: the caller says which page that is.
+	// RequestByID returns the request whether or not it was decided or has expired: the caller chooses the page for each case.
 	RequestByID(ctx context.Context, id LookupID) (Request, error)
 	// DenyRequest decides a request of this session against the app. ErrConflict: it belongs to another session or to
 	// none. ErrConsumed: decided before. ErrEnded: expired. ErrNotFound: no such request.
 	DenyRequest(ctx context.Context, by Principal, id LookupID, session []byte) error
-	// KeepAnswer keeps the sealed answer that a decided request got, so that it can be repeated. ErrConsumed: another answer
+	// KeepAnswer stores the sealed answer to a decided request, so that it can be repeated. ErrConsumed: another answer
 	// was kept before, or the request is undecided.
 	KeepAnswer(ctx context.Context, id LookupID, sealed []byte) error
 }
@@ -88,17 +88,17 @@ type Installer struct {
 	UserEmail      string
 }
 
-// InstalledApp is a live installation with what the installed-apps page says of it.
+// InstalledApp is a live installation with the data that the installed-apps page shows.
 type InstalledApp struct {
 	Installation
 	AppName     string
 	AppHomepage string
 	AppVerified bool
 	AccountName string
-	UserName    string // who installed it
+	UserName    string // of the user who installed it
 	UserEmail   string
-	Role        scope.Role // today's, of the user in the account; "" if not a member
-	AppScopes   scope.Set  // the scopes that the app may ask for today
+	Role        scope.Role // the user's current role in the account; "" if not a member
+	AppScopes   scope.Set  // the scopes that the app may request now
 	Tokens      int        // valid access tokens and refresh families; the app is installed if there is one
 	LastUsedAt  time.Time  // of any of its tokens
 	Installers  int        // in InstalledApps: installations of the app on the account that the person may see
@@ -113,7 +113,7 @@ type InstalledQuery struct {
 	Installers int // at most this many installations of each, the person's own among them; 0 means 100
 }
 
-// Approval is a user's Allow: the decided request and what is granted by it.
+// Approval is a user's Allow: the decided request and the installation that it grants.
 type Approval struct {
 	Request      LookupID
 	Session      []byte
@@ -121,14 +121,14 @@ type Approval struct {
 	RedirectURI  string       // must still be registered for the app; a loopback URI is given as registered
 }
 
-// Installations is what may happen to installations.
+// Installations stores installations.
 type Installations interface {
 	// Install decides the request and creates the installation, or adds scopes and redirects to the live one, in one transaction;
 	// it returns the installation as it is now. Errors as DenyRequest for the request; ErrEnded: app suspended or
 	// deleted, redirect URI or a scope withdrawn from the app, user or account disabled, user no longer a member.
 	Install(ctx context.Context, by Principal, a Approval) (Installation, error)
 	// ConsentAccounts returns the accounts of the user, in the order of joining, and the user's live installations of the app on
-	// them: what a consent page decides about.
+	// them: the choices of a consent page.
 	ConsentAccounts(ctx context.Context, userID, appID string) ([]Member, []Installation, error)
 	// InstalledApps lists the installations that a person may see and remove: their own, and all on accounts where they are
 	// an admin. Those of one app on one account stand together, newest first; the app that was installed last comes first.
@@ -144,7 +144,7 @@ type Installations interface {
 	// RemoveInstallations removes all live installations of the app on the account, as RemoveInstallation does, in one
 	// transaction, and returns how many there were. It removes none unless the Principal is an admin of the account or the operator.
 	RemoveInstallations(ctx context.Context, by Principal, accountID, appID string) (int, error)
-	// RemoveInstallation is final: codes and tokens of it are dead when it returns. The Principal must be its user, an admin of
+	// RemoveInstallation is final: its codes and tokens are invalid when it returns. The Principal must be its user, an admin of
 	// its account, or the operator. ErrNotFound: there is no such live installation, or the Principal may not remove it.
 	RemoveInstallation(ctx context.Context, by Principal, id string) error
 }

@@ -31,7 +31,7 @@ type APIKey struct {
 	LastUsedAt  time.Time // read only: of any live secret
 }
 
-// APIKeys is what may happen to the keys of accounts. Revoked keys, and those of deleted accounts, are ErrNotFound.
+// APIKeys stores the keys of accounts. Revoked keys, and those of deleted accounts, are ErrNotFound.
 type APIKeys interface {
 	// CreateAPIKey stores k with its first secret. ErrEnded: the account is not live, or the user is not a live member of
 	// it. ErrLimit: MaxAPIKeys are live already.
@@ -47,7 +47,7 @@ type APIKeys interface {
 	RevokeAPIKey(ctx context.Context, by Principal, id string) error
 }
 
-// Bot is a program that is a member of one account, with the role bot. It is a User, too, under the same id.
+// Bot is a program that is a member of one account, with the role bot. It is also a User, under the same id.
 type Bot struct {
 	ID          string // 24 lower-case hexadecimal characters: the user id
 	AccountID   string
@@ -62,7 +62,7 @@ type Bot struct {
 	LastUsedAt  time.Time // read only: of any live secret
 }
 
-// Bots is what may happen to bots. Removed bots, and those of deleted accounts, are ErrNotFound. Their secrets are
+// Bots stores bots. Removed bots, and those of deleted accounts, are ErrNotFound. Their secrets are
 // Secrets of the client id APIKey.
 type Bots interface {
 	// CreateBot stores b, its user, its membership and its first secret. ErrEnded: the account is not live. ErrLimit:
@@ -81,7 +81,7 @@ type Bots interface {
 	RemoveBot(ctx context.Context, by Principal, id string) error
 }
 
-// KeyAccess is a key as found by one of its credentials, with everything that decides whether it is good. The account is
+// KeyAccess is a key as found by one of its credentials, with everything that decides whether it is valid. The account is
 // not deleted.
 type KeyAccess struct {
 	Key         APIKey // without names and use
@@ -95,7 +95,7 @@ type KeyAccess struct {
 	Role     scope.Role // today's role of the user in the account; "" if not a member
 }
 
-// BotAccess is a bot as found by its secret, with everything that decides whether it is good.
+// BotAccess is a bot as found by its secret, with everything that decides whether it is valid.
 type BotAccess struct {
 	Bot         Bot    // without account name and use
 	Secret      Secret // the presented one, live or not
@@ -118,7 +118,7 @@ type IntegrationToken struct {
 	ExpiresAt time.Time
 }
 
-// IntegrationAccess is an integration token with everything that decides whether it is good, read in one statement.
+// IntegrationAccess is an integration token with everything that decides whether it is valid, read in one statement.
 type IntegrationAccess struct {
 	IntegrationToken
 	RevokedAt   time.Time
@@ -133,7 +133,7 @@ type IntegrationAccess struct {
 	Role    scope.Role
 }
 
-// Integrations is what may happen to integration tokens, and the look-ups of what they are exchanged for. Each look-up is
+// Integrations stores integration tokens, and looks up the credentials that are exchanged for them. Each look-up is
 // one statement by primary key.
 type Integrations interface {
 	// KeyBySecret returns the key with that secret, live or not. ErrNotFound: no such key, or its account was deleted.
@@ -150,7 +150,7 @@ type Integrations interface {
 	RevokeIntegrationToken(ctx context.Context, by Principal, id LookupID) error
 }
 
-// LiveAt says whether a secret works at that moment. The zero Secret never does.
+// LiveAt reports whether a secret is valid at that time. The zero Secret never is.
 func (s Secret) LiveAt(now time.Time) bool {
 	return !s.CreatedAt.IsZero() && s.RevokedAt.IsZero() && (s.ExpiresAt.IsZero() || now.Before(s.ExpiresAt))
 }

@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-// FormKept is how long a form that was carried out is remembered.
+// FormKept is how long the key of a form that was carried out is stored.
 const FormKept = time.Hour
 
-// PageValue is a small value that pages keep for one browser. Its id is a hash of what only that browser knows.
+// PageValue is a small value that pages store for one browser. Its id is a hash of a value that only that browser has.
 type PageValue struct {
 	ID        []byte
-	Subject   string // such as the id of the thing that a form made
+	Subject   string // such as the id of the object that a form created
 	Sealed    []byte // sealed under the browser's secret; nil for a form that was carried out
 	CreatedAt time.Time
 	ExpiresAt time.Time
 }
 
-// PageValues keeps values for pages. Values for forms are kept by the writes that the forms cause (Principal.WithForm).
+// PageValues stores values for pages. The keys of forms are stored by the writes that the forms cause (Principal.WithForm).
 type PageValues interface {
 	// KeepPageValue stores v. ErrConflict: there is one of that id.
 	KeepPageValue(ctx context.Context, v PageValue) error

@@ -10,16 +10,16 @@ import (
 // User is a person who logs in, or a bot (Bot), which does not.
 type User struct {
 	ID         string // 24 lower-case hexadecimal characters
-	Email      string // normalised: trimmed, lower case; unique for ever, deleted users included
+	Email      string // normalised: trimmed, lower case; unique, also among deleted users
 	Name       string
-	Password   string // PHC string of argon2id; "" means that no password opens this user
+	Password   string // PHC string of argon2id; "" the user has no password
 	Operator   bool   // may use the operator's pages
 	CreatedAt  time.Time
 	PasswordAt time.Time // when the password was last set
 	DisabledAt time.Time // reversible
 	Bot        bool      // made by CreateBot only
 
-	// EmailVerifiedAt is when the operator stated that the address is this person's; zero: only the person has. An address
+	// EmailVerifiedAt is when the operator confirmed that the address belongs to this person; zero: not confirmed. An address
 	// that is not verified gives no authority.
 	EmailVerifiedAt time.Time
 }
@@ -34,7 +34,7 @@ type UserEdit struct {
 // PasswordReset holds the options of a password reset.
 type PasswordReset struct {
 	VerifyEmail    bool // the person who gets the password has proved the address
-	EndCredentials bool // end all that the password may have opened; always so for a user whose address is not verified
+	EndCredentials bool // end everything that the password could have opened; always so for a user whose address is not verified
 }
 
 // EndedCredentials counts what ended with a user's credentials.
@@ -47,7 +47,7 @@ type EndedCredentials struct {
 	Installations int64 // by the user; for an address that was not verified also by others, of the apps above
 }
 
-// Account is a workspace on the platform whose data is at stake.
+// Account is a workspace on the platform; apps and keys get access to the data of one account.
 type Account struct {
 	ID         string // acc_…
 	Name       string
@@ -69,7 +69,7 @@ type Member struct {
 	JoinedAt    time.Time
 }
 
-// Users is what may happen to users.
+// Users stores people and bots.
 type Users interface {
 	// CreateUser stores u, the account a and u's admin membership of it. ErrConflict: the e-mail address is or was in use.
 	CreateUser(ctx context.Context, by Principal, u User, a Account) error
@@ -92,18 +92,18 @@ type Users interface {
 	// codes. keep names one session that stays (nil: none). ErrConflict: the user has another password by now. ErrNotFound:
 	// there is no such person; a bot has no password.
 	SetUserPassword(ctx context.Context, by Principal, id, proven, phc string, keep []byte) error
-	// RehashPassword replaces the hash of an unchanged password, if it still is old. No audit event: nothing changed for anybody.
+	// RehashPassword replaces the hash of an unchanged password, if it still is old. It writes no audit event, since nothing changes for the user.
 	RehashPassword(ctx context.Context, id, old, phc string) error
-	// SetUserName changes what the user is called.
+	// SetUserName changes the name of a user.
 	SetUserName(ctx context.Context, by Principal, id, name string) error
 	// SetUserDisabled disables or enables a user. While disabled, sessions and tokens are refused; they return with the user.
 	SetUserDisabled(ctx context.Context, by Principal, id string, disabled bool) error
-	// DeleteUser is final: the user leaves all accounts, sessions end, tokens are dead. A verified e-mail address stays taken;
+	// DeleteUser is final: the user leaves all accounts, sessions end, tokens are invalid. A verified e-mail address stays taken;
 	// another one is free.
 	DeleteUser(ctx context.Context, by Principal, id string) error
 }
 
-// Accounts is what may happen to accounts and their members.
+// Accounts stores accounts and their members.
 type Accounts interface {
 	AccountByID(ctx context.Context, id string) (Account, error)
 	ListAccounts(ctx context.Context, p Page) ([]Account, error)
@@ -115,7 +115,7 @@ type Accounts interface {
 	// MembersByAccount and MembersByUser return memberships in the order of joining. Deleted users and accounts do not appear.
 	MembersByAccount(ctx context.Context, accountID string) ([]Member, error)
 	MembersByUser(ctx context.Context, userID string) ([]Member, error)
-	// AddMember lets a person join. ErrConflict: already a member. ErrUnverified: the user's e-mail address is not verified.
+	// AddMember adds a person to an account. ErrConflict: already a member. ErrUnverified: the user's e-mail address is not verified.
 	// ErrNotFound: no such person or account. Bots stay in the account and the role that they were made with.
 	AddMember(ctx context.Context, by Principal, accountID, userID string, role scope.Role) error
 	// SetMemberRole and RemoveMember take effect on existing tokens at once. ErrNotFound: not a member, or a bot.

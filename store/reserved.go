@@ -2,16 +2,16 @@ package store
 
 import "context"
 
-type reserveKey struct{}
+type reservedKey struct{}
 
-// WithReservedConnections lets operations with the returned context use the reserved connections. They are for operations that must not wait
-// behind all others: readiness, and the revocation of tokens.
+// WithReservedConnections lets operations with the returned context use the reserved connections. These are for operations
+// that must not wait behind all others: readiness, and the revocation of tokens.
 func WithReservedConnections(ctx context.Context) context.Context {
-	return context.WithValue(ctx, reserveKey{}, true)
+	return context.WithValue(ctx, reservedKey{}, true)
 }
 
 // MayUseReservedConnections is for implementations. It reports whether ctx is from WithReservedConnections.
 func MayUseReservedConnections(ctx context.Context) bool {
-	may, _ := ctx.Value(reserveKey{}).(bool)
+	may, _ := ctx.Value(reservedKey{}).(bool)
 	return may
 }

@@ -1,15 +1,15 @@
-// Package store is the domain of Xenoauth and the contract of its storage: the types that every layer speaks of,
-// and small interfaces, embedded in Store, that say what may happen to them. It owns no SQL, no HTTP and no rule
+// Package store is the domain of Xenoauth and the contract of its storage: the types that all layers share,
+// and small interfaces, embedded in Store, for reading and changing them. It owns no SQL, no HTTP and no rule
 // about people; package sqlstore implements it and package storetest is its definition as tests.
 //
 // Rules that hold for every method:
 //   - A write that changes permissions takes the Principal that makes the change, refuses the zero Principal with
 //     ErrNotPermitted, and writes its audit event in the same transaction. Neither happens without the other.
-//   - A state change is one guarded statement (or one transaction) whose outcome is told apart by the sentinel
+//   - A state change is one guarded statement (or one transaction) whose outcome is one of the sentinel
 //     errors below. Nothing is read, decided upon and then written.
 //   - Credentials arrive and are kept as hashes. No method takes or returns a secret.
 //   - Times are UTC with microsecond precision; the zero time.Time means "never" or "not set".
-//   - Trouble of the database itself is ErrUnavailable, whatever the method.
+//   - A failure of the database itself is ErrUnavailable, whatever the method.
 package store
 
 import (
@@ -23,7 +23,7 @@ import (
 // locality only and must not be relied upon.
 type LookupID = [16]byte
 
-// Sentinel errors. Implementations wrap them with what was tried; callers use errors.Is.
+// Sentinel errors. Implementations wrap them with the attempted operation; callers use errors.Is.
 var (
 	// ErrNotFound: there is no such row, or it was deleted.
 	ErrNotFound = errors.New("not found")
@@ -36,13 +36,13 @@ var (
 	ErrEnded = errors.New("no longer live")
 	// ErrUnverified: the user has not proved to own the e-mail address, so it gives no authority.
 	ErrUnverified = errors.New("the e-mail address is not verified")
-	// ErrKeyLost: a key of the server's is gone, though there is what hangs on it.
+	// ErrKeyLost: a key of the server is missing, although data that was encrypted or signed with it exists.
 	ErrKeyLost = errors.New("the key is missing")
-	// ErrLimit: the write would exceed a documented bound, such as two live secrets an app.
+	// ErrLimit: the write would exceed a documented limit, such as two live secrets an app.
 	ErrLimit = errors.New("limit reached")
 	// ErrNotPermitted: the Principal may not do this, whatever the state of the database.
 	ErrNotPermitted = errors.New("not permitted")
-	// ErrInvalid: the database refused a value as malformed (bad encoding, too long). The edge should have.
+	// ErrInvalid: the database refused a value as malformed (bad encoding, too long); the handler should have refused it.
 	ErrInvalid = errors.New("invalid value")
 	// ErrUnavailable: the database could not be asked or did not answer; the outcome of a write is unknown.
 	ErrUnavailable = errors.New("storage unavailable")
@@ -53,7 +53,7 @@ var (
 	ErrTimeout = fmt.Errorf("%w: out of time", ErrUnavailable)
 )
 
-// Store is all of it. Callers take the small interface they need.
+// Store is the whole contract. Callers take the small interface that they need.
 type Store interface {
 	Users
 	Accounts
@@ -83,17 +83,17 @@ type Store interface {
 	// Now is the database's time, as every replica sees it: its clock when last asked plus monotonic time since the
 	// question was sent, so that it is never behind the database, and expiry errs early by at most one round trip.
 	Now() time.Time
-	// Ping asks the database for a sign of life. It returns ErrUnavailable when there is none, and of that kind ErrReadOnly
+	// Ping checks that the database answers. It returns ErrUnavailable when it does not, and of that kind ErrReadOnly
 	// when the database answers and takes no writes. Each change between the two is logged once.
 	Ping(ctx context.Context) error
 	// Close releases everything. The Store must not be used afterwards.
 	Close() error
 }
 
-// Keys holds the server's own symmetric keys, one for each purpose, shared by all replicas.
+// Keys stores the server's own symmetric keys, one for each purpose, shared by all replicas.
 type Keys interface {
 	// EnsureKey returns the key kept under name, storing candidate first if there is none. When replicas race, all
-	// get the one that won. ErrKeyLost: there is none any more, and another would not open what the old one closed.
+	// get the one that won. ErrKeyLost: the key was deleted, and a new one could not decrypt what the old one encrypted.
 	EnsureKey(ctx context.Context, name string, candidate []byte) ([]byte, error)
 }
 

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// KeepRevoked is how long revoked non-expiring tokens, and revoked or expired secrets of clients, are kept: nothing asks
-// for them again, and for so long their rows answer why something stopped working. Their audit events stay.
+// KeepRevoked is how long revoked non-expiring tokens, and revoked or expired secrets of clients, are kept: nothing
+// reads them again except to explain why a credential stopped working. Their audit events stay.
 const KeepRevoked = 30 * 24 * time.Hour
 
-// Retention says how long rows that serve nobody any more are kept.
+// Retention holds how long rows are kept after their use has ended.
 type Retention struct {
 	Grace time.Duration // past the end of a code, request, session, expiring token or refresh family: at least 10 min, to notice replays
-	Audit time.Duration // of audit events; 0: for ever
+	Audit time.Duration // of audit events; 0: without limit
 }
 
 // MaxCounted is where counts of rows end that would otherwise read whole tables.
@@ -22,7 +22,7 @@ const MaxCounted = 100_000
 // has two seconds.
 const MaxFigures = 20_000
 
-// TableSize is what the doctor says of a table.
+// TableSize is the size of a table, for the doctor command.
 type TableSize struct {
 	Table         string
 	Rows          int64     // estimated on Postgres if there are many; -1: not known
@@ -39,12 +39,12 @@ type Figures struct {
 	Tokens    *Count // non-expiring ones that are not revoked, of live installations
 }
 
-// Upkeep removes what has expired, in small batches that never stand in the way of a request, and looks at the health of
+// Upkeep removes expired rows, in small batches that do not block requests, and checks the health of
 // the database. All but Sweep and CountFigures also work on a database that was never migrated.
 type Upkeep interface {
 	// Sweep deletes at most limit (up to 1000) expired rows of each short-lived table and reports how many went of which.
-	// Replicas may sweep at the same time: each row goes once and nobody waits for another. Of a family the refresh tokens
-	// go first, so that none ever outlives what would betray its reuse.
+	// Replicas can sweep at the same time: each row is deleted once, and no replica waits for another. The refresh tokens of a
+	// family are deleted before the family, so that reuse is detected as long as a token exists.
 	Sweep(ctx context.Context, r Retention, limit int) (map[string]int64, error)
 	// TableSizes lists every table by name. With an error the list is not nil if only some of it could not be measured.
 	TableSizes(ctx context.Context, r Retention) ([]TableSize, error)
@@ -53,7 +53,7 @@ type Upkeep interface {
 	CountFigures(ctx context.Context, most int) (Figures, error)
 	// DatabaseVersion names the database and its version, such as "PostgreSQL 17.2".
 	DatabaseVersion(ctx context.Context) (string, error)
-	// UnsafeSettings names the settings of the database under which an acknowledged write can be lost, with what they are:
+	// UnsafeSettings names the settings of the database under which an acknowledged write can be lost, with their values:
 	// fsync, full_page_writes, synchronous_commit on Postgres; synchronous on SQLite. Empty: none.
 	UnsafeSettings(ctx context.Context) ([]string, error)
 	// ClockDifference is how far the database's clock is ahead of this process's.

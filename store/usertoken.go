@@ -48,14 +48,14 @@ type UserRefresh struct {
 	ReplacedAt  time.Time // read only: when another successor of the same pair took its place, before it was used
 }
 
-// UserAccess is a pair with everything that decides whether it is good, read in one statement.
+// UserAccess is a pair with everything that decides whether it is valid, read in one statement.
 type UserAccess struct {
 	UserRefresh
 	Owner   UserFamily
 	User    User // without password
 	Account Account
-	Role    scope.Role // today's role of the user in the account; "" if not a member
-	Live    bool       // the family has not ended, and user, account, membership and what opened the user are as they must be
+	Role    scope.Role // the user's current role in the account; "" if not a member
+	Live    bool       // the family has not ended; the user, account, membership and the credential that opened the family are valid
 }
 
 // UserRotation replaces a pair by its successor.
@@ -67,10 +67,10 @@ type UserRotation struct {
 	SealedUntil time.Time
 }
 
-// UserTokens is what may happen to user tokens.
+// UserTokens stores the families of user tokens.
 type UserTokens interface {
 	// CreateUserFamily starts a family with its first pair. ErrEnded: user or account is not live, the user is no member,
-	// or what opened the user no longer does: another password, a secret that was revoked or has expired.
+	// or the credential that proved the user is no longer valid: the password was changed, the secret was revoked or has expired.
 	CreateUserFamily(ctx context.Context, by Principal, f UserFamily, first UserRefresh) error
 	// UserRefreshByID returns a pair, current or rotated, live or not. ErrNotFound: no such pair.
 	UserRefreshByID(ctx context.Context, id LookupID) (UserAccess, error)
