@@ -70,6 +70,6 @@ fuzz:
 
 # Succeeds if the tests fail, and for the reason that was planted.
 faults-planted: deps
-	@out="$$(XENOAUTH_REQUIRE_ALL=1 $(GO) test -tags planted -count=1 -run '^TestSQLite$$' ./e2e/faults 2>&1)" && { echo "nobody found the planted bug"; exit 1; }; \
-	echo "$$out" | grep -q 'broke I2' || { echo "$$out"; exit 1; }; \
+	@out="$$(XENOAUTH_REQUIRE_ALL=1 $(GO) test -tags planted -count=1 -run '^TestSQLite$$' ./e2e/faults 2>&1)" && { echo "the planted bug was not found"; exit 1; }; \
+	echo "$$out" | grep -q 'violated I2' || { echo "$$out"; exit 1; }; \
 	echo "the planted bug was found"

@@ -4,15 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"html"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
-	"regexp"
 	"strings"
+
+	"xenoauth/e2e/harness"
 )
 
-// browser is a person with a session. It may be used by many at once, as one with many tabs is.
+// browser is a user's session. Concurrent calls are allowed.
 type browser struct {
 	client *client
 	base   string // the issuer
@@ -23,23 +23,17 @@ type browser struct {
 func newBrowser(c *client, base, email string) (*browser, error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
-		return nil, fmt.Errorf("make browser: %w", err)
+		return nil, fmt.Errorf("create cookie jar: %w", err)
 	}
 	return &browser{client: c, base: base, jar: jar, email: email}, nil
 }
 
 func (b *browser) send(ctx context.Context, method, path string, form url.Values) reply {
-	request, err := http.NewRequestWithContext(ctx, method, b.base+path, strings.NewReader(form.Encode()))
-	if err != nil {
-		return reply{err: err, start: b.client.now(), end: b.client.now()}
+	headers := harness.PageHeaders(b.base)
+	if form == nil {
+		headers = headers[:2] // a link sends no Origin
 	}
-	request.Header.Set("Accept", "text/html")
-	if method == http.MethodPost {
-		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		request.Header.Set("Origin", b.base)
-		request.Header.Set("Sec-Fetch-Site", "same-origin")
-	}
-	return b.client.do(request, b.jar)
+	return b.client.send(ctx, method, b.base+path, form, b.jar, headers...)
 }
 
 func (b *browser) logIn(ctx context.Context, password string) error {
@@ -50,29 +44,25 @@ func (b *browser) logIn(ctx context.Context, password string) error {
 	return nil
 }
 
-var hiddenInput = regexp.MustCompile(`<input type="hidden" name="([^"]+)" value="([^"]*)"`)
-
-// code goes through authorization, and consent where it is asked for.
+// code goes through authorization, and consent if the page is shown.
 func (b *browser) code(ctx context.Context, a app) (code string, r reply, outcome Outcome) {
 	query := url.Values{"client_id": {a.ID}, "redirect_uri": {callback}, "scope": {scopes}, "state": {"load"}}
 	r = b.send(ctx, http.MethodGet, "/oauth/authorize?"+query.Encode(), nil)
 	if r.err == nil && r.status == http.StatusOK {
-		form := url.Values{"decision": {"allow"}}
-		for _, m := range hiddenInput.FindAllStringSubmatch(string(r.body), -1) {
-			form.Set(m[1], html.UnescapeString(m[2]))
-		}
+		form := harness.Answer{Body: string(r.body)}.Form("/oauth/consent")
+		form.Set("decision", "allow")
 		r = b.send(ctx, http.MethodPost, "/oauth/consent", form)
 	}
 	if r.err != nil || r.status != http.StatusSeeOther {
-		return "", r, r.trouble()
+		return "", r, r.failure()
 	}
 	to, err := url.Parse(r.header.Get("Location"))
 	if err != nil || !strings.HasPrefix(to.String(), callback+"?") {
-		r.err = errors.New("the browser was sent elsewhere") // the address may hold a secret
+		r.err = errors.New("the browser was redirected elsewhere") // the address may hold a secret
 		return "", r, Wrong
 	}
 	if to.Query().Get("error") == "temporarily_unavailable" {
-		return "", r, Away
+		return "", r, Unavailable
 	}
 	if code = to.Query().Get("code"); code == "" {
 		return "", r, Wrong
@@ -80,14 +70,14 @@ func (b *browser) code(ctx context.Context, a app) (code string, r reply, outcom
 	return code, r, OK
 }
 
-// remove removes an installation. One that is gone already is as good.
+// remove removes an installation. One that is already removed counts as removed.
 func (b *browser) remove(ctx context.Context, installation string) (reply, Outcome) {
 	r := b.send(ctx, http.MethodPost, "/account/apps/"+installation+"/remove", url.Values{})
 	gone := r.status == http.StatusSeeOther && r.header.Get("Location") == "/account/apps" || r.status == http.StatusNotFound
 	if r.err == nil && gone {
 		return r, OK
 	}
-	return r, r.trouble()
+	return r, r.failure()
 }
 
 // secrets are the values of the session's cookies.

@@ -20,41 +20,41 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Planted are bugs put around the server from outside, which the oracle must find.
-type Planted struct {
+// Bug is a bug that a proxy or the database's settings add to the server, and that the checker must find.
+type Bug struct {
 	Name   string
-	Breaks []string // the invariants that must be found broken, one for each bug
-	// While is what happens meanwhile; none: nothing dreadful.
-	While func() Fault
-	front func(*front) http.HandlerFunc // stands before the server's endpoints for programs
-	do    func(ctx context.Context, s *Scene) (undo func(), err error)
+	Breaks []string // the invariants that must be found violated
+	// While is the nemesis meanwhile; nil: none.
+	While func() Nemesis
+	proxy func(*proxy) http.HandlerFunc // stands in front of the server's endpoints for programs
+	do    func(ctx context.Context, s *Injection) (undo func(), err error)
 }
 
-// AllPlanted are bugs of every kind that a server could have. Bugs that cannot be taken for one another come together.
-// After the last ones the database is no good any more.
-var AllPlanted = []Planted{
-	{Name: "verifications are remembered for two seconds", Breaks: []string{"I2"}, front: remember},
-	{Name: "an unanswered revocation is heeded once, and a code that is presented again produces again", Breaks: []string{"I3", "I4"},
-		front: func(f *front) http.HandlerFunc {
-			return forget(&front{next: produceAgain(f), seen: map[string]*memory{}})
+// Bugs violate every invariant. Bugs that cannot be confused run together. After the last ones the database is no longer
+// usable.
+var Bugs = []Bug{
+	{Name: "verifications are cached for two seconds", Breaks: []string{"I2"}, proxy: cacheVerifications},
+	{Name: "an unanswered revocation takes effect once, and a code that is presented again gets another token", Breaks: []string{"I3", "I4"},
+		proxy: func(f *proxy) http.HandlerFunc {
+			return dropRevocations(&proxy{next: issueAgain(f), seen: map[string]*cachedAnswer{}})
 		}},
-	{Name: "trouble is called a refusal", Breaks: []string{"I5"}, front: lie, While: func() Fault { return Restart("immediate", 1) }},
-	{Name: "commits are acknowledged that are not written down", Breaks: []string{"I1"}, While: loseCommits},
-	{Name: "a token is logged, audit events are removed, and connections are left open", Breaks: []string{"I6", "I7", "I8"}, do: muddle},
+	{Name: "503 becomes a refusal", Breaks: []string{"I5"}, proxy: hideUnavailable, While: func() Nemesis { return RestartPostgres("immediate", 1) }},
+	{Name: "commits are acknowledged before they are durable", Breaks: []string{"I1"}, While: loseCommits},
+	{Name: "a token is logged, audit events are removed, and connections are left open", Breaks: []string{"I6", "I7", "I8"}, do: corrupt},
 }
 
-// Repeatable reports whether the campaign can run the bug again.
-func (p Planted) Repeatable() bool { return p.do == nil }
+// Repeatable reports whether the run can run the bug again.
+func (p Bug) Repeatable() bool { return p.do == nil }
 
-// RoomToLose is a setting of a Postgres for loseCommits: what it has not written down finds room in its memory.
-const RoomToLose = "wal_buffers=64MB"
+// LargeWALBuffers is a setting of Postgres for loseCommits, so that unwritten commits stay in its memory.
+const LargeWALBuffers = "wal_buffers=64MB"
 
-// loseCommits is F2 on a Postgres that is told to acknowledge what it has not written down. The process that would write it
-// down soon after is held, so that there is something to lose.
-func loseCommits() Fault {
-	f := Crash(1)
+// loseCommits is F2 on a Postgres that acknowledges commits before they are durable. The process that would write them soon
+// after is stopped, so that there is something to lose.
+func loseCommits() Nemesis {
+	f := KillPostgres(1)
 	inject := f.Inject
-	f.Inject = func(ctx context.Context, s *Scene) error {
+	f.Inject = func(ctx context.Context, s *Injection) error {
 		db, err := openDB(s.database)
 		if err != nil {
 			return err
@@ -66,7 +66,7 @@ func loseCommits() Fault {
 		}
 		for _, statement := range []string{
 			`ALTER DATABASE ` + pgx.Identifier{u.Path[1:]}.Sanitize() + ` SET synchronous_commit = off`,
-			// It is for new connections.
+			// The setting holds for new connections.
 			`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'xenoauth'`,
 		} {
 			if _, err := db.ExecContext(ctx, statement); err != nil {
@@ -78,51 +78,51 @@ func loseCommits() Fault {
 			return fmt.Errorf("find the WAL writer: %w", err)
 		}
 		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-			return fmt.Errorf("hold the WAL writer: %w", err)
+			return fmt.Errorf("stop the WAL writer: %w", err)
 		}
 		return inject(ctx, s)
 	}
 	return f
 }
 
-// Calm is no fault at all: the load alone.
-func Calm() Fault {
-	return Fault{Name: "F0", Title: "nothing", Inject: func(ctx context.Context, s *Scene) error {
+// NoFault runs the workload alone.
+func NoFault() Nemesis {
+	return Nemesis{Name: "F0", Title: "nothing", Inject: func(ctx context.Context, s *Injection) error {
 		if err := s.progress(ctx, 60); err != nil {
 			return err
 		}
-		if err := s.strike(ctx, func() error { return nil }); err != nil {
+		if err := s.underLoad(ctx, func() error { return nil }); err != nil {
 			return err
 		}
 		return s.progress(ctx, 60)
 	}}
 }
 
-// RunPlanted judges with the bug in place, on a ledger of its own.
-func (c *Campaign) RunPlanted(ctx context.Context, p Planted) (Report, error) {
-	// What was found before was found already.
-	before, err := auditRows(ctx, c.database)
+// InjectBug runs the workload with the bug and a new history, and checks it.
+func (r *Run) InjectBug(ctx context.Context, p Bug) (Report, error) {
+	// These violations were found before.
+	before, err := checkRows(ctx, r.database)
 	if err != nil {
 		return Report{}, err
 	}
-	if err := c.renew(); err != nil {
+	if err := r.newHistory(); err != nil {
 		return Report{}, err
 	}
-	c.known = before
-	if p.front != nil {
-		stop, err := c.put(p.front)
+	r.known = before
+	if p.proxy != nil {
+		stop, err := r.placeProxy(p.proxy)
 		if err != nil {
 			return Report{}, err
 		}
 		defer stop()
 	}
-	f := Calm()
+	f := NoFault()
 	if p.While != nil {
 		f = p.While()
 	}
 	f.Title = p.Name
 	inject := f.Inject
-	f.Inject = func(ctx context.Context, s *Scene) error {
+	f.Inject = func(ctx context.Context, s *Injection) error {
 		if err := inject(ctx, s); err != nil || p.do == nil {
 			return err
 		}
@@ -130,46 +130,46 @@ func (c *Campaign) RunPlanted(ctx context.Context, p Planted) (Report, error) {
 		s.undo = undo
 		return err
 	}
-	return c.Run(ctx, f)
+	return r.Inject(ctx, f)
 }
 
-// front is a program between clients and server.
-type front struct {
+// proxy is a program between clients and server.
+type proxy struct {
 	next http.Handler
 	mu   sync.Mutex
-	seen map[string]*memory
+	seen map[string]*cachedAnswer
 }
 
-type memory struct {
+type cachedAnswer struct {
 	at     time.Time
 	status int
 	header http.Header
 	body   []byte
 }
 
-// put places a front before the server until stop is called.
-func (c *Campaign) put(make func(*front) http.HandlerFunc) (stop func(), err error) {
-	to, err := url.Parse(c.server.base())
+// placeProxy puts a proxy in front of the server until stop is called.
+func (r *Run) placeProxy(make func(*proxy) http.HandlerFunc) (stop func(), err error) {
+	to, err := url.Parse(r.server.base())
 	if err != nil {
-		return nil, fmt.Errorf("place front: %w", err)
+		return nil, fmt.Errorf("place proxy: %w", err)
 	}
-	proxy := httputil.NewSingleHostReverseProxy(to)
+	reverse := httputil.NewSingleHostReverseProxy(to)
 	transport := &http.Transport{MaxIdleConnsPerHost: 1000, IdleConnTimeout: time.Minute}
-	proxy.Transport = transport
-	// What the server does not answer, nobody answers.
-	proxy.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }
-	s := httptest.NewServer(make(&front{next: proxy, seen: map[string]*memory{}}))
-	base, idle := c.world.base, transport.CloseIdleConnections
-	c.world.base, c.world.idle = s.URL, idle
+	reverse.Transport = transport
+	// A request that the server does not answer stays unanswered.
+	reverse.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }
+	s := httptest.NewServer(make(&proxy{next: reverse, seen: map[string]*cachedAnswer{}}))
+	base, idle := r.workload.base, transport.CloseIdleConnections
+	r.workload.base, r.workload.idle = s.URL, idle
 	return func() {
-		c.world.base, c.world.idle = base, nil
+		r.workload.base, r.workload.idle = base, nil
 		s.CloseClientConnections()
 		s.Close()
 		idle()
 	}, nil
 }
 
-// form reads the form of a request and leaves it to be read again.
+// form reads the form of a request, which can be read again afterwards.
 func form(r *http.Request) url.Values {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -183,8 +183,8 @@ func form(r *http.Request) url.Values {
 	return v
 }
 
-// asked is the token that a request asks about; "" for other requests.
-func asked(r *http.Request) string {
+// tokenOf is the token that a request verifies; "" for other requests.
+func tokenOf(r *http.Request) string {
 	switch r.URL.Path {
 	case "/api/me":
 		return r.Header.Get("Authorization")
@@ -194,14 +194,14 @@ func asked(r *http.Request) string {
 	return ""
 }
 
-// answer has the server answer, and keeps that.
-func (f *front) answer(r *http.Request) *memory {
+// answer returns the server's answer.
+func (f *proxy) answer(r *http.Request) *cachedAnswer {
 	rec := httptest.NewRecorder()
 	f.next.ServeHTTP(rec, r)
-	return &memory{time.Now(), rec.Code, rec.Header(), rec.Body.Bytes()}
+	return &cachedAnswer{time.Now(), rec.Code, rec.Header(), rec.Body.Bytes()}
 }
 
-func (m *memory) write(w http.ResponseWriter) {
+func (m *cachedAnswer) write(w http.ResponseWriter) {
 	for name, values := range m.header {
 		w.Header()[name] = values
 	}
@@ -209,9 +209,9 @@ func (m *memory) write(w http.ResponseWriter) {
 	_, _ = w.Write(m.body)
 }
 
-func remember(f *front) http.HandlerFunc {
+func cacheVerifications(f *proxy) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		token := asked(r)
+		token := tokenOf(r)
 		if token == "" {
 			f.next.ServeHTTP(w, r)
 			return
@@ -229,9 +229,9 @@ func remember(f *front) http.HandlerFunc {
 	}
 }
 
-// refusal is what says that a token is dead.
-func refusal(path string) *memory {
-	m := &memory{status: http.StatusOK, header: http.Header{"Content-Type": {"application/json"}}, body: []byte(`{"active":false}`)}
+// refusal is the answer that a token is dead.
+func refusal(path string) *cachedAnswer {
+	m := &cachedAnswer{status: http.StatusOK, header: http.Header{"Content-Type": {"application/json"}}, body: []byte(`{"active":false}`)}
 	switch path {
 	case "/api/me":
 		m.status, m.body = http.StatusUnauthorized, []byte(`{"error":"invalid_token"}`)
@@ -241,15 +241,15 @@ func refusal(path string) *memory {
 	return m
 }
 
-func forget(f *front) http.HandlerFunc {
+func dropRevocations(f *proxy) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/oauth/revoke" {
 			f.mu.Lock()
-			f.seen[form(r).Get("token")] = &memory{}
+			f.seen[form(r).Get("token")] = &cachedAnswer{}
 			f.mu.Unlock()
 			panic(http.ErrAbortHandler)
 		}
-		token := strings.TrimPrefix(asked(r), "Bearer ")
+		token := strings.TrimPrefix(tokenOf(r), "Bearer ")
 		f.mu.Lock()
 		_, revoked := f.seen[token]
 		delete(f.seen, token)
@@ -262,7 +262,7 @@ func forget(f *front) http.HandlerFunc {
 	}
 }
 
-func produceAgain(f *front) http.HandlerFunc {
+func issueAgain(f *proxy) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		code := ""
 		var v url.Values
@@ -272,7 +272,7 @@ func produceAgain(f *front) http.HandlerFunc {
 		}
 		f.mu.Lock()
 		_, again := f.seen[code]
-		f.seen[code] = &memory{}
+		f.seen[code] = &cachedAnswer{}
 		f.mu.Unlock()
 		if code != "" && again {
 			v = url.Values{"grant_type": {"client_credentials"}, "client_id": v["client_id"], "client_secret": v["client_secret"], "scope": {scopes}}
@@ -283,7 +283,7 @@ func produceAgain(f *front) http.HandlerFunc {
 	}
 }
 
-func lie(f *front) http.HandlerFunc {
+func hideUnavailable(f *proxy) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		m := f.answer(r)
 		if m.status == http.StatusServiceUnavailable {
@@ -293,27 +293,27 @@ func lie(f *front) http.HandlerFunc {
 	}
 }
 
-// muddle does at the end of the load what nobody who asks for tokens can see.
-func muddle(ctx context.Context, s *Scene) (undo func(), err error) {
-	if err := talk(s); err != nil {
+// corrupt violates, at the end of the workload, invariants that no client can observe.
+func corrupt(ctx context.Context, s *Injection) (undo func(), err error) {
+	if err := logToken(s); err != nil {
 		return nil, err
 	}
-	if err := tidy(ctx, s); err != nil {
+	if err := deleteEvents(ctx, s); err != nil {
 		return nil, err
 	}
-	return leak(s)
+	return leaveConnectionsOpen(s)
 }
 
-func talk(s *Scene) error {
+func logToken(s *Injection) error {
 	log, err := os.OpenFile(s.server.logPath, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
-		return fmt.Errorf("talk: %w", err)
+		return fmt.Errorf("log a token: %w", err)
 	}
-	_, err = fmt.Fprintf(log, "level=DEBUG msg=\"look at this\" token=%s\n", s.world.anyToken().text)
+	_, err = fmt.Fprintf(log, "level=DEBUG msg=\"request\" token=%s\n", s.workload.anyToken().text)
 	return errors.Join(err, log.Close())
 }
 
-func tidy(ctx context.Context, s *Scene) error {
+func deleteEvents(ctx context.Context, s *Injection) error {
 	db, err := openDB(s.database)
 	if err != nil {
 		return err
@@ -322,24 +322,24 @@ func tidy(ctx context.Context, s *Scene) error {
 	return errors.Join(err, db.Close())
 }
 
-// leak opens connections that the server, once it has answered, keeps for minutes.
-func leak(s *Scene) (undo func(), err error) {
+// leaveConnectionsOpen opens connections that the server keeps for minutes after its answer.
+func leaveConnectionsOpen(s *Injection) (undo func(), err error) {
 	var all []net.Conn
 	undo = func() {
 		for _, c := range all {
 			_ = c.Close()
 		}
 	}
-	for range 4 * few {
+	for range 4 * slackCount {
 		c, err := net.Dial("tcp", strings.TrimPrefix(s.server.base(), "http://"))
 		if err != nil {
 			undo()
-			return nil, fmt.Errorf("leak: %w", err)
+			return nil, fmt.Errorf("leave a connection open: %w", err)
 		}
 		all = append(all, c)
 		if _, err := io.WriteString(c, "GET /robots.txt HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
 			undo()
-			return nil, fmt.Errorf("leak: %w", err)
+			return nil, fmt.Errorf("leave a connection open: %w", err)
 		}
 	}
 	return undo, nil

@@ -11,12 +11,11 @@ import (
 	"regexp"
 )
 
-// credentialPattern is what every minted credential looks like.
+// credentialPattern is the form of every credential.
 var credentialPattern = regexp.MustCompile(`xno[a-z]_[0-9A-Za-z]{60,}`)
 
-// auditLogs looks for secrets in files that were logged to: I7. Whatever has the form of a credential is one; the other
-// secrets are given.
-func auditLogs(paths []string, secrets []string) ([]Violation, error) {
+// checkLogs looks for secrets in log files: I7. Everything in the form of a credential is one; the other secrets are given.
+func checkLogs(paths []string, secrets []string) ([]Violation, error) {
 	var found []Violation
 	for _, path := range paths {
 		file, err := os.Open(path)
@@ -34,7 +33,7 @@ func auditLogs(paths []string, secrets []string) ([]Violation, error) {
 				leaked = leaked || bytes.Contains(line, []byte(s))
 			}
 			if leaked {
-				found = append(found, Violation{"I7", fmt.Sprintf("line %d of %s holds a secret", number, path)})
+				found = append(found, Violation{"I7", fmt.Sprintf("line %d of %s contains a secret", number, path)})
 			}
 			if errors.Is(err, io.EOF) {
 				break

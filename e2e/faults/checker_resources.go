@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// state is what the server needs of the machine.
-type state struct {
+// resources are what the server's process uses.
+type resources struct {
 	goroutines, files, memory float64
 }
 
 // measure reads the server's metrics.
-func (s *server) measure() (state, error) {
+func (s *server) measure() (resources, error) {
 	_, body := s.operations("/metrics")
 	values := map[string]float64{}
 	lines := bufio.NewScanner(bytes.NewReader(body))
@@ -28,35 +28,35 @@ func (s *server) measure() (state, error) {
 			}
 		}
 	}
-	m := state{values["go_goroutines"], values["process_open_fds"], values["process_resident_memory_bytes"]}
+	m := resources{values["go_goroutines"], values["process_open_fds"], values["process_resident_memory_bytes"]}
 	if m.goroutines == 0 || m.files == 0 || m.memory == 0 {
-		return m, errors.New("the server has no metrics of itself")
+		return m, errors.New("the server reports no metrics of its process")
 	}
 	return m, nil
 }
 
 const (
-	// few goroutines and files more than before mean nothing: the pool of the database may be fuller or emptier.
-	few = 15
-	// memory may have grown by so much: the runtime gives back slowly what it was lent.
-	room = 96 << 20
+	// slackCount goroutines and files more than before are normal: the size of the connection pool varies.
+	slackCount = 15
+	// slackMemory is normal growth: the runtime returns memory to the system slowly.
+	slackMemory = 96 << 20
 )
 
-// rest closes all connections that nobody uses.
-func (w *world) rest() {
+// rest closes all idle connections.
+func (w *workload) rest() {
 	w.client.http.CloseIdleConnections()
 	if w.idle != nil {
 		w.idle()
 	}
 }
 
-// atRest is what the server needs when nobody asks. It has noticed so when that stays the same for a while.
-func (w *world) atRest(ctx context.Context) (least state, err error) {
+// atRest measures the resources without requests, when they no longer change.
+func (w *workload) atRest(ctx context.Context) (least resources, err error) {
 	w.rest()
 	const while = 50
 	same := 0
 	var failure error
-	err = until(ctx, patience, "rest", func() bool {
+	err = until(ctx, timeout, "the server is at rest", func() bool {
 		now, err := w.server.measure()
 		if err != nil {
 			failure = err
@@ -70,16 +70,16 @@ func (w *world) atRest(ctx context.Context) (least state, err error) {
 	return least, errors.Join(err, failure)
 }
 
-// backToNormal waits until the server needs no more than it did, with nobody asking: I8.
-func (w *world) backToNormal(ctx context.Context, before state, patience time.Duration) ([]Violation, error) {
+// backToNormal waits until the server, without requests, uses no more than before: I8.
+func (w *workload) backToNormal(ctx context.Context, before resources, patience time.Duration) ([]Violation, error) {
 	w.rest()
-	var now state
+	var now resources
 	var failure error
-	err := until(ctx, patience, "normal", func() bool {
+	err := until(ctx, patience, "the server uses as little as before", func() bool {
 		if now, failure = w.server.measure(); failure != nil {
 			return false
 		}
-		return now.goroutines <= before.goroutines+few && now.files <= before.files+few && now.memory <= before.memory*1.5+room
+		return now.goroutines <= before.goroutines+slackCount && now.files <= before.files+slackCount && now.memory <= before.memory*1.5+slackMemory
 	})
 	if ctx.Err() != nil || failure != nil {
 		return nil, errors.Join(ctx.Err(), failure)

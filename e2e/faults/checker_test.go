@@ -11,115 +11,115 @@ import (
 	"xenoauth/e2e/faults"
 )
 
-// story is a ledger in short: each line is act, how, of, start, end in milliseconds, outcome, and what was gained and what
-// that hangs on, separated by commas.
-func story(t *testing.T, lines string) []faults.Entry {
+// story is a history in short: each line has kind, method, target, start and end in milliseconds, outcome, and, separated
+// by commas, what was issued and what that depends on.
+func story(t *testing.T, lines string) []faults.Op {
 	t.Helper()
-	var entries []faults.Entry
+	var entries []faults.Op
 	for line := range strings.Lines(lines) {
 		if strings.TrimSpace(line) == "" {
 			continue
 		}
-		var e faults.Entry
+		var e faults.Op
 		var start, end int64
 		var gained, hangs string
-		n, err := fmt.Sscan(line, &e.Act, &e.How, &e.Of, &start, &end, &e.Outcome, &gained, &hangs)
+		n, err := fmt.Sscan(line, &e.Kind, &e.Method, &e.Target, &start, &end, &e.Outcome, &gained, &hangs)
 		if n < 6 {
 			t.Fatalf("%q: %v", line, err)
 		}
 		e.ID = int64(len(entries) + 1)
 		e.Start, e.End = time.Duration(start)*time.Millisecond, time.Duration(end)*time.Millisecond
 		if gained != "" {
-			e.Gained = strings.Split(gained, ",")
+			e.Issued = strings.Split(gained, ",")
 		}
 		if hangs != "" {
-			e.Hangs = strings.Split(hangs, ",")
+			e.DependsOn = strings.Split(hangs, ",")
 		}
 		entries = append(entries, e)
 	}
 	return entries
 }
 
-// TestJudge: what may happen is not called a violation, and what may not is, by its name.
-func TestJudge(t *testing.T) {
+// TestCheck: a valid history has no violation, and an invalid one the violation of the right invariant.
+func TestCheck(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name, story string
-		want        []string // invariants that are broken
+		want        []string // violated invariants
 	}{
-		{"a token lives and is revoked", `
+		{"a token is valid and then revoked", `
 			issue code c1 10 20 ok t1 c1
-			check me t1 21 25 ok
+			verify me t1 21 25 ok
 			end revoke t1 30 40 ok
-			check me t1 35 45 ok
-			check me t1 41 45 refused`, nil},
-		{"an acknowledged token is gone", `
+			verify me t1 35 45 ok
+			verify me t1 41 45 refused`, nil},
+		{"an acknowledged token is lost", `
 			issue code c1 10 20 ok t1 c1
-			check me t1 21 25 refused`, []string{"I1"}},
-		{"a token is called dead and is not", `
+			verify me t1 21 25 refused`, []string{"I1"}},
+		{"a valid token is refused once", `
 			issue code c1 10 20 ok t1 c1
-			check me t1 21 25 refused
-			check me t1 26 30 ok`, []string{"I5"}},
-		{"a revoked token is good", `
-			issue code c1 10 20 ok t1 c1
-			end revoke t1 30 40 ok
-			check me t1 41 45 ok`, []string{"I2"}},
-		{"a check that began before the answer tells nothing", `
+			verify me t1 21 25 refused
+			verify me t1 26 30 ok`, []string{"I5"}},
+		{"a revoked token is valid", `
 			issue code c1 10 20 ok t1 c1
 			end revoke t1 30 40 ok
-			check me t1 39 45 ok`, nil},
+			verify me t1 41 45 ok`, []string{"I2"}},
+		{"a verification that began before the answer proves nothing", `
+			issue code c1 10 20 ok t1 c1
+			end revoke t1 30 40 ok
+			verify me t1 39 45 ok`, nil},
 		{"an unanswered revocation may have happened", `
 			down kill - 30 40 ok
 			issue code c1 10 20 ok t1 c1
-			end revoke t1 30 35 lost
-			check me t1 41 45 refused
-			check me t1 46 50 refused`, nil},
-		{"an unanswered revocation happens once", `
+			end revoke t1 30 35 unknown
+			verify me t1 41 45 refused
+			verify me t1 46 50 refused`, nil},
+		{"an unanswered revocation takes effect once", `
 			down kill - 30 40 ok
 			issue code c1 10 20 ok t1 c1
-			end revoke t1 30 35 lost
-			check me t1 41 45 refused
-			check me t1 46 50 ok`, []string{"I3"}},
-		{"a revocation of the stay ends its tokens", `
+			end revoke t1 30 35 unknown
+			verify me t1 41 45 refused
+			verify me t1 46 50 ok`, []string{"I3"}},
+		{"a removal ends the tokens of the installation", `
 			issue code c1 10 20 ok t1 c1,i1
 			end uninstall i1 30 40 ok
-			check me t1 41 45 ok`, []string{"I2"}},
+			verify me t1 41 45 ok`, []string{"I2"}},
 		{"a code has two products", `
 			issue code c1 10 20 ok t1 c1
 			issue code c1 11 21 ok t2 c1`, []string{"I4"}},
 		{"a replay ends the product", `
 			issue code c1 10 20 ok t1 c1
 			issue code c1 12 30 refused
-			check me t1 21 25 ok
-			check me t1 31 35 refused`, nil},
+			verify me t1 21 25 ok
+			verify me t1 31 35 refused`, nil},
 		{"a replay that was answered leaves the product", `
 			issue code c1 10 20 ok t1 c1
 			issue code c1 12 30 refused
-			check me t1 31 35 ok`, []string{"I2"}},
-		{"a first try that was over before cannot end the product", `
-			issue code c1 10 20 away
+			verify me t1 31 35 ok`, []string{"I2"}},
+		{"an attempt that was over before cannot end the product", `
+			issue code c1 10 20 unavailable
 			issue code c1 21 30 ok t1 c1
-			check me t1 31 35 refused`, []string{"I1"}},
-		{"a good code is refused", `issue code c1 10 20 refused`, []string{"I5"}},
+			verify me t1 31 35 refused`, []string{"I1"}},
+		{"a valid code is refused", `issue code c1 10 20 refused`, []string{"I5"}},
 		{"an unanswered exchange may have happened", `
-			issue code c1 10 20 away
+			issue code c1 10 20 unavailable
 			issue code c1 21 30 refused`, nil},
 		{"a refused code is exchanged", `
-			issue code c1 10 20 away
+			issue code c1 10 20 unavailable
 			issue code c1 21 30 refused
 			issue code c1 31 40 ok t1 c1`, []string{"I3"}},
 		{"a refresh is repeated", `
 			issue code c1 10 20 ok t1,r1 c1
-			issue refresh r1 30 40 away
+			issue refresh r1 30 40 unavailable
 			issue refresh r1 50 60 ok t2,r2 c1
-			check me t1 70 80 ok`, nil},
+			verify me t1 70 80 ok`, nil},
 		{"a repeated refresh has another answer", `
 			issue code c1 10 20 ok t1,r1 c1
 			issue refresh r1 30 40 ok t2,r2 c1
 			issue refresh r1 35 60 ok t3,r3 c1`, []string{"I4"}},
 		{"a repeated refresh has lost its answer", `
 			issue code c1 10 20 ok t1,r1 c1
-			issue refresh r1 30 40 away
+			issue refresh r1 30 40 unavailable
 			issue refresh r1 50 60 refused`, []string{"I3"}},
 		{"a late repetition has another answer", `
 			issue code c1 10 20 ok t1,r1 c1
@@ -127,7 +127,7 @@ func TestJudge(t *testing.T) {
 			issue refresh r1 20000 20010 ok t3,r3 c1
 			issue refresh r1 20020 20030 ok t3,r3 c1
 			issue refresh r3 20040 20050 ok t4,r4 c1
-			check me t2 20060 20070 ok`, nil},
+			verify me t2 20060 20070 ok`, nil},
 		{"a late repetition has two answers", `
 			issue code c1 10 20 ok t1,r1 c1
 			issue refresh r1 30 40 ok t2,r2 c1
@@ -136,24 +136,24 @@ func TestJudge(t *testing.T) {
 			issue refresh r1 20020 20030 ok t5,r5 c1`, []string{"I4"}},
 		{"a late repetition is refused", `
 			issue code c1 10 20 ok t1,r1 c1
-			issue refresh r1 30 40 away
+			issue refresh r1 30 40 unavailable
 			issue refresh r1 20000 20010 refused`, []string{"I3"}},
 		{"a repetition after the successor was used is a theft, and ends the family", `
 			issue code c1 10 20 ok t1,r1 c1
 			issue refresh r1 30 40 ok t2,r2 c1
 			issue refresh r2 50 60 ok t3,r3 c1
 			issue refresh r1 70 80 refused
-			check me t1 90 95 refused`, nil},
-		{"500", `check me t1 10 20 wrong`, []string{"I5"}},
-		{"a refusal takes too long", `check me t1 10 9000 away`, []string{"I5"}},
-		{"a connection is cut off by nobody", `check me t1 10 20 lost`, []string{"I5"}},
-		{"a dead server cuts connections off", `
+			verify me t1 90 95 refused`, nil},
+		{"500", `verify me t1 10 20 wrong`, []string{"I5"}},
+		{"a refusal takes too long", `verify me t1 10 9000 unavailable`, []string{"I5"}},
+		{"a connection is cut while the server is up", `verify me t1 10 20 unknown`, []string{"I5"}},
+		{"a dead server cuts connections", `
 			down kill - 15 40 ok
-			check me t1 10 20 lost`, nil},
+			verify me t1 10 20 unknown`, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			found := faults.Judge(story(t, c.story), faults.Rules{Refusal: 3 * time.Second})
+			found := faults.Check(story(t, c.story), faults.Limits{Unavailable: 3 * time.Second})
 			var got []string
 			for _, v := range found {
 				got = append(got, v.Invariant)
@@ -165,31 +165,31 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// TestJudgeOrderlyStop: a server that stops in order has not done what it did not answer.
-func TestJudgeOrderlyStop(t *testing.T) {
+// TestCheckGracefulStop: a server that stops gracefully has not done what it did not answer.
+func TestCheckGracefulStop(t *testing.T) {
 	t.Parallel()
 	entries := story(t, `
 		down stop - 15 40 ok
-		issue code c1 10 20 lost
+		issue code c1 10 20 unknown
 		issue code c1 41 50 refused`)
-	rules := faults.Rules{Refusal: 3 * time.Second, Orderly: []faults.Span{{From: 15 * time.Millisecond, To: 40 * time.Millisecond}}}
-	if found := faults.Judge(entries, rules); len(found) != 1 || found[0].Invariant != "I3" {
+	rules := faults.Limits{Unavailable: 3 * time.Second, Graceful: []faults.Span{{From: 15 * time.Millisecond, To: 40 * time.Millisecond}}}
+	if found := faults.Check(entries, rules); len(found) != 1 || found[0].Invariant != "I3" {
 		t.Errorf("found %v, want I3", found)
 	}
 }
 
-// TestLedger: what was written is read back, a request that was sent and never answered included.
-func TestLedger(t *testing.T) {
+// TestHistory: written operations are read back, including one without a result.
+func TestHistory(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "ledger")
-	l, err := faults.NewLedger(path)
+	l, err := faults.NewHistory(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range []faults.Entry{
-		{ID: 1, Act: faults.Issue, Of: "c1", Start: 1},
-		{ID: 2, Act: faults.End, Of: "t1", Start: 2},
-		{ID: 1, Act: faults.Issue, Of: "c1", Start: 1, End: 3, Outcome: faults.OK, Gained: []string{"t1"}},
+	for _, e := range []faults.Op{
+		{ID: 1, Kind: faults.Issue, Target: "c1", Start: 1},
+		{ID: 2, Kind: faults.End, Target: "t1", Start: 2},
+		{ID: 1, Kind: faults.Issue, Target: "c1", Start: 1, End: 3, Outcome: faults.OK, Issued: []string{"t1"}},
 	} {
 		if err := l.Write(e); err != nil {
 			t.Fatal(err)
@@ -198,7 +198,7 @@ func TestLedger(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	entries, err := faults.ReadLedger(path)
+	entries, err := faults.ReadHistory(path)
 	if err != nil || len(entries) != 2 || entries[0].Outcome != faults.OK || entries[1].End != 0 {
 		t.Errorf("ReadLedger = %+v, %v", entries, err)
 	}

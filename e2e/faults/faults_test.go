@@ -12,7 +12,7 @@ import (
 	"xenoauth/internal/dbtest"
 )
 
-// binary is the program under test, built once a process as it is delivered.
+// binary is the program under test, built once per process as it is delivered.
 var binary = sync.OnceValues(func() (string, error) {
 	return faults.Build(context.Background(), buildDir)
 })
@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// options are those of a machine that runs other tests at the same time.
+// options are for a machine that runs other tests at the same time.
 func options(t *testing.T) faults.Options {
 	return faults.Options{Log: t.Output(), Slack: 4}
 }
@@ -60,54 +60,54 @@ func ownCluster(t *testing.T, settings ...string) *dbtest.Cluster {
 	return c
 }
 
-func end(t *testing.T, c *faults.Campaign) {
+func end(t *testing.T, c *faults.Run) {
 	t.Helper()
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
 }
 
-// try has all faults strike, one after the other, and wants every promise held.
-func try(t *testing.T, c *faults.Campaign, list []faults.Fault) {
+// try runs all nemeses in turn and asserts that no invariant is violated.
+func try(t *testing.T, c *faults.Run, list []faults.Nemesis) {
 	t.Helper()
 	var reports []faults.Report
 	for _, f := range list {
-		r, err := c.Run(t.Context(), f)
+		r, err := c.Inject(t.Context(), f)
 		if err != nil {
 			t.Fatal(err)
 		}
 		reports = append(reports, r)
-		if !r.Run() {
-			t.Errorf("%s on %s was not run: %d requests in flight", f.Name, r.Database, r.Flying)
+		if !r.Tried() {
+			t.Errorf("%s on %s was not tried: %d requests in flight", f.Name, r.Database, r.InFlight)
 		}
 		for _, v := range r.Found {
-			t.Errorf("%s on %s broke %s", f.Name, r.Database, v)
+			t.Errorf("%s on %s violated %s", f.Name, r.Database, v)
 		}
 	}
 	t.Log("\n" + faults.Table(reports))
 }
 
-// TestPostgres is the short form of make faults on Postgres. Afterwards bugs are put around the same server, and each must
-// be found by the invariant that it breaks.
+// TestPostgres is the short form of make faults on Postgres. Afterwards planted bugs run against the same server, and the
+// checker must find each.
 func TestPostgres(t *testing.T) {
 	t.Parallel()
-	c, err := faults.NewPostgres(t.Context(), build(t), ownCluster(t, append(dbtest.Durable, faults.RoomToLose)...), options(t))
+	c, err := faults.NewPostgres(t.Context(), build(t), ownCluster(t, append(dbtest.Durable, faults.LargeWALBuffers)...), options(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer end(t, c)
 	try(t, c, faults.Short("Postgres"))
-	for _, p := range faults.AllPlanted {
+	for _, p := range faults.Bugs {
 		t.Run("planted: "+p.Name, func(t *testing.T) {
-			// Which requests meet the bug in a short run is a matter of chance: there may be a single revocation and no look at
-			// its token afterwards, or every commit that is lost may be a rotation.
+			// Which requests meet the bug in a short run is a matter of chance: there may be a single revocation without a
+			// later verification, or every lost commit may be a rotation.
 			const runs = 3
 			for run := 1; ; run++ {
-				r, err := c.RunPlanted(t.Context(), p)
+				r, err := c.InjectBug(t.Context(), p)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if run < runs && p.Repeatable() && slices.ContainsFunc(p.Breaks, func(i string) bool { return !r.Broke(i) }) {
+				if run < runs && p.Repeatable() && slices.ContainsFunc(p.Breaks, func(i string) bool { return !r.Violated(i) }) {
 					continue
 				}
 				wantFound(t, r, p.Breaks)
@@ -128,15 +128,15 @@ func TestSQLite(t *testing.T) {
 	try(t, c, faults.Short("SQLite"))
 }
 
-// wantFound wants the report to tell of every invariant that was broken on purpose.
+// wantFound asserts that the report has every invariant that the bug violates.
 func wantFound(t *testing.T, r faults.Report, broken []string) {
 	t.Helper()
-	if !r.Run() {
-		t.Errorf("%s: not run: %d requests in flight", r.Title, r.Flying)
+	if !r.Tried() {
+		t.Errorf("%s: not tried: %d requests in flight", r.Title, r.InFlight)
 	}
 	for _, invariant := range broken {
-		if !r.Broke(invariant) {
-			t.Errorf("%s: nobody found that %s is broken; found %v", r.Title, invariant, r.Found)
+		if !r.Violated(invariant) {
+			t.Errorf("%s: violation of %s not found; found %v", r.Title, invariant, r.Found)
 		}
 	}
 	for _, v := range r.Found {

@@ -8,32 +8,32 @@ import (
 	"time"
 )
 
-// load is requests of every kind.
-type load struct {
-	world   *world
-	stop    context.CancelFunc
-	full    atomic.Bool // each worker asks again as soon as it is answered; else it takes its time
-	workers sync.WaitGroup
+// generator generates operations of every kind.
+type generator struct {
+	world    *workload
+	stop     context.CancelFunc
+	saturate atomic.Bool // each worker sends the next request at once; otherwise it waits in between
+	workers  sync.WaitGroup
 }
 
 const (
-	// breath is how long a worker waits after trouble, so that a dead server is not asked a million times.
-	breath = 60 * time.Millisecond
-	// leisure is how long a worker waits at most when nothing dreadful is about to happen.
-	leisure = 500 * time.Millisecond
+	// retryDelay is how long a worker waits after a failure, so that it does not flood a dead server.
+	retryDelay = 60 * time.Millisecond
+	// idleDelay is how long a worker waits at most between requests while no fault is due.
+	idleDelay = 500 * time.Millisecond
 )
 
-func startLoad(ctx context.Context, w *world, workers int) *load {
+func startGenerator(ctx context.Context, w *workload, workers int) *generator {
 	stopping, stop := context.WithCancel(ctx)
-	l := &load{world: w, stop: stop}
+	l := &generator{world: w, stop: stop}
 	for i := range workers {
 		l.workers.Go(func() {
 			for n := i; stopping.Err() == nil; n++ {
-				// What was begun is finished: ctx, not stopping.
-				wait := breath + rand.N(breath)
+				// An operation that has begun is finished: ctx, not stopping.
+				wait := retryDelay + rand.N(retryDelay)
 				if l.act(ctx, n) {
-					wait = rand.N(leisure)
-					if l.full.Load() {
+					wait = rand.N(idleDelay)
+					if l.saturate.Load() {
 						continue
 					}
 				}
@@ -47,14 +47,14 @@ func startLoad(ctx context.Context, w *world, workers int) *load {
 	return l
 }
 
-// end lets every worker finish what it does.
-func (l *load) end() {
+// end stops the generator after the operations under way.
+func (l *generator) end() {
 	l.stop()
 	l.workers.Wait()
 }
 
-// act does one thing of the mix and says whether all went well.
-func (l *load) act(ctx context.Context, n int) bool {
+// act runs one operation of the mix and reports whether it succeeded.
+func (l *generator) act(ctx context.Context, n int) bool {
 	w := l.world
 	b := w.browsers[n%len(w.browsers)]
 	switch p := rand.IntN(100); {
@@ -74,24 +74,24 @@ func (l *load) act(ctx context.Context, n int) bool {
 		return false
 	case p < 56:
 		person := n % len(w.browsers)
-		if !w.visitors[person].mu.TryLock() {
+		if !w.installers[person].mu.TryLock() {
 			return true
 		}
-		defer w.visitors[person].mu.Unlock()
-		w.visit(ctx, person)
+		defer w.installers[person].mu.Unlock()
+		w.installAndRemove(ctx, person)
 		return true
 	case p < 66:
 		return l.revoke(ctx)
 	}
 	if t := w.anyToken(); t != nil {
-		return w.check(ctx, t, n%2 == 0) != Lost
+		return w.check(ctx, t, n%2 == 0) != Unknown
 	}
 	_, outcome := w.clientToken(ctx, w.expiring)
 	return outcome == OK
 }
 
-// grant gets a code and redeems it, trying again at once now and then when nobody answers.
-func (l *load) grant(ctx context.Context, b *browser, a app) bool {
+// grant gets a code and redeems it.
+func (l *generator) grant(ctx context.Context, b *browser, a app) bool {
 	w := l.world
 	c := w.authorize(ctx, b, a)
 	if c == nil {
@@ -101,8 +101,8 @@ func (l *load) grant(ctx context.Context, b *browser, a app) bool {
 	return outcome == OK
 }
 
-// refresh rotates some family's token, by two requests at once now and then.
-func (l *load) refresh(ctx context.Context) bool {
+// refresh rotates a family's token, sometimes by two requests at once.
+func (l *generator) refresh(ctx context.Context) bool {
 	w := l.world
 	w.mu.Lock()
 	if len(w.families) == 0 {
@@ -116,7 +116,7 @@ func (l *load) refresh(ctx context.Context) bool {
 	}
 	defer f.mu.Unlock()
 	switch p := rand.IntN(20); {
-	case f.over:
+	case f.ended:
 		w.forget(f)
 		return true
 	case p == 0:
@@ -129,7 +129,7 @@ func (l *load) refresh(ctx context.Context) bool {
 	return w.refresh(ctx, f, 1) == OK
 }
 
-func (w *world) forget(f *family) {
+func (w *workload) forget(f *family) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for i, other := range w.families {
@@ -141,8 +141,8 @@ func (w *world) forget(f *family) {
 	}
 }
 
-// revoke ends some token between two checks, so that whoever remembers the first answer is found out by the second.
-func (l *load) revoke(ctx context.Context) bool {
+// revoke ends a token between two verifications: a server that caches the first answer fails the second.
+func (l *generator) revoke(ctx context.Context) bool {
 	w := l.world
 	t := w.anyToken()
 	if t == nil || t.ended.Load() {
@@ -156,7 +156,7 @@ func (l *load) revoke(ctx context.Context) bool {
 	return outcome == OK
 }
 
-func (w *world) anyToken() *token {
+func (w *workload) anyToken() *token {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.tokens) == 0 {
@@ -165,16 +165,15 @@ func (w *world) anyToken() *token {
 	return w.tokens[rand.IntN(len(w.tokens))]
 }
 
-// settle finds out what became of everything that nobody knows, and checks every token since the one with the number
-// from, twice where it was to end.
-func (w *world) settle(ctx context.Context, from int) {
+// settle resolves unknown outcomes and verifies every token since number from, those that were to end twice.
+func (w *workload) settle(ctx context.Context, from int) {
 	w.mu.Lock()
 	codes, families := w.codes, w.families
 	w.codes = nil
 	w.mu.Unlock()
 	each(codes, func(c *code) {
 		for range 5 {
-			if _, outcome := w.exchange(ctx, &code{name: c.name, text: c.text, app: c.app, hangs: c.hangs, mine: true}); outcome == OK || outcome == Refused {
+			if _, outcome := w.exchange(ctx, &code{name: c.name, text: c.text, app: c.app, dependsOn: c.dependsOn, private: true}); outcome == OK || outcome == Refused {
 				return
 			}
 		}
@@ -183,7 +182,7 @@ func (w *world) settle(ctx context.Context, from int) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		for range 5 {
-			if f.over || f.first == 0 || w.refresh(ctx, f, 1) == OK {
+			if f.ended || f.first == 0 || w.refresh(ctx, f, 1) == OK {
 				return
 			}
 		}
@@ -205,17 +204,17 @@ func (w *world) settle(ctx context.Context, from int) {
 	each(sample, func(t *token) { w.check(ctx, t, true) })
 }
 
-// tour does everything once, with nobody else there.
-func (w *world) tour(ctx context.Context) {
+// tour runs every operation once, one after the other.
+func (w *workload) tour(ctx context.Context) {
 	b := w.browsers[0]
 	w.clientToken(ctx, w.plain)
 	if c := w.authorize(ctx, b, w.rotating); c != nil {
-		c.mine = true
+		c.private = true
 		if w.exchange(ctx, c); c.family != nil {
 			w.refresh(ctx, c.family, 1)
 		}
 	}
-	w.visit(ctx, 0)
+	w.installAndRemove(ctx, 0)
 	if t, outcome := w.clientToken(ctx, w.expiring); outcome == OK {
 		w.check(ctx, t, false)
 		w.revoke(ctx, t)
@@ -223,7 +222,7 @@ func (w *world) tour(ctx context.Context) {
 	}
 }
 
-// each does something with all, a few at a time.
+// each calls do for all, a few at a time.
 func each[T any](all []T, do func(T)) {
 	const hands = 16
 	var workers sync.WaitGroup

@@ -11,161 +11,154 @@ import (
 	"time"
 )
 
-// Act is what an entry of the ledger is about.
-type Act string
+// Kind is the kind of an operation.
+type Kind string
 
-// The acts.
+// The kinds of operations.
 const (
-	Issue Act = "issue" // Of was used to get Gained
-	End   Act = "end"   // Of, and everything that hangs on it, was ended
-	Check Act = "check" // is Of good?
-	Read  Act = "read"  // the ledger was read
-	Down  Act = "down"  // the server's process was dead, or told to stop, from Start to End
+	Issue  Kind = "issue"  // Target was used to get Issued
+	End    Kind = "end"    // Target, and everything that depends on it, was ended
+	Verify Kind = "verify" // a service asked whether Target is valid
+	Read   Kind = "read"   // the history was read
+	Down   Kind = "down"   // the server's process was dead or stopping from Start to End
 )
 
-// Outcome is what became of a request.
+// Outcome is the result of an operation.
 type Outcome string
 
 // The outcomes.
 const (
-	OK      Outcome = "ok"
-	Refused Outcome = "refused" // Of is dead, says the server
-	Away    Outcome = "away"    // come back later: 503 with Retry-After
-	Lost    Outcome = "lost"    // no answer: the connection was refused or cut
-	Wrong   Outcome = "wrong"   // no answer that is ever right, or none in a long time
+	OK          Outcome = "ok"
+	Refused     Outcome = "refused"     // the server answered that Target is dead
+	Unavailable Outcome = "unavailable" // 503 with Retry-After
+	Unknown     Outcome = "unknown"     // no answer: the connection was refused or cut
+	Wrong       Outcome = "wrong"       // an answer that is never right, or none within the client's timeout
 )
 
-// Entry is a line of the ledger. Credentials are named by the oracle, never by their text.
-type Entry struct {
-	ID      int64         `json:"id"`
-	Act     Act           `json:"act"`
-	How     string        `json:"how,omitempty"`
-	Of      string        `json:"of,omitempty"`
-	Gained  []string      `json:"gained,omitempty"` // an access token first
-	Hangs   []string      `json:"hangs,omitempty"`  // what Gained hangs on, Of included
-	Start   time.Duration `json:"start"`            // on a monotonic clock
-	End     time.Duration `json:"end,omitempty"`    // 0: it was sent, and no more is known
-	Outcome Outcome       `json:"outcome,omitempty"`
-	Detail  string        `json:"detail,omitempty"`
+// Op is an operation of the history. Credentials have names, so that the history holds no secret.
+type Op struct {
+	ID        int64         `json:"id"`
+	Kind      Kind          `json:"kind"`
+	Method    string        `json:"method,omitempty"`
+	Target    string        `json:"target,omitempty"`
+	Issued    []string      `json:"issued,omitempty"`     // an access token first
+	DependsOn []string      `json:"depends_on,omitempty"` // what Issued depends on, including Target
+	Start     time.Duration `json:"start"`                // on a monotonic clock
+	End       time.Duration `json:"end,omitempty"`        // 0: invoked, without a result so far
+	Outcome   Outcome       `json:"outcome,omitempty"`
+	Detail    string        `json:"detail,omitempty"`
 }
 
-// Ledger is a file of entries. What Write returned for is on the disk.
-type Ledger struct {
-	file   *os.File
-	mu     sync.Mutex
-	synced *sync.Cond
-	buffer bytes.Buffer
-	last   int64 // written to the buffer
-	safe   int64 // on the disk
-	wake   chan struct{}
-	done   chan struct{}
-	err    error
+// History is a file of operations. An operation for which Write has returned is on disk.
+type History struct {
+	file    *os.File
+	mu      sync.Mutex
+	synced  *sync.Cond
+	buffer  bytes.Buffer
+	written int64 // to the buffer
+	durable int64 // on disk
+	wake    chan struct{}
+	done    chan struct{}
+	err     error
 }
 
-// NewLedger makes a file.
-func NewLedger(path string) (*Ledger, error) {
+// NewHistory creates the file.
+func NewHistory(path string) (*History, error) {
 	file, err := os.Create(path)
 	if err != nil {
-		return nil, fmt.Errorf("make ledger: %w", err)
+		return nil, fmt.Errorf("create history: %w", err)
 	}
-	l := &Ledger{file: file, wake: make(chan struct{}, 1), done: make(chan struct{})}
-	l.synced = sync.NewCond(&l.mu)
-	go l.run()
-	return l, nil
+	h := &History{file: file, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	h.synced = sync.NewCond(&h.mu)
+	go h.run()
+	return h, nil
 }
 
-// Write adds an entry and waits until it is on the disk. Those who write at the same time share the wait.
-func (l *Ledger) Write(e Entry) error {
-	n := l.add(e)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for l.safe < n && l.err == nil {
-		l.synced.Wait()
+// Write appends an operation and waits until it is on disk. Concurrent calls share one sync.
+func (h *History) Write(op Op) error {
+	n := h.append(op)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for h.durable < n && h.err == nil {
+		h.synced.Wait()
 	}
-	return l.err
+	return h.err
 }
 
-// Note adds an entry that nobody waits for.
-func (l *Ledger) Note(e Entry) { l.add(e) }
+// Note appends an operation without waiting.
+func (h *History) Note(op Op) { h.append(op) }
 
-func (l *Ledger) add(e Entry) int64 {
-	line, err := json.Marshal(e)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.err = errors.Join(l.err, err)
-	l.buffer.Write(line)
-	l.buffer.WriteByte('\n')
-	l.last++
+func (h *History) append(op Op) int64 {
+	line, err := json.Marshal(op)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.err = errors.Join(h.err, err)
+	h.buffer.Write(append(line, '\n'))
+	h.written++
 	select {
-	case l.wake <- struct{}{}:
+	case h.wake <- struct{}{}:
 	default:
 	}
-	return l.last
+	return h.written
 }
 
-func (l *Ledger) run() {
-	defer close(l.done)
-	for range l.wake {
-		// Whoever comes in the next moment is written with the others.
-		time.Sleep(2 * time.Millisecond)
-		l.flush()
+func (h *History) run() {
+	defer close(h.done)
+	for range h.wake {
+		time.Sleep(2 * time.Millisecond) // gathers operations for one sync
+		h.flush()
 	}
-	l.flush()
+	h.flush()
 }
 
-func (l *Ledger) flush() {
-	l.mu.Lock()
-	lines, last := bytes.Clone(l.buffer.Bytes()), l.last
-	l.buffer.Reset()
-	l.mu.Unlock()
-	_, err := l.file.Write(lines)
-	err = errors.Join(err, l.file.Sync())
-	l.mu.Lock()
-	l.safe, l.err = last, errors.Join(l.err, err)
-	l.synced.Broadcast()
-	l.mu.Unlock()
+func (h *History) flush() {
+	h.mu.Lock()
+	lines, written := bytes.Clone(h.buffer.Bytes()), h.written
+	h.buffer.Reset()
+	h.mu.Unlock()
+	_, err := h.file.Write(lines)
+	err = errors.Join(err, h.file.Sync())
+	h.mu.Lock()
+	h.durable, h.err = written, errors.Join(h.err, err)
+	h.synced.Broadcast()
+	h.mu.Unlock()
 }
 
-// Close writes what is left.
-func (l *Ledger) Close() error {
-	close(l.wake)
-	<-l.done
-	return errors.Join(l.err, l.file.Close())
+// Close writes the rest and closes the file.
+func (h *History) Close() error {
+	close(h.wake)
+	<-h.done
+	return errors.Join(h.err, h.file.Close())
 }
 
-// Read reads the file back, everything written so far included.
-func (l *Ledger) Read() ([]Entry, error) {
-	if err := l.Write(Entry{Act: Read}); err != nil {
-		return nil, fmt.Errorf("write ledger: %w", err)
+// Ops reads back all operations so far.
+func (h *History) Ops() ([]Op, error) {
+	if err := h.Write(Op{Kind: Read}); err != nil {
+		return nil, fmt.Errorf("write history: %w", err)
 	}
-	return ReadLedger(l.file.Name())
+	return ReadHistory(h.file.Name())
 }
 
-// ReadLedger reads the entries of a file, one for each request: a line that it was sent is taken for its end if there is
-// no other.
-func ReadLedger(path string) ([]Entry, error) {
-	file, err := os.Open(path)
+// ReadHistory reads the operations of a file, one for each id: the result replaces the invocation.
+func ReadHistory(path string) ([]Op, error) {
+	content, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("read ledger: %w", err)
+		return nil, fmt.Errorf("read history: %w", err)
 	}
-	defer file.Close()
-	var entries []Entry
+	var ops []Op
 	at := map[int64]int{}
-	lines := bufio.NewScanner(file)
+	lines := bufio.NewScanner(bytes.NewReader(content))
 	for lines.Scan() {
-		var e Entry
-		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			return nil, fmt.Errorf("read ledger: %w", err)
+		var op Op
+		if err := json.Unmarshal(lines.Bytes(), &op); err != nil {
+			return nil, fmt.Errorf("read history: %w", err)
 		}
-		if i, sent := at[e.ID]; sent && e.ID != 0 {
-			entries[i] = e
+		if i, invoked := at[op.ID]; invoked && op.ID != 0 {
+			ops[i] = op
 			continue
 		}
-		at[e.ID] = len(entries)
-		entries = append(entries, e)
+		at[op.ID] = len(ops)
+		ops = append(ops, op)
 	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("read ledger: %w", err)
-	}
-	return entries, nil
+	return ops, lines.Err()
 }

@@ -7,97 +7,97 @@ import (
 	"time"
 )
 
-// Scene is where a fault strikes: a campaign under load.
-type Scene struct {
-	*Campaign
-	load   *load
-	report Report
-	found  []Violation // by the fault itself
-	begun  time.Time
-	healed bool
-	undo   func() // what a planted bug leaves behind; nil: nothing
+// Injection is a run with its workload while one nemesis is active.
+type Injection struct {
+	*Run
+	generator *generator
+	report    Report
+	found     []Violation // by the nemesis itself
+	started   time.Time
+	healed    bool
+	undo      func() // removes the effects of a planted bug; may be nil
 }
 
-// broke notes that a promise did not hold, as the fault itself saw.
-func (s *Scene) broke(invariant, format string, args ...any) {
+// violated records a violation that the nemesis itself has found.
+func (s *Injection) violated(invariant, format string, args ...any) {
 	s.found = append(s.found, Violation{invariant, fmt.Sprintf(format, args...)})
 }
 
 // note adds a line to the report.
-func (s *Scene) note(format string, args ...any) {
+func (s *Injection) note(format string, args ...any) {
 	s.report.Notes = append(s.report.Notes, fmt.Sprintf(format, args...))
 }
 
-// progress waits until so many more credentials were acknowledged.
-func (s *Scene) progress(ctx context.Context, more int) error {
+// progress waits until that many more credentials have been acknowledged.
+func (s *Injection) progress(ctx context.Context, more int) error {
 	count := func() int {
-		s.world.mu.Lock()
-		defer s.world.mu.Unlock()
-		return s.world.counts[Issue]
+		s.workload.mu.Lock()
+		defer s.workload.mu.Unlock()
+		return s.workload.counts[Issue]
 	}
 	from := count()
-	return until(ctx, patience, fmt.Sprintf("%d more credentials are acknowledged", more), func() bool { return count() >= from+more })
+	return until(ctx, timeout, fmt.Sprintf("%d more credentials are acknowledged", more), func() bool { return count() >= from+more })
 }
 
-// strike does the dreadful thing at a moment when enough requests are in flight.
-func (s *Scene) strike(ctx context.Context, do func() error) error {
-	s.load.full.Store(true)
-	defer s.load.full.Store(false)
-	// Without such a moment it is done all the same, and the report says that it does not count.
+// underLoad calls do as soon as enough requests are in flight.
+func (s *Injection) underLoad(ctx context.Context, do func() error) error {
+	s.generator.saturate.Store(true)
+	defer s.generator.saturate.Store(false)
+	// Without enough requests the fault is injected all the same, and the report states that it does not count.
 	flying := 0
 	_ = until(ctx, 20*time.Second, "enough requests are in flight", func() bool {
-		flying = int(s.world.client.flying.Load())
-		return flying >= enough
+		flying = int(s.workload.client.inFlight.Load())
+		return flying >= minInFlight
 	})
-	if s.report.Strikes == 0 || flying < s.report.Flying {
-		s.report.Flying = flying
+	if s.report.Injections == 0 || flying < s.report.InFlight {
+		s.report.InFlight = flying
 	}
-	s.report.Strikes++
+	s.report.Injections++
 	return do()
 }
 
-// heal says that the trouble is over from now on.
-func (s *Scene) heal() {
+// heal marks the end of the fault.
+func (s *Injection) heal() {
 	s.healed = true
-	s.world.watch()
+	s.workload.watch()
 }
 
-// recover waits until everything works again, and notes how long that took.
-func (s *Scene) recover(ctx context.Context) error {
+// recover waits until the main operations succeed again, and records how long that took.
+func (s *Injection) recover(ctx context.Context) error {
 	if !s.healed {
 		s.heal()
 	}
 	took := time.Duration(0)
-	err := until(ctx, patience, "everything works again", func() (good bool) {
-		took, good = s.world.goodAgain(firstSigns...)
+	err := until(ctx, timeout, "everything works again", func() (good bool) {
+		took, good = s.workload.recovered(recoveryMethods...)
 		return good
 	})
 	s.report.Recovery = max(s.report.Recovery, took)
-	if most := s.options.within(mostRecovery); err != nil || s.report.Recovery > most {
-		s.broke("I8", "the server was in trouble for %s after the end of the fault", s.report.Recovery)
+	if most := s.options.within(maxRecovery); err != nil || s.report.Recovery > most {
+		s.violated("I8", "requests failed for %s after the end of the fault", s.report.Recovery)
 	}
 	s.healed = false
 	return err
 }
 
-// firstSigns are what tells that the server works: it can read and write. The rest of the load is asked for less often.
-var firstSigns = []string{"authorize", "code", "client", "me", "introspect"}
+// recoveryMethods show that the server can read and write. Other operations are less frequent.
+var recoveryMethods = []string{"authorize", "code", "client", "me", "introspect"}
 
-// verdict finds out what is left to find out, and judges everything since the campaign began.
-func (s *Scene) verdict(ctx context.Context) error {
-	w := s.world
+// check resolves unknown outcomes and checks everything since the run began.
+func (s *Injection) check(ctx context.Context) error {
+	w := s.workload
 	w.watch()
 	w.settle(ctx, s.checked)
 	w.tour(ctx)
-	for _, how := range everything {
-		if _, good := w.goodAgain(how); !good {
-			s.broke("I8", "%s does not work after the end of the fault", how)
+	for _, how := range allMethods {
+		if _, good := w.recovered(how); !good {
+			s.violated("I8", "%s does not work after the end of the fault", how)
 		}
 	}
 	s.checked = len(w.tokens)
-	patience := s.options.within(mostRecovery)
+	patience := s.options.within(maxRecovery)
 	if s.undo != nil {
-		patience = 2 * time.Second // it will not be
+		patience = 2 * time.Second // a planted leak does not end by itself
 	}
 	normal, err := w.backToNormal(ctx, s.before, patience)
 	if err != nil {
@@ -106,7 +106,7 @@ func (s *Scene) verdict(ctx context.Context) error {
 	if s.undo != nil {
 		s.undo()
 	}
-	all, err := s.judgement(ctx)
+	all, err := s.violations(ctx)
 	if err != nil {
 		return err
 	}
@@ -120,10 +120,10 @@ func (s *Scene) verdict(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	r := &s.report
-	r.Issued, r.Ended, r.Checks = w.counts[Issue], w.counts[End], w.counts[Check]
-	r.Unknown, r.Away, r.Slowest, r.Good = w.unknown, w.away, w.slowest, w.slowestGood
-	r.Found = brief(slices.Concat(s.found, normal, fresh))
+	r.Issued, r.Ended, r.Checks = w.counts[Issue], w.counts[End], w.counts[Verify]
+	r.Unknown, r.Unavailable, r.Slowest, r.SlowestOther = w.unknown, w.unavailable, w.slowest, w.slowestOther
+	r.Found = summarize(slices.Concat(s.found, normal, fresh))
 	fmt.Fprintf(s.options.Log, "  %d in flight, %d acked, %d ended, %d checks, %d unknown, recovery %s, all of it %s: %d violations\n",
-		r.Flying, r.Issued, r.Ended, r.Checks, r.Unknown, seconds(r.Recovery), seconds(time.Since(s.begun)), len(r.Found))
+		r.InFlight, r.Issued, r.Ended, r.Checks, r.Unknown, seconds(r.Recovery), seconds(time.Since(s.started)), len(r.Found))
 	return nil
 }

@@ -9,38 +9,38 @@ import (
 	"time"
 )
 
-// link stands between a server and its Postgres, and can be bad.
+// link is a proxy between a server and its Postgres that can lose, delay and slow down answers.
 type link struct {
 	listener net.Listener
 	socket   string
 
-	mu    sync.Mutex
-	delay time.Duration // of everything that comes back
-	rate  int           // bytes a second that come back; 0: all
-	deaf  bool          // nothing comes back, and nobody hears why
-	marks map[string]*mark
-	seen  func(kind byte) // told of each message to Postgres
-	pairs map[*pair]bool
+	mu          sync.Mutex
+	delay       time.Duration // of every answer
+	rate        int           // bytes per second of answers; 0: unlimited
+	blackhole   bool          // answers are lost silently
+	marks       map[string]*mark
+	seen        func(kind byte) // called for each message to Postgres
+	connections map[*connection]bool
 }
 
-// mark is text on its way to Postgres after which the answer is cut off.
+// mark is text in a message to Postgres whose answer is lost.
 type mark struct {
-	after int // how often it passes before
+	after int // how many messages with it pass before
 }
 
-// pair is one connection.
-type pair struct {
+// connection is one connection of the server.
+type connection struct {
 	server, database net.Conn
 	mu               sync.Mutex
-	cut              bool // nothing comes back any more
+	cut              bool // no more answers are passed on
 }
 
 func newLink(socket string) (*link, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, fmt.Errorf("make link: %w", err)
+		return nil, fmt.Errorf("create link: %w", err)
 	}
-	l := &link{listener: listener, socket: socket, marks: map[string]*mark{}, pairs: map[*pair]bool{}}
+	l := &link{listener: listener, socket: socket, marks: map[string]*mark{}, connections: map[*connection]bool{}}
 	go l.accept()
 	return l, nil
 }
@@ -63,9 +63,9 @@ func (l *link) serve(server net.Conn) {
 		_ = server.Close()
 		return
 	}
-	p := &pair{server: server, database: database}
+	p := &connection{server: server, database: database}
 	l.mu.Lock()
-	l.pairs[p] = true
+	l.connections[p] = true
 	l.mu.Unlock()
 	done := make(chan struct{})
 	go func() {
@@ -76,12 +76,12 @@ func (l *link) serve(server net.Conn) {
 	p.close()
 	<-done
 	l.mu.Lock()
-	delete(l.pairs, p)
+	delete(l.connections, p)
 	l.mu.Unlock()
 }
 
-// close ends both connections, towards the server with a reset.
-func (p *pair) close() {
+// close closes both connections, the server's with a reset.
+func (p *connection) close() {
 	if tcp, ok := p.server.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
 	}
@@ -89,8 +89,8 @@ func (p *pair) close() {
 	_ = p.database.Close()
 }
 
-// forth carries questions, one message at a time.
-func (l *link) forth(p *pair) {
+// forth passes messages to Postgres on.
+func (l *link) forth(p *connection) {
 	defer p.close()
 	messages := newMessages(p.server)
 	for {
@@ -106,7 +106,7 @@ func (l *link) forth(p *pair) {
 			p.mu.Lock()
 			p.cut = true
 			p.mu.Unlock()
-			// Postgres has the time to commit, and nobody hears of it.
+			// Postgres has time to commit.
 			time.AfterFunc(200*time.Millisecond, p.close)
 		}
 		if seen != nil {
@@ -118,7 +118,7 @@ func (l *link) forth(p *pair) {
 	}
 }
 
-// marked says whether the answer to the message is to be cut off.
+// marked reports whether the answer to the message is to be lost.
 func (l *link) marked(message []byte) bool {
 	for text, m := range l.marks {
 		if !bytes.Contains(message, []byte(text)) {
@@ -132,8 +132,8 @@ func (l *link) marked(message []byte) bool {
 	return false
 }
 
-// back carries answers.
-func (l *link) back(p *pair) {
+// back passes answers on.
+func (l *link) back(p *connection) {
 	buffer := make([]byte, 16<<10)
 	for {
 		l.mu.Lock()
@@ -155,10 +155,10 @@ func (l *link) back(p *pair) {
 	}
 }
 
-// pass waits as long as the link is slow, and says whether the answer arrives at all.
-func (l *link) pass(p *pair, answer []byte) bool {
+// pass waits as configured and reports whether the answer is passed on.
+func (l *link) pass(p *connection, answer []byte) bool {
 	l.mu.Lock()
-	wait, deaf := l.delay, l.deaf
+	wait, deaf := l.delay, l.blackhole
 	if l.rate > 0 {
 		wait += time.Duration(float64(len(answer)) / float64(l.rate) * float64(time.Second))
 	}
@@ -171,26 +171,26 @@ func (l *link) pass(p *pair, answer []byte) bool {
 	return !deaf && !p.cut
 }
 
-// be sets how bad the link is. A link that was deaf has lost what was on its way: its connections are of no use.
-func (l *link) be(delay time.Duration, rate int, deaf bool) {
+// set configures the link. After a blackhole its connections are reset, because they have lost answers.
+func (l *link) set(delay time.Duration, rate int, deaf bool) {
 	l.mu.Lock()
-	was := l.deaf
-	l.delay, l.rate, l.deaf = delay, rate, deaf
+	was := l.blackhole
+	l.delay, l.rate, l.blackhole = delay, rate, deaf
 	l.mu.Unlock()
 	if was && !deaf {
 		l.reset()
 	}
 }
 
-// reset cuts all connections off.
+// reset closes all connections.
 func (l *link) reset() {
 	for _, p := range l.all() {
 		p.close()
 	}
 }
 
-// silence lets every question pass that is on its way, and cuts its answer off a moment later.
-func (l *link) silence() {
+// dropAnswers passes the messages under way on, drops their answers, and closes the connections soon after.
+func (l *link) dropAnswers() {
 	for _, p := range l.all() {
 		p.mu.Lock()
 		p.cut = true
@@ -199,24 +199,24 @@ func (l *link) silence() {
 	}
 }
 
-func (l *link) all() []*pair {
+func (l *link) all() []*connection {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	list := make([]*pair, 0, len(l.pairs))
-	for p := range l.pairs {
+	list := make([]*connection, 0, len(l.connections))
+	for p := range l.connections {
 		list = append(list, p)
 	}
 	return list
 }
 
-// cutAfter cuts off the answer to the message that has the text in it, after so many others with it.
+// cutAfter loses the answer to the message that contains the text, after so many other messages with it.
 func (l *link) cutAfter(text []byte, after int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.marks[string(text)] = &mark{after: after}
 }
 
-// watch has every message to Postgres told to seen, before it passes. nil ends it.
+// watch calls seen for every message to Postgres before it is passed on. nil ends it.
 func (l *link) watch(seen func(kind byte)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -7,8 +7,8 @@ import (
 	"io"
 )
 
-// messages reads what a client says to Postgres, one message at a time: a length and its content to begin with, then a
-// letter before each (PostgreSQL documentation, "Message Formats").
+// messages reads the messages of a client to Postgres (PostgreSQL documentation, "Message Formats"): a length and its
+// content first, then a type byte before each.
 type messages struct {
 	from  *bufio.Reader
 	begun bool
@@ -16,9 +16,9 @@ type messages struct {
 
 func newMessages(from io.Reader) *messages { return &messages{from: bufio.NewReader(from)} }
 
-const mostMessage = 16 << 20
+const maxMessage = 16 << 20
 
-// next returns the letter, 0 for the first message, and the whole message.
+// next returns the type byte, 0 for the first message, and the whole message.
 func (m *messages) next() (kind byte, message []byte, err error) {
 	head := 5
 	if !m.begun {
@@ -29,8 +29,8 @@ func (m *messages) next() (kind byte, message []byte, err error) {
 		return 0, nil, err
 	}
 	length := binary.BigEndian.Uint32(message[head-4:])
-	if length < 4 || length > mostMessage {
-		return 0, nil, errors.New("this is not Postgres's protocol")
+	if length < 4 || length > maxMessage {
+		return 0, nil, errors.New("not Postgres's protocol")
 	}
 	if m.begun {
 		kind = message[0]

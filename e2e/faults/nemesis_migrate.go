@@ -16,11 +16,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Migrations is F16: the migration of an empty database is killed at every step-th thing that it says to Postgres, and run
-// again; and a replica is killed while it holds the lock, or waits for it. The schema must be that of a fresh install.
-func Migrations(step int) Fault {
-	return Fault{Name: "F16", Title: "migration killed at each statement", Loadless: true, Inject: func(ctx context.Context, s *Scene) error {
-		m := &migration{Scene: s}
+// KillMigration is F16: the migration of an empty database is killed after every step-th message to Postgres and run again;
+// and a replica is killed while it holds the lock, or waits for it. The schema must equal that of a fresh install.
+func KillMigration(step int) Nemesis {
+	return Nemesis{Name: "F16", Title: "migration killed at each statement", NoWorkload: true, Inject: func(ctx context.Context, s *Injection) error {
+		m := &migration{Injection: s}
 		fresh, err := m.fresh(ctx)
 		if err != nil {
 			return err
@@ -39,8 +39,8 @@ func Migrations(step int) Fault {
 				return err
 			}
 		}
-		s.report.Strikes = killed + 2
-		s.note("killed after each of %d messages to Postgres; then the one that holds the lock, and the one that waits for it", killed)
+		s.report.Injections = killed + 2
+		s.note("killed after each of %d messages to Postgres; then while it held the lock, and while it waited for it", killed)
 		for _, holder := range []bool{true, false} {
 			if err := m.contended(ctx, holder); err != nil {
 				return err
@@ -53,16 +53,16 @@ func Migrations(step int) Fault {
 	}}
 }
 
-// migration is an empty database behind the campaign's link.
+// migration is an empty database behind the run's link.
 type migration struct {
-	*Scene
+	*Injection
 	database string // its name
 	made     int
 }
 
-// direct and linked are its addresses.
+// direct is the database's URL.
 func (m *migration) direct() string {
-	u, err := url.Parse(m.Campaign.database)
+	u, err := url.Parse(m.Run.database)
 	if err != nil {
 		return ""
 	}
@@ -74,7 +74,7 @@ func (m *migration) linked() string {
 	return "postgres://postgres@" + m.link.address() + "/" + m.database + "?sslmode=disable"
 }
 
-// empty makes the next database, and removes the one before.
+// empty creates the next database, and removes the one before.
 func (m *migration) empty(ctx context.Context) error {
 	if m.database != "" {
 		if err := m.cluster.Exec(ctx, "DROP DATABASE "+pgx.Identifier{m.database}.Sanitize()+" WITH (FORCE)"); err != nil {
@@ -92,7 +92,7 @@ func (m *migration) up(ctx context.Context, address string) *exec.Cmd {
 	return cmd
 }
 
-// fresh is the schema of an install that nobody disturbs.
+// fresh is the schema of an undisturbed install.
 func (m *migration) fresh(ctx context.Context) (string, error) {
 	if err := m.empty(ctx); err != nil {
 		return "", err
@@ -103,7 +103,7 @@ func (m *migration) fresh(ctx context.Context) (string, error) {
 	return m.schema(ctx)
 }
 
-// schema is what pg_dump says of it, without what differs each time.
+// schema is the output of pg_dump, without the lines that differ each time.
 func (m *migration) schema(ctx context.Context) (string, error) {
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/pg_dump")
 	if err != nil {
@@ -126,8 +126,8 @@ func (m *migration) schema(ctx context.Context) (string, error) {
 	return strings.Join(lines, ""), nil
 }
 
-// killedAfter migrates an empty database and kills the program after so many messages, the last of which Postgres gets. It
-// returns whether the program ended before.
+// killedAfter migrates an empty database and kills the program after so many messages, the last of which Postgres receives.
+// It reports whether the program ended before.
 func (m *migration) killedAfter(ctx context.Context, after int) (ended bool, err error) {
 	if err := m.empty(ctx); err != nil {
 		return false, err
@@ -154,11 +154,11 @@ func (m *migration) killedAfter(ctx context.Context, after int) (ended bool, err
 	return count.Load() < int64(after), nil
 }
 
-// converges migrates again and compares.
+// converges migrates again and compares the schemas.
 func (m *migration) converges(ctx context.Context, fresh, after string) error {
-	for range 2 { // the second time there is nothing to do
+	for range 2 { // the second run has nothing to do
 		if out, err := m.up(ctx, m.direct()).CombinedOutput(); err != nil {
-			m.broke("I6", "a migration that was %s cannot be run again: %s", after, out)
+			m.violated("I6", "a migration that was %s cannot be run again: %s", after, out)
 			return nil
 		}
 	}
@@ -167,13 +167,13 @@ func (m *migration) converges(ctx context.Context, fresh, after string) error {
 		return err
 	}
 	if schema != fresh {
-		m.broke("I6", "a migration that was %s and run again made another schema than a fresh one", after)
+		m.violated("I6", "a migration that was %s and run again produced a schema unlike a fresh one", after)
 	}
 	return nil
 }
 
-// contended starts one replica, stops it in the midst of its migration, starts another one that must wait, and kills one
-// of the two: the holder of the lock, or the one who waits. The other one must finish.
+// contended stops one replica during its migration, starts a second one that waits for the lock, and kills the holder of
+// the lock or the waiting one. The other one must finish.
 func (m *migration) contended(ctx context.Context, holder bool) error {
 	if err := m.empty(ctx); err != nil {
 		return err
@@ -181,7 +181,7 @@ func (m *migration) contended(ctx context.Context, holder bool) error {
 	stopped, goOn := make(chan struct{}), make(chan struct{})
 	var count atomic.Int64
 	m.link.watch(func(byte) {
-		if count.Add(1) == 60 { // well behind the lock
+		if count.Add(1) == 60 { // after the lock was taken
 			close(stopped)
 			<-goOn
 		}
@@ -195,8 +195,8 @@ func (m *migration) contended(ctx context.Context, holder bool) error {
 	defer release()
 	select {
 	case <-stopped:
-	case <-time.After(patience):
-		return errors.New("migrate: the first replica said too little to be stopped in the midst of it")
+	case <-time.After(timeout):
+		return errors.New("migrate: the first replica sent too few messages to be stopped during it")
 	}
 	second := m.up(ctx, m.direct())
 	if err := second.Start(); err != nil {
@@ -215,23 +215,23 @@ func (m *migration) contended(ctx context.Context, holder bool) error {
 	_ = victim.Wait()
 	release()
 	if holder {
-		m.link.reset() // a killed program's connections are gone, and so are the link's
+		m.link.reset() // the connections of a killed program are closed
 	}
 	if err := survivor.Wait(); err != nil {
-		m.broke("I6", "a replica whose neighbour was killed while it migrated did not finish: %s", err)
+		m.violated("I6", "a replica did not finish its migration after another one was killed: %s", err)
 	}
 	return nil
 }
 
-// waits until one program holds the lock and another has asked for it in vain. Each has several connections, so that
-// counting those tells nothing.
+// waits until one program holds the lock and another waits for it. Each has several connections, so their number does not
+// show it.
 func (m *migration) waits(ctx context.Context) error {
-	db, err := openDB(m.Campaign.database)
+	db, err := openDB(m.Run.database)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	return until(ctx, patience, "the second replica waits", func() bool {
+	return until(ctx, timeout, "the second replica waits", func() bool {
 		var n int
 		err := db.QueryRowContext(ctx, `SELECT COUNT(*) FROM pg_stat_activity a
 WHERE a.datname = $1 AND a.application_name = 'xenoauth' AND a.query LIKE '%pg_try_advisory_xact_lock%'

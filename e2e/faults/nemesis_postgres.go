@@ -9,27 +9,27 @@ import (
 	"xenoauth/store"
 )
 
-// Crash is F2: all processes of Postgres are killed, and it is started again.
-func Crash(cycles int) Fault {
-	return Fault{Name: "F2", Title: "kill -9 of Postgres", Inject: func(ctx context.Context, s *Scene) error {
+// KillPostgres is F2: all processes of Postgres are killed, and it is started again.
+func KillPostgres(cycles int) Nemesis {
+	return Nemesis{Name: "F2", Title: "kill -9 of Postgres", Inject: func(ctx context.Context, s *Injection) error {
 		return s.restarts(ctx, cycles, s.cluster.Kill)
 	}}
 }
 
-// Restart is F3: Postgres is restarted, fast or immediately.
-func Restart(how string, cycles int) Fault {
+// RestartPostgres is F3: Postgres is restarted in mode fast or immediate.
+func RestartPostgres(how string, cycles int) Nemesis {
 	signal := map[string]string{"fast": "INT", "immediate": "QUIT"}[how]
-	return Fault{Name: "F3", Title: "restart -m " + how, Inject: func(ctx context.Context, s *Scene) error {
+	return Nemesis{Name: "F3", Title: "restart -m " + how, Inject: func(ctx context.Context, s *Injection) error {
 		return s.restarts(ctx, cycles, func() error { return s.cluster.Halt(signal) })
 	}}
 }
 
-func (s *Scene) restarts(ctx context.Context, cycles int, halt func() error) error {
+func (s *Injection) restarts(ctx context.Context, cycles int, halt func() error) error {
 	for range cycles {
 		if err := s.progress(ctx, 60); err != nil {
 			return err
 		}
-		if err := s.strike(ctx, halt); err != nil {
+		if err := s.underLoad(ctx, halt); err != nil {
 			return err
 		}
 		if err := s.cluster.Restart(ctx); err != nil {
@@ -43,15 +43,15 @@ func (s *Scene) restarts(ctx context.Context, cycles int, halt func() error) err
 	return nil
 }
 
-// Cut is F5: Postgres has committed, and its answer is lost. First so for all connections at once, then for chosen codes
-// and refresh tokens, whose clients try again.
-func Cut(cycles, chosen int) Fault {
-	return Fault{Name: "F5", Title: "link cut between COMMIT and its answer", Linked: true, Inject: func(ctx context.Context, s *Scene) error {
+// CutAnswers is F5: Postgres has committed, and its answer is lost; first on all connections at once, then for single
+// exchanges and rotations, whose clients try again.
+func CutAnswers(cycles, chosen int) Nemesis {
+	return Nemesis{Name: "F5", Title: "link cut between COMMIT and its answer", Linked: true, Inject: func(ctx context.Context, s *Injection) error {
 		for range cycles {
 			if err := s.progress(ctx, 40); err != nil {
 				return err
 			}
-			if err := s.strike(ctx, func() error { s.link.silence(); return nil }); err != nil {
+			if err := s.underLoad(ctx, func() error { s.link.dropAnswers(); return nil }); err != nil {
 				return err
 			}
 		}
@@ -71,10 +71,10 @@ func Cut(cycles, chosen int) Fault {
 	}}
 }
 
-// cutOne loses the answer to one exchange, or to one rotation, and tries again. It returns whether the answer was lost.
-func (s *Scene) cutOne(ctx context.Context, rotation bool) (int, error) {
-	w := s.world
-	a := w.marked
+// cutOne loses the answer to one exchange or rotation, and tries again. It returns 1 if the answer was lost.
+func (s *Injection) cutOne(ctx context.Context, rotation bool) (int, error) {
+	w := s.workload
+	a := w.targeted
 	if rotation {
 		a = w.rotating
 	}
@@ -86,7 +86,7 @@ func (s *Scene) cutOne(ctx context.Context, rotation bool) (int, error) {
 	presented := c.text
 	if rotation {
 		if _, outcome := w.exchange(ctx, c); outcome != OK {
-			return 0, fmt.Errorf("the fault got no family: %s", outcome)
+			return 0, fmt.Errorf("no family: %s", outcome)
 		}
 		f := c.family
 		presented = f.current
@@ -100,7 +100,7 @@ func (s *Scene) cutOne(ctx context.Context, rotation bool) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	// It passes twice: the first time it is looked up, the second time it is used up.
+	// The id is sent twice: for the look-up, and for the use.
 	s.link.cutAfter(id[:], 1)
 	first := use()
 	if first == OK {
@@ -111,7 +111,7 @@ func (s *Scene) cutOne(ctx context.Context, rotation bool) (int, error) {
 			break
 		}
 		select {
-		case <-time.After(breath):
+		case <-time.After(retryDelay):
 		case <-ctx.Done():
 			return 0, ctx.Err()
 		}
@@ -122,20 +122,20 @@ func (s *Scene) cutOne(ctx context.Context, rotation bool) (int, error) {
 func lookupID(text string) (store.LookupID, error) {
 	c, ok := secret.Format{}.Parse(text)
 	if !ok {
-		return store.LookupID{}, fmt.Errorf("the server minted what is no credential")
+		return store.LookupID{}, fmt.Errorf("not a credential")
 	}
 	return store.LookupID(c.ID), nil
 }
 
-// code gets a code for the fault itself, which nobody else tries.
-func (s *Scene) code(ctx context.Context, a app) (*code, error) {
+// code gets a code that the generator does not use.
+func (s *Injection) code(ctx context.Context, a app) (*code, error) {
 	var c *code
-	err := until(ctx, patience, "the fault gets a code", func() bool {
-		c = s.world.authorize(ctx, s.world.browsers[0], a)
+	err := until(ctx, timeout, "a code is issued", func() bool {
+		c = s.workload.authorize(ctx, s.workload.browsers[0], a)
 		return c != nil
 	})
 	if c != nil {
-		c.mine = true
+		c.private = true
 	}
 	return c, err
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// hold waits, while the load goes on.
-func hold(ctx context.Context, d time.Duration) error {
+// wait waits while the workload continues.
+func wait(ctx context.Context, d time.Duration) error {
 	select {
 	case <-time.After(d):
 		return nil
@@ -17,16 +17,16 @@ func hold(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Exhaust is F6: few connections, and all of them wait for a lock.
-func Exhaust(pool int, d time.Duration) Fault {
-	f := Locked("codes, requests", d)
+// ExhaustPool is F6: a small pool whose connections all wait for a lock.
+func ExhaustPool(pool int, d time.Duration) Nemesis {
+	f := LockTables("codes, requests", d)
 	f.Name, f.Title, f.Pool = "F6", fmt.Sprintf("all %d connections wait", pool), pool
 	return f
 }
 
-// Locked is F7: somebody holds tables so that nobody can even read them.
-func Locked(tables string, d time.Duration) Fault {
-	return Fault{Name: "F7", Title: "ACCESS EXCLUSIVE lock on " + tables, Inject: func(ctx context.Context, s *Scene) error {
+// LockTables is F7: another transaction locks tables against reads.
+func LockTables(tables string, d time.Duration) Nemesis {
+	return Nemesis{Name: "F7", Title: "ACCESS EXCLUSIVE lock on " + tables, Inject: func(ctx context.Context, s *Injection) error {
 		db, err := openDB(s.database)
 		if err != nil {
 			return err
@@ -36,7 +36,7 @@ func Locked(tables string, d time.Duration) Fault {
 			return err
 		}
 		var tx *sql.Tx
-		if err := s.strike(ctx, func() (err error) {
+		if err := s.underLoad(ctx, func() (err error) {
 			if tx, err = db.BeginTx(ctx, nil); err != nil {
 				return err
 			}
@@ -45,7 +45,7 @@ func Locked(tables string, d time.Duration) Fault {
 		}); err != nil {
 			return fmt.Errorf("lock %s: %w", tables, err)
 		}
-		if err := hold(ctx, d); err != nil {
+		if err := wait(ctx, d); err != nil {
 			return err
 		}
 		if err := tx.Rollback(); err != nil {
@@ -56,19 +56,19 @@ func Locked(tables string, d time.Duration) Fault {
 	}}
 }
 
-// Slow is F7: everything that Postgres says arrives late, in drops, or never.
-func Slow(title string, delay time.Duration, rate int, deaf bool, d time.Duration) Fault {
-	return Fault{Name: "F7", Title: title, Linked: true, Inject: func(ctx context.Context, s *Scene) error {
+// SlowLink is F7: every answer of Postgres is late, slow, or lost.
+func SlowLink(title string, delay time.Duration, rate int, deaf bool, d time.Duration) Nemesis {
+	return Nemesis{Name: "F7", Title: title, Linked: true, Inject: func(ctx context.Context, s *Injection) error {
 		if err := s.progress(ctx, 60); err != nil {
 			return err
 		}
-		if err := s.strike(ctx, func() error { s.link.be(delay, rate, deaf); return nil }); err != nil {
+		if err := s.underLoad(ctx, func() error { s.link.set(delay, rate, deaf); return nil }); err != nil {
 			return err
 		}
-		if err := hold(ctx, d); err != nil {
+		if err := wait(ctx, d); err != nil {
 			return err
 		}
-		s.link.be(0, 0, false)
+		s.link.set(0, 0, false)
 		s.heal()
 		return nil
 	}}

@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// Kills is F1: the server is killed and started again, so many times.
-func Kills(cycles int) Fault {
-	return Fault{Name: "F1", Title: "kill -9 of the server", Inject: func(ctx context.Context, s *Scene) error {
+// KillServer is F1: the server is killed and started again, so many times.
+func KillServer(cycles int) Nemesis {
+	return Nemesis{Name: "F1", Title: "kill -9 of the server", Inject: func(ctx context.Context, s *Injection) error {
 		for range cycles {
 			if err := s.progress(ctx, 40); err != nil {
 				return err
 			}
-			from := s.world.client.now()
-			if err := s.strike(ctx, func() error {
-				from = s.world.client.now()
+			from := s.workload.client.now()
+			if err := s.underLoad(ctx, func() error {
+				from = s.workload.client.now()
 				return s.server.kill()
 			}); err != nil {
 				return err
@@ -24,11 +24,11 @@ func Kills(cycles int) Fault {
 			if err := s.server.start(ctx); err != nil {
 				return err
 			}
-			s.world.down(from)
+			s.workload.down(from)
 			took := time.Since(started)
 			s.report.Start = max(s.report.Start, took)
-			if most := s.options.within(mostStart); took > most {
-				s.broke("I8", "a killed server was ready only after %s", took)
+			if most := s.options.within(maxStart); took > most {
+				s.violated("I8", "a killed server took %s to become ready", took)
 			}
 			s.heal()
 			if err := s.recover(ctx); err != nil {
@@ -39,17 +39,17 @@ func Kills(cycles int) Fault {
 	}}
 }
 
-// mostStop is how long a server may take to stop in order: it gives the requests under way ten seconds.
-const mostStop = 15 * time.Second
+// maxStop is how long a graceful stop may take: requests under way have ten seconds.
+const maxStop = 15 * time.Second
 
-// Stops is F18: the server is told to stop, twice, and started again.
-func Stops(cycles int) Fault {
-	return Fault{Name: "F18", Title: "graceful stop", Inject: func(ctx context.Context, s *Scene) error {
+// StopServer is F18: the server gets SIGTERM twice and is started again.
+func StopServer(cycles int) Nemesis {
+	return Nemesis{Name: "F18", Title: "graceful stop", Inject: func(ctx context.Context, s *Injection) error {
 		for range cycles {
 			if err := s.progress(ctx, 40); err != nil {
 				return err
 			}
-			if err := s.strike(ctx, func() error { return s.stopInOrder(ctx) }); err != nil {
+			if err := s.underLoad(ctx, func() error { return s.stopGracefully(ctx) }); err != nil {
 				return err
 			}
 			s.heal()
@@ -61,28 +61,28 @@ func Stops(cycles int) Fault {
 	}}
 }
 
-func (s *Scene) stopInOrder(ctx context.Context) error {
-	from := s.world.client.now()
+func (s *Injection) stopGracefully(ctx context.Context) error {
+	from := s.workload.client.now()
 	for range 2 { // a second signal changes nothing
 		if err := s.server.signal(syscall.SIGTERM); err != nil {
 			return err
 		}
 	}
 	begun := time.Now()
-	code, err := s.server.wait(patience)
+	code, err := s.server.wait(timeout)
 	if err != nil {
 		return err
 	}
-	if took := time.Since(begun); took > s.options.within(mostStop) {
-		s.broke("I8", "the server took %s to stop", took)
+	if took := time.Since(begun); took > s.options.within(maxStop) {
+		s.violated("I8", "the server took %s to stop", took)
 	}
 	if code != 0 {
-		s.broke("I8", "a server that was told to stop ended with %d", code)
+		s.violated("I8", "a server that was stopped gracefully exited with %d", code)
 	}
-	s.orderly = append(s.orderly, Span{from, s.world.client.now()})
+	s.graceful = append(s.graceful, Span{from, s.workload.client.now()})
 	started := time.Now()
 	err = s.server.start(ctx)
 	s.report.Start = max(s.report.Start, time.Since(started))
-	s.world.down(from)
+	s.workload.down(from)
 	return err
 }

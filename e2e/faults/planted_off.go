@@ -2,5 +2,5 @@
 
 package faults
 
-// ambushed: see ambush_on.go.
-const ambushed = false
+// planted: see planted_on.go.
+const planted = false

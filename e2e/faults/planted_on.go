@@ -2,6 +2,5 @@
 
 package faults
 
-// ambushed puts a bug around the server of every campaign, so that the tests must fail: whoever runs them with the tag
-// sees that they can (make faults-planted).
+// planted adds a bug to the server of every run, so that the tests must fail: make faults-planted shows that they can.
 const ambushed = true

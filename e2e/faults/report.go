@@ -1,10 +1,8 @@
-// Package faults is the fault oracle. It runs the real program, keeps a load of requests on it, does something dreadful to
-// the program or to its database in the midst of them, and then judges, by a ledger of everything that was sent and
-// answered, whether the promises held (docs/faults.md).
-//
-// It owns the processes that it starts, a throw-away Postgres cluster and a directory, and removes all of them. It
-// believes nothing that the server says about itself but its metrics: what was acknowledged is in the ledger, and what is
-// kept is read from the database.
+// Package faults tests the real program under faults, in the manner of Jepsen (docs/faults.md). A workload of concurrent
+// requests runs against the program and writes a history; a nemesis injects a fault into the program or its database; a
+// checker then compares the history, the database's rows, the logs and the program's metrics with the invariants. The
+// package owns the processes that it starts, a throw-away Postgres cluster and a directory, and removes all of them. Of the
+// program's own reports it uses only the metrics.
 package faults
 
 import (
@@ -16,33 +14,33 @@ import (
 	"time"
 )
 
-// Invariants in their order, each in a few words.
-var Invariants = []struct{ Name, Says string }{
-	{"I1", "what was acknowledged is there until somebody ends it"},
-	{"I2", "what was ended stays ended, from the answer on"},
-	{"I3", "an unknown outcome may be either, and once dead stays dead"},
-	{"I4", "a code or refresh token produces one thing"},
-	{"I5", "trouble is called trouble: 503 with Retry-After"},
-	{"I6", "the rows belong together"},
+// Invariants are the invariants in their order, with a short description.
+var Invariants = []struct{ Name, Text string }{
+	{"I1", "an acknowledged credential is valid until it is ended"},
+	{"I2", "an ended credential stays invalid from the answer on"},
+	{"I3", "an unknown outcome may be either, and a dead credential stays dead"},
+	{"I4", "a code or refresh token has one product"},
+	{"I5", "a failure of the database is 503 with Retry-After"},
+	{"I6", "the rows are consistent"},
 	{"I7", "no secret in the logs"},
-	{"I8", "everything is back to normal, soon"},
+	{"I8", "the server recovers in time"},
 }
 
-// Violation is a promise that did not hold.
+// Violation is an invariant that did not hold.
 type Violation struct {
 	Invariant string
 	Text      string
 }
 
-// String is for people.
+// String is the violation as text.
 func (v Violation) String() string { return v.Invariant + ": " + v.Text }
 
-// Options are settings of a campaign. The zero value is good.
+// Options are settings of a run. The zero value is valid.
 type Options struct {
 	Log io.Writer // progress; nil: none
-	// Slack multiplies the bounds on time, for machines that do other things meanwhile; 0 means 1.
+	// Slack multiplies the time limits, for machines that are busy; 0 means 1.
 	Slack float64
-	// Workers are how many requests the load has in flight at most; 0 means 150.
+	// Workers are how many requests the workload has in flight at most; 0 means 150.
 	Workers int
 }
 
@@ -53,74 +51,74 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// within is a bound on time with the slack.
+// within is a time limit with the slack.
 func (o Options) within(d time.Duration) time.Duration { return time.Duration(float64(d) * o.Slack) }
 
 const (
-	// enough is how many requests must be in flight when a fault strikes. Fewer, and the fault was not tried.
-	enough = 100
-	// mostWait is how long a refusal may take.
-	mostWait = 3 * time.Second
-	// mostRecovery is how long after the end of a fault the server may be in trouble.
-	mostRecovery = 5 * time.Second
-	// mostStart is how long a server takes from its start until it is ready.
-	mostStart = 2 * time.Second
+	// minInFlight is how many requests must be in flight when a fault is injected. With fewer the fault does not count.
+	minInFlight = 100
+	// maxUnavailable is how long a 503 may take.
+	maxUnavailable = 3 * time.Second
+	// maxRecovery is how long after the end of a fault requests may still fail.
+	maxRecovery = 5 * time.Second
+	// maxStart is how long the server may take to become ready.
+	maxStart = 2 * time.Second
 )
 
-// Report is what one fault showed.
+// Report is the result of one nemesis.
 type Report struct {
-	Fault    string // such as F1
-	Title    string
-	Database string
-	Strikes  int
-	Loadless bool          // the fault has no server to ask: a migration
-	Flying   int           // requests in flight at a strike, the fewest of all strikes
-	Issued   int           // credentials that were acknowledged
-	Ended    int           // revocations and uninstallations that were acknowledged
-	Checks   int           // verifications that were answered
-	Unknown  int           // requests whose outcome nobody was told
-	Away     int           // answers 503
-	Slowest  time.Duration // answer 503
-	Good     time.Duration // the slowest other answer
-	Recovery time.Duration // after the end of the fault, the longest of all strikes
-	Start    time.Duration // until a killed server was ready again, the longest
-	Notes    []string
-	Found    []Violation
+	Nemesis      string // such as F1
+	Title        string
+	Database     string
+	Injections   int
+	NoWorkload   bool          // a nemesis without requests: a migration
+	InFlight     int           // requests in flight at an injection, the fewest of all
+	Issued       int           // acknowledged credentials
+	Ended        int           // acknowledged revocations and removals
+	Checks       int           // answered verifications
+	Unknown      int           // requests without an answer
+	Unavailable  int           // answers with 503
+	Slowest      time.Duration // 503
+	SlowestOther time.Duration // other answer
+	Recovery     time.Duration // after the end of the fault, the longest
+	Start        time.Duration // until a killed server was ready again, the longest
+	Notes        []string
+	Found        []Violation
 }
 
-// Run says whether the fault met enough requests to count.
-func (r Report) Run() bool { return r.Loadless || r.Strikes > 0 && r.Flying >= enough }
+// Tried reports whether enough requests were in flight for the result to count.
+func (r Report) Tried() bool { return r.NoWorkload || r.Injections > 0 && r.InFlight >= minInFlight }
 
-// Passed says whether the fault was run and every promise held.
-func (r Report) Passed() bool { return r.Run() && len(r.Found) == 0 }
+// Passed reports whether the fault was tried and no invariant violated.
+func (r Report) Passed() bool { return r.Tried() && len(r.Found) == 0 }
 
-// Broke says whether the invariant is among those that did not hold.
-func (r Report) Broke(invariant string) bool {
+// Violated reports whether the invariant is among those that were violated.
+func (r Report) Violated(invariant string) bool {
 	return slices.ContainsFunc(r.Found, func(v Violation) bool { return v.Invariant == invariant })
 }
 
-// Table is the reports as Markdown: faults × invariants.
+// Table renders the reports as Markdown: nemeses × invariants.
 func Table(reports []Report) string {
 	var b strings.Builder
-	b.WriteString("| fault | database | strikes | in flight | acked | ended | checks | unknown | 503 | slowest 503 | slowest other | recovery | ready |")
+	b.WriteString("| fault | database | injections | in flight | acked | ended | checks | unknown | 503 | slowest 503 | slowest other | recovery | ready |")
 	for _, i := range Invariants {
 		b.WriteString(" " + i.Name + " |")
 	}
 	b.WriteString("\n|" + strings.Repeat(" --- |", 13+len(Invariants)) + "\n")
 	for _, r := range reports {
-		flying := fmt.Sprint(r.Flying)
+		flying := fmt.Sprint(r.InFlight)
 		switch {
-		case r.Loadless:
+		case r.NoWorkload:
 			flying = "–"
-		case !r.Run():
-			flying += " NOT RUN"
+		case !r.Tried():
+			flying += " NOT TRIED"
 		}
-		fmt.Fprintf(&b, "| %s %s | %s | %d | %s | %d | %d | %d | %d | %d | %s | %s | %s | %s |", r.Fault, r.Title, r.Database, r.Strikes, flying,
-			r.Issued, r.Ended, r.Checks, r.Unknown, r.Away, seconds(r.Slowest), seconds(r.Good), seconds(r.Recovery), seconds(r.Start))
+		fmt.Fprintf(&b, "| %s %s | %s | %d | %s | %d | %d | %d | %d | %d | %s | %s | %s | %s |", r.Nemesis, r.Title, r.Database, r.Injections, flying,
+			r.Issued, r.Ended, r.Checks, r.Unknown, r.Unavailable, seconds(r.Slowest), seconds(r.SlowestOther), seconds(r.Recovery), seconds(r.Start))
 		for _, i := range Invariants {
 			held := "held"
-			if r.Broke(i.Name) {
-				held = "BROKEN"
+			if r.Violated(i.Name) {
+				held = "VIOLATED"
 			}
 			b.WriteString(" " + held + " |")
 		}
@@ -128,10 +126,10 @@ func Table(reports []Report) string {
 	}
 	for _, r := range reports {
 		for _, n := range r.Notes {
-			fmt.Fprintf(&b, "\n- %s (%s): %s", r.Fault, r.Database, n)
+			fmt.Fprintf(&b, "\n- %s (%s): %s", r.Nemesis, r.Database, n)
 		}
 		for _, v := range r.Found {
-			fmt.Fprintf(&b, "\n- **%s (%s) broke %s**", r.Fault, r.Database, v)
+			fmt.Fprintf(&b, "\n- **%s (%s) violated %s**", r.Nemesis, r.Database, v)
 		}
 	}
 	return b.String() + "\n"

@@ -15,44 +15,44 @@ import (
 	"xenoauth/internal/dbtest"
 )
 
-// Fault is something dreadful.
-type Fault struct {
+// Nemesis injects a fault while the workload runs.
+type Nemesis struct {
 	Name  string // such as F1
 	Title string
-	// Pool is how many connections the server has; 0 means the default.
+	// Pool is the size of the server's connection pool; 0 means the default.
 	Pool int
 	// Linked puts a link between server and Postgres that can be cut and slowed down.
 	Linked bool
-	// Loadless faults get no load; they start programs of their own.
-	Loadless bool
-	// Inject does it, in the midst of the load, and returns when it is over.
-	Inject func(ctx context.Context, s *Scene) error
+	// NoWorkload is for a nemesis that starts programs of its own.
+	NoWorkload bool
+	// Inject injects the fault and returns when it has ended.
+	Inject func(ctx context.Context, s *Injection) error
 }
 
-// Campaign is one server over one database, with one ledger, for any number of faults one after the other: what was
-// acknowledged before the first must be there after the last.
-type Campaign struct {
+// Run is one server over one database with one history, for any number of nemeses in turn: what was acknowledged before the
+// first must be valid after the last.
+type Run struct {
 	options  Options
 	dir      string
-	kind     string          // of database
+	kind     string          // Postgres or SQLite
 	cluster  *dbtest.Cluster // nil on SQLite
 	database string          // its URL, without link
 	link     *link           // nil on SQLite
 	server   *server
-	world    *world
-	ledger   *Ledger
-	before   state
-	orderly  []Span
-	known    []Violation // of faults before
-	checked  int         // tokens there were after the last fault
+	workload *workload
+	history  *History
+	before   resources
+	graceful []Span
+	known    []Violation // found by earlier checks
+	checked  int         // how many tokens the last check has verified
 }
 
-// serveArgs are settings of the server. Its load comes from one address, gets thousands of tokens of few people, and
-// must find its codes good after every fault.
+// serveArgs are settings of the server: the workload comes from one address, gets thousands of tokens for a few users, and
+// redeems codes after every fault.
 var serveArgs = []string{"--code-lifetime", "10m", "--client-failures", "1000000", "--ip-failures", "1000000"}
 
-// NewPostgres starts a campaign on a database of the cluster, which it may kill. Settings of the server may follow.
-func NewPostgres(ctx context.Context, binary string, cluster *dbtest.Cluster, o Options, args ...string) (*Campaign, error) {
+// NewPostgres starts a run on a database of the cluster, which it may kill. Settings of the server may follow.
+func NewPostgres(ctx context.Context, binary string, cluster *dbtest.Cluster, o Options, args ...string) (*Run, error) {
 	databaseURL, err := cluster.NewDatabase(ctx)
 	if err != nil {
 		return nil, err
@@ -65,167 +65,167 @@ func NewPostgres(ctx context.Context, binary string, cluster *dbtest.Cluster, o 
 	if err != nil {
 		return nil, err
 	}
-	c := &Campaign{kind: "Postgres", cluster: cluster, database: databaseURL, link: l}
-	return c, c.begin(ctx, binary, o, args)
+	r := &Run{kind: "Postgres", cluster: cluster, database: databaseURL, link: l}
+	return r, r.start(ctx, binary, o, args)
 }
 
-// NewSQLite starts a campaign on a file of its own.
-func NewSQLite(ctx context.Context, binary string, o Options) (*Campaign, error) {
-	c := &Campaign{kind: "SQLite"}
-	return c, c.begin(ctx, binary, o, nil)
+// NewSQLite starts a run on a file of its own.
+func NewSQLite(ctx context.Context, binary string, o Options) (*Run, error) {
+	r := &Run{kind: "SQLite"}
+	return r, r.start(ctx, binary, o, nil)
 }
 
-func (c *Campaign) begin(ctx context.Context, binary string, o Options, args []string) (err error) {
+func (r *Run) start(ctx context.Context, binary string, o Options, args []string) (err error) {
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, c.Close())
+			err = errors.Join(err, r.Close())
 		}
 	}()
-	c.options = o.withDefaults()
-	if c.dir, err = os.MkdirTemp("", "xenoauth-faults-"); err != nil {
-		return fmt.Errorf("make directory: %w", err)
+	r.options = o.withDefaults()
+	if r.dir, err = os.MkdirTemp("", "xenoauth-faults-"); err != nil {
+		return fmt.Errorf("create directory: %w", err)
 	}
-	if c.cluster == nil {
-		c.database = "sqlite:" + filepath.Join(c.dir, "xenoauth.db")
+	if r.cluster == nil {
+		r.database = "sqlite:" + filepath.Join(r.dir, "xenoauth.db")
 	}
 	free, err := port.Free()
 	if err != nil {
 		return err
 	}
-	c.server = &server{
-		binary: binary, database: c.database, args: slices.Concat(serveArgs, args), port: free, logPath: filepath.Join(c.dir, "server.log"),
+	r.server = &server{
+		binary: binary, database: r.database, args: slices.Concat(serveArgs, args), port: free, logPath: filepath.Join(r.dir, "server.log"),
 	}
-	if err := c.server.start(ctx); err != nil {
+	if err := r.server.start(ctx); err != nil {
 		return err
 	}
-	c.world = &world{server: c.server, client: newClient(), base: c.server.base()}
-	if err := c.world.populate(ctx); err != nil {
+	r.workload = &workload{server: r.server, client: newClient(), base: r.server.base()}
+	if err := r.workload.populate(ctx); err != nil {
 		return err
 	}
-	if err := c.renew(); err != nil {
+	if err := r.newHistory(); err != nil {
 		return err
 	}
-	if ambushed {
-		if _, err := c.put(remember); err != nil {
+	if planted {
+		if _, err := r.placeProxy(cacheVerifications); err != nil {
 			return err
 		}
 	}
-	return c.warmUp(ctx)
+	return r.warmUp(ctx)
 }
 
-// renew starts a new ledger, which knows of nothing that was got before.
-func (c *Campaign) renew() error {
-	if c.ledger != nil {
-		if err := c.ledger.Close(); err != nil {
-			return fmt.Errorf("close ledger: %w", err)
+// newHistory starts an empty history and forgets every credential so far.
+func (r *Run) newHistory() error {
+	if r.history != nil {
+		if err := r.history.Close(); err != nil {
+			return fmt.Errorf("close history: %w", err)
 		}
 	}
-	file, err := os.CreateTemp(c.dir, "ledger-*.jsonl")
+	file, err := os.CreateTemp(r.dir, "ledger-*.jsonl")
 	if err != nil {
-		return fmt.Errorf("make ledger: %w", err)
+		return fmt.Errorf("create history: %w", err)
 	}
 	if err := file.Close(); err != nil {
-		return fmt.Errorf("make ledger: %w", err)
+		return fmt.Errorf("create history: %w", err)
 	}
-	if c.ledger, err = NewLedger(file.Name()); err != nil {
+	if r.history, err = NewHistory(file.Name()); err != nil {
 		return err
 	}
-	c.world.begins(c.ledger)
-	c.known, c.orderly, c.checked = nil, nil, 0
+	r.workload.reset(r.history)
+	r.known, r.graceful, r.checked = nil, nil, 0
 	return nil
 }
 
-// warmUp lets the server do everything, much of it at the same time, and measures what it needs at rest afterwards.
-func (c *Campaign) warmUp(ctx context.Context) error {
-	s := &Scene{Campaign: c, load: startLoad(ctx, c.world, c.options.Workers)}
-	err := s.progress(ctx, c.options.Workers)
-	s.load.end()
+// warmUp runs every operation, many at the same time, and measures the server's resources at rest afterwards.
+func (r *Run) warmUp(ctx context.Context) error {
+	s := &Injection{Run: r, generator: startGenerator(ctx, r.workload, r.options.Workers)}
+	err := s.progress(ctx, r.options.Workers)
+	s.generator.end()
 	if err != nil {
 		return err
 	}
-	c.world.tour(ctx)
-	c.before, err = c.world.atRest(ctx)
+	r.workload.tour(ctx)
+	r.before, err = r.workload.atRest(ctx)
 	return err
 }
 
-// everything is all that the load does and that may succeed.
-var everything = []string{"authorize", "code", "client", "refresh", "me", "introspect", "revoke", "uninstall"}
+// allMethods are the methods of all operations that may succeed.
+var allMethods = []string{"authorize", "code", "client", "refresh", "me", "introspect", "revoke", "uninstall"}
 
-// Close ends the server and removes every trace.
-func (c *Campaign) Close() error {
+// Close stops the server and removes its files.
+func (r *Run) Close() error {
 	var errs []error
-	if c.server != nil {
-		if c.server.cmd != nil {
-			errs = append(errs, c.server.kill())
+	if r.server != nil {
+		if r.server.cmd != nil {
+			errs = append(errs, r.server.kill())
 		}
 	}
-	if c.ledger != nil {
-		errs = append(errs, c.ledger.Close())
+	if r.history != nil {
+		errs = append(errs, r.history.Close())
 	}
-	if c.link != nil {
-		errs = append(errs, c.link.close())
+	if r.link != nil {
+		errs = append(errs, r.link.close())
 	}
-	if c.dir != "" {
-		errs = append(errs, os.RemoveAll(c.dir))
+	if r.dir != "" {
+		errs = append(errs, os.RemoveAll(r.dir))
 	}
 	return errors.Join(errs...)
 }
 
-// prepare restarts the server as the fault wants it.
-func (c *Campaign) prepare(ctx context.Context, f Fault) error {
-	if c.kind != "Postgres" {
+// prepare restarts the server with the settings of the nemesis.
+func (r *Run) prepare(ctx context.Context, f Nemesis) error {
+	if r.kind != "Postgres" {
 		return nil
 	}
-	want := c.database
+	want := r.database
 	if f.Linked {
-		u, err := url.Parse(c.database)
+		u, err := url.Parse(r.database)
 		if err != nil {
 			return fmt.Errorf("database: %w", err)
 		}
-		want = "postgres://postgres@" + c.link.address() + u.Path + "?sslmode=disable"
+		want = "postgres://postgres@" + r.link.address() + u.Path + "?sslmode=disable"
 	}
 	if f.Pool > 0 {
 		want += fmt.Sprintf("&pool_max_conns=%d", f.Pool)
 	}
-	if want == c.server.database {
+	if want == r.server.database {
 		return nil
 	}
-	from := c.world.client.now()
-	if err := c.server.stop(); err != nil {
+	from := r.workload.client.now()
+	if err := r.server.stop(); err != nil {
 		return err
 	}
-	c.server.database = want
-	err := c.server.start(ctx)
-	c.world.down(from)
+	r.server.database = want
+	err := r.server.start(ctx)
+	r.workload.down(from)
 	return err
 }
 
-// Run has a fault strike, and judges. An error means that it could not be tried.
-func (c *Campaign) Run(ctx context.Context, f Fault) (Report, error) {
-	fmt.Fprintf(c.options.Log, "%s %s on %s\n", f.Name, f.Title, c.kind)
-	s := &Scene{Campaign: c, begun: time.Now(), report: Report{Fault: f.Name, Title: f.Title, Database: c.kind, Loadless: f.Loadless}}
-	if f.Loadless {
+// Inject runs a nemesis and checks the history. An error means that the fault could not be injected.
+func (r *Run) Inject(ctx context.Context, f Nemesis) (Report, error) {
+	fmt.Fprintf(r.options.Log, "%s %s on %s\n", f.Name, f.Title, r.kind)
+	s := &Injection{Run: r, started: time.Now(), report: Report{Nemesis: f.Name, Title: f.Title, Database: r.kind, NoWorkload: f.NoWorkload}}
+	if f.NoWorkload {
 		err := f.Inject(ctx, s)
 		s.report.Found = s.found
 		return s.report, err
 	}
-	if err := c.prepare(ctx, f); err != nil {
+	if err := r.prepare(ctx, f); err != nil {
 		return s.report, fmt.Errorf("%s: %w", f.Name, err)
 	}
-	c.world.resetCounts()
-	s.load = startLoad(ctx, c.world, c.options.Workers)
+	r.workload.resetCounts()
+	s.generator = startGenerator(ctx, r.workload, r.options.Workers)
 	err := f.Inject(ctx, s)
 	if err == nil {
 		err = s.recover(ctx)
 	}
-	s.load.end()
+	s.generator.end()
 	if err != nil {
-		return s.report, fmt.Errorf("%s: %w: %s", f.Name, err, tail(c.server.logPath))
+		return s.report, fmt.Errorf("%s: %w: %s", f.Name, err, tail(r.server.logPath))
 	}
-	return s.report, s.verdict(ctx)
+	return s.report, s.check(ctx)
 }
 
-// tail is the end of a log, for whoever must find out what went wrong.
+// tail is the end of a log, for an error message.
 func tail(path string) []byte {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -234,45 +234,45 @@ func tail(path string) []byte {
 	return text[max(0, len(text)-1500):]
 }
 
-func (w *world) resetCounts() {
+func (w *workload) resetCounts() {
 	w.watch()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	clear(w.counts)
-	w.unknown, w.away, w.slowest, w.slowestGood = 0, 0, 0, 0
+	w.unknown, w.unavailable, w.slowest, w.slowestOther = 0, 0, 0, 0
 }
 
-// logs are the files that may hold what somebody logged.
-func (c *Campaign) logs() []string {
-	paths := []string{c.server.logPath}
-	if c.cluster != nil {
-		if u, err := url.Parse(c.database); err == nil {
+// logs are the log files of the server and of Postgres.
+func (r *Run) logs() []string {
+	paths := []string{r.server.logPath}
+	if r.cluster != nil {
+		if u, err := url.Parse(r.database); err == nil {
 			paths = append(paths, filepath.Join(u.Query().Get("host"), "log"))
 		}
 	}
 	return paths
 }
 
-// judgement is every promise that did not hold so far.
-func (c *Campaign) judgement(ctx context.Context) ([]Violation, error) {
-	entries, err := c.ledger.Read()
+// violations are all violations since the run began.
+func (r *Run) violations(ctx context.Context) ([]Violation, error) {
+	ops, err := r.history.Ops()
 	if err != nil {
 		return nil, err
 	}
-	found := Judge(entries, Rules{Refusal: c.options.within(mostWait), Orderly: c.orderly})
-	rows, err := auditRows(ctx, c.database)
+	found := Check(ops, Limits{Unavailable: r.options.within(maxUnavailable), Graceful: r.graceful})
+	rows, err := checkRows(ctx, r.database)
 	if err != nil {
 		return nil, err
 	}
-	leaks, err := auditLogs(c.logs(), c.world.secrets)
+	leaks, err := checkLogs(r.logs(), r.workload.secrets)
 	if err != nil {
 		return nil, err
 	}
 	return slices.Concat(found, rows, leaks), nil
 }
 
-// brief keeps the report readable: a few of each kind.
-func brief(found []Violation) []Violation {
+// summarize keeps a few violations of each invariant.
+func summarize(found []Violation) []Violation {
 	const most = 5
 	count := map[string]int{}
 	var short []Violation

@@ -29,7 +29,7 @@ func Build(ctx context.Context, dir string) (binary string, err error) {
 	return binary, nil
 }
 
-// server is the program, which keeps its address however often it is started.
+// server is the program, which keeps its address when it is restarted.
 type server struct {
 	binary   string
 	database string
@@ -39,21 +39,21 @@ type server struct {
 
 	mu  sync.Mutex
 	cmd *exec.Cmd
-	ops string // address of the operator's listener, while it runs
+	ops string // address of the operator's listener, while the program runs
 	end chan error
 }
 
-// patience is how long the oracle waits for what takes milliseconds on a machine that does nothing else.
-const patience = 3 * time.Minute
+// timeout is for steps that take milliseconds on an idle machine.
+const timeout = 3 * time.Minute
 
 var opsPattern = regexp.MustCompile(`metrics on (http://[^)]+)\)`)
 
 func (s *server) issuer() string { return "http://localhost:" + s.port }
 
-// base is where programs reach the server: an address that needs no resolving.
+// base is the server's address for programs, which needs no name resolution.
 func (s *server) base() string { return "http://127.0.0.1:" + s.port }
 
-// environment has no settings of ours that somebody exported.
+// environment is this process's environment without settings of xenoauth.
 func environment(database string) []string {
 	var env []string
 	for _, e := range os.Environ() {
@@ -64,7 +64,7 @@ func environment(database string) []string {
 	return append(env, "XENOAUTH_DATABASE_URL="+database)
 }
 
-// start runs the program until it says that it is ready.
+// start runs the program and waits until it is ready.
 func (s *server) start(ctx context.Context) error {
 	log, err := os.OpenFile(s.logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -92,7 +92,7 @@ func (s *server) start(ctx context.Context) error {
 	if err != nil || found == nil {
 		_ = cmd.Process.Kill()
 		tail, _ := os.ReadFile(s.logPath)
-		return fmt.Errorf("start server: it said %q and ended with %w: %s", ready, <-end, tail[max(0, len(tail)-2000):])
+		return fmt.Errorf("start server: it printed %q and exited with %w: %s", ready, <-end, tail[max(0, len(tail)-2000):])
 	}
 	s.mu.Lock()
 	s.cmd, s.end, s.ops = cmd, end, found[1]
@@ -100,15 +100,15 @@ func (s *server) start(ctx context.Context) error {
 	return s.waitReady(ctx)
 }
 
-// waitReady asks until the server says that it is ready.
+// waitReady polls until the server is ready.
 func (s *server) waitReady(ctx context.Context) error {
-	return until(ctx, patience, "the server is ready", func() bool {
+	return until(ctx, timeout, "the server is ready", func() bool {
 		status, _ := s.operations("/readyz")
 		return status == http.StatusOK
 	})
 }
 
-// operations asks the operator's listener; 0 means that it does not answer.
+// operations requests a path of the operator's listener; status 0 means no answer.
 func (s *server) operations(path string) (int, []byte) {
 	s.mu.Lock()
 	ops := s.ops
@@ -134,12 +134,12 @@ func (s *server) signal(sig syscall.Signal) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.cmd == nil {
-		return errors.New("the server does not run")
+		return errors.New("the server is not running")
 	}
 	return s.cmd.Process.Signal(sig)
 }
 
-// wait returns the exit code of a server that was told to end; -1 for one that a signal ended.
+// wait returns the exit code of a server that is ending; -1 if a signal ended it.
 func (s *server) wait(patience time.Duration) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -153,28 +153,28 @@ func (s *server) wait(patience time.Duration) (int, error) {
 	return code, nil
 }
 
-// kill ends it without warning and returns when it is gone.
+// kill kills the server and returns when it has ended.
 func (s *server) kill() error {
 	if err := s.signal(syscall.SIGKILL); err != nil {
 		return err
 	}
-	_, err := s.wait(patience)
+	_, err := s.wait(timeout)
 	return err
 }
 
-// stop ends it in order, if it runs.
+// stop stops the server gracefully, if it runs.
 func (s *server) stop() error {
 	if s.signal(syscall.SIGTERM) != nil {
 		return nil
 	}
-	code, err := s.wait(patience)
+	code, err := s.wait(timeout)
 	if err == nil && code != 0 {
-		err = fmt.Errorf("the server ended with %d", code)
+		err = fmt.Errorf("the server exited with %d", code)
 	}
 	return err
 }
 
-// command runs another command of the program beside the server and returns what it printed.
+// command runs another command of the program and returns its output.
 func (s *server) command(ctx context.Context, stdin string, args ...string) ([]byte, error) {
 	return command(ctx, s.binary, s.database, stdin, args...)
 }
@@ -191,7 +191,7 @@ func command(ctx context.Context, binary, database, stdin string, args ...string
 	return out, nil
 }
 
-// until asks until the answer is yes.
+// until polls until yes returns true.
 func until(ctx context.Context, patience time.Duration, what string, yes func() bool) error {
 	deadline := time.After(patience)
 	poll := time.NewTicker(2 * time.Millisecond)

@@ -16,81 +16,81 @@ const (
 	people   = 3
 )
 
-// app is an app as its developer knows it.
+// app is a registered app.
 type app struct {
 	ID     string `json:"client_id"`
 	Secret string `json:"client_secret"`
 }
 
-// world is the people and apps of a server, and everything that was got for them.
-type world struct {
-	server   *server
-	client   *client
-	ledger   *Ledger
-	base     string // where tokens are got and checked: the server, or what somebody put before it
-	idle     func() // closes the idle connections of the latter
-	browsers []*browser
-	plain    app // tokens that never expire
-	expiring app // tokens that expire, and refresh tokens
-	visiting app // installed and removed all the time
-	marked   app // the one that faults pick out; tokens never expire
-	rotating app // the same, with refresh tokens
-	resource app // the resource server
-	ids      atomic.Int64
+// workload is the users and apps of a server, and the credentials issued to them.
+type workload struct {
+	server    *server
+	client    *client
+	history   *History
+	base      string // where tokens are issued and verified: the server, or a proxy in front of it
+	idle      func() // closes the idle connections of that proxy
+	browsers  []*browser
+	plain     app // tokens that never expire
+	expiring  app // tokens that expire, and refresh tokens
+	removable app // installed and removed again and again
+	targeted  app // used by nemeses; its tokens do not expire
+	rotating  app // the same, with refresh tokens
+	resource  app // the resource server
+	ids       atomic.Int64
 
-	mu          sync.Mutex
-	names       map[string]string // by text
-	secrets     []string          // that are no credentials of the usual form
-	tokens      []*token
-	codes       []*code     // whose outcome is unknown
-	families    []*family   // that can be refreshed
-	visitors    []*visitor  // by person
-	counts      map[Act]int // acknowledged or answered
-	unknown     int
-	away        int
-	slowest     time.Duration // of those told to come back
-	slowestGood time.Duration
-	lastGood    map[string]time.Duration // when the first success of each kind since then was answered
-	since       time.Duration
+	mu           sync.Mutex
+	names        map[string]string // by text
+	secrets      []string          // that do not have the form of a credential
+	tokens       []*token
+	codes        []*code      // with unknown outcome
+	families     []*family    // that can be refreshed
+	installers   []*installer // by user
+	counts       map[Kind]int // acknowledged or answered
+	unknown      int
+	unavailable  int
+	slowest      time.Duration // answer with 503
+	slowestOther time.Duration
+	lastGood     map[string]time.Duration // when the first success of each method was answered since the last call of watch
+	since        time.Duration
 }
 
-// token is an access token that was acknowledged.
+// token is an acknowledged access token.
 type token struct {
 	name, text string
 	app        app
-	ended      atomic.Bool // somebody has begun to end it
+	ended      atomic.Bool // a request to end it may have been sent
 }
 
-// code is an authorization code on its way.
+// code is an authorization code.
 type code struct {
 	name, text string
 	app        app
-	hangs      []string // what its product hangs on, too
-	mine       bool     // the load leaves it, and its family, to the one who got it
+	dependsOn  []string // what its product depends on, besides the code
+	private    bool     // the generator leaves the code and its family alone
 	family     *family  // that it produced
 }
 
-// family is a chain of refresh tokens. It goes by the name of its code.
+// family is a chain of refresh tokens, named by its code.
 type family struct {
 	mu      sync.Mutex
 	name    string
 	app     app
 	current string        // the text of the refresh token
 	first   time.Duration // when the current one was first sent; 0: never
-	over    bool
+	ended   bool
 }
 
-// begins forgets everything but people and apps.
-func (w *world) begins(ledger *Ledger) {
+// reset forgets everything but users and apps.
+func (w *workload) reset(ledger *History) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.ledger = ledger
-	w.names, w.counts, w.lastGood = map[string]string{}, map[Act]int{}, map[string]time.Duration{}
+	w.history = ledger
+	w.names, w.counts, w.lastGood = map[string]string{}, map[Kind]int{}, map[string]time.Duration{}
 	w.tokens, w.codes, w.families = nil, nil, nil
 }
 
-// populate registers people and apps by the command line and logs the people in.
-func (w *world) populate(ctx context.Context) error {
+// populate adds users and apps by the command line and logs the users in.
+func (w *workload) populate(ctx context.Context) error {
 	s := w.server
 	w.secrets = []string{password}
 	owner := ""
@@ -106,7 +106,7 @@ func (w *world) populate(ctx context.Context) error {
 			return err
 		}
 		w.browsers = append(w.browsers, b)
-		w.visitors = append(w.visitors, &visitor{})
+		w.installers = append(w.installers, &installer{})
 		w.secrets = append(w.secrets, b.secrets()...)
 		owner = b.email
 	}
@@ -116,8 +116,8 @@ func (w *world) populate(ctx context.Context) error {
 	}{
 		{&w.plain, []string{"app", "add", "Plain"}},
 		{&w.expiring, []string{"app", "add", "Expiring", "--expiring"}},
-		{&w.visiting, []string{"app", "add", "Visiting"}},
-		{&w.marked, []string{"app", "add", "Marked"}},
+		{&w.removable, []string{"app", "add", "Visiting"}},
+		{&w.targeted, []string{"app", "add", "Marked"}},
 		{&w.rotating, []string{"app", "add", "Rotating", "--expiring"}},
 		{&w.resource, []string{"resource", "add", "API"}},
 	} {
@@ -137,8 +137,8 @@ func (w *world) populate(ctx context.Context) error {
 	return nil
 }
 
-// name gives a text its name in the ledger: the same text, the same name.
-func (w *world) name(letter, text string) string {
+// name returns the name of a credential in the history.
+func (w *workload) name(letter, text string) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	name, known := w.names[text]
@@ -149,46 +149,46 @@ func (w *world) name(letter, text string) string {
 	return name
 }
 
-// begin is a line of the ledger before its request is sent.
-func (w *world) begin(act Act, how, of string) Entry {
-	return Entry{ID: w.ids.Add(1), Act: act, How: how, Of: of, Start: w.client.now()}
+// begin is the invocation of an operation.
+func (w *workload) begin(act Kind, how, of string) Op {
+	return Op{ID: w.ids.Add(1), Kind: act, Method: how, Target: of, Start: w.client.now()}
 }
 
-// finish completes a line with the reply.
-func (w *world) finish(e Entry, r reply, outcome Outcome) Entry {
-	e.End, e.Outcome = r.end, outcome
+// finish completes an operation with the reply.
+func (w *workload) finish(op Op, r reply, outcome Outcome) Op {
+	op.End, op.Outcome = r.end, outcome
 	if r.start != 0 {
-		e.Start = r.start
+		op.Start = r.start
 	}
 	if outcome != OK {
-		e.Detail = r.detail()
+		op.Detail = r.detail()
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch outcome {
 	case OK:
-		w.counts[e.Act]++
-		// Only what was asked after the fault tells that it is over.
-		if _, seen := w.lastGood[e.How]; !seen && e.Start >= w.since {
-			w.lastGood[e.How] = e.End
+		w.counts[op.Kind]++
+		// Only a request sent after the fault shows that it is over.
+		if _, seen := w.lastGood[op.Method]; !seen && op.Start >= w.since {
+			w.lastGood[op.Method] = op.End
 		}
 	case Refused:
-		w.counts[e.Act]++
-	case Away:
-		w.away++
-	case Lost:
+		w.counts[op.Kind]++
+	case Unavailable:
+		w.unavailable++
+	case Unknown:
 		w.unknown++
 	}
-	if outcome == Away {
-		w.slowest = max(w.slowest, e.End-e.Start)
-	} else if outcome != Lost {
-		w.slowestGood = max(w.slowestGood, e.End-e.Start)
+	if outcome == Unavailable {
+		w.slowest = max(w.slowest, op.End-op.Start)
+	} else if outcome != Unknown {
+		w.slowestOther = max(w.slowestOther, op.End-op.Start)
 	}
-	return e
+	return op
 }
 
-// goodAgain says since when all of the hows work again, and whether they do. It counts from the last call of watch.
-func (w *world) goodAgain(hows ...string) (time.Duration, bool) {
+// recovered reports whether each method has succeeded since the last call of watch, and after what time.
+func (w *workload) recovered(hows ...string) (time.Duration, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	last := time.Duration(0)
@@ -202,16 +202,16 @@ func (w *world) goodAgain(hows ...string) (time.Duration, bool) {
 	return last - w.since, true
 }
 
-// watch forgets what worked until now.
-func (w *world) watch() {
+// watch starts to wait for successes of every method.
+func (w *workload) watch() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	clear(w.lastGood)
 	w.since = w.client.now()
 }
 
-// keep remembers a token that was acknowledged.
-func (w *world) keep(name, text string, a app) *token {
+// keep remembers an acknowledged token.
+func (w *workload) keep(name, text string, a app) *token {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	t := &token{name: name, text: text, app: a}
@@ -219,7 +219,7 @@ func (w *world) keep(name, text string, a app) *token {
 	return t
 }
 
-// down notes that the server's process is dead, or was told to end, from a moment until now.
-func (w *world) down(from time.Duration) {
-	w.ledger.Note(Entry{ID: w.ids.Add(1), Act: Down, Start: from, End: w.client.now()})
+// down records that the server's process was dead or stopping from a time until now.
+func (w *workload) down(from time.Duration) {
+	w.history.Note(Op{ID: w.ids.Add(1), Kind: Down, Start: from, End: w.client.now()})
 }

@@ -97,15 +97,8 @@ func (e *Env) Revoke(token string) {
 // Verify asks forward-auth with a token ("": none), a query, and further headers given as name, value, …
 func (e *Env) Verify(token, query string, headers ...string) Answer {
 	e.t.Helper()
-	request, err := http.NewRequest(http.MethodGet, e.URL+"/oauth/verify?"+query, nil)
-	if err != nil {
-		e.t.Fatal(err)
-	}
 	if token != "" {
-		request.Header.Set("Authorization", "Bearer "+token)
+		headers = append([]string{"Authorization", "Bearer " + token}, headers...)
 	}
-	for i := 0; i+1 < len(headers); i += 2 {
-		request.Header.Add(headers[i], headers[i+1])
-	}
-	return e.Do(request)
+	return e.send(http.MethodGet, "/oauth/verify?"+query, nil, headers...)
 }

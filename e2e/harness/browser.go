@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"context"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -52,7 +53,7 @@ func (b *Browser) Get(path string) Answer {
 // Post submits a form as a page of the server's own does.
 func (b *Browser) Post(path string, form url.Values) Answer {
 	b.t.Helper()
-	return b.Send(http.MethodPost, path, form, "Origin", b.r.URL, "Sec-Fetch-Site", "same-origin")
+	return b.Send(http.MethodPost, path, form, PageHeaders(b.r.URL)...)
 }
 
 // Send sends a request with further headers given as name, value, …
@@ -61,19 +62,11 @@ func (b *Browser) Send(method, path string, form url.Values, headers ...string) 
 	if strings.HasPrefix(path, "/") {
 		path = b.r.URL + path
 	}
-	var body *strings.Reader
-	request, err := http.NewRequest(method, path, nil)
-	if form != nil {
-		body = strings.NewReader(form.Encode())
-		request, err = http.NewRequest(method, path, body)
-	}
+	request, err := NewRequest(context.Background(), method, path, form)
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	request.Header.Set("Accept", "text/html,application/xhtml+xml")
-	if form != nil {
-		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
 	for i := 0; i+1 < len(headers); i += 2 {
 		request.Header.Set(headers[i], headers[i+1])
 	}

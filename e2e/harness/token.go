@@ -3,21 +3,15 @@ package harness
 import (
 	"net/http"
 	"net/url"
-	"strings"
 )
 
 // Post sends a form to an endpoint, with further headers given as name, value, …
 func (e *Env) Post(path string, form url.Values, headers ...string) Answer {
 	e.t.Helper()
-	request, err := http.NewRequest(http.MethodPost, e.URL+path, strings.NewReader(form.Encode()))
-	if err != nil {
-		e.t.Fatal(err)
+	if form == nil {
+		form = url.Values{}
 	}
-	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	for i := 0; i+1 < len(headers); i += 2 {
-		request.Header.Add(headers[i], headers[i+1])
-	}
-	return e.Do(request)
+	return e.send(http.MethodPost, path, form, headers...)
 }
 
 // As adds an app's credentials to parameters given as name, value, …, in the body.
@@ -62,15 +56,7 @@ func (e *Env) Grant(b *Browser, app App, parameters ...string) Answer {
 // Me asks GET /api/me with a token.
 func (e *Env) Me(token string, headers ...string) Answer {
 	e.t.Helper()
-	request, err := http.NewRequest(http.MethodGet, e.URL+"/api/me", nil)
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	request.Header.Set("Authorization", "Bearer "+token)
-	for i := 0; i+1 < len(headers); i += 2 {
-		request.Header.Set(headers[i], headers[i+1])
-	}
-	return e.Do(request)
+	return e.send(http.MethodGet, "/api/me", nil, append([]string{"Authorization", "Bearer " + token}, headers...)...)
 }
 
 // WantLive asserts that a token is good, or that it is dead.

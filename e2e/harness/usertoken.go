@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"xenoauth/internal/scope"
 )
@@ -35,17 +34,7 @@ func (e *Env) PostJSON(path string, members ...string) Answer {
 // PostText sends a body of any kind, with further headers given as name, value, …
 func (e *Env) PostText(path, contentType, body string, headers ...string) Answer {
 	e.t.Helper()
-	request, err := http.NewRequest(http.MethodPost, e.URL+path, strings.NewReader(body))
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	if contentType != "" {
-		request.Header.Set("Content-Type", contentType)
-	}
-	for i := 0; i+1 < len(headers); i += 2 {
-		request.Header.Add(headers[i], headers[i+1])
-	}
-	return e.Do(request)
+	return e.sendText(path, contentType, body, headers...)
 }
 
 // LogInProgram asks for user tokens by e-mail address and password.
@@ -77,18 +66,15 @@ func (a Answer) WantUserPair(e *Env) UserPair {
 // RefreshByGet asks for the next pair with the access token as the Bearer token; "" sends none of the two.
 func (e *Env) RefreshByGet(bearer, refresh string) Answer {
 	e.t.Helper()
-	address := e.URL + userTokenPath
+	path := userTokenPath
 	if refresh != "" {
-		address += "?refreshToken=" + url.QueryEscape(refresh)
+		path += "?refreshToken=" + url.QueryEscape(refresh)
 	}
-	request, err := http.NewRequest(http.MethodGet, address, nil)
-	if err != nil {
-		e.t.Fatal(err)
-	}
+	var headers []string
 	if bearer != "" {
-		request.Header.Set("Authorization", "Bearer "+bearer)
+		headers = []string{"Authorization", "Bearer " + bearer}
 	}
-	return e.Do(request)
+	return e.send(http.MethodGet, path, nil, headers...)
 }
 
 // RefreshByPost asks for the next pair as one does after the access token has expired.

@@ -1,5 +1,5 @@
-// Command run is the long form of the fault oracle: every fault on both databases. It prints the table of faults ×
-// invariants, and exits with 1 if a promise did not hold or a fault met too few requests to count.
+// Command run is the long form of the fault tests: every nemesis on both databases. It prints the table of nemeses ×
+// invariants, and exits with 1 if an invariant was violated or a fault met too few requests to count.
 package main
 
 import (
@@ -36,7 +36,7 @@ func main() {
 	}
 }
 
-// run has the chosen faults strike on the chosen databases.
+// run runs the chosen nemeses on the chosen databases.
 func run(ctx context.Context, only, databases *regexp.Regexp, o faults.Options) (reports []faults.Report, err error) {
 	dir, err := os.MkdirTemp("", "xenoauth-faults-build-")
 	if err != nil {
@@ -71,14 +71,14 @@ func run(ctx context.Context, only, databases *regexp.Regexp, o faults.Options) 
 	return reports, nil
 }
 
-// strike runs one campaign to its end.
-func strike(ctx context.Context, c *faults.Campaign, list []faults.Fault, only *regexp.Regexp, reports []faults.Report) (_ []faults.Report, err error) {
+// inject runs the nemeses of one run.
+func strike(ctx context.Context, c *faults.Run, list []faults.Nemesis, only *regexp.Regexp, reports []faults.Report) (_ []faults.Report, err error) {
 	defer func() { err = errors.Join(err, c.Close()) }()
 	for _, f := range list {
 		if !only.MatchString(f.Name) {
 			continue
 		}
-		r, err := c.Run(ctx, f)
+		r, err := c.Inject(ctx, f)
 		reports = append(reports, r)
 		if err != nil {
 			return reports, err
