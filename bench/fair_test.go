@@ -29,7 +29,7 @@ func BenchmarkLogInUnderLoad(b *testing.B) {
 			o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 			o.Limits.IP = 100
 		})
-		emails := e.AddCrowd(200)
+		emails := e.AddUsers(200)
 		var newcomers atomic.Int64
 		for flood, ask := range map[string]struct {
 			n   int

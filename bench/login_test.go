@@ -64,7 +64,7 @@ func BenchmarkVerifyDuringLogIns(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			e := harness.New(b, dbtest.Open(b, open(b)), func(o *server.Options) { o.Passwords = secret.NewPasswords(secret.PasswordOptions{}) })
 			token := e.Grant(e.LoggedIn(e.U), e.A).WantToken(b)
-			emails := e.AddCrowd(200)
+			emails := e.AddUsers(200)
 			verify := func() (times []float64) {
 				for range verifications {
 					start := time.Now()

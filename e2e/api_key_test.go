@@ -69,7 +69,7 @@ func j6Keys(t *testing.T, e *harness.Env) {
 	must(t, err)
 	unknown := e.Integrate(harness.Keys(harness.Key{Text: secret.Format{}.New(secret.APIKey).Reveal()}))
 	unknown.WantMessage(t, http.StatusNotFound)
-	for says, gone := range map[string]harness.Key{"revoked": revoked, "rotated": rotated, "guessed": {Text: harness.Graft(key.Text, revoked.Text)}} {
+	for says, gone := range map[string]harness.Key{"revoked": revoked, "rotated": rotated, "guessed": {Text: harness.SwapSecret(key.Text, revoked.Text)}} {
 		if a := e.Integrate(harness.Keys(gone)); a.Status != unknown.Status || a.Body != unknown.Body {
 			t.Errorf("%s: %d %s, want what an unknown one gets", says, a.Status, a.Body)
 		}
@@ -78,7 +78,7 @@ func j6Keys(t *testing.T, e *harness.Env) {
 	wrong.WantMessage(t, http.StatusForbidden)
 	for says, body := range map[string]string{
 		"wrong key": harness.Keys(key, harness.Bot{Bot: other.Bot, Secret: bot.Secret}), "another account's": harness.Keys(key, theirs),
-		"guessed": harness.Keys(key, harness.Bot{Bot: bot.Bot, Secret: harness.Graft(bot.Secret, other.Secret)}),
+		"guessed": harness.Keys(key, harness.Bot{Bot: bot.Bot, Secret: harness.SwapSecret(bot.Secret, other.Secret)}),
 	} {
 		if a := e.Integrate(body); a.Status != http.StatusForbidden || a.Body != wrong.Body {
 			t.Errorf("%s: %d %s, want what a wrong secret gets", says, a.Status, a.Body)

@@ -267,8 +267,8 @@ func TestForwardAuthWithoutTheBody(t *testing.T) {
 				if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil { // before the server's own limit
 					t.Fatal(err)
 				}
-				c.Say(fmt.Sprintf("POST /oauth/verify HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\n%s", authorization, declared))
-				a, ok := c.Next()
+				c.Send(fmt.Sprintf("POST /oauth/verify HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\n%s", authorization, declared))
+				a, ok := c.Receive()
 				if !ok || a.Status != want {
 					t.Errorf("%s declared: %d (%v), want %d", name, a.Status, ok, want)
 				}

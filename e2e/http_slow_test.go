@@ -36,8 +36,8 @@ func TestSlowClients_H2(t *testing.T) {
 			"settings flood":     "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + strings.Repeat("\x00\x00\x00\x04\x00\x00\x00\x00\x00", 1000),
 		} {
 			c := e.Dial()
-			c.Say(text)
-			if a, answered := c.Next(); answered && (a.Status < 400 || a.Status >= 500) {
+			c.Send(text)
+			if a, answered := c.Receive(); answered && (a.Status < 400 || a.Status >= 500) {
 				t.Errorf("%s: status = %d", name, a.Status)
 			}
 			if !c.Closed(10 * time.Second) {
@@ -45,8 +45,8 @@ func TestSlowClients_H2(t *testing.T) {
 			}
 		}
 		c := e.Dial()
-		c.Say("GET /login HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n")
-		if a, _ := c.Next(); a.Status == http.StatusSwitchingProtocols {
+		c.Send("GET /login HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n")
+		if a, _ := c.Receive(); a.Status == http.StatusSwitchingProtocols {
 			t.Error("h2c is spoken")
 		}
 	})
@@ -70,9 +70,9 @@ func floodOfConnections(t *testing.T) {
 		switch i % 4 {
 		case 0: // says nothing
 		case 1:
-			c.Say("GET /login HTTP/1.1\r\n") // and no more
+			c.Send("GET /login HTTP/1.1\r\n") // and no more
 		default: // and no more of the body
-			c.Say("POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\nx")
+			c.Send("POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\nx")
 		}
 		if i%1000 == 999 {
 			e.WantLive(token, true)
@@ -115,8 +115,8 @@ func slowClients(t *testing.T, e *harness.Env) {
 		clients.Go(func() {
 			conn := e.Dial()
 			start := time.Now()
-			conn.Say(c.begin)
-			go conn.Drip(c.drip, 200*time.Millisecond)
+			conn.Send(c.begin)
+			go conn.SendSlowly(c.drip, 200*time.Millisecond)
 			if !conn.Closed(c.bound) {
 				t.Errorf("%s: the connection is open after %s", name, time.Since(start))
 			}

@@ -207,15 +207,15 @@ func TestMalformedHTTP_H3(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			conn := e.With(t).Dial()
-			conn.Say(c.text)
-			a, answered := conn.Next()
+			conn.Send(c.text)
+			a, answered := conn.Receive()
 			if !answered {
 				return // closed, which is as good
 			}
 			if !contains(c.statuses, a.Status) {
 				t.Errorf("status = %d, want %v: %.200s", a.Status, c.statuses, a.Body)
 			}
-			if next, again := conn.Next(); again {
+			if next, again := conn.Receive(); again {
 				t.Errorf("what followed was read as a request of its own: %d %.200s", next.Status, next.Body)
 			}
 		})
@@ -230,8 +230,8 @@ func TestMalformedHTTP_H3(t *testing.T) {
 		t.Run("tolerated: "+name, func(t *testing.T) {
 			t.Parallel()
 			conn := e.With(t).Dial()
-			conn.Say(text)
-			if a, answered := conn.Next(); answered && a.Status != http.StatusUnauthorized && a.Status != http.StatusBadRequest {
+			conn.Send(text)
+			if a, answered := conn.Receive(); answered && a.Status != http.StatusUnauthorized && a.Status != http.StatusBadRequest {
 				t.Errorf("status = %d, want 401 or 400: %.200s", a.Status, a.Body)
 			}
 		})

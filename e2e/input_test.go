@@ -31,7 +31,7 @@ type walker struct {
 	r       *harness.Env
 	in      *harness.Browser
 	out     *harness.Browser
-	secrets harness.Canaries
+	secrets harness.SecretScanner
 	asked   int
 	slowest time.Duration
 	olga    harness.User // on whom the log-in is tried
@@ -119,7 +119,7 @@ func (w *walker) send(b *harness.Browser, i input, want int) {
 	if a.Header.Get("X-Evil") != "" {
 		w.t.Errorf("%s: a header was injected", i.what)
 	}
-	if found := w.secrets.In(a.Body + a.Header.Get("Location")); found != nil {
+	if found := w.secrets.Find(a.Body + a.Header.Get("Location")); found != nil {
 		w.t.Errorf("%s: the answer holds %v", i.what, found)
 	}
 	if a.Header.Get("Set-Cookie") != "" { // logged in as somebody else, or out

@@ -288,7 +288,7 @@ func TestGuessingOneKeyIsLimited(t *testing.T) {
 		limited := 0
 		for i := range 25 {
 			// The lookup id is the key's, the secret is not, and the sum is right: only the secret is guessed.
-			guess := harness.Key{Text: harness.Graft(key.Text, format.New(secret.APIKey).Reveal())}
+			guess := harness.Key{Text: harness.SwapSecret(key.Text, format.New(secret.APIKey).Reveal())}
 			if a := e.Integrate(harness.Keys(guess), "X-Forwarded-For", "203.0.113."+string(rune('0'+i%10))); a.Status == http.StatusForbidden {
 				limited++
 			}
@@ -299,7 +299,7 @@ func TestGuessingOneKeyIsLimited(t *testing.T) {
 		e.WantLive(key.Text, false) // it is no token, which is no guess
 		token := e.AddKey(e.U.Account.ID, "", "agent")
 		for i := range 25 {
-			guess := harness.Graft(token.Text, format.New(secret.APIKey).Reveal())
+			guess := harness.SwapSecret(token.Text, format.New(secret.APIKey).Reveal())
 			want := http.StatusUnauthorized
 			if i >= 20 {
 				want = http.StatusTooManyRequests

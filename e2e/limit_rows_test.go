@@ -116,9 +116,9 @@ func halfSentRequests(t *testing.T) {
 	for i := range conns {
 		conns[i] = e.Dial()
 		if i%2 == 0 {
-			conns[i].Say("GET /login HTTP/1.1\r\nHost: x\r\nX-Filler: " + filler) // and no more
+			conns[i].Send("GET /login HTTP/1.1\r\nHost: x\r\nX-Filler: " + filler) // and no more
 		} else {
-			conns[i].Say("POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 60000\r\n\r\na=" + filler)
+			conns[i].Send("POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 60000\r\n\r\na=" + filler)
 		}
 		if i%500 == 499 {
 			e.WantLive(token, true)

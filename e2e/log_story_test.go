@@ -18,10 +18,10 @@ import (
 type story struct {
 	t       *testing.T
 	r       *harness.Env
-	secrets harness.Canaries // passwords, tokens, codes, client secrets, verifiers, cookies, request ids; right and wrong ones
+	secrets harness.SecretScanner // passwords, tokens, codes, client secrets, verifiers, cookies, request ids; right and wrong ones
 	// misplaced are secrets that somebody put where none belongs, such as a password typed as a name. Who put them there may
 	// see them again, and a look-up by a name is a look-up by a name; but no log holds them.
-	misplaced harness.Canaries
+	misplaced harness.SecretScanner
 	refused   strings.Builder // every answer that is not a success, headers included
 }
 

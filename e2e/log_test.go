@@ -56,12 +56,12 @@ func TestSecretsNotLogged_G1(t *testing.T) {
 			if !strings.Contains(text.text, text.proof) {
 				t.Errorf("the %s was not read: no %s in %d bytes", name, text.proof, len(text.text))
 			}
-			if found := s.secrets.In(text.text); found != nil {
+			if found := s.secrets.Find(text.text); found != nil {
 				t.Errorf("the %s holds %q", name, found)
 			}
 		}
 		for name, text := range map[string]string{"log": log, "metrics": metrics.Body} {
-			if found := s.misplaced.In(text); found != nil {
+			if found := s.misplaced.Find(text); found != nil {
 				t.Errorf("the %s holds %q", name, found)
 			}
 		}
@@ -80,7 +80,7 @@ func TestSecretsNotStored_G3(t *testing.T) {
 				t.Errorf("the database was not read: no %s in %d bytes", proof, len(dump))
 			}
 		}
-		if found := s.secrets.In(dump); found != nil {
+		if found := s.secrets.Find(dump); found != nil {
 			t.Errorf("the database holds %q", found)
 		}
 		for _, table := range []string{"client_secrets", "requests", "codes", "tokens", "expiring_tokens", "refresh_tokens", "integration_tokens", "user_refresh_tokens"} {

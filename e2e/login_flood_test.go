@@ -84,7 +84,7 @@ func (s *hashingSlot) queued(t *testing.T, address string, n int) {
 
 func othersPassTheFlood(t *testing.T, slot *hashingSlot, e *harness.Env) {
 	const flood = "192.0.2.1"
-	emails := e.AddCrowd(200)
+	emails := e.AddUsers(200)
 	in := e.LoggedIn(e.AddUser("in@users.test"))
 	for _, c := range []struct {
 		name   string

@@ -188,7 +188,7 @@ func testPasswordForms(t *testing.T, e *harness.Env) {
 func TestLogInLoad_L4(t *testing.T) {
 	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		token := e.Grant(e.LoggedIn(e.U), e.A).WantToken(t)
-		emails := e.AddCrowd(200)
+		emails := e.AddUsers(200)
 		done := make(chan struct{})
 		var logIns sync.WaitGroup
 		logIns.Go(func() {

@@ -233,7 +233,7 @@ func TestSecretShownOnce_D9(t *testing.T) {
 
 		app.Secret = third // the one that works
 
-		var canaries harness.Canaries
+		var canaries harness.SecretScanner
 		for i, s := range shown {
 			canaries.AddCredential(fmt.Sprintf("secret %d", i+1), s)
 		}
@@ -250,20 +250,20 @@ func TestSecretShownOnce_D9(t *testing.T) {
 			} else {
 				page.WantPage(t, http.StatusOK)
 			}
-			if found := canaries.In(page.Body); found != nil {
+			if found := canaries.Find(page.Body); found != nil {
 				t.Errorf("GET %s shows %v", path, found)
 			}
 		}
-		if found := canaries.In(b.Get("/developer/apps/" + app.ID + "/secrets").Body); found != nil {
+		if found := canaries.Find(b.Get("/developer/apps/" + app.ID + "/secrets").Body); found != nil {
 			t.Errorf("the error page shows %v", found)
 		}
 		if page := b.Get("/developer/apps/" + app.ID).Body; !strings.Contains(page, "<code>…"+third[len(third)-4:]+"</code>") {
 			t.Error("the last four characters are not shown")
 		}
-		if found := canaries.In(e.Log.String()); found != nil {
+		if found := canaries.Find(e.Log.String()); found != nil {
 			t.Errorf("the log holds %v", found)
 		}
-		if found := canaries.In(e.Dump()); found != nil {
+		if found := canaries.Find(e.Dump()); found != nil {
 			t.Errorf("the database holds %v", found)
 		}
 	})

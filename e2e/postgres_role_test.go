@@ -161,7 +161,7 @@ func wantExtended(t *testing.T, databaseURL, log string, s *story) {
 	if len(ours) == 0 || extended < 200 || !strings.Contains(log, `'Robert''); DROP TABLE users;--'`) {
 		t.Errorf("the log was not read: %d connections, %d statements", len(ours), extended)
 	}
-	if found := s.secrets.In(log); found != nil {
+	if found := s.secrets.Find(log); found != nil {
 		t.Errorf("the log holds %q", found)
 	}
 }

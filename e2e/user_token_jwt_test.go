@@ -58,7 +58,7 @@ func (w jwtWorld) wantDead(t *testing.T, token string) {
 func (w jwtWorld) wantForged(t *testing.T, token string) {
 	t.Helper()
 	if _, ok := secret.ParseUserToken(token); ok {
-		w.With(t).Plant(token)
+		w.With(t).SetTokenHash(token)
 	}
 	w.wantDead(t, token)
 }
@@ -72,13 +72,13 @@ func TestUserTokenForgedSignature_J1(t *testing.T) {
 		w := newJWTWorld(t, e)
 		again := harness.Forge(t, w.pair.Token, nil, nil).ES256(t, w.key)
 		w.wantDead(t, again)
-		w.Plant(again)
+		w.SetTokenHash(again)
 		e.WantLive(again, true) // else what follows would prove nothing
 		as := func(alg string) harness.JWT { return harness.Forge(t, w.pair.Token, map[string]any{"alg": alg}, nil) }
 		for name, token := range confused(t, w, as) {
 			t.Run(name, func(t *testing.T) { w.wantForged(t, token) })
 		}
-		w.Plant(w.pair.Token)
+		w.SetTokenHash(w.pair.Token)
 		e.WantLive(w.pair.Token, true)
 	})
 }
@@ -161,7 +161,7 @@ func TestUserTokenForgedHeader_J2(t *testing.T) {
 		for name, token := range misled(t, w, elsewhere.URL) {
 			t.Run(name, func(t *testing.T) {
 				if _, ok := secret.ParseUserToken(token); ok {
-					w.With(t).Plant(token)
+					w.With(t).SetTokenHash(token)
 				}
 				before := front.Faults.Calls("UserRefreshByID", "SigningKeys", "AccessByID")
 				front.With(t).Me(token).WantError(t, http.StatusUnauthorized, "invalid_token")
@@ -246,11 +246,11 @@ func TestUserTokenForgedClaims_J3(t *testing.T) {
 		}
 		// Claims that nobody asks are no fault, and do not decide anything: the scope is the role of today.
 		plain := harness.Forge(t, w.pair.Token, nil, map[string]any{"scope": "owner", "foo": "bar"}).ES256(t, w.key)
-		e.Plant(plain)
+		e.SetTokenHash(plain)
 		if got := fmt.Sprint(e.Me(plain).JSON(t)["scopes"]); got != "[admin]" {
 			t.Errorf("scopes = %s", got)
 		}
-		e.Plant(w.pair.Token)
+		e.SetTokenHash(w.pair.Token)
 		t.Run("expired", func(t *testing.T) { testExpiredJWT(t, w) })
 		t.Run("in the wrong place", func(t *testing.T) { testMisplacedJWT(t, w) })
 	})

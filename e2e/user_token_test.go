@@ -245,7 +245,7 @@ func testUserTokenLog(t *testing.T, e *harness.Env) {
 	third := e.RefreshByPost(second.Refresh, u.Email).WantUserPair(e)
 	e.RefreshByGet("x", third.Refresh)
 	e.RefreshByGet(third.Token, third.Refresh+"?"+third.Refresh)
-	var canaries harness.Canaries
+	var canaries harness.SecretScanner
 	canaries.Add("password", harness.Password)
 	for i, p := range []harness.UserPair{first, second, third} {
 		name := fmt.Sprint("of pair ", i+1)
@@ -255,7 +255,7 @@ func testUserTokenLog(t *testing.T, e *harness.Env) {
 		canaries.Add("secret part of the refresh token "+name, p.Refresh[len(p.Refresh)-48:])
 	}
 	for what, text := range map[string]string{"the log": e.Log.String(), "the database": e.Dump()} {
-		if found := canaries.In(text); len(found) > 0 {
+		if found := canaries.Find(text); len(found) > 0 {
 			t.Errorf("%s has %v", what, found)
 		}
 	}

@@ -103,7 +103,7 @@ func (p product) start(t *testing.T, xenoauth, api string) string {
 			t.Logf("%s said: %.3000s", p.name, told)
 		}
 	})
-	await(t, address, harness.Leash(t, c), told)
+	await(t, address, harness.StartProcess(t, c), told)
 	return "http://" + address
 }
 

@@ -15,7 +15,7 @@ import (
 
 // Browser keeps cookies and sends what browsers send. It does not follow redirects by itself.
 type Browser struct {
-	r      *Env
+	e      *Env
 	t      testing.TB
 	client *http.Client
 }
@@ -27,7 +27,7 @@ func (e *Env) Browser() *Browser {
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	return &Browser{r: e, t: e.t, client: &http.Client{
+	return &Browser{e: e, t: e.t, client: &http.Client{
 		Jar: jar, Transport: transport, Timeout: 30 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
@@ -53,14 +53,14 @@ func (b *Browser) Get(path string) Answer {
 // Post submits a form as a page of the server's own does.
 func (b *Browser) Post(path string, form url.Values) Answer {
 	b.t.Helper()
-	return b.Send(http.MethodPost, path, form, PageHeaders(b.r.URL)...)
+	return b.Send(http.MethodPost, path, form, PageHeaders(b.e.URL)...)
 }
 
 // Send sends a request with further headers given as name, value, …
 func (b *Browser) Send(method, path string, form url.Values, headers ...string) Answer {
 	b.t.Helper()
 	if strings.HasPrefix(path, "/") {
-		path = b.r.URL + path
+		path = b.e.URL + path
 	}
 	request, err := NewRequest(context.Background(), method, path, form)
 	if err != nil {
@@ -155,5 +155,5 @@ func (b *Browser) Code(app App, parameters ...string) string {
 	if u := v.Get("redirect_uri"); u != "" {
 		to = u
 	}
-	return b.r.With(b.t).WantCode(page, to, "xyz")
+	return b.e.With(b.t).WantCode(page, to, "xyz")
 }

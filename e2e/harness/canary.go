@@ -15,12 +15,12 @@ import (
 )
 
 // Canaries are secrets that a story has used, each in all the ways in which it might be written down somewhere.
-type Canaries struct {
+type SecretScanner struct {
 	forms map[string]string // form → what it is
 }
 
 // Add remembers a secret; name says what it is.
-func (c *Canaries) Add(name, secret string) {
+func (c *SecretScanner) Add(name, secret string) {
 	if len(secret) < 8 {
 		panic("canary " + name + " is too short to be told from chance")
 	}
@@ -48,7 +48,7 @@ func (c *Canaries) Add(name, secret string) {
 
 // AddCredential remembers a credential that the server minted, and its secret part alone: the lookup id before it is no
 // secret.
-func (c *Canaries) AddCredential(name, text string) {
+func (c *SecretScanner) AddCredential(name, text string) {
 	c.Add(name, text)
 	if _, ok := (secret.Format{}).Parse(text); ok {
 		body := text[:len(text)-6] // without the checksum
@@ -57,7 +57,7 @@ func (c *Canaries) AddCredential(name, text string) {
 }
 
 // AddCookie remembers a session cookie and the random id in it.
-func (c *Canaries) AddCookie(name, value string) {
+func (c *SecretScanner) AddCookie(name, value string) {
 	c.Add(name, value)
 	id, err := sessionID(value)
 	if err != nil {
@@ -81,10 +81,10 @@ func sessionID(cookie string) ([]byte, error) {
 }
 
 // Len is how many forms are looked for.
-func (c *Canaries) Len() int { return len(c.forms) }
+func (c *SecretScanner) Len() int { return len(c.forms) }
 
 // In names the canaries that occur in text.
-func (c *Canaries) In(text string) []string {
+func (c *SecretScanner) Find(text string) []string {
 	var found []string
 	for form, name := range c.forms {
 		if strings.Contains(text, form) {

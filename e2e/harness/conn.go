@@ -34,25 +34,25 @@ func (e *Env) Dial() *Conn {
 }
 
 // Say writes text and says whether the other end still took it.
-func (c *Conn) Say(text string) bool {
+func (c *Conn) Send(text string) bool {
 	_, err := io.WriteString(c.Conn, text)
 	return err == nil
 }
 
 // Drip writes text byte by byte with a pause before each, until all is written or the other end has had enough.
-func (c *Conn) Drip(text string, pause time.Duration) {
+func (c *Conn) SendSlowly(text string, pause time.Duration) {
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
 	for i := range len(text) {
 		<-tick.C
-		if !c.Say(text[i : i+1]) {
+		if !c.Send(text[i : i+1]) {
 			return
 		}
 	}
 }
 
 // Next reads the next answer; false: the server has closed the connection instead.
-func (c *Conn) Next() (Answer, bool) {
+func (c *Conn) Receive() (Answer, bool) {
 	c.t.Helper()
 	response, err := http.ReadResponse(c.answer, nil)
 	if errors.Is(err, os.ErrDeadlineExceeded) {

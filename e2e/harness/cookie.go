@@ -5,7 +5,7 @@ import "net/http"
 // Cookie is the value of a cookie that the browser keeps for the server, "" for none.
 func (b *Browser) Cookie(name string) string {
 	b.t.Helper()
-	request, err := http.NewRequest(http.MethodGet, b.r.URL, nil)
+	request, err := http.NewRequest(http.MethodGet, b.e.URL, nil)
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // AddCrowd makes n users with U's password and returns their e-mail addresses. The hash is made once, which is quick.
-func (e *Env) AddCrowd(n int) []string {
+func (e *Env) AddUsers(n int) []string {
 	e.t.Helper()
 	emails := make([]string, n)
 	for i := range emails {

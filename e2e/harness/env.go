@@ -100,7 +100,7 @@ func Bare(t testing.TB, st store.Store, options ...func(*server.Options)) *Env {
 		SignUpOpen: true,
 		Log:        slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Passwords:  CheapPasswords(),
-		Limits:     Patience,
+		Limits:     NoLimits,
 		// Tests share the machine, where a database may seem slow: those about a database that is take 0, the default.
 		DatabaseBudget: dbtest.Timeout,
 		// Tests shift times and then look at the rows: nobody but them sweeps.
@@ -134,10 +134,10 @@ func CheapPasswords() *secret.Passwords {
 
 // Patience bears the failures of a whole test, since all of it comes from one address. Tests about limits take the
 // defaults: DefaultLimits.
-var Patience = ratelimit.Limits{LogIn: 1_000_000, Account: 1_000_000, IP: 1_000_000, SignUps: 1_000_000, Client: 1_000_000, Changes: 1_000_000}
+var NoLimits = ratelimit.Limits{LogIn: 1_000_000, Account: 1_000_000, IP: 1_000_000, SignUps: 1_000_000, Client: 1_000_000, Changes: 1_000_000}
 
 // DefaultLimits is an option of a rig that bears as many failures as a server does without settings.
-func DefaultLimits(o *server.Options) { o.Limits = ratelimit.Limits{Changes: Patience.Changes} }
+func DefaultLimits(o *server.Options) { o.Limits = ratelimit.Limits{Changes: NoLimits.Changes} }
 
 // With is the same rig reporting to a subtest.
 func (e *Env) With(t testing.TB) *Env {

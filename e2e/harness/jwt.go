@@ -102,7 +102,7 @@ func (j JWT) HS256(key []byte) string {
 
 // Plant makes the database believe that it gave this token out instead of the one with the same jti, so that nothing but
 // the token itself can betray it.
-func (e *Env) Plant(token string) {
+func (e *Env) SetTokenHash(token string) {
 	e.t.Helper()
 	id, ok := secret.ParseUserToken(token)
 	if !ok {

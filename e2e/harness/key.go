@@ -106,7 +106,7 @@ func (a Answer) WantMessage(t testing.TB, status int) {
 var Loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 
 // Graft gives a credential the secret part of another: its lookup id exists, and its checksum is right.
-func Graft(credential, other string) string {
+func SwapSecret(credential, other string) string {
 	const prefix, id, sum = len("xnok_"), 22, 6
 	text := credential[:prefix+id] + other[prefix+id:len(other)-sum]
 	n := crc32.ChecksumIEEE([]byte(text))

@@ -9,7 +9,7 @@ import (
 
 // leash runs a program, and tells it to end when its own standard input ends, which happens when the process at the other
 // end has ended, in whatever way. Its exit code is the program's.
-const leash = `exec 3<&0
+const processScript = `exec 3<&0
 "$@" 3<&- </dev/null &
 child=$!
 { read -r _ <&3; kill -s TERM "$child"; } >/dev/null 2>&1 &
@@ -19,9 +19,9 @@ wait "$child"`
 // leaves its worker behind when it is killed itself). It is ended, with all that it started, when the test ends; the
 // channel is closed when it has ended, for whatever reason. SysProcAttr of c may say as whom it runs; it gets a process group
 // of its own. Its standard input is empty.
-func Leash(t testing.TB, c *exec.Cmd) (ended <-chan struct{}) {
+func StartProcess(t testing.TB, c *exec.Cmd) (ended <-chan struct{}) {
 	t.Helper()
-	lifeline, done := unroll(t, c)
+	lifeline, done := startProcess(t, c)
 	t.Cleanup(func() {
 		_ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL) // gone already is as good
 		<-done
@@ -30,9 +30,9 @@ func Leash(t testing.TB, c *exec.Cmd) (ended <-chan struct{}) {
 	return done
 }
 
-func unroll(t testing.TB, c *exec.Cmd) (io.Closer, <-chan struct{}) {
+func startProcess(t testing.TB, c *exec.Cmd) (io.Closer, <-chan struct{}) {
 	t.Helper()
-	c.Args = append([]string{"sh", "-c", leash, "sh"}, append([]string{c.Path}, c.Args[1:]...)...)
+	c.Args = append([]string{"sh", "-c", processScript, "sh"}, append([]string{c.Path}, c.Args[1:]...)...)
 	program := c.Path
 	c.Path = "/bin/sh"
 	if c.SysProcAttr == nil {

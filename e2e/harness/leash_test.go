@@ -15,7 +15,7 @@ func TestLeash(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lifeline, ended := unroll(t, c)
+	lifeline, ended := startProcess(t, c)
 	t.Cleanup(func() { _ = c.Process.Kill() })
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "up\n" {
 		t.Fatalf("the program says %q, %v", line, err)

@@ -24,7 +24,7 @@ func (b *Browser) Visit(method, target string, lines ...string) Answer {
 // VisitHost is Visit with another Host header than the server's own ("").
 func (b *Browser) VisitHost(host, method, target string, lines ...string) Answer {
 	b.t.Helper()
-	request, err := http.NewRequest(http.MethodGet, b.r.URL, nil)
+	request, err := http.NewRequest(http.MethodGet, b.e.URL, nil)
 	if err != nil {
 		b.t.Fatal(err)
 	}

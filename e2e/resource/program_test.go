@@ -98,7 +98,7 @@ func (w *world) start(t *testing.T, command []string, environment ...string) pro
 	if err != nil {
 		t.Fatal(err)
 	}
-	harness.Leash(t, c)
+	harness.StartProcess(t, c)
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatalf("%s said %q, %v: %s", command[0], line, err, p.told)
