@@ -111,7 +111,7 @@ func (p *program) resourceShow() *cobra.Command {
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, e *env, args []string) error {
-		r, err := e.directory.Resource(ctx, operator(), args[0])
+		r, err := e.directory.ResourceServer(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}
@@ -136,7 +136,7 @@ func (p *program) resourceRemove() *cobra.Command {
 	}
 	yes, asJSON := confirmFlag(cmd), jsonFlag(cmd)
 	cmd.RunE = p.with(func(ctx context.Context, e *env, args []string) error {
-		r, err := e.directory.Resource(ctx, operator(), args[0])
+		r, err := e.directory.ResourceServer(ctx, operator(), args[0])
 		if err != nil {
 			return err
 		}

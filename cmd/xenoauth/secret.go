@@ -103,7 +103,7 @@ func (p *program) resourceRevokeSecret() *cobra.Command {
 		Args:    arguments("RESOURCE", "SECRET_ID"),
 	}
 	return p.revokeSecretCommand(cmd, "resource", func(ctx context.Context, e *env, id string) (secretOwner, error) {
-		r, err := e.directory.Resource(ctx, operator(), id)
+		r, err := e.directory.ResourceServer(ctx, operator(), id)
 		if err != nil {
 			return secretOwner{}, err
 		}

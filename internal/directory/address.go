@@ -13,8 +13,8 @@ const (
 	maxAddress   = 2000 // bytes
 )
 
-// reservedParameters are what this server adds to a redirect URI, or what would change how an app reads the answer.
-// One that is registered in the URI would come first there (Innocenti et al., "OAuth 2.0 Redirect URI Validation Falls
+// reservedParameters are the parameters that this server adds to a redirect URI, or that change how an app reads the answer.
+// If a registered URI contained one, it would come first (Innocenti et al., "OAuth 2.0 Redirect URI Validation Falls
 // Short, Literally", ACSAC 2023).
 var reservedParameters = []string{"code", "state", "error", "iss", "response", "error_description", "error_uri"}
 
@@ -48,8 +48,8 @@ func (d *Directory) checkRedirectURIs(rows []string, confidential bool) ([]strin
 	return uris, strings.Join(faults, " ")
 }
 
-// redirectFault says what is wrong with one redirect URI and what to do, or "". What passes is compared by its bytes
-// ever after, so everything that a browser or another program could read in two ways is refused here.
+// redirectFault returns the problem of one redirect URI and its fix, or "". Accepted URIs are later compared byte by byte, so
+// everything that two programs could read differently is refused here.
 func redirectFault(uri string, public bool) string {
 	if fault := charactersFault(uri); fault != "" {
 		return fault
@@ -160,7 +160,7 @@ func loopbackHost(host string) bool {
 }
 
 // validHost accepts a domain name of letters, digits and hyphens, an IPv4 address of four plain numbers, and an IPv6
-// address in brackets. Browsers read 127.1, 0x7f000001 and 2130706433 as addresses; nobody registers those honestly.
+// address in brackets. Browsers read 127.1, 0x7f000001 and 2130706433 as addresses; no legitimate app registers them.
 func validHost(host string) bool {
 	if inner, found := strings.CutPrefix(host, "["); found {
 		inner, found = strings.CutSuffix(inner, "]")
@@ -189,13 +189,13 @@ func validHost(host string) bool {
 	return true
 }
 
-// pathFault refuses what some program on the way may resolve to another path (CVE-2022-3782, CVE-2024-1132).
+// pathFault refuses paths that a proxy or server could resolve to another path (CVE-2022-3782, CVE-2024-1132).
 func pathFault(path string) string {
 	decoded, err := url.PathUnescape(path)
 	if err != nil {
 		return "a percent sign must be followed by two hexadecimal digits."
 	}
-	// What a proxy decodes once, the program behind it may decode once more, and every character has two spellings there.
+	// A proxy may decode the path once and the program behind it once more, and every character has two spellings.
 	for _, hidden := range []string{"%2e", "%2f", "%5c"} {
 		if strings.Contains(strings.ToLower(path), hidden) || strings.Contains(strings.ToLower(decoded), hidden) {
 			return "do not percent-encode dots or slashes in the path."
@@ -215,7 +215,7 @@ func pathFault(path string) string {
 	return ""
 }
 
-// queryFault checks the parameters that a redirect URI brings along.
+// queryFault checks the query of a redirect URI.
 func queryFault(query string) string {
 	if query == "" {
 		return "remove the question mark at the end."

@@ -13,7 +13,7 @@ import (
 	"xenoauth/store"
 )
 
-// AppForm is what a developer says of an app.
+// AppForm holds the fields of an app that a developer can set.
 type AppForm struct {
 	Name         string
 	Description  string
@@ -21,14 +21,14 @@ type AppForm struct {
 	LogoURL      string // as Homepage
 	RedirectURIs []string
 	Scopes       []string // names or aliases
-	Confidential bool     // has secrets; fixed when the app is made
+	Confidential bool     // has secrets; fixed at registration
 	Expiring     bool     // tokens expire although the app is confidential; always so for public apps
 	PKCERequired bool     // always so for public apps
 }
 
-// CreateApp registers an app of the account and, if it is confidential, mints its first secret, which is returned this
-// once (nil for a public app). FieldErrors hold all faults of the form. A person must be an admin of the account, else
-// store.ErrNotFound. What the operator registers is verified.
+// CreateApp registers an app of the account and, if it is confidential, mints its first secret, which is returned only
+// here (nil for a public app). FieldErrors hold all faults of the form. A user must be an admin of the account, else
+// store.ErrNotFound. Apps that the operator registers are verified.
 func (d *Directory) CreateApp(ctx context.Context, by store.Principal, accountID string, f AppForm) (store.App, *secret.Credential, error) {
 	if err := mayManage(by); err != nil {
 		return store.App{}, nil, err
@@ -64,7 +64,7 @@ func (d *Directory) CreateApp(ctx context.Context, by store.Principal, accountID
 	return a, credential, nil
 }
 
-// createWithin bounds the apps of an account. The operator is not bound.
+// createWithin limits the apps of an account, except for the operator.
 func (d *Directory) createWithin(ctx context.Context, by store.Principal, a store.App, first *store.Secret) error {
 	if by.IsOperator() {
 		return d.store.CreateApp(ctx, by, a, first)
@@ -72,8 +72,8 @@ func (d *Directory) createWithin(ctx context.Context, by store.Principal, a stor
 	return d.store.CreateAppWithin(ctx, by, a, first, d.options.MaxApps)
 }
 
-// App returns an app to an admin of its account and to the operator. For every other party it does not exist
-// (store.ErrNotFound).
+// App returns an app to the admins of its account and to the operator. Other parties get store.ErrNotFound, as if the app did
+// not exist.
 func (d *Directory) App(ctx context.Context, by store.Principal, appID string) (store.App, error) {
 	if err := mayManage(by); err != nil {
 		return store.App{}, err
@@ -95,15 +95,16 @@ func (d *Directory) Apps(ctx context.Context, by store.Principal) ([]store.App, 
 	return apps, nil
 }
 
-// UpdateApp replaces what a developer may edit of an app that App returned. version is that of the app as the form showed
-// it: store.ErrConflict if it was changed since. Of a verified app, a change of its name, homepage or logo, or a new host in its redirect URIs, ends the
-// verification, unless the operator makes the change, and so vouches for it. f.Confidential is ignored: if a confidential app
-// could become public, its old tokens would stay non-expiring, so the type is fixed at registration.
+// UpdateApp replaces the fields that a developer can edit, of an app that App returned. version is the version that the form
+// showed: store.ErrConflict if the app was changed since. A change of the name, homepage or logo, or a new host in the redirect
+// URIs, ends the verification of a verified app, unless the operator makes the change and so confirms it. f.Confidential is
+// ignored: if a confidential app could become public, its old tokens would stay non-expiring, so the type is fixed at
+// registration.
 func (d *Directory) UpdateApp(ctx context.Context, by store.Principal, a store.App, version int64, f AppForm) (store.App, error) {
 	if err := mayManage(by); err != nil {
 		return store.App{}, err
 	}
-	if a.Version != version { // compare with the same version that is replaced
+	if a.Version != version { // the changes are compared with the version that the form showed
 		return store.App{}, fmt.Errorf("update app %s: %w", a.ID, store.ErrConflict)
 	}
 	before := a
@@ -160,8 +161,8 @@ func (d *Directory) apply(ctx context.Context, by store.Principal, a *store.App,
 	return faults.orNil()
 }
 
-// checkWebURL accepts "" or what webURLFault does, but not our own host: the consent page of a verified app shows the
-// homepage's host, by which people recognise the app.
+// checkWebURL accepts "" and the addresses that webURLFault accepts, except on our own host: the consent page of a verified app
+// shows the host of the homepage, by which people recognise the app.
 func (d *Directory) checkWebURL(field, address string) (string, string) {
 	address = strings.TrimSpace(address)
 	if address == "" {
@@ -176,7 +177,7 @@ func (d *Directory) checkWebURL(field, address string) (string, string) {
 	return address, ""
 }
 
-// checkScopes resolves aliases and names those that do not exist.
+// checkScopes resolves aliases and names the scopes that do not exist.
 func (d *Directory) checkScopes(names []string) (scope.Set, string) {
 	asked, err := scope.ParseSet(strings.Join(names, " "))
 	if err != nil {

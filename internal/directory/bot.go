@@ -13,13 +13,13 @@ import (
 	"xenoauth/store"
 )
 
-// localDomain stands for an issuer whose host is no name that an e-mail address can have.
+// localDomain replaces the host of an issuer that cannot be the domain of an e-mail address.
 const localDomain = "localhost"
 
-// botPrefix begins the e-mail address of every bot, and of nobody else: bot+<id>@<host of the issuer>.
+// botPrefix starts the e-mail address of every bot, and of no person: bot+<id>@<host of the issuer>.
 const botPrefix = "bot+"
 
-// botEmail is the address of a bot, which no mail reaches: it is the bot's name where people have theirs.
+// botEmail is the address of a bot. It receives no mail; it identifies the bot where people are identified by their address.
 func (d *Directory) botEmail(id string) string {
 	domain := localDomain
 	if u, err := url.Parse(d.options.PublicURL); err == nil {
@@ -31,16 +31,15 @@ func (d *Directory) botEmail(id string) string {
 	return botPrefix + id + "@" + domain
 }
 
-// isBotEmail says whether an address has the form of a bot's, which people may not take.
+// isBotEmail reports whether an address has the form of a bot's, which people cannot use.
 func isBotEmail(address string) bool {
 	id, found := strings.CutPrefix(address, botPrefix)
 	id, _, _ = strings.Cut(id, "@")
 	return found && secret.ValidUserID(id)
 }
 
-// CreateBot makes a bot of the account and returns its API secret this once. FieldErrors hold the faults of the name. A
-// person must be an admin of the account, else it does not exist (store.ErrNotFound). *KeyLimitError: the account has
-// enough.
+// CreateBot creates a bot in the account and returns its API secret, only here. FieldErrors hold the faults of the name. A user
+// must be an admin of the account, else store.ErrNotFound. *KeyLimitError: the account has the maximum number of bots.
 func (d *Directory) CreateBot(ctx context.Context, by store.Principal, accountID, name string) (store.Bot, secret.Credential, error) {
 	fail := func(err error) (store.Bot, secret.Credential, error) {
 		return store.Bot{}, secret.Credential{}, err
@@ -71,8 +70,8 @@ func (d *Directory) CreateBot(ctx context.Context, by store.Principal, accountID
 	return b, c, nil
 }
 
-// Bot returns a bot, named by its id, its API key or its e-mail address, to an admin of its account
-// and to the operator. For every other party it does not exist (store.ErrNotFound).
+// Bot returns a bot by its id, its API key or its e-mail address to the admins of its account and to the operator. Other parties
+// get store.ErrNotFound.
 func (d *Directory) Bot(ctx context.Context, by store.Principal, ref string) (store.Bot, error) {
 	if err := mayManage(by); err != nil {
 		return store.Bot{}, err
@@ -123,8 +122,8 @@ func (d *Directory) BotSecrets(ctx context.Context, by store.Principal, ref stri
 	return b, secrets, nil
 }
 
-// RotateBot gives the bot, which Bot returned, another API secret, which is returned this once; its API key stays. Its other
-// secrets work until othersUntil, as with RotateKey.
+// RotateBot adds an API secret to a bot that Bot returned, and returns it, only here; the API key stays. The other secrets are
+// valid until othersUntil, as with RotateKey.
 func (d *Directory) RotateBot(ctx context.Context, by store.Principal, b store.Bot, othersUntil time.Time) (secret.Credential, error) {
 	if err := mayManage(by); err != nil {
 		return secret.Credential{}, err

@@ -1,10 +1,10 @@
-// Package directory owns the rules for people, apps, API keys and bots: who may sign up and log in, what a user, an
-// account, an app and a redirect URI may be called and look like, and who may change an app, a key or a bot.
+// Package directory owns the rules for people, apps, API keys and bots: sign-up and log-in, permitted names and redirect URIs,
+// and the permission to change an app, a key or a bot.
 //
-// It refuses values before they reach the store, all faults of a form at once and each with a sentence for the person
-// who typed it, and it hides apps of other accounts as if they did not exist. It moves users, accounts, members, apps,
-// keys, bots, secrets and resource servers from one state to the next, each by one store operation; it mints the credentials that
-// belong to them and hands each out once. It knows no HTTP and no SQL.
+// Every rule that changes or shows something takes the store.Principal that acts. The rules validate values before they reach
+// the store, report all faults of a form together, each as a sentence for the user, and answer as if the apps of other
+// accounts did not exist. They change users, accounts, members, apps, keys, bots, secrets and resource servers, each by one
+// store operation; they mint the credentials of these and return each only once. The package knows no HTTP and no SQL.
 package directory
 
 import (
@@ -16,18 +16,18 @@ import (
 	"xenoauth/store"
 )
 
-// DefaultPlan is the plan of new accounts when the setting names none.
+// DefaultPlan is the plan of new accounts when no plan is configured.
 const DefaultPlan = "standard"
 
 // Options are the settings that the rules depend on.
 type Options struct {
-	SignUpOpen  bool   // anybody may sign up; otherwise only the operator adds users
+	SignUpOpen  bool   // sign-up is open; otherwise only the operator adds users
 	DefaultPlan string // plan of new accounts; "" means DefaultPlan
-	PublicURL   string // the issuer: no redirect URI, homepage or logo of an app may be on its host, and bots have their addresses there
-	TokenLimit  int    // live non-expiring tokens of an installation, as the pages say; 0: no limit
+	PublicURL   string // the issuer: its host is refused in redirect URIs, homepages and logos of apps, and is the domain of bots
+	TokenLimit  int    // live non-expiring tokens of an installation, shown on pages; 0: no limit
 
-	MaxApps        int // apps of one account, but for those that the operator adds; 0 means 100
-	ParkedRequests int // authorization requests of one Holder that may wait for a log-in; 0 means 1000
+	MaxApps        int // apps of one account; the operator can add more; 0 means 100
+	ParkedRequests int // authorization requests of one Holder that wait for a log-in; 0 means 1000
 }
 
 // Directory applies the rules on top of a store. It is safe for concurrent use.
@@ -40,7 +40,7 @@ type Directory struct {
 	own       ownAddress
 }
 
-// New returns the rules over s. The catalogue says which scopes exist, p hashes passwords, f mints client secrets.
+// New returns the rules over s. c defines the scopes, p hashes passwords, f mints client secrets.
 func New(s store.Store, c *scope.Catalogue, p *secret.Passwords, f secret.Format, o Options) *Directory {
 	if o.DefaultPlan == "" {
 		o.DefaultPlan = DefaultPlan
@@ -54,15 +54,15 @@ func New(s store.Store, c *scope.Catalogue, p *secret.Passwords, f secret.Format
 	return &Directory{store: s, catalogue: c, passwords: p, format: f, options: o, own: newOwnAddress(o.PublicURL)}
 }
 
-// SignUpOpen says whether SignUp accepts anybody, so that pages offer it only then.
+// SignUpOpen reports whether SignUp is open, so that pages offer it only then.
 func (d *Directory) SignUpOpen() bool { return d.options.SignUpOpen }
 
-// TokenLimit is how many live non-expiring tokens an installation may have before one more ends the oldest, so that pages
-// say so; 0 is any number.
+// TokenLimit is the number of live non-expiring tokens of an installation, for pages: a further token ends the oldest. 0: no
+// limit.
 func (d *Directory) TokenLimit() int { return d.options.TokenLimit }
 
-// mayManage refuses parties that manage nothing. Whether the operator or a user manages a particular thing is decided by the
-// store, in the statement that reads or changes it.
+// mayManage refuses parties other than the operator and users. Whether a user manages a particular object is decided by the
+// store, in the statement that reads or changes the object.
 func mayManage(by store.Principal) error {
 	if by.IsOperator() {
 		return nil
@@ -71,7 +71,8 @@ func mayManage(by store.Principal) error {
 	return err
 }
 
-// notFound returns err, or a NotFoundError if err is store.ErrNotFound: the thing does not exist, or by may not manage it.
+// notFound returns err, or a NotFoundError if err is store.ErrNotFound: the object does not exist, or the Principal does not
+// manage it.
 func notFound(err error, what, ref string) error {
 	if errors.Is(err, store.ErrNotFound) {
 		return &NotFoundError{What: what, Ref: ref}

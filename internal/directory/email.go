@@ -19,7 +19,7 @@ type sentence string
 
 func (s sentence) Error() string { return string(s) }
 
-// What NormalizeEmail refuses.
+// Errors of NormalizeEmail.
 const (
 	errEmailEmpty  = sentence("Enter an e-mail address, such as ada@example.org.")
 	errEmailLong   = sentence("The e-mail address is too long: use at most 254 characters.")
@@ -28,7 +28,7 @@ const (
 	errEmailDomain = sentence("The part after the @ must be a domain name, such as example.org.")
 )
 
-// NormalizeEmail returns the one spelling under which an address is stored and looked up, so that one mailbox is one user:
+// NormalizeEmail returns the one spelling in which an address is stored and looked up, so that one mailbox is one user:
 // trimmed, in lower case, in Unicode's form NFKC, its domain in ASCII (RFC 5890 A-labels). Dots and plus signs before the @
 // stay: their meaning depends on the domain. The error is a sentence.
 //
@@ -63,7 +63,7 @@ func NormalizeEmail(s string) (string, error) {
 	return address, nil
 }
 
-// asciiDomain is a domain in lower case and ASCII; false: it is none.
+// asciiDomain returns a domain in lower case and ASCII; false: it is not a domain.
 func asciiDomain(domain string) (string, bool) {
 	// The ideographic full stop separates labels too (UTS #46 §4).
 	domain = strings.ReplaceAll(domain, "\u3002", ".")
@@ -103,8 +103,8 @@ func isASCII(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) < 0
 }
 
-// EmailSpellings are the spellings under which the user of a normalised address may be stored: that one first, then the
-// one with the domain in its own script, which older versions kept.
+// EmailSpellings returns the spellings in which a normalised address may be stored: the normal one first, then the one with the
+// domain in its own script, which older versions stored.
 func EmailSpellings(address string) []string {
 	local, domain, _ := strings.Cut(address, "@")
 	labels := strings.Split(domain, ".")

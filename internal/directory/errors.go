@@ -10,19 +10,19 @@ import (
 	"xenoauth/store"
 )
 
-// Refusals that are not a fault of one field.
+// Refusals that do not belong to one field of a form.
 var (
-	// ErrCredentials: the e-mail address and password do not open an enabled user. It never says which of them was wrong.
+	// ErrCredentials: the e-mail address and password do not belong to an enabled user. It never names the wrong one of the two.
 	ErrCredentials = errors.New("incorrect e-mail address or password")
 	// ErrSignUpClosed: only the operator adds users here.
 	ErrSignUpClosed = errors.New("sign-up is closed: ask the operator to add you")
-	// ErrOthersKey: the key acts for another person, so nobody else is shown a new credential of it. It can be revoked.
+	// ErrOthersKey: the key acts for another person, and only that person gets a new credential of it. Others can revoke it.
 	ErrOthersKey = errors.New("the key acts for another person, so only they can replace it")
-	// ErrPublicApp: the app is public, so it has no secrets and can get none.
+	// ErrPublicApp: the app is public, so it cannot have secrets.
 	ErrPublicApp = errors.New("the app is public and has no secrets")
 )
 
-// FieldErrors are the faults of a form: the name of each faulty field and a sentence that says how to mend it.
+// FieldErrors are the faults of a form: the name of each faulty field with a sentence about the problem and its fix.
 type FieldErrors map[string]string
 
 // Error lists all faults in the order of the field names.
@@ -34,14 +34,14 @@ func (e FieldErrors) Error() string {
 	return strings.Join(parts, "\n")
 }
 
-// add notes a fault; an empty sentence is none.
+// add adds a fault; an empty sentence is no fault.
 func (e FieldErrors) add(field, sentence string) {
 	if sentence != "" {
 		e[field] = sentence
 	}
 }
 
-// orNil is e as an error, or nil when there are no faults.
+// orNil returns e as an error, or nil when there are no faults.
 func (e FieldErrors) orNil() error {
 	if len(e) == 0 {
 		return nil
@@ -49,19 +49,19 @@ func (e FieldErrors) orNil() error {
 	return e
 }
 
-// NotFoundError says what was looked for in words; it is store.ErrNotFound to errors.Is.
+// NotFoundError names the missing object; it is store.ErrNotFound to errors.Is.
 type NotFoundError struct {
 	What string // "user", "account"
 	Ref  string // as it was given
 }
 
-// Error is a sentence for the person who asked.
+// Error is a sentence for the caller.
 func (e *NotFoundError) Error() string { return fmt.Sprintf("there is no %s %q", e.What, e.Ref) }
 
 // Unwrap makes it store.ErrNotFound.
 func (e *NotFoundError) Unwrap() error { return store.ErrNotFound }
 
-// SeveralAccountsError is the answer to an e-mail address that should stand for its one account, but has several.
+// SeveralAccountsError is returned for an e-mail address that should identify one account, when its user has several.
 type SeveralAccountsError struct {
 	Email    string
 	Accounts []store.Member // the user's memberships, in the order of joining
@@ -77,16 +77,16 @@ func (e *SeveralAccountsError) Error() string {
 	return b.String()
 }
 
-// EmailTakenError is the answer to an address that cannot be given to another user. Only an operator is told which of the
-// two it is.
+// EmailTakenError is returned for an address that cannot be given to another user. Only the operator learns whether it is in
+// use or belonged to a removed user.
 type EmailTakenError struct {
 	Email   string
-	Removed bool // whoever had it was removed; otherwise somebody has it
-	// Unverified is the user who has it and has not verified it; nil if there is none.
+	Removed bool // its user was removed; otherwise it is in use
+	// Unverified is the user of the address, if it is not verified; else nil.
 	Unverified *store.User
 }
 
-// Error says it to the operator.
+// Error is a sentence for the operator.
 func (e *EmailTakenError) Error() string {
 	if e.Removed {
 		return fmt.Sprintf("the e-mail address %s belonged to a removed user and cannot be used again", e.Email)
@@ -103,11 +103,11 @@ func (e *EmailTakenError) Error() string {
 // Unwrap makes it store.ErrConflict.
 func (e *EmailTakenError) Unwrap() error { return store.ErrConflict }
 
-// SecretLimitError is the refusal of one more secret for a client that has store.MaxSecrets live ones; it is
+// SecretLimitError is the refusal of a further secret for a client that has store.MaxSecrets active ones; it is
 // store.ErrLimit to errors.Is.
 type SecretLimitError struct{}
 
-// Error says what to do first.
+// Error names the limit and the fix.
 func (e *SecretLimitError) Error() string {
 	return fmt.Sprintf("there are already %d active secrets, the maximum: revoke one first", store.MaxSecrets)
 }
@@ -115,14 +115,14 @@ func (e *SecretLimitError) Error() string {
 // Unwrap makes it store.ErrLimit.
 func (e *SecretLimitError) Unwrap() error { return store.ErrLimit }
 
-// KeyLimitError is the refusal of one more key or bot for an account that has as many as there may be; it is
-// store.ErrLimit to errors.Is.
+// KeyLimitError is the refusal of a further key or bot for an account that has the maximum number; it is store.ErrLimit to
+// errors.Is.
 type KeyLimitError struct {
 	What string // "bots"
 	Max  int
 }
 
-// Error says what to do first.
+// Error names the limit and the fix.
 func (e *KeyLimitError) Error() string {
 	return fmt.Sprintf("the account has %d %s, the maximum: remove one that is no longer used", e.Max, e.What)
 }

@@ -12,11 +12,11 @@ import (
 
 // Examined describes a presented credential of any kind to the operator, without the credential itself.
 type Examined struct {
-	Kind      string // in words
+	Kind      string // for people, such as "account API key"
 	ID        string
 	State     string // live, expired, revoked, used or suspended
-	Why       string // more of the state; may be empty
-	Owner     string // id of the app, API key, bot or resource server that has it; "" for a user token
+	Why       string // the reason for the state; may be empty
+	Owner     string // id of the app, API key, bot or resource server that it belongs to; "" for a user token
 	User      string // id of the user it acts for, if there is one
 	Account   string
 	CreatedAt time.Time
@@ -32,7 +32,7 @@ const (
 	StateSuspended = "suspended" // something that it depends on is disabled or gone
 )
 
-// Examine finds a credential of any kind, live or not, whose text proves it. store.ErrNotFound: it is none of this server's.
+// Examine finds a credential of any kind, live or not, by its text. store.ErrNotFound: this server did not issue it.
 func (d *Directory) Examine(ctx context.Context, by store.Principal, text string) (e Examined, err error) {
 	if err := operatorOnly(by); err != nil {
 		return Examined{}, err
@@ -63,7 +63,7 @@ func (d *Directory) Examine(ctx context.Context, by store.Principal, text string
 	return e, nil
 }
 
-// end notes why a credential is not live; the first reason stays.
+// end sets the reason why a credential is not live; the first reason stays.
 func (e *Examined) end(ended bool, state, why string) {
 	if ended && e.State == StateLive {
 		e.State, e.Why = state, why
@@ -204,8 +204,8 @@ func (d *Directory) examineRequest(ctx context.Context, c secret.Credential, e *
 	return nil
 }
 
-// examineUserToken finds a user token or its refresh token. Only the hash of the text proves it: whether the signature is
-// good is for package verify.
+// examineUserToken finds a user token or its refresh token. The hash of the text proves it: checking the
+// signature is left to package verify.
 func (d *Directory) examineUserToken(ctx context.Context, text string) (Examined, error) {
 	refresh, isRefresh := secret.ParseUserRefresh(text)
 	id, isToken := secret.ParseUserToken(text)

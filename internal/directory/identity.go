@@ -12,10 +12,10 @@ import (
 	"xenoauth/store"
 )
 
-// A verification is about an app as it was: its name, its homepage, its logo, and the places that it sends people to.
+// A verification covers the identity of an app at that time: its name, homepage, logo, and the hosts of its redirect URIs.
 
 // identityChanges names the differences between two states of an app that end a verification; "" if there are none.
-// A redirect URI that goes away deceives no one, and neither does another path on a host that was there.
+// Removing a redirect URI deceives no one, and neither does another path on a known host.
 func identityChanges(before, after store.App) string {
 	var changes []string
 	if before.Name != after.Name {
@@ -45,8 +45,8 @@ func origins(uris []string) []string {
 	return list
 }
 
-// originOf is where a redirect URI leads: scheme, host and port of a web address; without the port, which varies, on this
-// machine; of a native app's address the scheme alone, because nothing else of it means a place.
+// originOf is the destination of a redirect URI: scheme, host and port of a web address; on this machine without the port, which
+// varies; of a native app's address only the scheme, because the rest identifies no destination.
 func originOf(uri string) string {
 	scheme, rest, _ := strings.Cut(uri, ":")
 	if scheme != "https" && scheme != "http" {
@@ -62,7 +62,7 @@ func originOf(uri string) string {
 // ErrAppChanged: the app is no longer as the operator saw it, so it was not verified.
 var ErrAppChanged = errors.New("the app has changed, so it was not verified: review it again")
 
-// VerifyApp vouches for the app as it was in this version. ErrAppChanged if it was edited since.
+// VerifyApp marks this version of the app as verified. ErrAppChanged if it was edited since.
 func (d *Directory) VerifyApp(ctx context.Context, by store.Principal, appID string, version int64) error {
 	if err := operatorOnly(by); err != nil {
 		return err
@@ -77,8 +77,8 @@ func (d *Directory) VerifyApp(ctx context.Context, by store.Principal, appID str
 	return nil
 }
 
-// AppSeen is a fingerprint of an app as a consent page shows it, verification included. The scopes it asks for and the redirect URI
-// belong to the request.
+// AppSeen is a fingerprint of an app as a consent page shows it, verification included. The requested scopes and the redirect URI
+// belong to the request instead.
 func AppSeen(a store.App) string {
 	shown := []string{a.Name, a.AccountName, a.Homepage, a.Description, fmt.Sprint(!a.VerifiedAt.IsZero())}
 	sum := sha256.Sum256([]byte(strings.Join(shown, "\x00"))) // no name holds a NUL

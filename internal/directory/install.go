@@ -14,22 +14,22 @@ import (
 	"xenoauth/store"
 )
 
-// Consent is an authorization request before a person who may decide it.
+// Consent is an authorization request with the data that a person needs to decide it.
 type Consent struct {
 	Request  store.Request
 	App      store.App
 	Redirect ValidatedRedirect
-	Accounts []store.Member       // accounts the person may install on; no disabled ones
-	Live     []store.Installation // the person's installations of the app so far
+	Accounts []store.Member       // accounts on which the person can install the app; none of them is disabled
+	Live     []store.Installation // the person's existing installations of the app
 }
 
 const (
 	// requestLifetime is how long a consent page can be answered with Allow.
 	requestLifetime = 15 * time.Minute
-	// requestOpen is how long a request can be shown (again), and denied: a person may take longer than requestLifetime to
-	// log in or to decide, and is then asked once more instead of being sent back to the app.
+	// requestOpen is how long a request can be shown (again), and denied: a person who takes longer than requestLifetime
+	// to log in or to decide is asked again instead of being sent back to the app.
 	requestOpen = time.Hour
-	// answerRepeats is how long the same answer of a page is repeated: for a second click, a reload, a slow line.
+	// answerRepeats is how long the same answer is repeated for the same decision: after a second click or a reload.
 	answerRepeats = time.Minute
 )
 
@@ -50,7 +50,7 @@ var (
 	ErrNotMember = errors.New("choose one of your accounts")
 )
 
-// LiveApp is the app behind a client id, for the authorization endpoint. ErrAppNotLive for every id that may not ask.
+// LiveApp returns the app with that client id, for the authorization endpoint. ErrAppNotLive for every other id.
 func (d *Directory) LiveApp(ctx context.Context, clientID string) (store.App, error) {
 	if !secret.ValidPublicID("app_", clientID) {
 		return store.App{}, ErrAppNotLive
@@ -66,10 +66,10 @@ func (d *Directory) LiveApp(ctx context.Context, clientID string) (store.App, er
 }
 
 // NewRequest stores a validated authorization request and returns the credential that stands for it. With a session it
-// is what a consent page asks about, and only that session can decide it; without one it is parked until its browser has
-// logged in, and can only be opened. The page's id is made for the page: no address bar ever held it, so that nobody but
-// the page can press its buttons. Of the requests of one session, and of those without session and with the same Holder, the
-// oldest above a limit end, so that an attacker ends their own and none of others.
+// is the request of a consent page, and only that session can decide it; without one it is parked until its browser has
+// logged in, and can only be opened. The id of a page is new: it was never part of an address, so no other page can submit its
+// form. The oldest requests of one session, and of those without a session the oldest of the same Holder, end above a
+// limit, so that an attacker can end only their own.
 func (d *Directory) NewRequest(ctx context.Context, r store.Request, session []byte) (string, error) {
 	c := d.format.New(secret.Request)
 	hash := c.Hash()
@@ -88,8 +88,8 @@ func (d *Directory) NewRequest(ctx context.Context, r store.Request, session []b
 	return c.Reveal(), nil
 }
 
-// ConsentFor returns a stored request with its app and redirect URI, and checks again what was true when the app sent the
-// browser: the app may have been suspended, or the address withdrawn, since. The accounts are not loaded. ErrAppNotLive,
+// ConsentFor returns a stored request with its app and redirect URI, and repeats the checks made when the app sent the
+// browser: the app may have been suspended, or the redirect URI removed, since. The accounts are not loaded. ErrAppNotLive,
 // ErrRedirectMismatch, ErrRedirectRefused.
 func (d *Directory) ConsentFor(ctx context.Context, r store.Request) (Consent, error) {
 	app, err := d.LiveApp(ctx, r.AppID)
@@ -104,7 +104,7 @@ func (d *Directory) ConsentFor(ctx context.Context, r store.Request) (Consent, e
 	return Consent{Request: r, App: app, Redirect: redirect}, nil
 }
 
-// LoadAccounts returns c with the accounts on which the user can decide it, as they are now, and what is installed there.
+// LoadAccounts returns c with the current accounts of the user, and the app's installations on them.
 func (d *Directory) LoadAccounts(ctx context.Context, by store.Principal, c Consent) (Consent, error) {
 	userID, err := userOf(by)
 	if err != nil {
@@ -119,7 +119,7 @@ func (d *Directory) LoadAccounts(ctx context.Context, by store.Principal, c Cons
 	return c, nil
 }
 
-// NewPlace reports whether the person has approved the app before, and never that it sends them to this address's host.
+// NewPlace reports whether the person has approved the app before, but never with a redirect URI on this host.
 func (c Consent) NewPlace() bool {
 	known := false
 	for _, ins := range c.Live {
@@ -131,7 +131,7 @@ func (c Consent) NewPlace() bool {
 	return known
 }
 
-// Allowed lists the accounts on which the person has approved all that is asked for.
+// Allowed lists the accounts on which the person has approved all requested scopes.
 func (c Consent) Allowed() []store.Member {
 	var list []store.Member
 	for _, m := range c.Accounts {
@@ -144,8 +144,8 @@ func (c Consent) Allowed() []store.Member {
 	return list
 }
 
-// Held are the scopes that the person has approved for the app on the account that the request is about, and whether the
-// app learns their name and e-mail address there already; none while that account is still to be chosen.
+// Held returns the scopes that the person has approved for the app on the account of the request, and whether the app already
+// gets their name and e-mail address there. While the account is not chosen yet, it returns none.
 func (c Consent) Held() (held scope.Set, profile bool) {
 	if len(c.Accounts) == 1 {
 		if ins, live := c.LiveOn(c.Accounts[0].AccountID); live {
@@ -155,10 +155,10 @@ func (c Consent) Held() (held scope.Set, profile bool) {
 	return scope.Set{}, false
 }
 
-// Covered returns the installation that makes another consent needless, if there is one (RFC 6749 §10.2, RFC 8252 §8.6): the
+// Covered returns the installation that makes another consent unnecessary, if there is one (RFC 6749 §10.2, RFC 8252 §8.6): the
 // same scopes were approved before, on the person's only account, for a confidential app whose https address no one else
-// can claim, and on a page that named this address's host: whatever an app registers later, no browser goes there with a
-// code before its person has seen where that is.
+// can claim, and on a page that named the host of this address: if an app registers another host later, no browser brings a
+// code there before the person has seen that host.
 func (c Consent) Covered() (store.Installation, bool) {
 	if !c.App.Confidential || !c.Redirect.Exact() || !c.Redirect.HTTPS() || len(c.Accounts) != 1 {
 		return store.Installation{}, false
@@ -172,7 +172,7 @@ func (c Consent) Covered() (store.Installation, bool) {
 	return store.Installation{}, false
 }
 
-// Account is the account that an answer means: the one that it names, or the only one there is to mean.
+// Account returns the account of a decision: the named one, or the only one that the person has.
 func (c Consent) Account(named string) string {
 	if named == "" && len(c.Accounts) == 1 {
 		return c.Accounts[0].AccountID
@@ -191,7 +191,7 @@ func (c Consent) LiveOn(accountID string) (store.Installation, bool) {
 }
 
 // Install is the person's Allow: it decides the request and creates the installation or widens the live one. accountID
-// may be "" when there is only one account to mean.
+// may be "" when the person has only one account.
 func (d *Directory) Install(ctx context.Context, by store.Principal, session []byte, c Consent, accountID string) (store.Installation, error) {
 	userID, err := userOf(by)
 	if err != nil {
@@ -206,7 +206,7 @@ func (d *Directory) Install(ctx context.Context, by store.Principal, session []b
 		Session: session,
 		Installation: store.Installation{
 			ID: secret.NewPublicID("ins_"), UserID: userID, AccountID: accountID, AppID: c.App.ID, Scopes: c.Request.Scope,
-			Profile:   c.Request.AppSeen != "", // the page names it; that of the release before did not, and kept no AppSeen
+			Profile:   c.Request.AppSeen != "", // the page names the data; the page of the release before did not, and stored no AppSeen
 			Redirects: c.Redirect.Origin(),
 		},
 		RedirectURI: c.Redirect.Registered(),
@@ -234,7 +234,7 @@ func isMember(members []store.Member, accountID string) bool {
 	return false
 }
 
-// requestFault says in the rules' terms why the store did not decide a request.
+// requestFault maps an error of the store to an error of this package.
 func requestFault(err error) error {
 	switch {
 	case err == nil:

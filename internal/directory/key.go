@@ -13,20 +13,20 @@ import (
 	"xenoauth/store"
 )
 
-// KeyForm is what a person or the operator says of an API key.
+// KeyForm holds the fields of a new API key.
 type KeyForm struct {
 	Name string
-	// Scopes are the roles of a key that is a bearer token, at least one; nil makes an account API key, which is good for
-	// integration tokens only.
+	// Scopes are the roles of a key that is a bearer token, at least one; nil makes an account API key, which can only
+	// get integration tokens.
 	Scopes []string
-	// UserID is the member that a key with roles acts for; "" is whoever makes it, and for the operator the account's
-	// first admin.
+	// UserID is the member that a key with roles acts for; "" is the user who creates it, or for the operator the
+	// account's first admin.
 	UserID string
 }
 
-// CreateKey makes an API key of the account and returns its credential this once. FieldErrors hold all faults of the form.
-// A person must be an admin of the account, else it does not exist (store.ErrNotFound), and may choose nobody but
-// themselves and the account's bots to be acted for. *KeyLimitError: the account has enough.
+// CreateKey creates an API key in the account and returns its credential, only here. FieldErrors hold all faults of the form.
+// A user must be an admin of the account, else store.ErrNotFound, and the key can act only for that user or for a bot of the
+// account. *KeyLimitError: the account has the maximum number of keys.
 func (d *Directory) CreateKey(ctx context.Context, by store.Principal, accountID string, f KeyForm) (store.APIKey, secret.Credential, error) {
 	fail := func(err error) (store.APIKey, secret.Credential, error) {
 		return store.APIKey{}, secret.Credential{}, err
@@ -67,7 +67,7 @@ func (d *Directory) CreateKey(ctx context.Context, by store.Principal, accountID
 	return k, c, nil
 }
 
-// checkName is for names that the account's own people read.
+// checkName checks names that only members of the account see.
 func checkName(s, missing string) (string, string) {
 	name, fault := cleanName(s, maxPersonName)
 	if fault == "" && name == "" {
@@ -105,7 +105,7 @@ func (d *Directory) actedFor(ctx context.Context, by store.Principal, accountID,
 	}
 	isAdmin := func(m store.Member) bool { return m.Role == scope.RoleAdmin }
 	if self != "" && !slices.ContainsFunc(members, func(m store.Member) bool { return m.UserID == self && isAdmin(m) }) {
-		return "", "", &NotFoundError{What: "account", Ref: accountID} // before the answer says who is a member
+		return "", "", &NotFoundError{What: "account", Ref: accountID} // before the answer reveals members
 	}
 	if userID == "" {
 		if i := slices.IndexFunc(members, isAdmin); i >= 0 {
@@ -122,8 +122,7 @@ func (d *Directory) actedFor(ctx context.Context, by store.Principal, accountID,
 	return "", "This user is not a member of the account.", nil
 }
 
-// Key returns a live API key to an admin of its account and to the operator. For every other party it does not exist
-// (store.ErrNotFound).
+// Key returns a live API key to the admins of its account and to the operator. Other parties get store.ErrNotFound.
 func (d *Directory) Key(ctx context.Context, by store.Principal, keyID string) (store.APIKey, error) {
 	if err := mayManage(by); err != nil {
 		return store.APIKey{}, err
@@ -154,8 +153,8 @@ func (d *Directory) KeySecrets(ctx context.Context, by store.Principal, keyID st
 	return k, secrets, nil
 }
 
-// RotateKey gives the key, which Key returned, another credential, which is returned this once. Its other credentials work
-// until othersUntil; a time that is not in the future ends them at once, and their integration tokens with them.
+// RotateKey adds a credential to a key that Key returned, and returns it, only here. The other credentials are valid until
+// othersUntil; a time that is not in the future ends them at once, and their integration tokens with them.
 // *SecretLimitError: two are active already, and are not to end at once. ErrOthersKey: the key acts as another person.
 func (d *Directory) RotateKey(ctx context.Context, by store.Principal, k store.APIKey, othersUntil time.Time) (secret.Credential, error) {
 	if err := mayManage(by); err != nil {
@@ -174,7 +173,7 @@ func (d *Directory) RotateKey(ctx context.Context, by store.Principal, k store.A
 }
 
 // RevokeKeySecret ends one credential of a key at once, with the integration tokens that were issued for it. The last one can
-// be revoked as well: the key then opens nothing until it gets another. store.ErrNotFound: no such active credential.
+// be revoked as well: the key is then useless until it gets another. store.ErrNotFound: no such active credential.
 func (d *Directory) RevokeKeySecret(ctx context.Context, by store.Principal, keyID string, id secret.ID) error {
 	if err := mayManage(by); err != nil {
 		return err
@@ -185,8 +184,8 @@ func (d *Directory) RevokeKeySecret(ctx context.Context, by store.Principal, key
 	return nil
 }
 
-// MayRotate reports whether a Principal that may see the key may also get a new credential of it. A key that acts for a
-// person is replaced by that person or by the operator.
+// MayRotate reports whether a Principal that manages the key may also get a new credential of it. For a key that acts for a
+// person, only that person and the operator may.
 func MayRotate(k store.APIKey, by store.Principal) bool {
 	if by.IsOperator() {
 		return true
@@ -202,7 +201,7 @@ func (d *Directory) RevokeKey(ctx context.Context, by store.Principal, keyID str
 	return notFound(d.store.RevokeAPIKey(ctx, by, keyID), "API key", keyID)
 }
 
-// RoleNames are roles as a scope parameter has them.
+// RoleNames returns roles in the form of a scope parameter.
 func RoleNames(roles []scope.Role) string {
 	words := make([]string, len(roles))
 	for i, r := range roles {

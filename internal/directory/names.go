@@ -19,8 +19,8 @@ const (
 	maxDescription = 500
 )
 
-// cleanName trims a one-line name and says what is wrong with it, in a sentence, or "". It refuses what can make a name
-// look like another or run backwards: controls, bidirectional marks, and characters of no width.
+// cleanName trims a one-line name and returns its problem as a sentence, or "". It refuses characters that can make a name look
+// like another or reverse it: controls, bidirectional marks, and characters of no width.
 func cleanName(s string, most int) (string, string) {
 	if !utf8.ValidString(s) {
 		return "", "The name is not valid UTF-8 text."
@@ -56,7 +56,7 @@ func cleanDescription(s string) (string, string) {
 	return s, ""
 }
 
-// visible says whether r shows as itself. IsPrint leaves out controls, formats (bidirectional and zero-width ones among
+// visible reports whether r is a character that people see. IsPrint leaves out controls, formats (bidirectional and zero-width ones among
 // them) and every space but the plain one; the tables add letters and marks that draw nothing.
 func visible(r rune) bool {
 	const brailleBlank = '\u2800'
@@ -64,7 +64,7 @@ func visible(r rune) bool {
 		!unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
-// sentenceWords are words of the sentences that name members.
+// sentenceWords are words of the sentences in which pages name members.
 var sentenceWords = []string{"you", "and", "all", "members", "member", "everyone", "everybody", "others", "only", "it", "its", "no", "not", "access"}
 
 // ReadsAsSentence reports whether a name, put into a sentence, can be taken for a part of it: "you", or "Ann and Ben".
@@ -79,7 +79,7 @@ func ReadsAsSentence(name string) bool {
 // NameKey is the same for names that look alike.
 func NameKey(name string) string { return confusable.Keys(name)[1] }
 
-// checkAppName adds to cleanName that there is a name, and that it does not pretend to be ours.
+// checkAppName is cleanName for a required name, which must not pretend to be ours.
 func checkAppName(s string) (string, string) {
 	name, fault := cleanName(s, maxAppName)
 	switch {

@@ -11,11 +11,11 @@ import (
 	"xenoauth/store"
 )
 
-// Names that people choose for themselves are shown to others, who decide by them: an app's on its consent page, and a
-// person's as the publisher of their account's apps. Names that an operator enters are not checked here, because the
-// operator knows whose name it is.
+// Names that people choose are shown to other people, who rely on them: the name of an app on its consent page, and the name of
+// a person as the publisher of the apps of their account. Names that the operator enters are not checked here, because the
+// operator knows the person or app.
 
-// claims are words by which a name vouches for itself, in the form of wordsOf; an honest denial is none.
+// claims are words with which a name claims to be trustworthy, in the form of wordsOf; an honest denial is none.
 var (
 	claims = []string{"verified", "official", "oficial", "offiziell", "officiel", "ufficiale", "verifiziert", "verifie", "verificado", "verificato",
 		"certified", "zertifiziert", "geprüft", "certifie", "certificado", "certificato", "проверено", "официальн", "认证", "認証", "官方", "公式"}
@@ -29,8 +29,8 @@ func namesProduct(name string) bool {
 	return strings.Contains(foldName(name), product) || strings.Contains(confusable.Keys(name)[1], ours[1])
 }
 
-// imitationFault explains why a name must not be shown to other people, or is "". accounts are whose verified apps it may be
-// called like. The sentence is for the person who chose the name.
+// imitationFault explains why a name must not be shown to other people, or is "". The name may resemble verified apps of
+// the given accounts. The sentence is for the person who chose the name.
 func (d *Directory) imitationFault(ctx context.Context, name string, accounts ...string) (string, error) {
 	if fault := d.decorationFault(name); fault != "" {
 		return fault, nil
@@ -42,7 +42,7 @@ func (d *Directory) imitationFault(ctx context.Context, name string, accounts ..
 	return likeVerified(name, verified, accounts), nil
 }
 
-// decorationFault is imitationFault as far as the name alone shows it.
+// decorationFault is the part of imitationFault that depends on the name alone.
 func (d *Directory) decorationFault(name string) string {
 	if written, usual, found := confusable.Styled(name); found {
 		return fmt.Sprintf("Use %q instead of %q: styled letters can make one name look like another.", usual, string(written))
@@ -70,7 +70,7 @@ func (d *Directory) decorationFault(name string) string {
 	return ""
 }
 
-// serviceLabels begin the host of a log-in service and are not what people know it by.
+// serviceLabels start the host of a log-in service and are not part of its known name.
 var serviceLabels = []string{"id.", "auth.", "login.", "sso.", "oauth.", "account.", "accounts.", "api.", "my.", "app.", "www."}
 
 // ownNames are keys of the names that stand for this service: the product's, and the host of the issuer.
@@ -91,7 +91,7 @@ func (d *Directory) ownNames() []string {
 	return names
 }
 
-// legalForms end the names of companies without telling them apart.
+// legalForms end the names of companies and do not distinguish them.
 var legalForms = []string{"inc", "llc", "ltd", "limited", "gmbh", "ag", "corp", "corporation", "co", "company", "plc", "bv", "sa", "sarl", "srl", "oy", "ab", "as", "app"}
 
 // withoutForm takes legal forms off the end of a name, as in "Zapier, Inc.".
@@ -111,7 +111,7 @@ func withoutForm(name string) string {
 }
 
 // Lookalikes lists the verified apps of other accounts that the app's name or publisher can be taken for. An operator
-// should see them before vouching for it.
+// should see them before verifying the app.
 func (d *Directory) Lookalikes(ctx context.Context, a store.App) ([]store.VerifiedName, error) {
 	verified, err := d.store.VerifiedNames(ctx)
 	if err != nil {
@@ -123,7 +123,7 @@ func (d *Directory) Lookalikes(ctx context.Context, a store.App) ([]store.Verifi
 	}), nil
 }
 
-// likeVerified compares a name with those of verified apps and their accounts, but for those of the accounts given.
+// likeVerified compares a name with those of verified apps and their accounts, except in the given accounts.
 func likeVerified(name string, verified []store.VerifiedName, accounts []string) string {
 	keys := confusable.Keys(withoutForm(name))
 	for _, v := range verified {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// ownAddress is where this server answers. An app's address there would make the server's own pages speak for the app, or
-// hand a code to whatever the server does with the request.
+// ownAddress is the address of this server. An app must not register an address there: the server's own pages would speak for
+// the app, or would receive its codes.
 type ownAddress struct {
 	host string // lower case, with brackets around IPv6; "" if unknown
 	port string
@@ -21,8 +21,8 @@ func newOwnAddress(issuer string) ownAddress {
 	return ownAddress{host: host, port: usualPort(u.Scheme, port)}
 }
 
-// holds reports whether a web address is on our host, by either scheme and any port. On this machine all programs share one
-// host, under three names, so that there the port decides.
+// holds reports whether a web address is on our host, by either scheme and any port. All programs on this machine share one
+// host, which has three names, so there the port decides.
 func (o ownAddress) holds(address string) bool {
 	scheme, rest, _ := strings.Cut(address, "://")
 	if o.host == "" || scheme != "https" && scheme != "http" {

@@ -11,23 +11,23 @@ import (
 	"xenoauth/store"
 )
 
-// SignUpForm is what a person types to sign up. An empty name becomes the part of the address before the @.
+// SignUpForm holds the fields of the sign-up form. An empty name becomes the part of the address before the @.
 type SignUpForm struct {
 	Name     string
 	Email    string
 	Password string
 }
 
-// NewUser is what the operator says of a user to add.
+// NewUser holds the fields of a user whom the operator adds.
 type NewUser struct {
 	Email    string
 	Name     string // "" as in SignUpForm
 	Password string
 	Operator bool // may use the operator's pages
-	TakeOver bool // a user who has the address and has not verified it is removed first, with all that is theirs
+	TakeOver bool // a user who has the address and has not verified it is removed first, with everything that belongs to that user
 }
 
-// SignUp makes a user and an account of which the user is the admin. It returns FieldErrors with all faults (an address
+// SignUp creates a user and an account of which the user is the admin. It returns FieldErrors with all faults (an address
 // that is or was taken is one), or ErrSignUpClosed.
 func (d *Directory) SignUp(ctx context.Context, by store.Principal, f SignUpForm) (store.User, error) {
 	if err := by.Permitted(); err != nil {
@@ -44,7 +44,7 @@ func (d *Directory) SignUp(ctx context.Context, by store.Principal, f SignUpForm
 	return u, err
 }
 
-// AddUser does what SignUp does, whether or not sign-up is open, and also returns the account. An address that is or was
+// AddUser is SignUp whether or not sign-up is open, and also returns the account. An address that is or was
 // taken is *EmailTakenError. The address is verified if the operator adds the user, and not if the user signs up.
 func (d *Directory) AddUser(ctx context.Context, by store.Principal, n NewUser) (store.User, store.Account, error) {
 	if err := by.Permitted(); err != nil {
@@ -119,7 +119,7 @@ func (d *Directory) takeOver(ctx context.Context, by store.Principal, u store.Us
 	return err
 }
 
-// userByEmail finds the user of a normalised address, whichever version stored it.
+// userByEmail finds the user of a normalised address in any of its stored spellings.
 func (d *Directory) userByEmail(ctx context.Context, address string) (u store.User, err error) {
 	for _, spelling := range EmailSpellings(address) {
 		if u, err = d.store.UserByEmail(ctx, spelling); !errors.Is(err, store.ErrNotFound) {
@@ -144,7 +144,7 @@ func (d *Directory) olderSpelling(ctx context.Context, address string) error {
 	return nil
 }
 
-// emailTaken says of an address that the store refused, whether somebody has it or had it.
+// emailTaken returns the error for an address that the store refused: it is in use, or was in use by a removed user.
 func (d *Directory) emailTaken(ctx context.Context, email string) error {
 	u, err := d.userByEmail(ctx, email)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -157,15 +157,14 @@ func (d *Directory) emailTaken(ctx context.Context, email string) error {
 	return taken
 }
 
-// LogIn returns the enabled user whom the e-mail address and password open, or ErrCredentials. Whatever is wrong, the
-// same work is done, so that neither answer nor time reveals which addresses exist (docs/battery.md, L1). A password that no user
-// can have is refused before any work, as FieldErrors (L3). A hash of an older cost, or of text that was not normalised,
-// is replaced.
+// LogIn returns the enabled user with that e-mail address and password, or ErrCredentials. Every failure does the same work, so
+// that neither the answer nor its time reveals which addresses exist (docs/battery.md, L1). A password that no user can have is
+// refused before any work, as FieldErrors (L3). A hash of an older cost, or of text that was not normalised, is replaced.
 func (d *Directory) LogIn(ctx context.Context, email, password string) (store.User, error) {
 	if err := secret.CheckPassword(password); err != nil {
 		return store.User{}, FieldErrors{"password": err.Error()}
 	}
-	// A malformed address is looked up all the same: skipping the look-up would answer sooner.
+	// A malformed address is looked up as well: skipping the look-up would answer sooner.
 	address, malformed := NormalizeEmail(email)
 	ctx = secret.WithAccount(ctx, address)
 	u, err := d.userByEmail(ctx, address)
@@ -193,12 +192,12 @@ func (d *Directory) LogIn(ctx context.Context, email, password string) (store.Us
 	return u, nil
 }
 
-// rehash stores the proven password at today's cost. Somebody else having changed it meanwhile is no fault.
+// rehash stores the proven password with the current cost. It is no error if the password was changed in between.
 func (d *Directory) rehash(ctx context.Context, u store.User, password string) error {
 	phc, err := d.passwords.Hash(ctx, password)
 	var refused *secret.PasswordError
 	if errors.As(err, &refused) {
-		return nil // chosen before today's rules; it still opens the user
+		return nil // chosen under older rules; it stays valid
 	}
 	if err != nil {
 		return err
@@ -210,7 +209,7 @@ func (d *Directory) rehash(ctx context.Context, u store.User, password string) e
 	return err
 }
 
-// ChangePassword replaces the password of u, who must prove the current one; FieldErrors name the faulty of the two.
+// ChangePassword replaces the password of u, who must prove the current one; FieldErrors name the faulty one of the two.
 // All sessions of the user end but the one named keep (nil: none), and so do unredeemed codes.
 func (d *Directory) ChangePassword(ctx context.Context, by store.Principal, u store.User, current, next string, keep []byte) error {
 	if err := selfOnly(by, u.ID); err != nil {
@@ -265,10 +264,10 @@ func (d *Directory) changePassword(ctx context.Context, by store.Principal, u st
 	return err
 }
 
-// repeatTime is how long after a change of the password the same form is taken for a second click on its button.
+// repeatTime is how long after a change of the password the same form counts as a second click.
 const repeatTime = time.Minute
 
-// repeatsChange reports whether the password was changed to next a moment ago, so that there is nothing left to do.
+// repeatsChange reports whether the password was just changed to next, so that there is nothing left to do.
 func (d *Directory) repeatsChange(ctx context.Context, stored store.User, next string) (bool, error) {
 	if d.store.Now().Sub(stored.PasswordAt) > repeatTime {
 		return false, nil
@@ -280,7 +279,7 @@ func (d *Directory) repeatsChange(ctx context.Context, stored store.User, next s
 	return same, nil
 }
 
-// proves says whether password opens u. What no password can be is simply wrong here.
+// proves reports whether password is the password of u. A text that no password can have is wrong here.
 func (d *Directory) proves(ctx context.Context, u store.User, password string) (bool, error) {
 	if err := secret.CheckPassword(password); err != nil {
 		return false, nil
@@ -300,7 +299,7 @@ func (d *Directory) setPassword(ctx context.Context, by store.Principal, u store
 	return nil
 }
 
-// Rename changes what the user is called; FieldErrors if the name cannot be.
+// Rename changes the name of a user; FieldErrors if the name is refused.
 func (d *Directory) Rename(ctx context.Context, by store.Principal, userID, name string) error {
 	if !by.IsOperator() {
 		if err := selfOnly(by, userID); err != nil {
@@ -326,7 +325,7 @@ func (d *Directory) Rename(ctx context.Context, by store.Principal, userID, name
 	return nil
 }
 
-// personImitates is imitationFault for a user, who may have the name of an app of their own accounts.
+// personImitates is imitationFault for a user, whose name may be that of an app of their own accounts.
 func (d *Directory) personImitates(ctx context.Context, userID, name string) (string, error) {
 	members, err := d.store.MembersByUser(ctx, userID)
 	if err != nil {
@@ -365,7 +364,7 @@ func (d *Directory) resolveUser(ctx context.Context, emailOrID string) (store.Us
 	return u, nil
 }
 
-// ResolveAccount finds, for the operator, the account that ref means: its id, or the e-mail address of a user who has one account only.
+// ResolveAccount finds an account for the operator, by its id or by the e-mail address of a user who has only that account.
 // NotFoundError if there is none, *SeveralAccountsError if the user has several.
 func (d *Directory) ResolveAccount(ctx context.Context, by store.Principal, ref string) (store.Account, error) {
 	if err := operatorOnly(by); err != nil {

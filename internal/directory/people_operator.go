@@ -9,8 +9,8 @@ import (
 	"xenoauth/store"
 )
 
-// SetPassword replaces a password without proof of the old one: the operator's way. All log-ins of the user end; with
-// r.EndCredentials, and always where the address is not verified, all that store.EndedCredentials counts ends as well.
+// SetPassword replaces a password without the old one, for the operator. All log-ins of the user end; with r.EndCredentials, and
+// always if the address is not verified, everything that store.EndedCredentials counts ends as well.
 func (d *Directory) SetPassword(ctx context.Context, by store.Principal, userID, next string, r store.PasswordReset) (store.EndedCredentials, error) {
 	if err := operatorOnly(by); err != nil {
 		return store.EndedCredentials{}, err
@@ -33,9 +33,9 @@ func (d *Directory) SetPassword(ctx context.Context, by store.Principal, userID,
 	return ended, nil
 }
 
-// EditUser changes a person, as the operator does. FieldErrors hold the faults of the values; an address that is or was
-// taken is *EmailTakenError. Where the address was not verified and now is, all credentials of the user end, since another
-// person may have made them.
+// EditUser changes a person, for the operator. FieldErrors hold the faults of the values; an address that is or was
+// taken is *EmailTakenError. If the address was not verified before and is now, all credentials of the user end, since another
+// person may have created them.
 func (d *Directory) EditUser(ctx context.Context, by store.Principal, userID string, e store.UserEdit) (store.EndedCredentials, error) {
 	if err := operatorOnly(by); err != nil {
 		return store.EndedCredentials{}, err

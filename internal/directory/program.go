@@ -8,11 +8,11 @@ import (
 	"xenoauth/store"
 )
 
-// ErrSecondFactor: the password was right, and is not enough for this user.
+// ErrSecondFactor: the password was right, but this user also needs a second factor.
 var ErrSecondFactor = errors.New("this user logs in with a second factor, which a program cannot provide")
 
-// LogInProgram is LogIn for a program, which sees no page and can be asked for nothing more (POST /v2/auth/token).
-// Errors as LogIn's, and ErrSecondFactor.
+// LogInProgram is LogIn for a program, which cannot show a page for a second factor (POST /v2/auth/token). Errors as LogIn, and
+// ErrSecondFactor.
 func (d *Directory) LogInProgram(ctx context.Context, email, password string) (store.User, error) {
 	u, err := d.LogIn(ctx, email, password)
 	if err != nil {
@@ -24,12 +24,12 @@ func (d *Directory) LogInProgram(ctx context.Context, email, password string) (s
 	return u, nil
 }
 
-// needsSecondFactor is the one place that keeps a password from being the way around a second factor (docs/battery.md, J5,
-// L6). Nobody has one yet: a user is a password. Who turns one on must lose what the password alone has opened, families of
-// user tokens among it, as by a changed password.
+// needsSecondFactor is the one place that prevents a password from bypassing a second factor (docs/battery.md, J5, L6). Second
+// factors do not exist yet. When a user turns one on, everything that the password alone opened must end, including families of
+// user tokens, as after a change of the password.
 func needsSecondFactor(store.User) bool { return false }
 
-// revokeUserToken ends the family of a user token or of its refresh token. Neither signature nor expiry is asked for: the
+// revokeUserToken ends the family of a user token or of its refresh token. Neither signature nor expiry is checked: the
 // hash of the whole text proves it.
 func (d *Directory) revokeUserToken(ctx context.Context, by store.Principal, text string) error {
 	var id secret.ID

@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// Punycode (RFC 3492), by which the domain of an e-mail address has one spelling in ASCII.
+// Punycode (RFC 3492) gives the domain of an e-mail address one spelling in ASCII.
 const (
 	acePrefix = "xn--"
 
@@ -88,7 +88,7 @@ func encodePunycode(label string) string {
 	return out.String()
 }
 
-// decodePunycode reads a label without the prefix, in lower case; false: it is none.
+// decodePunycode reads a label without the prefix, in lower case; false: it is not Punycode.
 func decodePunycode(label string) (string, bool) {
 	var out []rune
 	digits := label

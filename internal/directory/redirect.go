@@ -8,27 +8,27 @@ import (
 	"xenoauth/store"
 )
 
-// Faults of a redirect URI. All of them render a page; none may ever redirect (RFC 6749 §4.1.2.1).
+// Faults of a redirect URI. All of them render a page and never redirect (RFC 6749 §4.1.2.1).
 var (
 	// ErrRedirectMismatch: the URI is not one the app registered.
 	ErrRedirectMismatch = errors.New("redirect_uri is not registered for this app")
-	// ErrRedirectMissing: none was sent and the app registered several, so there is no one address to mean.
+	// ErrRedirectMissing: none was sent, and the app registered several.
 	ErrRedirectMissing = errors.New("redirect_uri is required, because the app has several")
-	// ErrRedirectRefused: the URI was registered when this was not refused yet: it is on this server's own host, or its
-	// scheme is one that may not be registered.
+	// ErrRedirectRefused: the URI was registered before such URIs were refused: it is on this server's own host, or its scheme
+	// cannot be registered.
 	ErrRedirectRefused = errors.New("redirect_uri is registered but no longer allowed")
 )
 
-// ValidatedRedirect is an address of an app that was proven to be registered. Only MatchRedirect makes one, and only
-// one of these can be redirected to: an address that merely looks right has the wrong type.
+// ValidatedRedirect is an address of an app that was proven to be registered. Only MatchRedirect creates one, and
+// redirects take no other type, so an address that was not matched cannot be redirected to.
 type ValidatedRedirect struct {
 	uri        string
 	registered string
 	sent       bool
 }
 
-// MatchRedirect is the function MatchRedirect, and refuses addresses that could not be registered today, because they would
-// mislead on the page: those of this server itself, and schemes that read as a website.
+// MatchRedirect is the function MatchRedirect, and also refuses addresses that can no longer be registered, because they would
+// mislead on the page: those of this server itself, and schemes that look like a website.
 func (d *Directory) MatchRedirect(app store.App, sent string) (ValidatedRedirect, error) {
 	v, err := MatchRedirect(app, sent)
 	if err == nil && (d.own.holds(v.URI()) || v.Native() != "" && schemeFault(v.Native(), !app.Confidential) != "") {
@@ -37,9 +37,9 @@ func (d *Directory) MatchRedirect(app store.App, sent string) (ValidatedRedirect
 	return v, err
 }
 
-// MatchRedirect finds the registered redirect URI of app that the parameter sent means; "" is an absent parameter.
+// MatchRedirect finds the registered redirect URI of app for the parameter sent; "" is an absent parameter.
 //
-// The comparison is of bytes (RFC 9700 §2.1): no parsing, no normalisation, so that nothing can be read in two ways.
+// The comparison is of bytes (RFC 9700 §2.1): no parsing and no normalisation, so no two programs can read it differently.
 // The one variable is the port of a registered http URI on a loopback host (RFC 8252 §7.3), and an exact match wins
 // over that.
 func MatchRedirect(app store.App, sent string) (ValidatedRedirect, error) {
@@ -66,14 +66,14 @@ func MatchRedirect(app store.App, sent string) (ValidatedRedirect, error) {
 // URI is the address that the browser is sent to.
 func (v ValidatedRedirect) URI() string { return v.uri }
 
-// Registered is the row it was proven by; it differs from URI only in a loopback port.
+// Registered is the registered URI that it matched; it differs from URI only in a loopback port.
 func (v ValidatedRedirect) Registered() string { return v.registered }
 
-// Origin is where the address leads, as an installation remembers it.
+// Origin is the destination of the address, in the form that an installation stores.
 func (v ValidatedRedirect) Origin() string { return originOf(v.registered) }
 
-// Native is the scheme of a native app's address, "" for a web address. Of such an address nothing else is to be shown: what
-// stands in a host's place there may be anything.
+// Native is the scheme of a native app's address, "" for a web address. Pages show only the scheme of such an address: the part
+// in the place of a host can be any text.
 func (v ValidatedRedirect) Native() string {
 	scheme, _, _ := strings.Cut(v.uri, ":")
 	if scheme == "https" || scheme == "http" {
@@ -82,16 +82,16 @@ func (v ValidatedRedirect) Native() string {
 	return scheme
 }
 
-// Sent says whether the app sent the parameter, in which case the token request must repeat it (RFC 6749 §4.1.3).
+// Sent reports whether the app sent the parameter, in which case the token request must repeat it (RFC 6749 §4.1.3).
 func (v ValidatedRedirect) Sent() bool { return v.sent }
 
-// Exact says whether the address is the registered one to the byte.
+// Exact reports whether the address equals the registered one byte by byte.
 func (v ValidatedRedirect) Exact() bool { return v.uri == v.registered }
 
-// HTTPS says whether the address can be claimed by nobody but the holder of its domain.
+// HTTPS reports whether only the owner of the domain can receive requests at the address.
 func (v ValidatedRedirect) HTTPS() bool { return strings.HasPrefix(v.uri, "https://") }
 
-// With is the address with parameters added to its query, whose own bytes stay as registered (RFC 6749 §3.1.2).
+// With returns the address with parameters added to its query, whose own bytes stay as registered (RFC 6749 §3.1.2).
 func (v ValidatedRedirect) With(params url.Values) string {
 	encoded := params.Encode()
 	_, query, hasQuery := strings.Cut(v.uri, "?")

@@ -11,15 +11,15 @@ import (
 	"xenoauth/store"
 )
 
-// RequestOverError is ErrRequestUnknown for a request that did exist: it expired, or was answered.
-type RequestOverError struct {
+// RequestEndedError is ErrRequestUnknown for a request that did exist: it expired, or was answered.
+type RequestEndedError struct {
 	App      string // the app's name
-	Address  string // where the app is, its redirect URI
+	Address  string // the redirect URI of the app
 	Answered bool
 }
 
 // Error implements error.
-func (e *RequestOverError) Error() string {
+func (e *RequestEndedError) Error() string {
 	if e.Answered {
 		return "the authorization request of " + e.App + " was answered before"
 	}
@@ -27,7 +27,7 @@ func (e *RequestOverError) Error() string {
 }
 
 // Unwrap returns ErrRequestUnknown.
-func (e *RequestOverError) Unwrap() error { return ErrRequestUnknown }
+func (e *RequestEndedError) Unwrap() error { return ErrRequestUnknown }
 
 // ParkedRequest returns the request behind the credential of an address: one that was stored without a session.
 // ErrRequestUnknown.
@@ -37,20 +37,20 @@ func (d *Directory) ParkedRequest(ctx context.Context, credential string) (store
 	case err != nil:
 		return store.Request{}, err
 	case !r.DecidedAt.IsZero(), !d.open(r):
-		return store.Request{}, d.over(ctx, r)
+		return store.Request{}, d.endedError(ctx, r)
 	case r.Session != nil:
 		return store.Request{}, ErrRequestUnknown
 	}
 	return r, nil
 }
 
-// Page is a consent page that is being answered.
+// Page is a consent page whose form was submitted.
 type Page struct {
 	Request    store.Request
 	credential secret.Credential
 }
 
-// PageOf returns the consent page behind a credential, decided or not, for the session that answers; nil is a browser
+// PageOf returns the consent page behind a credential, decided or not, for the session that submits it; nil is a browser
 // without one. ErrRequestUnknown; ErrRequestForeign: it was shown to another user; and beside a Page, ErrRequestStale.
 func (d *Directory) PageOf(ctx context.Context, credential string, session *store.Session) (Page, error) {
 	c, r, err := d.request(ctx, credential)
@@ -60,7 +60,7 @@ func (d *Directory) PageOf(ctx context.Context, credential string, session *stor
 	case r.Session == nil:
 		return Page{}, ErrRequestForeign
 	case !d.open(r):
-		return Page{}, d.over(ctx, r)
+		return Page{}, d.endedError(ctx, r)
 	}
 	p := Page{Request: r, credential: c}
 	switch {
@@ -72,12 +72,12 @@ func (d *Directory) PageOf(ctx context.Context, credential string, session *stor
 	case session != nil && session.UserID != r.UserID:
 		return Page{}, ErrRequestForeign
 	case !r.DecidedAt.IsZero():
-		return Page{}, d.over(ctx, r)
+		return Page{}, d.endedError(ctx, r)
 	}
 	return p, ErrRequestStale
 }
 
-// request looks a credential up, whatever has become of its request.
+// request looks up the request of a credential, in any state.
 func (d *Directory) request(ctx context.Context, credential string) (secret.Credential, store.Request, error) {
 	c, ok := d.format.Parse(credential)
 	if !ok || c.Kind != secret.Request {
@@ -97,8 +97,8 @@ func (d *Directory) open(r store.Request) bool {
 	return d.store.Now().Before(r.CreatedAt.Add(requestOpen))
 }
 
-// over names the app of a request that cannot be answered any more, so that its user knows where to go.
-func (d *Directory) over(ctx context.Context, r store.Request) error {
+// endedError names the app of a request that cannot be answered any more, so that its user knows where to go.
+func (d *Directory) endedError(ctx context.Context, r store.Request) error {
 	app, err := d.store.AppByID(ctx, r.AppID)
 	if errors.Is(err, store.ErrNotFound) {
 		return ErrRequestUnknown
@@ -106,13 +106,15 @@ func (d *Directory) over(ctx context.Context, r store.Request) error {
 	if err != nil {
 		return fmt.Errorf("look up app %s: %w", r.AppID, err)
 	}
-	return &RequestOverError{App: app.Name, Address: r.RedirectURI, Answered: !r.DecidedAt.IsZero()}
+	return &RequestEndedError{App: app.Name, Address: r.RedirectURI, Answered: !r.DecidedAt.IsZero()}
 }
 
-// Over is the error for a page whose answer cannot be given again.
-func (d *Directory) Over(ctx context.Context, p Page) error { return d.over(ctx, p.Request) }
+// RequestEnded is the error for a page whose answer cannot be given again.
+func (d *Directory) RequestEnded(ctx context.Context, p Page) error {
+	return d.endedError(ctx, p.Request)
+}
 
-// Reload returns p as it is now.
+// Reload reads p again.
 func (d *Directory) Reload(ctx context.Context, p Page) (Page, error) {
 	var err error
 	if p.Request, err = d.store.RequestByID(ctx, p.Request.ID); err != nil {
@@ -124,15 +126,15 @@ func (d *Directory) Reload(ctx context.Context, p Page) (Page, error) {
 // ShownTo reports whether the page was shown to the session.
 func (p Page) ShownTo(session store.Session) bool { return bytes.Equal(session.ID, p.Request.Session) }
 
-// Repeats reports whether decision is the one that p got, a moment ago.
+// Repeats reports whether decision is the recent decision of p.
 func (d *Directory) Repeats(p Page, decision string) bool {
 	return p.Request.Decision == decision && d.store.Now().Before(p.Request.DecidedAt.Add(answerRepeats))
 }
 
 const answerContext = "xenoauth consent answer"
 
-// KeepCode keeps the code that an allowed request got, so that the same answer gets it again. It is sealed under the page's
-// credential, which the database does not hold. store.ErrConsumed: another code was kept before.
+// KeepCode stores the code of an allowed request, so that the same decision gets it again. It is sealed under the credential of
+// the page, which is not in the database. store.ErrConsumed: another code was stored before.
 func (d *Directory) KeepCode(ctx context.Context, p Page, code string) error {
 	sealed, err := p.credential.Seal([]byte(code), answerContext)
 	if err != nil {
@@ -143,8 +145,8 @@ func (d *Directory) KeepCode(ctx context.Context, p Page, code string) error {
 
 // KeptCode returns the code that KeepCode kept, waiting for it up to the given time while another answer of the page is being
 // worked on; "" if there is none then.
-func (d *Directory) KeptCode(ctx context.Context, p Page, patience time.Duration) (string, error) {
-	deadline, pause := time.Now().Add(patience), 20*time.Millisecond
+func (d *Directory) KeptCode(ctx context.Context, p Page, timeout time.Duration) (string, error) {
+	deadline, pause := time.Now().Add(timeout), 20*time.Millisecond
 	for {
 		r, err := d.store.RequestByID(ctx, p.Request.ID)
 		if err != nil {

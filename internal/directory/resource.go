@@ -9,8 +9,8 @@ import (
 	"xenoauth/store"
 )
 
-// Resource returns a resource server. NotFoundError if there is none.
-func (d *Directory) Resource(ctx context.Context, by store.Principal, id string) (store.ResourceServer, error) {
+// ResourceServer returns a resource server. NotFoundError if there is none.
+func (d *Directory) ResourceServer(ctx context.Context, by store.Principal, id string) (store.ResourceServer, error) {
 	if err := operatorOnly(by); err != nil {
 		return store.ResourceServer{}, err
 	}
@@ -24,9 +24,9 @@ func (d *Directory) Resource(ctx context.Context, by store.Principal, id string)
 	return r, nil
 }
 
-// ResourceSecrets lists the secrets with which the resource server works now, newest first.
+// ResourceSecrets lists the active secrets of the resource server, newest first.
 func (d *Directory) ResourceSecrets(ctx context.Context, by store.Principal, id string) ([]store.Secret, error) {
-	if _, err := d.Resource(ctx, by, id); err != nil {
+	if _, err := d.ResourceServer(ctx, by, id); err != nil {
 		return nil, err
 	}
 	secrets, err := d.store.SecretsByClient(ctx, id)
@@ -38,7 +38,7 @@ func (d *Directory) ResourceSecrets(ctx context.Context, by store.Principal, id 
 
 // RevokeResourceSecret is RevokeSecret for a resource server.
 func (d *Directory) RevokeResourceSecret(ctx context.Context, by store.Principal, id string, secretID secret.ID) error {
-	if _, err := d.Resource(ctx, by, id); err != nil {
+	if _, err := d.ResourceServer(ctx, by, id); err != nil {
 		return err
 	}
 	if err := d.store.RevokeSecret(ctx, by, id, store.LookupID(secretID)); err != nil {

@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// schemeAdvice is what to register instead of a scheme that is refused.
+// schemeAdvice names the schemes to register instead of a refused one.
 const schemeAdvice = "use https, or your own scheme made of your domain name in reverse, such as com.example.app:/callback."
 
-// meantSchemes have a meaning to browsers or operating systems: they run text as a program, read files, hand the request
-// to another program than the app's, or carry it over the network in the clear. An app that is called by one of them
-// cannot be distinguished from that program.
+// meantSchemes have a meaning to browsers or operating systems: they run text as a program, read files, pass the request to
+// another program than the app, or send it over the network unencrypted. An app that uses one of them cannot be distinguished
+// from that program.
 var meantSchemes = []string{
 	// These run or show the contents of the address.
 	"javascript", "data", "vbscript", "livescript", "mocha", "jscript", "about", "view-source", "feed", "blob", "filesystem", "jar",
@@ -19,10 +19,10 @@ var meantSchemes = []string{
 	// Browsers' own pages.
 	"chrome", "chrome-devtools", "chrome-error", "chrome-native", "chrome-search", "chrome-untrusted", "devtools", "edge", "brave",
 	"opera", "vivaldi", "moz-icon", "moz-safe-about", "safari-resource",
-	// Files and what runs them.
+	// Files and the programs that run them.
 	"file", "content", "smb", "nfs", "afp", "dav", "davs", "webdav", "webdavs", "ipp", "ipps", "ldap", "ldaps", "rtsp", "rtmp", "mms",
 	"intent", "android-app", "android-resource", "market", "apt", "steam", "itms", "itms-apps", "itms-appss", "itms-services", "prefs", "app-prefs",
-	// The network. Everything that begins with http is refused by itself.
+	// The network. Schemes that start with http are refused elsewhere.
 	"ftp", "ftps", "sftp", "tftp", "ws", "wss", "gopher", "dict", "news", "nntp", "snews", "irc", "ircs", "telnet", "ssh", "rlogin", "rdp",
 	"vnc", "git", "svn", "cvs", "rsync", "redis", "imap", "imaps", "pop", "pop3", "smtp", "xmpp", "magnet", "ed2k", "torrent", "ipfs", "ipns", "socks", "proxy",
 	"shttp", "spdy", "quic", "coap", "coaps", "mqtt", "mqtts", "postgres", "postgresql", "mysql", "mongodb", "jdbc", "odbc", "dns", "doi",
@@ -32,10 +32,10 @@ var meantSchemes = []string{
 	"localhost", "null", "undefined", "none", "self",
 }
 
-// meantPrefixes begin schemes that any website, or a part of an operating system, can be registered for.
+// meantPrefixes start schemes that any website, or a part of an operating system, can be registered for.
 var meantPrefixes = []string{"http", "web+", "ext+", "ms-", "x-apple", "x-web", "x-help", "x-man", "x-msg", "microsoft-"}
 
-// privateSchemeFault checks an address of a native app, which no one else can be kept from claiming. With a dot, its scheme
+// privateSchemeFault checks an address of a native app. Other programs can claim its scheme as well. With a dot, its scheme
 // is a reversed domain name (RFC 8252 §7.1). Without one it is allowed for public apps alone, whose codes are of no use
 // without the PKCE verifier: desktop programs and browser extensions have such schemes and cannot choose others.
 func privateSchemeFault(scheme, rest string, public bool) string {
@@ -97,13 +97,13 @@ func validLabel(label string) bool {
 	return true
 }
 
-// genericDomains end domain names that people know as such, newDomains some that they may know.
+// genericDomains are well-known top-level domains; newDomains are newer ones that people may know.
 var (
 	genericDomains = []string{"com", "org", "net", "edu", "gov", "mil", "info", "biz"}
 	newDomains     = []string{"app", "dev", "cloud", "online", "site", "store", "shop", "tech", "xyz", "bank", "link", "page", "live", "club"}
 )
 
-// reversed refuses what reads as a host: www.example.com, example.com, example.co.uk and hp.com, but not com.example. Two
+// reversed refuses schemes that look like a host: www.example.com, example.com, example.co.uk and hp.com, but not com.example. Two
 // letters at either end are a country's domain.
 func reversed(labels []string) bool {
 	first, last := labels[0], labels[len(labels)-1]

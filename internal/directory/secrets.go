@@ -23,7 +23,7 @@ func (d *Directory) Secrets(ctx context.Context, by store.Principal, appID strin
 	return a, secrets, nil
 }
 
-// RotateSecret mints another secret of a confidential app and returns it this once. The other secrets work until
+// RotateSecret mints another secret of a confidential app and returns it, only here. The other secrets are valid until
 // othersUntil; zero means until they are revoked, and a time that is not in the future ends them at once. Two secrets
 // can be active: a third is refused with *SecretLimitError, unless the others end at once. ErrPublicApp if the app is
 // public.
@@ -56,7 +56,7 @@ func (d *Directory) RevokeSecret(ctx context.Context, by store.Principal, appID 
 	return nil
 }
 
-// CreateResource registers an API of the platform as a resource server and returns its secret this once.
+// CreateResource registers an API of the platform as a resource server and returns its secret, only here.
 func (d *Directory) CreateResource(ctx context.Context, by store.Principal, name string) (store.ResourceServer, secret.Credential, error) {
 	if err := operatorOnly(by); err != nil {
 		return store.ResourceServer{}, secret.Credential{}, err
@@ -78,7 +78,7 @@ func (d *Directory) CreateResource(ctx context.Context, by store.Principal, name
 
 // RotateResourceSecret is RotateSecret for a resource server.
 func (d *Directory) RotateResourceSecret(ctx context.Context, by store.Principal, id string, othersUntil time.Time) (secret.Credential, error) {
-	if _, err := d.Resource(ctx, by, id); err != nil {
+	if _, err := d.ResourceServer(ctx, by, id); err != nil {
 		return secret.Credential{}, err
 	}
 	return d.rotate(ctx, by, id, secret.Client, othersUntil)
@@ -86,7 +86,7 @@ func (d *Directory) RotateResourceSecret(ctx context.Context, by store.Principal
 
 // rotate adds a secret to a client that exists.
 func (d *Directory) rotate(ctx context.Context, by store.Principal, clientID string, kind secret.Kind, othersUntil time.Time) (secret.Credential, error) {
-	// What ends at once makes room for the new one.
+	// Secrets that end at once do not count towards the limit.
 	if now := d.store.Now(); !othersUntil.IsZero() && othersUntil.Before(now) {
 		othersUntil = now
 	}
@@ -101,7 +101,7 @@ func (d *Directory) rotate(ctx context.Context, by store.Principal, clientID str
 	return c, nil
 }
 
-// secretRow is what is kept of a client secret.
+// secretRow returns the stored form of a client secret.
 func (d *Directory) secretRow(clientID string, c secret.Credential) store.Secret {
 	hash := c.Hash()
 	return store.Secret{ID: store.LookupID(c.ID), ClientID: clientID, Hash: hash[:], Hint: c.Hint(), CreatedAt: d.store.Now()}

@@ -9,10 +9,9 @@ import (
 	"xenoauth/store"
 )
 
-// RevokeToken ends an access token, an integration token, an API key with all that hangs on it, or a refresh token or user
-// token with its whole family, whoever's it is: the operator's way. It need not be good at the moment: a token of a
-// suspended app is ended, too, before it returns with the app.
-// store.ErrNotFound for what is no token of this server; nothing of it is repeated.
+// RevokeToken ends, for the operator, an access token, an integration token, an API key with everything that depends on it, or a
+// refresh token or user token with its whole family. The token need not be valid now: a token of a suspended app must not become
+// valid again with the app. store.ErrNotFound: this server did not issue the token; the error does not contain the text.
 func (d *Directory) RevokeToken(ctx context.Context, by store.Principal, token string) error {
 	if err := operatorOnly(by); err != nil {
 		return err
@@ -20,7 +19,7 @@ func (d *Directory) RevokeToken(ctx context.Context, by store.Principal, token s
 	var err error
 	c, _ := d.format.Parse(token)
 	switch c.Kind {
-	case 0: // user tokens have a form of their own
+	case 0: // user tokens have another form
 		err = d.revokeUserToken(ctx, by, token)
 	case secret.Access:
 		err = d.revokeAccess(ctx, by, c, store.NonExpiring)
@@ -46,7 +45,7 @@ func (d *Directory) RevokeToken(ctx context.Context, by store.Principal, token s
 	return nil
 }
 
-// errNoToken does not say whether the form, the id or the secret is wrong.
+// errNoToken does not reveal whether the form, the id or the secret is wrong.
 var errNoToken = fmt.Errorf("this server has no such token: %w", store.ErrNotFound)
 
 func (d *Directory) revokeAccess(ctx context.Context, by store.Principal, c secret.Credential, kind store.TokenKind) error {
@@ -82,7 +81,7 @@ func (d *Directory) revokeIntegration(ctx context.Context, by store.Principal, c
 	return d.store.RevokeIntegrationToken(ctx, by, store.LookupID(c.ID))
 }
 
-// revokeOneSecret ends the presented secret of an app, a resource server or a bot, and no other one.
+// revokeOneSecret ends the presented secret of an app, a resource server or a bot, and no other secret.
 func (d *Directory) revokeOneSecret(ctx context.Context, by store.Principal, c secret.Credential) error {
 	s, err := d.store.SecretByID(ctx, store.LookupID(c.ID))
 	if err != nil {

@@ -138,7 +138,7 @@ func (h *Handler) expectApp(w http.ResponseWriter, r *http.Request, next string)
 		return waitingApp{}, nil
 	}
 	app, redirect, err := h.waiting(r, next)
-	var ended *directory.RequestOverError
+	var ended *directory.RequestEndedError
 	switch {
 	case errors.As(err, &ended):
 		return waitingApp{Over: "The request from “" + ended.App + "” is no longer valid. Go back to the app and start again."}, nil

@@ -115,7 +115,7 @@ func (h *Handler) repeat(w http.ResponseWriter, r *http.Request, page directory.
 		return err
 	}
 	if !h.directory.Repeats(page, store.DecisionAllow+accountID) {
-		return answerError(h.directory.Over(r.Context(), page))
+		return answerError(h.directory.RequestEnded(r.Context(), page))
 	}
 	code, err := h.directory.KeptCode(r.Context(), page, codeBudget)
 	if err != nil {
@@ -129,7 +129,7 @@ func (h *Handler) repeat(w http.ResponseWriter, r *http.Request, page directory.
 		return err
 	}
 	if !fresh {
-		return answerError(h.directory.Over(r.Context(), page))
+		return answerError(h.directory.RequestEnded(r.Context(), page))
 	}
 	return a.sendCode(w, r, code)
 }
@@ -141,7 +141,7 @@ func (h *Handler) grantInstalled(w http.ResponseWriter, r *http.Request, page di
 	}
 	installation, live := a.LiveOn(accountID)
 	if !live {
-		return answerError(h.directory.Over(r.Context(), page))
+		return answerError(h.directory.RequestEnded(r.Context(), page))
 	}
 	return h.grantKept(w, r, page, a, installation)
 }
@@ -168,7 +168,7 @@ func (h *Handler) deny(w http.ResponseWriter, r *http.Request, page directory.Pa
 	if errors.Is(err, store.ErrConsumed) {
 		page, err = h.directory.Reload(r.Context(), page)
 		if err == nil && !h.directory.Repeats(page, store.DecisionDeny) {
-			err = h.directory.Over(r.Context(), page)
+			err = h.directory.RequestEnded(r.Context(), page)
 		}
 	}
 	if err != nil {

@@ -40,7 +40,7 @@ func linkError(err error) error {
 
 // answerError is the page for an answer that cannot be accepted.
 func answerError(err error) error {
-	var over *directory.RequestOverError
+	var over *directory.RequestEndedError
 	switch {
 	case errors.Is(err, store.ErrUnavailable):
 		return err
@@ -59,7 +59,7 @@ func answerError(err error) error {
 }
 
 // requestOverPage names the app, so that the user knows where to continue.
-func requestOverPage(over *directory.RequestOverError) error {
+func requestOverPage(over *directory.RequestEndedError) error {
 	page := &web.Error{Status: http.StatusBadRequest, Cause: over, Links: []web.Link{{Text: "Installed apps", Path: "/account/apps"}}}
 	where := "“" + over.App + "”"
 	if host := hostOf(over.Address); strings.HasPrefix(over.Address, "https:") && host != "" {
