@@ -96,7 +96,7 @@ func TestAppFormFaults(t *testing.T) {
 	}
 }
 
-// TestForeignApp: what belongs to others does not exist (docs/battery.md, D8).
+// TestForeignApp: apps that a user does not manage give store.ErrNotFound (docs/battery.md, D8).
 func TestForeignApp(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, st store.Store) {
@@ -199,7 +199,7 @@ func TestRotateSecret(t *testing.T) {
 		_, err = d.RotateSecret(ctx, operator, a.ID, time.Time{})
 		var limit *directory.SecretLimitError
 		if !errors.As(err, &limit) || !errors.Is(err, store.ErrLimit) || !strings.Contains(err.Error(), "revoke one first") {
-			t.Errorf("a third secret: %v, want a refusal that says what to do", err)
+			t.Errorf("a third secret: %v, want a refusal with the fix", err)
 		}
 		if err := d.RevokeSecret(ctx, operator, a.ID, first.ID); err != nil || live(*first) {
 			t.Errorf("revoke the first: %v", err)

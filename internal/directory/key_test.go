@@ -11,19 +11,19 @@ import (
 	"xenoauth/store"
 )
 
-// keeping is a directory over SQLite with an admin, another admin of the same account, and a stranger.
-type keeping struct {
+// keyFixture is a directory over SQLite with an admin, another admin of the same account, and a user of another account.
+type keyFixture struct {
 	*Directory
 	t                      *testing.T
 	admin, other, stranger store.User
 	account                store.Account
 }
 
-func newKeeping(t *testing.T, issuer string) keeping {
+func newKeyFixture(t *testing.T, issuer string) keyFixture {
 	t.Helper()
 	st := dbtest.Open(t, dbtest.SQLite(t))
 	passwords := secret.NewPasswords(secret.PasswordOptions{Params: secret.Params{Memory: 64, Time: 1, Threads: 1}})
-	k := keeping{Directory: New(st, scope.Default(), passwords, secret.Format{}, Options{PublicURL: issuer}), t: t}
+	k := keyFixture{Directory: New(st, scope.Default(), passwords, secret.Format{}, Options{PublicURL: issuer}), t: t}
 	add := func(name string) (store.User, store.Account) {
 		u, a, err := k.AddUser(t.Context(), store.OperatorPrincipal("test"), NewUser{Email: name + "@example.org", Password: "correct horse battery"})
 		k.no(err)
@@ -36,7 +36,7 @@ func newKeeping(t *testing.T, issuer string) keeping {
 	return k
 }
 
-func (k keeping) no(err error) {
+func (k keyFixture) no(err error) {
 	k.t.Helper()
 	if err != nil {
 		k.t.Fatal(err)
@@ -56,33 +56,33 @@ func wantFault(t *testing.T, err error, field string) {
 
 func TestCreateKey(t *testing.T) {
 	t.Parallel()
-	k := newKeeping(t, "https://auth.example.com")
+	k := newKeyFixture(t, "https://auth.example.com")
 	ctx := t.Context()
 	bot, _, err := k.CreateBot(ctx, by(k.admin), k.account.ID, "Bot")
 	k.no(err)
-	for says, c := range map[string]struct {
+	for name, c := range map[string]struct {
 		by    store.Principal
 		form  KeyForm
 		fault string
 	}{
-		"no name":                         {by(k.admin), KeyForm{}, "name"},
-		"a name that runs backwards":      {by(k.admin), KeyForm{Name: "a\u202eb"}, "name"},
-		"an empty list of scopes":         {by(k.admin), KeyForm{Name: "K", Scopes: []string{}}, "scopes"},
-		"an unknown scope":                {by(k.admin), KeyForm{Name: "K", Scopes: []string{"agent", "widgets"}}, "scopes"},
-		"a scope in capitals":             {by(k.admin), KeyForm{Name: "K", Scopes: []string{"Admin"}}, "scopes"},
-		"in another admin's name":         {by(k.admin), KeyForm{Name: "K", Scopes: []string{"agent"}, UserID: k.other.ID}, "user"},
-		"in a stranger's name":            {store.OperatorPrincipal("test"), KeyForm{Name: "K", Scopes: []string{"agent"}, UserID: k.stranger.ID}, "user"},
-		"an account API key for somebody": {by(k.admin), KeyForm{Name: "K", UserID: k.admin.ID}, "user"},
+		"no name":                       {by(k.admin), KeyForm{}, "name"},
+		"a name that runs backwards":    {by(k.admin), KeyForm{Name: "a\u202eb"}, "name"},
+		"an empty list of scopes":       {by(k.admin), KeyForm{Name: "K", Scopes: []string{}}, "scopes"},
+		"an unknown scope":              {by(k.admin), KeyForm{Name: "K", Scopes: []string{"agent", "widgets"}}, "scopes"},
+		"a scope in capitals":           {by(k.admin), KeyForm{Name: "K", Scopes: []string{"Admin"}}, "scopes"},
+		"in another admin's name":       {by(k.admin), KeyForm{Name: "K", Scopes: []string{"agent"}, UserID: k.other.ID}, "user"},
+		"in the name of a non-member":   {store.OperatorPrincipal("test"), KeyForm{Name: "K", Scopes: []string{"agent"}, UserID: k.stranger.ID}, "user"},
+		"an account API key for a user": {by(k.admin), KeyForm{Name: "K", UserID: k.admin.ID}, "user"},
 	} {
 		_, _, err := k.CreateKey(ctx, c.by, k.account.ID, c.form)
-		t.Run(says, func(t *testing.T) { wantFault(t, err, c.fault) })
+		t.Run(name, func(t *testing.T) { wantFault(t, err, c.fault) })
 	}
 	made, credential, err := k.CreateKey(ctx, by(k.admin), k.account.ID, KeyForm{Name: " Chat ", Scopes: []string{"bot", "agent", "bot"}, UserID: bot.ID})
 	k.no(err)
 	if made.Name != "Chat" || RoleNames(made.Roles) != "agent bot" || made.UserID != bot.ID || made.CreatedBy != k.admin.ID || credential.Kind != secret.APIKey {
 		t.Errorf("made %+v", made)
 	}
-	for says, c := range map[string]struct {
+	for name, c := range map[string]struct {
 		by   store.Principal
 		user string
 		want string
@@ -94,15 +94,15 @@ func TestCreateKey(t *testing.T) {
 		made, _, err := k.CreateKey(ctx, c.by, k.account.ID, KeyForm{Name: "K", Scopes: []string{"agent"}, UserID: c.user})
 		k.no(err)
 		if made.UserID != c.want {
-			t.Errorf("%s: acts for %s, want %s", says, made.UserID, c.want)
+			t.Errorf("%s: acts for %s, want %s", name, made.UserID, c.want)
 		}
 	}
 }
 
-// TestKeysAndBotsOfOthersDoNotExist: whatever is asked of them.
-func TestKeysAndBotsOfOthersDoNotExist(t *testing.T) {
+// TestKeysAndBotsOfOthers: every rule answers store.ErrNotFound for keys and bots that the user does not manage.
+func TestKeysAndBotsOfOthers(t *testing.T) {
 	t.Parallel()
-	k := newKeeping(t, "https://auth.example.com")
+	k := newKeyFixture(t, "https://auth.example.com")
 	ctx, eve, now := t.Context(), k.stranger, k.store.Now()
 	key, _, err := k.CreateKey(ctx, by(k.admin), k.account.ID, KeyForm{Name: "K"})
 	k.no(err)
@@ -143,7 +143,7 @@ func TestBotAddresses(t *testing.T) {
 		"https://auth.example.com": "auth.example.com", "https://AUTH.example.com:8443": "auth.example.com", "http://localhost:8080": "localhost",
 		"http://127.0.0.1:8080": "localhost", "http://[::1]:8080": "localhost", "": "localhost", "://": "localhost",
 	} {
-		k := newKeeping(t, issuer)
+		k := newKeyFixture(t, issuer)
 		b, c, err := k.CreateBot(t.Context(), by(k.admin), k.account.ID, "Bot")
 		k.no(err)
 		if b.Email != "bot+"+b.ID+"@"+domain || !secret.ValidUserID(b.ID) || !isBotEmail(b.Email) || c.Kind != secret.Bot {
@@ -159,7 +159,7 @@ func TestBotAddresses(t *testing.T) {
 			t.Errorf("a bot logs in: %v", err)
 		}
 	}
-	k := newKeeping(t, "https://auth.example.com")
+	k := newKeyFixture(t, "https://auth.example.com")
 	_, _, err := k.AddUser(t.Context(), store.SystemPrincipal(), NewUser{Email: "BOT+0123456789abcdef01234567@example.org", Password: "correct horse battery"})
 	wantFault(t, err, "email")
 	_, _, err = k.AddUser(t.Context(), store.SystemPrincipal(), NewUser{Email: "bot+news@example.org", Password: "correct horse battery"})

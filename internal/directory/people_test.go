@@ -98,7 +98,7 @@ func TestDeletedAddressStaysTaken(t *testing.T) {
 			t.Errorf("added again: %v, want it to be taken, removed %t", err, removed)
 		}
 	}
-	// Who signs up is told the same of both.
+	// Sign-up gives the same answer for both.
 	signUp := func() string {
 		_, err := d.SignUp(context.Background(), store.VisitorPrincipal(""), directory.SignUpForm{Email: "ada@example.org", Password: password})
 		wantFaults(t, err, "email")
@@ -111,7 +111,7 @@ func TestDeletedAddressStaysTaken(t *testing.T) {
 	}
 	wantTaken(true)
 	if after := signUp(); after != before {
-		t.Errorf("sign-up says %q of a removed user's address, and %q of another's", after, before)
+		t.Errorf("sign-up answers %q for a removed user's address, and %q for another's", after, before)
 	}
 }
 
@@ -162,8 +162,8 @@ func TestLogIn(t *testing.T) {
 	})
 }
 
-// TestLogInCost: an address that does not exist costs a hash, too. What is counted is the memory that argon2id takes, which
-// no busy machine changes; so nothing runs beside this test.
+// TestLogInCost: an address that does not exist costs a hash as well. The test measures the memory that argon2id allocates, which
+// does not depend on the load of the machine, and so does not run in parallel with others.
 func TestLogInCost(t *testing.T) {
 	const hash = 8 << 20
 	st := dbtest.Open(t, dbtest.SQLite(t))

@@ -15,7 +15,8 @@ func TestRules_RefuseTheZeroPrincipal(t *testing.T) {
 	storetest.RefusesZeroPrincipal(t, rules(dbtest.Open(t, dbtest.SQLite(t))), 35)
 }
 
-// A user without an id, which a request without a session would make, must not pass for the operator.
+// TestRules_RefuseParties: only the operator and users manage anything. A user without an id, as from a request without a session,
+// must not count as the operator.
 func TestRules_RefuseParties(t *testing.T) {
 	t.Parallel()
 	d := rules(dbtest.Open(t, dbtest.SQLite(t)))

@@ -87,7 +87,7 @@ func TestMatchRedirectAccepted(t *testing.T) {
 	}
 }
 
-// TestMatchRedirectPrefersExact: with two rows that differ in the port alone, the one that is meant to the byte counts.
+// TestMatchRedirectPrefersExact: of two rows that differ only in the port, the one with the same bytes matches.
 func TestMatchRedirectPrefersExact(t *testing.T) {
 	t.Parallel()
 	app := store.App{RedirectURIs: []string{"http://127.0.0.1/cb", "http://127.0.0.1:3000/cb"}}
@@ -110,7 +110,7 @@ func TestMatchRedirectAbsent(t *testing.T) {
 	}
 }
 
-// TestRedirectWith: what is registered stays as it is, byte for byte, and parameters come after it (RFC 6749 §3.1.2).
+// TestRedirectWith: the registered URI stays unchanged byte by byte, and parameters follow it (RFC 6749 §3.1.2).
 func TestRedirectWith(t *testing.T) {
 	t.Parallel()
 	params := url.Values{"state": {"a&code=x #\r\n"}, "iss": {"https://auth.test"}}
@@ -140,8 +140,8 @@ func TestRedirectWith(t *testing.T) {
 // loopbackURI splits a loopback URI into origin, port and the rest, in another way than the matcher does.
 var loopbackURI = regexp.MustCompile(`(?s)^(http://(?:localhost|127\.0\.0\.1|\[::1\]))(?::([0-9]+))?((?:[/?].*)?)$`)
 
-// FuzzMatchRedirect: what matches is a registered address to the byte, or differs from it in nothing but a valid port of
-// a loopback http URI; and all of that matches.
+// FuzzMatchRedirect: an address matches if and only if it equals a registered address byte by byte, or differs from it only in a
+// valid port of a loopback http URI.
 func FuzzMatchRedirect(f *testing.F) {
 	for i, seed := range [][2]string{
 		{registeredCB, registeredCB}, {registeredCB, "https://app.test/cb/"}, {registeredCB, "https://app.test:443@evil.test/cb"},
@@ -167,10 +167,10 @@ func FuzzMatchRedirect(f *testing.F) {
 	})
 }
 
-// checkMatch asserts that sent is taken for the registered address if and only if it may be, alone and beside another row.
+// checkMatch asserts that sent matches the registered address if and only if it may, alone and beside another row.
 func checkMatch(t *testing.T, registered, sent string) {
 	if redirectFault(registered, true) != "" {
-		return // what cannot be registered has no rule
+		return // it cannot be registered
 	}
 	v, err := MatchRedirect(store.App{RedirectURIs: []string{registered}}, sent)
 	if sent == "" {
@@ -202,7 +202,7 @@ func checkMatch(t *testing.T, registered, sent string) {
 	}
 }
 
-// differInPort says whether both are one loopback URI but for the port, by the expression above.
+// differInPort reports whether both are the same loopback URI except for the port, by the expression above.
 func differInPort(sent, registered string) bool {
 	have, want := loopbackURI.FindStringSubmatch(sent), loopbackURI.FindStringSubmatch(registered)
 	if have == nil || want == nil || have[1] != want[1] || have[3] != want[3] {

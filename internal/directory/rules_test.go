@@ -118,7 +118,7 @@ func TestRedirectURIAccepted(t *testing.T) {
 	}
 }
 
-// TestRedirectURIRefused holds the shapes of docs/battery.md, A5, A6 and A12, and says which advice each gets.
+// TestRedirectURIRefused holds the shapes of docs/battery.md, A5, A6 and A12, with the advice that each gets.
 func TestRedirectURIRefused(t *testing.T) {
 	t.Parallel()
 	for uri, advice := range map[string]string{
@@ -254,8 +254,8 @@ var (
 	dotSegment = regexp.MustCompile(`(?i)(?:^|[/\\])\.\.?(?:[/\\;]|$)`)
 )
 
-// FuzzRedirectFault: what is accepted leads to no other host than the one that is written, reads in one way only, survives a
-// match, and gives the app its answer whole.
+// FuzzRedirectFault: an accepted URI leads only to the host that it names, has one reading, matches itself, and gives the app its
+// answer unchanged.
 func FuzzRedirectFault(f *testing.F) {
 	for _, s := range []string{
 		"https://app.test/cb", "http://[::1]:7/cb?x=1", "com.example.app:/cb", "https://a@b/", "https://a:b:c/", "https://[::1]]/", "h.000://00:00A",
@@ -272,7 +272,7 @@ func FuzzRedirectFault(f *testing.F) {
 	})
 }
 
-// checkAcceptedRedirect asserts what everybody else may rely on for a registered address.
+// checkAcceptedRedirect asserts the properties of a registered address that other code relies on.
 func checkAcceptedRedirect(t *testing.T, s string) {
 	u, err := url.Parse(s)
 	if err != nil || !plainURI.MatchString(s) || len(s) > 2000 {

@@ -1,8 +1,8 @@
-// Package account is what people see of themselves and of their accounts: sign-up, log-in, log-out, profile, installed
+// Package account serves the pages of people about themselves and their accounts: sign-up, log-in, log-out, profile, installed
 // apps, API keys, bots, security.
 //
-// It owns the pages and the order of steps in them; who may do what, and what a value must look like, is for package
-// directory. It moves a browser between logged out and logged in.
+// It owns the pages and the order of their steps; permissions and the form of values are decided by package directory. It logs
+// browsers in and out.
 package account
 
 import (
@@ -14,7 +14,7 @@ import (
 	"xenoauth/store"
 )
 
-// Handler answers the pages under /account and the way in and out.
+// Handler serves the pages under /account, and sign-up, log-in and log-out.
 type Handler struct {
 	web       *web.Toolkit
 	directory *directory.Directory
@@ -23,12 +23,12 @@ type Handler struct {
 	issuer    string
 }
 
-// New returns a handler over the rules d and the store s; c says what scopes and roles mean, issuer is the server's origin.
+// New returns a handler over the rules d and the store s; c describes scopes and roles, issuer is the server's origin.
 func New(t *web.Toolkit, d *directory.Directory, s store.Store, c *scope.Catalogue, issuer string) *Handler {
 	return &Handler{web: t, directory: d, store: s, catalogue: c, issuer: issuer}
 }
 
-// ShowParkedForm shows the values of a form whose session had ended, to be sent again.
+// ShowParkedForm shows the values of a form that was sent after its session had ended, so that it can be sent again.
 func (h *Handler) ShowParkedForm(w http.ResponseWriter, r *http.Request) error {
 	form, _ := h.web.Parked(r)
 	return h.web.Render(w, r, http.StatusOK, "parked", form)
@@ -36,7 +36,7 @@ func (h *Handler) ShowParkedForm(w http.ResponseWriter, r *http.Request) error {
 
 // homePage is the data of home.html.
 type homePage struct {
-	User       *store.User // nil for the logged-out
+	User       *store.User // nil without a log-in
 	SignUpOpen bool
 }
 

@@ -21,7 +21,7 @@ import (
 
 const password = "correct horse battery"
 
-// site is a whole server, asked over HTTP.
+// site is a whole server under test, over HTTP.
 type site struct {
 	t   *testing.T
 	st  store.Store
@@ -59,7 +59,7 @@ func (s *site) browser() *browser {
 	return &browser{s.t, s.url, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
-// answer is what came back.
+// answer is a response.
 type answer struct {
 	status   int
 	location string
@@ -81,7 +81,7 @@ func (b *browser) post(path string, pairs ...string) answer {
 	}
 	r, err := b.http.PostForm(b.base+path, form)
 	a := b.read(r, err)
-	if strings.Contains(a.location, "/created/") { // the page that is shown once
+	if strings.Contains(a.location, "/created/") { // the page is shown only once
 		return b.get(a.location)
 	}
 	return a
@@ -130,7 +130,7 @@ func TestSignUpLogOutLogIn(t *testing.T) {
 		b.want(b.get("/account/apps"), http.StatusOK, "", "No apps yet")
 		b.want(b.get("/login?next=security"), http.StatusSeeOther, "/account/security")
 		b.want(b.get("/logout"), http.StatusOK, "", "ada@example.org", `action="/logout"`)
-		b.want(b.get("/account"), http.StatusOK, "", "ada@example.org", "Admin") // looking at the page logged nobody out
+		b.want(b.get("/account"), http.StatusOK, "", "ada@example.org", "Admin") // GET logs no one out
 		b.want(b.post("/logout"), http.StatusSeeOther, "/")
 		b.want(b.get("/account/apps"), http.StatusSeeOther, "/login?next=apps")
 		b.want(b.get("/login"), http.StatusOK, "", `name="email"`, `name="password"`, `name="next"`)
@@ -166,7 +166,7 @@ func TestClosedSignUp(t *testing.T) {
 	}
 }
 
-// A wrong password and an unknown address get the same bytes (docs/battery.md, L1).
+// A wrong password and an unknown address get the same response (docs/battery.md, L1).
 func TestWrongLogInTellsNothing(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, dbtest.Open(t, dbtest.SQLite(t)), true)
@@ -250,7 +250,7 @@ func (s *site) app(account, name string, scopes scope.Set) store.App {
 	return a
 }
 
-// install puts an app on the account of the user of that e-mail address.
+// install installs an app on the account of the user with that e-mail address.
 func (s *site) install(email, app string, scopes scope.Set) string {
 	s.t.Helper()
 	ctx, by := s.t.Context(), store.OperatorPrincipal("test")
@@ -292,10 +292,10 @@ func TestInstalledAppsAreShownInWordsAndRemoved(t *testing.T) {
 			}
 		}
 		b.want(b.get("/account/apps/"+id+"/remove"), http.StatusOK, "", "loses its access", `method="post"`)
-		b.want(b.get("/account/apps"), http.StatusOK, "", id) // looking removed nothing
+		b.want(b.get("/account/apps"), http.StatusOK, "", id) // GET removes nothing
 		b.want(b.post("/account/apps/"+id+"/remove"), http.StatusSeeOther, "/account/apps")
 		b.want(b.get("/account/apps"), http.StatusOK, "", "was removed from Ada", "No apps yet")
-		for _, again := range []func(string) answer{func(p string) answer { return b.post(p) }, b.get} { // pressed twice, or gone back to
+		for _, again := range []func(string) answer{func(p string) answer { return b.post(p) }, b.get} { // a second click, or the back button
 			b.want(again("/account/apps/"+id+"/remove"), http.StatusSeeOther, "/account/apps")
 			b.want(b.get("/account/apps"), http.StatusOK, "", "was removed from Ada. It no longer has access to the account.", "No apps yet")
 		}
@@ -320,7 +320,7 @@ func TestMalformedInputIsA400(t *testing.T) {
 	b.want(b.get("/account"), http.StatusOK, "", "ada@example.org")
 }
 
-// The log-in form of an app's request may end at the app by redirects alone, so its policy must let it.
+// The log-in form of an app's request can end at the app by redirects alone, so its policy must allow that.
 func TestLogInForAnApp(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, dbtest.Open(t, dbtest.SQLite(t)), true)

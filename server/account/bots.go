@@ -32,8 +32,8 @@ type botPage struct {
 	Endpoint string // the bot's service endpoint
 	Secrets  web.SecretList
 	New      bool
-	Secret   string // shown this once
-	Others   string // what becomes of the secret before it
+	Secret   string // shown only here
+	Others   string // until when the other secrets are valid, as a sentence
 }
 
 // ListBots shows the bots of all accounts of which the visitor is an admin.
@@ -55,7 +55,7 @@ func (h *Handler) ListBots(w http.ResponseWriter, r *http.Request) error {
 	return h.web.Render(w, r, http.StatusOK, "bots", page)
 }
 
-// ShowNewBot is the empty form.
+// ShowNewBot shows the empty form.
 func (h *Handler) ShowNewBot(w http.ResponseWriter, r *http.Request) error {
 	return h.botForm(w, r, http.StatusOK, botFormPage{})
 }
@@ -72,7 +72,7 @@ func (h *Handler) botForm(w http.ResponseWriter, r *http.Request, status int, pa
 	return h.web.Render(w, r, status, "bot_form", page)
 }
 
-// CreateBot makes a bot, and leads to the page that shows its secret once.
+// CreateBot creates a bot, and redirects to the page that shows its secret once.
 func (h *Handler) CreateBot(w http.ResponseWriter, r *http.Request) error {
 	values, err := web.ParseForm(w, r)
 	if err != nil {
@@ -96,7 +96,7 @@ func (h *Handler) CreateBot(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// endpoint is the bot's service endpoint: the address below which it gets its tokens (docs/dialects.md, Integration tokens).
+// endpoint is the bot's service endpoint: the address under which it gets its tokens (docs/dialects.md, Integration tokens).
 func (h *Handler) endpoint(b store.Bot) string { return h.issuer + "/bots/" + b.ID }
 
 // bot finds the bot in the path. One that the visitor does not manage gives the same 404 as one that does not exist.
@@ -118,7 +118,7 @@ func (h *Handler) botSecrets(r *http.Request) (store.Bot, web.SecretList, error)
 	return b, web.ListSecrets(secrets), err
 }
 
-// ShowBot shows all there is to a bot but its secret.
+// ShowBot shows a bot without its secret.
 func (h *Handler) ShowBot(w http.ResponseWriter, r *http.Request) error {
 	b, secrets, err := h.botSecrets(r)
 	if err != nil {
@@ -127,7 +127,7 @@ func (h *Handler) ShowBot(w http.ResponseWriter, r *http.Request) error {
 	return h.web.Render(w, r, http.StatusOK, "bot", botPage{Bot: b, Endpoint: h.endpoint(b), Secrets: secrets})
 }
 
-// ShowRotateBot asks how long the present secret goes on working.
+// ShowRotateBot asks how long the current secret stays valid.
 func (h *Handler) ShowRotateBot(w http.ResponseWriter, r *http.Request) error {
 	b, live, err := h.botSecrets(r)
 	if err != nil {
@@ -139,7 +139,7 @@ func (h *Handler) ShowRotateBot(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// RotateBot makes another secret, and leads to the page that shows it once.
+// RotateBot adds a secret, and redirects to the page that shows it once.
 func (h *Handler) RotateBot(w http.ResponseWriter, r *http.Request) error {
 	b, live, err := h.botSecrets(r)
 	if err != nil {
@@ -149,7 +149,7 @@ func (h *Handler) RotateBot(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	until, others, err := h.keeps(values, "secret")
+	until, others, err := h.parseKeep(values, "secret")
 	if err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ func (h *Handler) RotateBot(w http.ResponseWriter, r *http.Request) error {
 	return tooMany(err)
 }
 
-// ShowRemoveBot says what stops working and asks.
+// ShowRemoveBot names the consequences and asks for confirmation.
 func (h *Handler) ShowRemoveBot(w http.ResponseWriter, r *http.Request) error {
 	b, err := h.bot(r)
 	if err != nil {
@@ -170,7 +170,7 @@ func (h *Handler) ShowRemoveBot(w http.ResponseWriter, r *http.Request) error {
 	return h.web.Render(w, r, http.StatusOK, "bot_remove", botPage{Bot: b})
 }
 
-// RemoveBot ends a bot for good.
+// RemoveBot removes a bot permanently.
 func (h *Handler) RemoveBot(w http.ResponseWriter, r *http.Request) error {
 	if _, err := web.ParseForm(w, r); err != nil {
 		return err

@@ -2,15 +2,15 @@ package account
 
 import "strings"
 
-// Names by which a User-Agent header tells browsers and systems apart. The order matters: many browsers also claim to be
-// those further down.
+// Parts of a User-Agent header that identify browsers and systems. The order matters: the headers of many browsers also contain
+// the names further down.
 var (
 	browserMarks = [][2]string{{"Edg/", "Edge"}, {"OPR/", "Opera"}, {"SamsungBrowser/", "Samsung Internet"}, {"Firefox/", "Firefox"}, {"FxiOS/", "Firefox"},
 		{"CriOS/", "Chrome"}, {"HeadlessChrome/", "Chrome"}, {"Chromium/", "Chromium"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}, {"curl/", "curl"}, {"Go-http-client/", "Go program"}}
 	systemMarks = [][2]string{{"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Android", "Android"}, {"Windows", "Windows"}, {"CrOS", "ChromeOS"}, {"Mac OS X", "macOS"}, {"Linux", "Linux"}}
 )
 
-// browserName says in words what a person needs to recognise a browser of theirs: "Firefox on Windows".
+// browserName is the name by which a person recognises a browser of theirs: "Firefox on Windows".
 func browserName(userAgent string) string {
 	browser, system := mark(userAgent, browserMarks), mark(userAgent, systemMarks)
 	switch {

@@ -8,7 +8,7 @@ import (
 	"xenoauth/server/web"
 )
 
-// created is where the page of ShowCreated is, before the id of the form that made something.
+// created is the path of ShowCreated, without the id of the form.
 const created = "/account/created/"
 
 // shownBeforePage is the data of shown_before.html.

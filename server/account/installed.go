@@ -18,19 +18,19 @@ type installedPage struct {
 	TokenLimit int // 0: none
 }
 
-// installedApp is an app on an account in the words of a page, with every installation that the visitor may see.
+// installedApp is an app on an account, with every installation that the visitor may see.
 type installedApp struct {
 	ID           string // of an installation: the visitor's own, if there is one
 	AppID        string
 	AccountID    string
 	Name         string
-	HomepageHost string // "" unless an operator vouches for the app
+	HomepageHost string // "" unless the app is verified
 	AccountName  string
 	Verified     bool
 	Connected    bool      // one of the installations holds a valid token
 	LastUsedAt   time.Time // of the installations below
 	Installers   []installer
-	Unlisted     int // further installations, which the page leaves out
+	Unlisted     int // further installations, which the page omits
 }
 
 // installer is one member's installation.
@@ -38,7 +38,7 @@ type installer struct {
 	ID         string
 	By         string // "you" or a name
 	Own        bool
-	Role       string // today's, within a sentence: "an agent"
+	Role       string // the current role, within a sentence: "an agent"
 	User       string // the name and e-mail address that the app learns; "" if its consent page did not name them
 	Connected  bool
 	Grants     []scope.Grant
@@ -46,12 +46,12 @@ type installer struct {
 	LastUsedAt time.Time
 }
 
-// Nothing reports whether the app can do nothing with what this member gave it.
+// Nothing reports whether the scopes that this member approved give the app no access.
 func (i installer) Nothing() bool {
 	return len(i.Grants) > 0 && !slices.ContainsFunc(i.Grants, func(g scope.Grant) bool { return !g.Nothing() })
 }
 
-// maxInstallers is how many members' installations of one app on one account the list shows.
+// maxInstallers is the number of installations that the list shows for one app on one account.
 const maxInstallers = 10
 
 // ListInstalledApps lists the apps that the visitor may see and remove: a row for each app and account.
@@ -71,7 +71,7 @@ func (h *Handler) ListInstalledApps(w http.ResponseWriter, r *http.Request) erro
 	return h.web.Render(w, r, http.StatusOK, "installed", page)
 }
 
-// byAppAndAccount gathers the installations of one app on one account, in the order of the first of each.
+// byAppAndAccount groups installations by app and account, in the order of the first of each group.
 func (h *Handler) byAppAndAccount(installed []store.InstalledApp, user store.User) []installedApp {
 	var apps []installedApp
 	bearers := map[[2]string][]string{}
@@ -97,7 +97,7 @@ func (h *Handler) byAppAndAccount(installed []store.InstalledApp, user store.Use
 
 func newInstalledApp(i store.InstalledApp) installedApp {
 	host := ""
-	if i.AppVerified { // otherwise it is no more than the app's own word
+	if i.AppVerified { // a homepage that was not verified is only a claim
 		host = web.Host(i.AppHomepage)
 	}
 	return installedApp{
@@ -106,7 +106,7 @@ func newInstalledApp(i store.InstalledApp) installedApp {
 	}
 }
 
-// add counts an installation in.
+// add adds an installation.
 func (a *installedApp) add(i store.InstalledApp, by installer) {
 	if by.Own {
 		a.ID = i.ID
@@ -118,8 +118,8 @@ func (a *installedApp) add(i store.InstalledApp, by installer) {
 	a.Installers = append(a.Installers, by)
 }
 
-// newInstaller describes an installation as its tokens are judged: by the scopes that the app still has, with those that
-// they imply, as far as the member's role goes today.
+// newInstaller describes the effective permissions of an installation, as tokens get them: the scopes that the app still has,
+// with those that they imply, within the member's current role.
 func (h *Handler) newInstaller(i store.InstalledApp, members naming) installer {
 	by := installer{
 		ID: i.ID, By: members.of(i.UserID, i.UserName, i.UserEmail), Own: i.UserID == members.visitor.ID, Connected: i.Tokens > 0,
@@ -133,10 +133,10 @@ func (h *Handler) newInstaller(i store.InstalledApp, members naming) installer {
 	return by
 }
 
-// naming calls the members that one page lists by their names.
+// naming names the members that one page lists.
 type naming struct {
 	visitor store.User
-	bearers map[string]int // of a name
+	bearers map[string]int // number of members by name
 }
 
 func newNaming(visitor store.User, names ...string) naming {
@@ -147,8 +147,8 @@ func newNaming(visitor store.User, names ...string) naming {
 	return n
 }
 
-// of is a member within a sentence that the visitor reads. Members choose their names, so that the address stands beside a
-// name that several have or that reads as a part of the sentence.
+// of names a member within a sentence. Members choose their names, so the e-mail address is added to a name that several members
+// have or that could be read as part of the sentence.
 func (n naming) of(id, name, email string) string {
 	switch {
 	case id == n.visitor.ID:

@@ -15,21 +15,21 @@ import (
 
 // removePage is the data of remove.html.
 type removePage struct {
-	App      installedApp   // with one installation: the one that the path names
+	App      installedApp   // with the installation in the path only
 	Own      bool           // the visitor installed it
-	Choices  []removeChoice // installations of the app on the account, if there are several and the visitor may end each
+	Choices  []removeChoice // installations of the app on the account, if there are several and the visitor can remove each
 	Everyone store.Count    // members who installed it
 	Remain   string         // without choices, the other members who keep the app
 }
 
-// removeChoice is one installation that the visitor may end.
+// removeChoice is one installation that the visitor can remove.
 type removeChoice struct {
 	ID     string
 	By     string
 	Chosen bool
 }
 
-// maxChoices is how many members' installations of an app can be chosen among when it is removed.
+// maxChoices is the number of installations that the page offers for removal.
 const maxChoices = 100
 
 // forAll is the value of the field "for" that ends all installations of the app on the account.
@@ -68,8 +68,8 @@ func (h *Handler) ShowRemoveApp(w http.ResponseWriter, r *http.Request) error {
 	return h.web.Render(w, r, http.StatusOK, "remove", page)
 }
 
-// RemoveApp removes an installation, or all of the app on the account for an admin; their tokens are dead before the
-// answer. One that was removed before is answered alike: it is gone, as was asked for.
+// RemoveApp removes an installation, or for an admin all installations of the app on the account; their tokens are invalid before
+// the response. Removing one again gives the same response.
 func (h *Handler) RemoveApp(w http.ResponseWriter, r *http.Request) error {
 	values, err := web.ParseForm(w, r)
 	if err != nil {
@@ -123,7 +123,7 @@ func (h *Handler) removeForAll(w http.ResponseWriter, r *http.Request, v *web.Vi
 	return nil
 }
 
-// installation finds one that the visitor may see, removed or not; others do not exist.
+// installation finds one that the visitor may see, removed or not; others give 404.
 func (h *Handler) installation(r *http.Request, user store.User, id string) (store.InstalledApp, error) {
 	if !secret.ValidPublicID("ins_", id) {
 		return store.InstalledApp{}, web.NotFound()
@@ -131,13 +131,13 @@ func (h *Handler) installation(r *http.Request, user store.User, id string) (sto
 	return h.store.InstalledAppByID(r.Context(), user.ID, id)
 }
 
-// isAdmin reports whether the visitor is an admin of the account, and so may end what others installed.
+// isAdmin reports whether the visitor is an admin of the account, and so can remove installations of other members.
 func (h *Handler) isAdmin(r *http.Request, user store.User, accountID string) (bool, error) {
 	members, err := h.store.MembersByUser(r.Context(), user.ID)
 	return slices.ContainsFunc(members, func(m store.Member) bool { return m.AccountID == accountID && m.Role == scope.RoleAdmin }), err
 }
 
-// removed is the notice of a removal: whose access ended, and whose goes on.
+// removed is the notice after a removal: for which members the access ended, and for which it remains.
 func removed(i store.InstalledApp, left []store.Installer, visitor store.User) string {
 	left = without(left, i.ID)
 	members := namingOf(append([]store.Installer{{UserName: i.UserName}}, left...), visitor)
@@ -163,7 +163,7 @@ func namingOf(list []store.Installer, visitor store.User) naming {
 	return newNaming(visitor, names...)
 }
 
-// list names members within a sentence: a few by name, the others by their number.
+// list names members within a sentence: a few by name, the others as a number.
 func (n naming) list(list []store.Installer) string {
 	const maxNamed = 3
 	var all []string

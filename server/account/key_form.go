@@ -17,24 +17,24 @@ type keyFormPage struct {
 	Name     string
 	Token    bool // the key is used as a token
 	Roles    []chosenRole
-	Bots     []store.Bot // that a token may act for, instead of the visitor
-	Several  bool        // accounts
-	User     string      // whom it acts for: "" for the visitor
+	Bots     []store.Bot // that a token can act for, instead of the visitor
+	Several  bool        // the visitor manages several accounts
+	User     string      // that it acts for; "" is the visitor
 	Errors   directory.FieldErrors
 }
 
-// chosenRole is a role to tick.
+// chosenRole is the check box of a role.
 type chosenRole struct {
 	scope.RoleInfo
 	Chosen bool
 }
 
-// ShowNewKey is the empty form.
+// ShowNewKey shows the empty form.
 func (h *Handler) ShowNewKey(w http.ResponseWriter, r *http.Request) error {
 	return h.keyForm(w, r, http.StatusOK, keyFormPage{}, nil)
 }
 
-// keyForm fills in what there is to choose from. Who is an admin of no account has nothing to make a key for.
+// keyForm renders the form with its choices. A user who manages no account cannot create keys.
 func (h *Handler) keyForm(w http.ResponseWriter, r *http.Request, status int, page keyFormPage, roles []string) error {
 	var err error
 	if page.Accounts, err = h.managed(r); err != nil {
@@ -53,8 +53,8 @@ func (h *Handler) keyForm(w http.ResponseWriter, r *http.Request, status int, pa
 	return h.web.Render(w, r, status, "key_form", page)
 }
 
-// CreateKey makes a key, and leads to the page that shows it once. A user who ticked scopes but left the other kind chosen wants a key that can
-// do little, and must not get one that can do everything.
+// CreateKey creates a key, and redirects to the page that shows it once. A user who ticked scopes but left the other kind selected
+// wants a limited key, and must not get one that can do everything.
 func (h *Handler) CreateKey(w http.ResponseWriter, r *http.Request) error {
 	values, err := web.ParseForm(w, r, "scopes")
 	if err != nil {
@@ -88,7 +88,7 @@ func (h *Handler) CreateKey(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// accountOf is the account that a form names, or the only one there is to name.
+// accountOf returns the account that a form names, or the only one that the visitor manages.
 func (h *Handler) accountOf(r *http.Request, id string) (string, error) {
 	accounts, err := h.managed(r)
 	if err != nil {

@@ -17,7 +17,7 @@ type revokeSecretPage struct {
 	Name string // of the key or the bot
 	Path string // of the form
 	Back string
-	Last bool // no other one works
+	Last bool // no other one is active
 }
 
 // secretOwner is a key or a bot of the visitor.
@@ -27,7 +27,7 @@ type secretOwner struct {
 	revoke                 func(context.Context, secret.ID) error
 }
 
-// keyOwner finds the key that the path names.
+// keyOwner finds the key in the path.
 func (h *Handler) keyOwner(r *http.Request) (secretOwner, error) {
 	k, err := h.key(r)
 	v := web.VisitorOf(r.Context())
@@ -40,7 +40,7 @@ func (h *Handler) keyOwner(r *http.Request) (secretOwner, error) {
 	}, err
 }
 
-// botOwner finds the bot that the path names.
+// botOwner finds the bot in the path.
 func (h *Handler) botOwner(r *http.Request) (secretOwner, error) {
 	b, err := h.bot(r)
 	v := web.VisitorOf(r.Context())
@@ -53,12 +53,12 @@ func (h *Handler) botOwner(r *http.Request) (secretOwner, error) {
 	}, err
 }
 
-// ShowRevokeKeySecret names one credential of a key and asks.
+// ShowRevokeKeySecret asks for confirmation before a credential of a key is revoked.
 func (h *Handler) ShowRevokeKeySecret(w http.ResponseWriter, r *http.Request) error {
 	return h.showRevokeSecret(w, r, h.keyOwner)
 }
 
-// ShowRevokeBotSecret names one secret of a bot and asks.
+// ShowRevokeBotSecret asks for confirmation before a secret of a bot is revoked.
 func (h *Handler) ShowRevokeBotSecret(w http.ResponseWriter, r *http.Request) error {
 	return h.showRevokeSecret(w, r, h.botOwner)
 }
@@ -104,7 +104,7 @@ func (h *Handler) revokeSecret(w http.ResponseWriter, r *http.Request, find func
 	if !ok {
 		return web.NotFound()
 	}
-	// A form that is sent twice finds the secret ended, as requested.
+	// If the form was sent twice, the secret is revoked already.
 	if err := owner.revoke(r.Context(), id); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}

@@ -21,13 +21,13 @@ type keysPage struct {
 	Several bool // admin of several accounts
 }
 
-// listedKey is what may be shown of an API key.
+// listedKey holds the data of an API key that pages show.
 type listedKey struct {
 	store.APIKey
-	Secrets  web.SecretList // the credentials with which it works now
+	Secrets  web.SecretList // the active credentials
 	RoleText string         // "agent, bot"; "" for an account API key
-	For      string         // the user that a key with roles acts for, in words
-	Others   bool           // who is another person: the visitor may revoke the key, and not replace it
+	For      string         // the user that a key with roles acts for, as pages name them
+	Others   bool           // that user is another person: the visitor can revoke the key, but not replace it
 }
 
 // keySecretPage is the data of key_secret.html, the one page that holds a key.
@@ -35,7 +35,7 @@ type keySecretPage struct {
 	Key    listedKey
 	New    bool
 	Secret string
-	Others string // what becomes of the credential before it
+	Others string // until when the other credentials are valid, as a sentence
 	Issuer string
 }
 
@@ -45,8 +45,8 @@ type rotatePage struct {
 	What string // "key" or "secret"
 	Path string // of the form
 	Back string
-	None bool // none works at the moment
-	Full bool // two work already: both must end now
+	None bool // none is active
+	Full bool // two are active already: both must end now
 }
 
 // revokeKeyPage is the data of key_revoke.html.
@@ -138,7 +138,7 @@ func (h *Handler) keySecrets(r *http.Request) (listedKey, error) {
 	return k, err
 }
 
-// ShowRotateKey asks how long the present credential goes on working.
+// ShowRotateKey asks how long the current credential stays valid.
 func (h *Handler) ShowRotateKey(w http.ResponseWriter, r *http.Request) error {
 	k, err := h.keySecrets(r)
 	if err != nil {
@@ -152,7 +152,7 @@ func (h *Handler) ShowRotateKey(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// RotateKey makes another credential, and leads to the page that shows it once.
+// RotateKey adds a credential, and redirects to the page that shows it once.
 func (h *Handler) RotateKey(w http.ResponseWriter, r *http.Request) error {
 	k, err := h.keySecrets(r)
 	if err != nil {
@@ -162,7 +162,7 @@ func (h *Handler) RotateKey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	until, others, err := h.keeps(values, "key")
+	until, others, err := h.parseKeep(values, "key")
 	if err != nil {
 		return err
 	}
@@ -177,14 +177,14 @@ func (h *Handler) RotateKey(w http.ResponseWriter, r *http.Request) error {
 	return tooMany(err)
 }
 
-// othersKey is the refusal to show one admin a key that acts for another person.
+// othersKey is the refusal to replace a key that acts for another person.
 func othersKey(k listedKey, cause error) error {
 	return &web.Error{Status: http.StatusForbidden, Cause: cause,
 		Description: "The key " + k.Name + " acts for " + k.For + ", so only they can replace it. You can revoke it."}
 }
 
-// keeps reads how long what is replaced goes on working, and says it in words.
-func (h *Handler) keeps(values web.Values, what string) (time.Time, string, error) {
+// parseKeep returns until when the replaced credential stays valid, and a sentence about it.
+func (h *Handler) parseKeep(values web.Values, what string) (time.Time, string, error) {
 	now := h.store.Now()
 	switch values.Get("keep") {
 	case "now":
@@ -199,7 +199,7 @@ func (h *Handler) keeps(values web.Values, what string) (time.Time, string, erro
 	return time.Time{}, "", web.BadRequest("keep", "must be now, 1h, 24h or 7d")
 }
 
-// tooMany turns a limit into a page that says what to do first.
+// tooMany turns the error of a limit into a page that explains the fix.
 func tooMany(err error) error {
 	var secrets *directory.SecretLimitError
 	var keys *directory.KeyLimitError
@@ -213,7 +213,7 @@ func tooMany(err error) error {
 	return err
 }
 
-// ShowRevokeKey says what stops working and asks.
+// ShowRevokeKey names the consequences and asks for confirmation.
 func (h *Handler) ShowRevokeKey(w http.ResponseWriter, r *http.Request) error {
 	k, err := h.keySecrets(r)
 	if err != nil {
@@ -222,7 +222,7 @@ func (h *Handler) ShowRevokeKey(w http.ResponseWriter, r *http.Request) error {
 	return h.web.Render(w, r, http.StatusOK, "key_revoke", revokeKeyPage{k})
 }
 
-// RevokeKey ends a key for good.
+// RevokeKey revokes a key permanently.
 func (h *Handler) RevokeKey(w http.ResponseWriter, r *http.Request) error {
 	if _, err := web.ParseForm(w, r); err != nil {
 		return err

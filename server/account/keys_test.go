@@ -15,7 +15,7 @@ import (
 
 var operator = store.OperatorPrincipal("test")
 
-// shown finds what a page shows to be copied: the value of the input with that id.
+// shown returns the value of the input with that id, which the page offers for copying.
 func shown(t *testing.T, a answer, id string) string {
 	t.Helper()
 	m := regexp.MustCompile(`id="` + id + `"[^>]* value="([^"]+)"`).FindStringSubmatch(a.text)
@@ -68,7 +68,7 @@ func TestKeyPages(t *testing.T) {
 			t.Error("a rotated key is the old one")
 		}
 		b.want(b.get(path+"/revoke"), http.StatusOK, "", "at once and cannot be restored", "including tokens of bots")
-		b.want(b.get("/account/keys"), http.StatusOK, "", id) // looking revoked nothing
+		b.want(b.get("/account/keys"), http.StatusOK, "", id) // GET revokes nothing
 		b.want(b.post(path+"/revoke"), http.StatusSeeOther, "/account/keys")
 		b.want(b.get("/account/keys"), http.StatusOK, "", "was revoked and no longer works", "Create your first key")
 		b.want(b.post(path+"/revoke"), http.StatusSeeOther, "/account/keys")
@@ -112,7 +112,7 @@ func TestBotPages(t *testing.T) {
 	})
 }
 
-// TestKeysAndBotsOfOthers: what is not the visitor's to manage does not exist, and nobody makes anything for it.
+// TestKeysAndBotsOfOthers: keys and bots that the visitor does not manage are 404, and the visitor cannot create any there.
 func TestKeysAndBotsOfOthers(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, dbtest.Open(t, dbtest.SQLite(t)), true)
@@ -143,7 +143,7 @@ func TestKeysAndBotsOfOthers(t *testing.T) {
 			t.Errorf("%s shows what is not hers", path)
 		}
 	}
-	// Who is an admin of nothing is told so.
+	// A user who manages no account gets an explanation.
 	_, own := s.member("eve@example.org")
 	if err := s.st.SetMemberRole(t.Context(), operator, own, mallory.ID, scope.RoleAgent); err != nil {
 		t.Fatal(err)
@@ -158,7 +158,7 @@ func TestKeysAndBotsOfOthers(t *testing.T) {
 	}
 }
 
-// TestSeveralAccounts: who manages several chooses one, and sees which is which.
+// TestSeveralAccounts: a user who manages several accounts chooses one, and the lists name the account of each key.
 func TestSeveralAccounts(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, dbtest.Open(t, dbtest.SQLite(t)), true)
@@ -172,7 +172,7 @@ func TestSeveralAccounts(t *testing.T) {
 	}
 	for _, path := range []string{"/account/keys", "/account/bots"} {
 		b.want(b.get(path+"/new"), http.StatusOK, "", `value="`+mine+`"`, `value="`+other+`"`)
-		b.want(b.post(path, "name", "Export"), http.StatusNotFound, "") // of which account?
+		b.want(b.post(path, "name", "Export"), http.StatusNotFound, "") // no account was chosen
 		b.want(b.post(path, "kind", "account", "name", "", "account", other), http.StatusUnprocessableEntity, "", `value="`+other+`" selected`)
 		b.want(b.post(path, "kind", "account", "name", "Export", "account", other), http.StatusOK, "")
 	}

@@ -11,14 +11,14 @@ import (
 	"xenoauth/store"
 )
 
-// hashPatience is how long a password waits behind others to be hashed. Who is not served by then is told to come back.
-const hashPatience = 7 * time.Second
+// hashTimeout is how long a password waits in the queue for hashing. After that the response asks the user to try again.
+const hashTimeout = 7 * time.Second
 
-// waitingApp describes, on the pages of log-in and sign-up, the app whose authorization request waits.
+// waitingApp describes the app whose authorization request waits for the log-in, on the pages of log-in and sign-up.
 type waitingApp struct {
 	App      string // its name; "" if none waits
-	Verified bool   // an operator vouches for it
-	Over     string // the request has waited too long: what to do
+	Verified bool   // verified by the operator
+	Over     string // advice if the request has expired; else ""
 }
 
 // logInPage is the data of login.html. A password is never sent back.
@@ -26,14 +26,14 @@ type logInPage struct {
 	waitingApp
 	Email      string
 	Next       string
-	Again      bool   // it asks that its user, who is logged in, logs in again
+	Again      bool   // the user is logged in already and must log in again
 	Wrong      bool   // the e-mail address and the password do not belong together
-	Wait       string // too much has failed: what to do
+	Wait       string // advice after too many failures; else ""
 	SignUpOpen bool
 	Errors     directory.FieldErrors
 }
 
-// ShowLogIn is the form, or the way on for who is logged in.
+// ShowLogIn shows the form; a visitor who is logged in is redirected to the next page.
 func (h *Handler) ShowLogIn(w http.ResponseWriter, r *http.Request) error {
 	next, err := nextOf(r)
 	if err != nil {
@@ -58,7 +58,8 @@ func (h *Handler) ShowLogIn(w http.ResponseWriter, r *http.Request) error {
 	return h.renderLogIn(w, r, http.StatusOK, page)
 }
 
-// LogIn starts a session. What was wrong is not told apart, so that the page does not tell which addresses exist.
+// LogIn starts a session. The page does not distinguish a wrong password from an unknown address, so that it does not reveal which
+// addresses exist.
 func (h *Handler) LogIn(w http.ResponseWriter, r *http.Request) error {
 	values, err := web.ParseForm(w, r)
 	if err != nil {
@@ -73,13 +74,13 @@ func (h *Handler) LogIn(w http.ResponseWriter, r *http.Request) error {
 		}
 		return h.renderLogIn(w, r, http.StatusTooManyRequests, page)
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), hashPatience)
+	ctx, cancel := context.WithTimeout(r.Context(), hashTimeout)
 	defer cancel()
 	user, err := h.directory.LogIn(ctx, page.Email, values.Get("password"))
 	if err == nil {
 		err = h.web.CountChange(user.ID)
 	}
-	// A user who was disabled between the two steps is as wrong as one who was disabled before.
+	// A user who was disabled between the two steps gets the same response as one who was disabled before.
 	if err == nil {
 		if err = h.web.SignIn(w, r, user); errors.Is(err, store.ErrEnded) {
 			err = directory.ErrCredentials
@@ -104,14 +105,14 @@ func (h *Handler) LogIn(w http.ResponseWriter, r *http.Request) error {
 	return h.renderLogIn(w, r, http.StatusBadRequest, page)
 }
 
-// keepOpener is for every answer on the way of a request to its app.
+// keepOpener is for every response between an authorization request and its app.
 func keepOpener(w http.ResponseWriter, next string) {
 	if web.LeadsToApp(next) {
 		web.KeepOpener(w.Header())
 	}
 }
 
-// toWait turns the error of a try that came too early into a sentence for the page, and sets Retry-After.
+// toWait turns the error of an attempt that was refused by a limit into a sentence for the page, and sets Retry-After.
 func toWait(w http.ResponseWriter, err error) (string, error) {
 	limited := web.AsLimit(err)
 	if limited == nil {
@@ -131,8 +132,8 @@ func (h *Handler) renderLogIn(w http.ResponseWriter, r *http.Request, status int
 	return h.web.Render(w, r, status, "login", page)
 }
 
-// expectApp finds the app that waits for the log-in. The log-in form may end at its address by redirects
-// alone, when there is nothing to ask: an earlier consent covers the request, or the request is at fault.
+// expectApp finds the app that waits for the log-in, and lets the form lead to its address: the log-in ends there by redirects
+// alone when an earlier consent covers the request, or when the request has an error.
 func (h *Handler) expectApp(w http.ResponseWriter, r *http.Request, next string) (waitingApp, error) {
 	if !web.LeadsToApp(next) {
 		return waitingApp{}, nil
@@ -152,7 +153,7 @@ func (h *Handler) expectApp(w http.ResponseWriter, r *http.Request, next string)
 	return waitingApp{App: app.Name, Verified: !app.VerifiedAt.IsZero()}, nil
 }
 
-// mustLogInAgain reports whether next is a request that asks for a newer log-in than the visitor's.
+// mustLogInAgain reports whether next is a request that requires a newer log-in than the visitor's.
 func (h *Handler) mustLogInAgain(r *http.Request, v *web.Visitor, next string) (bool, error) {
 	if !web.LeadsToApp(next) {
 		return false, nil
@@ -164,7 +165,7 @@ func (h *Handler) mustLogInAgain(r *http.Request, v *web.Visitor, next string) (
 	return err == nil && request.NeedsLogIn(v.Session), err
 }
 
-// waiting finds the app of a parked request and the address that it is proven to have.
+// waiting finds the app of a parked request and its validated redirect URI.
 func (h *Handler) waiting(r *http.Request, requestID string) (store.App, directory.ValidatedRedirect, error) {
 	request, err := h.directory.ParkedRequest(r.Context(), requestID)
 	if err != nil {
@@ -178,7 +179,7 @@ func (h *Handler) waiting(r *http.Request, requestID string) (store.App, directo
 	return app, redirect, err
 }
 
-// nextOf reads where to go after the log-in.
+// nextOf reads the destination after the log-in.
 func nextOf(r *http.Request) (string, error) {
 	query, err := web.ParseQuery(r)
 	if err != nil {
@@ -192,7 +193,7 @@ type logOutPage struct {
 	Email string
 }
 
-// ShowLogOut asks: a link on another site must not log anybody out.
+// ShowLogOut asks for confirmation: a link on another site must not log users out.
 func (h *Handler) ShowLogOut(w http.ResponseWriter, r *http.Request) error {
 	v := web.VisitorOf(r.Context())
 	if v == nil {
@@ -202,7 +203,7 @@ func (h *Handler) ShowLogOut(w http.ResponseWriter, r *http.Request) error {
 	return h.web.Render(w, r, http.StatusOK, "logout", logOutPage{Email: v.User.Email})
 }
 
-// LogOut ends the session. Without one it has nothing to do and says so the same way.
+// LogOut ends the session. Without a session the response is the same.
 func (h *Handler) LogOut(w http.ResponseWriter, r *http.Request) error {
 	if _, err := web.ParseForm(w, r); err != nil {
 		return err

@@ -15,7 +15,7 @@ type profilePage struct {
 	User    store.User
 	Name    string // as typed
 	Members []membership
-	Admin   bool // of an account: there are keys and bots to manage
+	Admin   bool // of an account, so that keys and bots are offered
 	Errors  directory.FieldErrors
 }
 
@@ -23,12 +23,12 @@ type profilePage struct {
 type membership struct {
 	ID       string
 	Name     string
-	Role     string // in words
+	Role     string // title
 	RoleText string
 	JoinedAt time.Time
 }
 
-// ShowProfile says who the visitor is and of which accounts they are a member.
+// ShowProfile shows the visitor's name, address and accounts.
 func (h *Handler) ShowProfile(w http.ResponseWriter, r *http.Request) error {
 	user := web.VisitorOf(r.Context()).User
 	return h.profile(w, r, http.StatusOK, profilePage{User: user, Name: user.Name})

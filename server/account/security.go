@@ -15,7 +15,7 @@ import (
 	"xenoauth/store"
 )
 
-// justNow is how long after a change of the password the page speaks of it.
+// justNow is how long after a change of the password the page mentions it.
 const justNow = 10 * time.Minute
 
 // securityPage is the data of security.html.
@@ -25,17 +25,17 @@ type securityPage struct {
 	Programs   []program
 	More       bool        // there are more programs than are listed
 	Others     bool        // there are log-ins besides this session
-	Changed    bool        // the password was changed just now
-	AppCount   store.Count // installed apps, to look through after the change
+	Changed    bool        // the password was changed within justNow
+	AppCount   store.Count // installed apps, to review after the change
 	KeyCount   int         // API keys of accounts that the visitor administers, likewise
 	BotCount   int         // likewise
 	Errors     directory.FieldErrors
 }
 
-// maxCounted bounds how many installed apps are counted.
+// maxCounted limits the count of installed apps.
 const maxCounted = 1000
 
-// maxPrograms is how many log-ins of programs the page lists; all of them can be ended at once.
+// maxPrograms is the number of log-ins of programs that the page lists; all of them can be ended together.
 const maxPrograms = 50
 
 // session is a logged-in browser.
@@ -48,10 +48,10 @@ type session struct {
 	SeenAt    time.Time
 }
 
-// program is a log-in of a program, which has got user tokens for it.
+// program is a log-in of a program, with its family of user tokens.
 type program struct {
 	ID          string
-	Name        string // as it calls itself
+	Name        string // its User-Agent header
 	IP          string
 	AccountName string
 	CreatedAt   time.Time
@@ -59,15 +59,15 @@ type program struct {
 	EndsAt      time.Time // at the latest
 }
 
-// ShowSecurity shows the password form and where the visitor is logged in.
+// ShowSecurity shows the password form and the visitor's log-ins.
 func (h *Handler) ShowSecurity(w http.ResponseWriter, r *http.Request) error {
 	user := web.VisitorOf(r.Context()).User
 	page := securityPage{Changed: user.PasswordAt.After(user.CreatedAt) && h.store.Now().Sub(user.PasswordAt) < justNow}
 	return h.security(w, r, http.StatusOK, page)
 }
 
-// ChangePassword replaces the password and ends every session; the visitor goes on in a new one. Apps and keys do not use
-// the password, so they stay, and the next page offers to look through them.
+// ChangePassword replaces the password and ends every session; the visitor gets a new one. Apps and keys do not use the password,
+// so they stay, and the next page offers to review them.
 func (h *Handler) ChangePassword(w http.ResponseWriter, r *http.Request) error {
 	values, err := web.ParseForm(w, r)
 	if err != nil {
@@ -82,7 +82,7 @@ func (h *Handler) ChangePassword(w http.ResponseWriter, r *http.Request) error {
 		}
 		return h.security(w, r, http.StatusTooManyRequests, securityPage{Errors: directory.FieldErrors{"current_password": wait}})
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), hashPatience)
+	ctx, cancel := context.WithTimeout(r.Context(), hashTimeout)
 	defer cancel()
 	err = h.directory.ChangePassword(ctx, v.Principal(r), v.User, values.Get("current_password"), values.Get("password"), v.Session.ID)
 	if err != nil {
@@ -92,7 +92,7 @@ func (h *Handler) ChangePassword(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		if faults["current_password"] == "" {
-			attempt.Succeed(r) // only the new one will not do
+			attempt.Succeed(r) // only the new password was refused
 		}
 		return h.security(w, r, http.StatusUnprocessableEntity, securityPage{Errors: faults})
 	}
@@ -118,7 +118,7 @@ func (h *Handler) EndOtherLogIns(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// EndSession logs the visitor out in one other browser. A session that has ended meanwhile leaves nothing to do.
+// EndSession logs the visitor out in one other browser. It is no error if that session has ended already.
 func (h *Handler) EndSession(w http.ResponseWriter, r *http.Request) error {
 	if _, err := web.ParseForm(w, r); err != nil {
 		return err
@@ -164,7 +164,7 @@ func (h *Handler) EndProgram(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// security fills in what every form of the page shows.
+// security renders the page with the lists that every form shows.
 func (h *Handler) security(w http.ResponseWriter, r *http.Request, status int, page securityPage) error {
 	v := web.VisitorOf(r.Context())
 	page.PasswordAt = v.User.PasswordAt
@@ -186,7 +186,7 @@ func (h *Handler) security(w http.ResponseWriter, r *http.Request, status int, p
 	return h.web.Render(w, r, status, "security", page)
 }
 
-// listPrograms fills in the programs that hold user tokens.
+// listPrograms adds the programs that hold user tokens.
 func (h *Handler) listPrograms(ctx context.Context, page *securityPage, userID string) error {
 	families, err := h.store.UserFamiliesByUser(ctx, userID, maxPrograms+1)
 	if err != nil {
@@ -207,7 +207,7 @@ func (h *Handler) listPrograms(ctx context.Context, page *securityPage, userID s
 	return nil
 }
 
-// countOthers counts what works without the visitor's log-in, and goes on when that ends.
+// countOthers counts the apps, keys and bots that keep their access when the visitor's log-ins end.
 func (h *Handler) countOthers(ctx context.Context, page *securityPage, by store.Principal) error {
 	installed, err := h.store.CountInstalledApps(ctx, by.UserID(), maxCounted)
 	if err != nil {

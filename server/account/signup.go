@@ -15,11 +15,11 @@ type signUpPage struct {
 	Name   string
 	Email  string
 	Next   string
-	Wait   string // too much has failed: what to do
+	Wait   string // advice after too many failures; else ""
 	Errors directory.FieldErrors
 }
 
-// ShowSignUp is the empty form; who is logged in has no use for it.
+// ShowSignUp shows the empty form; a visitor who is logged in is redirected to the next page.
 func (h *Handler) ShowSignUp(w http.ResponseWriter, r *http.Request) error {
 	next, err := nextOf(r)
 	if err != nil {
@@ -36,7 +36,7 @@ func (h *Handler) ShowSignUp(w http.ResponseWriter, r *http.Request) error {
 	return h.renderSignUp(w, r, http.StatusOK, signUpPage{Next: next})
 }
 
-// SignUp makes the user and logs them in.
+// SignUp creates the user and logs them in.
 func (h *Handler) SignUp(w http.ResponseWriter, r *http.Request) error {
 	values, err := web.ParseForm(w, r)
 	if err != nil {
@@ -54,7 +54,7 @@ func (h *Handler) SignUp(w http.ResponseWriter, r *http.Request) error {
 		}
 		return h.renderSignUp(w, r, http.StatusTooManyRequests, page)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), hashPatience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), hashTimeout)
 	defer cancel()
 	user, err := h.signUp(ctx, r, values, page)
 	if err != nil {
@@ -76,8 +76,8 @@ func (h *Handler) SignUp(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// signUp makes the user, or finds the one that the same form has made before: a second click must not be refused because its own
-// address is taken. The password proves it then.
+// signUp creates the user, or finds the user whom the same form created before, if the password matches: a second click must not
+// be refused because the first one took the address.
 func (h *Handler) signUp(ctx context.Context, r *http.Request, values web.Values, page signUpPage) (store.User, error) {
 	by := h.web.FormPrincipal(r, values)
 	user, err := h.directory.SignUp(ctx, by, directory.SignUpForm{Name: page.Name, Email: page.Email, Password: values.Get("password")})

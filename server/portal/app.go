@@ -36,7 +36,7 @@ type appPage struct {
 	Scopes    []scope.Scope
 	Installs  store.Count // accounts on which it is installed
 	Secrets   web.SecretList
-	Full      bool // no further secret fits beside the live ones
+	Full      bool // the app has the maximum number of active secrets
 
 	TokenLimit int // 0: none
 	Guide      guide
@@ -56,7 +56,7 @@ func (h *Handler) ListApps(w http.ResponseWriter, r *http.Request) error {
 	var shown []store.App
 	shown, page.List = web.PageOf(query, apps, func(a store.App) []string { return []string{a.Name, a.ID, a.AccountName} })
 	for _, a := range shown {
-		// One bounded count for each app of the page.
+		// One limited count for each app of the page.
 		installs, err := h.store.CountInstalled(r.Context(), a.ID, store.MaxInstallsListed)
 		if err != nil {
 			return err
@@ -74,7 +74,7 @@ func (h *Handler) ListApps(w http.ResponseWriter, r *http.Request) error {
 	return h.web.Render(w, r, http.StatusOK, "apps", page)
 }
 
-// ShowApp shows all there is to an app but its secrets.
+// ShowApp shows an app, without the text of its secrets.
 func (h *Handler) ShowApp(w http.ResponseWriter, r *http.Request) error {
 	a, secrets, err := h.appSecrets(r)
 	if err != nil {
@@ -89,7 +89,7 @@ func (h *Handler) ShowApp(w http.ResponseWriter, r *http.Request) error {
 	return h.web.Render(w, r, http.StatusOK, "app", page)
 }
 
-// accounts lists the memberships with which the visitor may register apps.
+// accounts lists the accounts in which the visitor can register apps.
 func (h *Handler) accounts(r *http.Request) ([]account, error) {
 	members, err := h.store.MembersByUser(r.Context(), web.VisitorOf(r.Context()).User.ID)
 	if err != nil {

@@ -17,7 +17,7 @@ type deletePage struct {
 	Errors   directory.FieldErrors
 }
 
-// ShowDeleteApp says first what will stop working.
+// ShowDeleteApp names the consequences and asks for the app's name.
 func (h *Handler) ShowDeleteApp(w http.ResponseWriter, r *http.Request) error {
 	a, err := h.app(r)
 	if err != nil {
@@ -26,7 +26,7 @@ func (h *Handler) ShowDeleteApp(w http.ResponseWriter, r *http.Request) error {
 	return h.renderDelete(w, r, http.StatusOK, deletePage{App: a})
 }
 
-// DeleteApp deletes an app for good, if its name was typed: a slip of the finger must not end other people's work.
+// DeleteApp deletes an app permanently, if its name was typed: a click by mistake must not break the app for its users.
 func (h *Handler) DeleteApp(w http.ResponseWriter, r *http.Request) error {
 	values, err := web.ParseForm(w, r)
 	if err != nil {

@@ -22,8 +22,8 @@ type formPage struct {
 	ID        string
 	Heading   string // the app's name as stored
 	Version   int64  // of the app as it was when the form was filled in
-	Conflict  bool   // somebody else changed the app since
-	Verified  bool   // an operator vouches for the app as it is stored
+	Conflict  bool   // the app was changed in between
+	Verified  bool   // the stored app is verified
 	Form      directory.AppForm
 	Accounts  []account // that a new app may belong to
 	AccountID string
@@ -33,7 +33,7 @@ type formPage struct {
 	TokenLimit int // 0: none
 }
 
-// account is one that an app may belong to.
+// account is an account that an app can belong to.
 type account struct {
 	ID   string
 	Name string
@@ -47,12 +47,12 @@ type scopeChoice struct {
 	Chosen      bool
 }
 
-// ShowNewApp is the empty form.
+// ShowNewApp shows the empty form.
 func (h *Handler) ShowNewApp(w http.ResponseWriter, r *http.Request) error {
 	return h.renderForm(w, r, http.StatusOK, formPage{Form: directory.AppForm{Confidential: true}})
 }
 
-// CreateApp registers an app, and leads to the page that shows its secret once.
+// CreateApp registers an app, and redirects to the page that shows its secret once.
 func (h *Handler) CreateApp(w http.ResponseWriter, r *http.Request) error {
 	values, err := web.ParseForm(w, r, "redirect_uris", "scopes")
 	if err != nil {
@@ -94,7 +94,7 @@ func (h *Handler) CreateApp(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// accountFault says why no app can be registered in the account, which may have changed since the form was shown.
+// accountFault returns why no app can be registered in the account, whose state may have changed since the form was shown.
 func accountFault(accounts []account, id string) string {
 	switch {
 	case len(accounts) == 0:
@@ -105,7 +105,7 @@ func accountFault(accounts []account, id string) string {
 	return ""
 }
 
-// ShowEditApp is the form as it stands.
+// ShowEditApp shows the form with the stored values.
 func (h *Handler) ShowEditApp(w http.ResponseWriter, r *http.Request) error {
 	a, err := h.app(r)
 	if err != nil {
@@ -117,7 +117,7 @@ func (h *Handler) ShowEditApp(w http.ResponseWriter, r *http.Request) error {
 	}})
 }
 
-// UpdateApp saves an edited app, unless somebody else saved it since the form was shown.
+// UpdateApp saves an edited app, unless the app was changed since the form was shown.
 func (h *Handler) UpdateApp(w http.ResponseWriter, r *http.Request) error {
 	values, err := web.ParseForm(w, r, "redirect_uris", "scopes")
 	if err != nil {
@@ -160,7 +160,8 @@ func (h *Handler) UpdateApp(w http.ResponseWriter, r *http.Request) error {
 	return h.renderForm(w, r, http.StatusUnprocessableEntity, page)
 }
 
-// conflict keeps what was typed. Saving again is then a decision, so the form now carries the present version.
+// conflict shows the form again with the typed values and the current version, so that saving again overwrites the other change
+// on purpose.
 func (h *Handler) conflict(w http.ResponseWriter, r *http.Request, page formPage) error {
 	present, err := h.app(r)
 	if err != nil {
@@ -193,7 +194,7 @@ func (h *Handler) renderForm(w http.ResponseWriter, r *http.Request, status int,
 		if page.Accounts, err = h.accounts(r); err != nil {
 			return err
 		}
-		if len(page.Accounts) == 0 && page.Errors["account"] == "" { // else what was typed is kept
+		if len(page.Accounts) == 0 && page.Errors["account"] == "" { // else the form shows the error with the typed values
 			return web.Forbidden("Only admins of an account can register apps, and you are not an admin of any. Ask an admin to give you that role.")
 		}
 	}
@@ -205,7 +206,7 @@ func (h *Handler) renderForm(w http.ResponseWriter, r *http.Request, status int,
 	return h.web.Render(w, r, status, "app_form", page)
 }
 
-// choices are the check boxes of the catalogue, as they were left.
+// choices returns the check boxes of the catalogue, with the chosen ones ticked.
 func choices(c *scope.Catalogue, chosen []string) []scopeChoice {
 	var boxes []scopeChoice
 	for _, name := range c.Names() {

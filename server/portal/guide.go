@@ -7,7 +7,7 @@ import (
 	"xenoauth/store"
 )
 
-// Stand-ins in the example requests. The verifier and its challenge are the pair of RFC 7636 Appendix B.
+// Placeholders in the example requests. The verifier and its challenge are the pair of RFC 7636 Appendix B.
 const (
 	exampleState     = "RANDOM_STATE"
 	exampleVerifier  = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
@@ -19,11 +19,11 @@ type guide struct {
 	Authorize string // address for the browser
 	Exchange  string // curl command
 	Use       string // curl command
-	State     string // the stand-in for state
+	State     string // the placeholder for state
 	PKCE      bool
 }
 
-// guide writes the requests of an app with its real addresses and the first of its redirect URIs.
+// guide returns the requests of an app with its real addresses and the first of its redirect URIs.
 func (h *Handler) guide(a store.App) guide {
 	g := guide{State: exampleState, PKCE: a.PKCERequired || !a.Confidential}
 	query := url.Values{"client_id": {a.ID}, "scope": {a.Scopes.String()}, "state": {exampleState}}
@@ -47,5 +47,5 @@ func (h *Handler) guide(a store.App) guide {
 	return g
 }
 
-// quote makes s one word for a shell, whatever it holds.
+// quote quotes s as one word for a shell.
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

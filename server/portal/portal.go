@@ -1,8 +1,8 @@
-// Package portal is where developers register apps and keep them: list, form, secrets, deletion, and the requests that
-// connect an app.
+// Package portal serves the pages on which developers register and manage apps: list, form, secrets, deletion, and the requests
+// that connect an app.
 //
-// It owns the pages. What an app may be and who may change it is for package directory: apps of other people's accounts
-// are unknown here. A client secret passes through once, from the rule that mints it to the page that shows it.
+// It owns the pages. The rules and permissions of apps are in package directory; apps of accounts that the visitor does not
+// manage give 404. A client secret passes through once, from the rule that mints it to the page that shows it.
 package portal
 
 import (
@@ -15,7 +15,7 @@ import (
 	"xenoauth/store"
 )
 
-// Handler answers the pages under /developer.
+// Handler serves the pages under /developer.
 type Handler struct {
 	web       *web.Toolkit
 	directory *directory.Directory
@@ -24,8 +24,8 @@ type Handler struct {
 	issuer    string
 }
 
-// New returns a handler over the rules d and the store s; c says what scopes mean, and issuer is the origin that apps
-// talk to.
+// New returns a handler over the rules d and the store s; c describes scopes, and issuer is the origin that apps
+// use.
 func New(t *web.Toolkit, d *directory.Directory, s store.Store, c *scope.Catalogue, issuer string) *Handler {
 	return &Handler{web: t, directory: d, store: s, catalogue: c, issuer: issuer}
 }

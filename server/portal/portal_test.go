@@ -20,7 +20,7 @@ import (
 	"xenoauth/store"
 )
 
-// site is a whole server, asked over HTTP.
+// site is a whole server under test, over HTTP.
 type site struct {
 	t   *testing.T
 	st  store.Store
@@ -60,7 +60,7 @@ func (s *site) developer(email string) *developer {
 	return d
 }
 
-// answer is what came back; the text is unescaped, as a person reads it.
+// answer is a response; its text is unescaped, as a browser shows it.
 type answer struct {
 	status   int
 	location string
@@ -83,7 +83,7 @@ func (d *developer) post(path string, pairs ...string) answer {
 	}
 	r, err := d.http.PostForm(d.base+path, form)
 	a := d.read(r, err)
-	if strings.Contains(a.location, "/created/") { // the page that is shown once
+	if strings.Contains(a.location, "/created/") { // the page is shown only once
 		return d.get(a.location)
 	}
 	return a
@@ -120,7 +120,7 @@ var (
 	clientSecret = regexp.MustCompile(`xnos_[0-9A-Za-z]{71}`)
 )
 
-// register makes an app and returns its id and secret.
+// register registers an app and returns its id and secret.
 func (d *developer) register(more ...string) (string, string) {
 	d.t.Helper()
 	a := d.post("/developer/apps", append([]string{"name", "Chat Insights", "redirect_uris", "https://app.test/cb", "redirect_uris", "", "redirect_uris", "http://localhost/cb",
@@ -311,7 +311,7 @@ func TestDeleteNeedsTheName(t *testing.T) {
 	})
 }
 
-// Other people's apps look exactly like unknown ones on every route (docs/battery.md, D8).
+// Apps that the visitor does not manage give the same response as unknown ones on every route (docs/battery.md, D8).
 func TestOtherPeoplesAppsDoNotExist(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, st store.Store) {
@@ -385,7 +385,7 @@ func TestOnlyAdminsRegisterAndChooseTheAccount(t *testing.T) {
 	other.want(other.get("/developer/apps/new"), http.StatusForbidden, "")
 }
 
-// TestAppForAnAccountThatEnded: an account that was disabled while the form was filled in is named, and nothing typed is lost.
+// TestAppForAnAccountThatEnded: an account that was disabled while the form was filled in is named, and the form keeps its values.
 func TestAppForAnAccountThatEnded(t *testing.T) {
 	t.Parallel()
 	st := dbtest.Open(t, dbtest.SQLite(t))

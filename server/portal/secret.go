@@ -16,7 +16,7 @@ type secretPage struct {
 	App    store.App
 	New    bool   // the app was registered just now
 	Secret string // "" for a public app
-	Others string // what becomes of the secrets before it
+	Others string // until when the other secrets are valid, as a sentence
 	Guide  guide
 }
 
@@ -24,11 +24,11 @@ type secretPage struct {
 type revokePage struct {
 	App store.App
 	web.ListedSecret
-	Last bool // no other secret works
+	Last bool // no other secret is active
 }
 
-// keeps are the answers to the question how long the present secret goes on working.
-func keeps(choice string, now time.Time) (until time.Time, others string, err error) {
+// parseKeep returns until when the current secret stays valid, and a sentence about it.
+func parseKeep(choice string, now time.Time) (until time.Time, others string, err error) {
 	switch choice {
 	case "", "forever":
 		return time.Time{}, "The previous secret keeps working until you revoke it.", nil
@@ -44,7 +44,7 @@ func keeps(choice string, now time.Time) (until time.Time, others string, err er
 	return time.Time{}, "", web.BadRequest("keep", "must be forever, now, 1h, 24h or 7d")
 }
 
-// RotateSecret makes another secret, and leads to the page that shows it once.
+// RotateSecret adds a secret, and redirects to the page that shows it once.
 func (h *Handler) RotateSecret(w http.ResponseWriter, r *http.Request) error {
 	values, err := web.ParseForm(w, r)
 	if err != nil {
@@ -54,7 +54,7 @@ func (h *Handler) RotateSecret(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	until, others, err := keeps(values.Get("keep"), h.store.Now())
+	until, others, err := parseKeep(values.Get("keep"), h.store.Now())
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (h *Handler) RotateSecret(w http.ResponseWriter, r *http.Request) error {
 	return err
 }
 
-// created is where the page of ShowCreated is, before the id of the form that made something.
+// created is the path of ShowCreated, without the id of the form.
 const created = "/developer/created/"
 
 // shownBeforePage is the data of shown_before.html.
@@ -113,7 +113,7 @@ func (h *Handler) ShowCreated(w http.ResponseWriter, r *http.Request) error {
 	return h.web.Render(w, r, http.StatusOK, "secret", page)
 }
 
-// ShowRevokeSecret says which secret it is and asks.
+// ShowRevokeSecret names the secret and asks for confirmation.
 func (h *Handler) ShowRevokeSecret(w http.ResponseWriter, r *http.Request) error {
 	a, live, err := h.appSecrets(r)
 	if err != nil {
