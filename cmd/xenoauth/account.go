@@ -153,7 +153,7 @@ and tokens of the account are refused until its plan allows them again.`,
 		known := plans(s.apiPlans())
 		// Invalid settings are reported together, when the database is opened.
 		if s.err() == nil && !slices.Contains(known, args[1]) {
-			return usageErrorf("there is no plan %q: use %s", args[1], strings.Join(known, " or "))
+			return usageErrorf("invalid plan %q (want %s)", args[1], strings.Join(known, " or "))
 		}
 		return nil
 	}
@@ -197,8 +197,8 @@ func (e *env) membership(ctx context.Context, args []string) (store.Account, sto
 func (p *program) accountAddMember() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add-member ACCOUNT_OR_EMAIL MEMBER_EMAIL [ROLE]",
-		Short: "Let a user join an account",
-		Long: `Let a user join an account, as guest, agent (when no role is given), bot or admin. The user
+		Short: "Add a user to an account",
+		Long: `Add a user to an account, as guest, agent (when no role is given), bot or admin. The user
 then chooses between accounts on the consent page. A user who has signed up must have a
 verified e-mail address ("xenoauth user edit --email-verified").`,
 		Example: "  xenoauth account add-member ada@example.org charles@example.org admin",
@@ -226,8 +226,8 @@ verified e-mail address ("xenoauth user edit --email-verified").`,
 func (p *program) accountRemoveMember() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "remove-member ACCOUNT_OR_EMAIL MEMBER_EMAIL",
-		Short: "Take a user out of an account, even its last admin",
-		Long: `Take a user out of an account, even its last admin. Tokens of the user for this account, and API
+		Short: "Remove a user from an account, even its last admin",
+		Long: `Remove a user from an account, even its last admin. Tokens of the user for this account, and API
 keys that act for the user in it, are refused from then on. Account API keys and bots that the
 user made stay: they belong to the account. On a terminal you are asked first.`,
 		Example: "  xenoauth account remove-member acc_0AbCdEfGhIjKlMnOpQrStU charles@example.org",

@@ -87,8 +87,8 @@ func (p *program) appCommand() *cobra.Command {
 		Short: "Register and manage third-party apps",
 		Long: `Register and manage third-party apps. APP is a client id (app_…).
 
-An app that is registered here counts as verified; one from the developer portal does not
-until "xenoauth app verify" says so.`,
+An app that is registered by command counts as verified; one from the developer portal does not
+until "xenoauth app verify".`,
 	}, p.appAdd(), p.appList(), p.appShow(), p.appEdit(), p.appRotateSecret(), p.appRevokeSecret(), p.appSuspend(true), p.appSuspend(false), p.appVerify(), p.appRemove())
 }
 
@@ -96,8 +96,8 @@ func (p *program) appAdd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add NAME --owner ACCOUNT_OR_EMAIL --redirect-uri URI",
 		Short: "Register an app and print its client id and secret",
-		Long: `Register an app and print its client id and secret. The secret is shown this once; only its
-hash is kept. With the server's --issuer, or XENOAUTH_ISSUER, redirect URIs on its own host are
+		Long: `Register an app and print its client id and secret. The secret is shown only now; the
+server stores a hash. With the server's --issuer, or XENOAUTH_ISSUER, redirect URIs on its own host are
 refused here; without it, when the app uses them.`,
 		Example: `  xenoauth app add "Widget Wizard" --owner ada@example.org --redirect-uri https://wizard.example/callback
   xenoauth app add Cli --owner acc_0AbCdEfGhIjKlMnOpQrStU --public --redirect-uri http://127.0.0.1/cb --scope "widgets contacts" --json`,
@@ -202,7 +202,7 @@ func (p *program) appList() *cobra.Command {
 func (p *program) appShow() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "show APP",
-		Short:   "Show an app, its secrets (without the secret) and how often it is installed",
+		Short:   "Show an app, its secrets (last characters only) and the number of installations",
 		Example: "  xenoauth app show app_0AbCdEfGhIjKlMnOpQrStU",
 		Args:    arguments("APP"),
 	}

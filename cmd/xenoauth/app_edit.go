@@ -19,7 +19,7 @@ var editable = []string{"name", "description", "homepage", "logo-url", "redirect
 func (p *program) appEdit() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "edit APP",
-		Short: "Change what an app is called, where it sends users back to, and what it may ask for",
+		Short: "Change an app: its name, redirect URIs, scopes and the rest",
 		Long: `Change an app. Only what is given changes. Redirect URIs and scopes that are given replace all
 that there were; tokens of the app lose the scopes that it loses.
 
@@ -53,7 +53,7 @@ them are asked again first.`,
 		// The version is of the app that was read, so that a concurrent change is not overwritten.
 		a, err = e.directory.UpdateApp(ctx, operator(), a, a.Version, edited(a, f, flags.Changed))
 		if errors.Is(err, store.ErrConflict) {
-			return fmt.Errorf("somebody else changed the app %s at the same time, and nothing was changed here: try again", args[0])
+			return fmt.Errorf("the app %s was changed at the same time, so nothing was changed: try again", args[0])
 		}
 		if err != nil {
 			return err

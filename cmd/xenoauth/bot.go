@@ -48,8 +48,8 @@ func (p *program) botCommand() *cobra.Command {
 func (p *program) botAdd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add NAME --account ACCOUNT_OR_EMAIL",
-		Short: "Make a bot of an account, with an API key and an API secret",
-		Long: `Make a bot of an account and print its API secret, this once; only its hash is kept.
+		Short: "Create a bot in an account, with an API key and an API secret",
+		Long: `Create a bot in an account and print its API secret. It is shown only now: the server stores a hash.
 
 With an account API key, the bot's API key and secret are exchanged for integration tokens of
 the bot; with its e-mail address, the secret is exchanged for user tokens. The address is on
@@ -130,7 +130,7 @@ func (p *program) botList() *cobra.Command {
 func (p *program) botShow() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "show BOT",
-		Short:   "Show a bot and its API secrets (without the secrets)",
+		Short:   "Show a bot and its API secrets (last characters only)",
 		Example: "  xenoauth bot show 68f0c0ffee00112233445566",
 		Args:    arguments("BOT"),
 	}
@@ -169,7 +169,7 @@ func (p *program) botRotate() *cobra.Command {
 this once. Its API key stays.
 
 The old secret stops working at once, with the integration tokens that were got with it, unless
---old-until gives it time, so that the new one can be rolled out. Two work at a time at most.`,
+--old-until gives it time, so that the new one can be rolled out. At most two are active at a time.`,
 		Example: `  xenoauth bot rotate 68f0c0ffee00112233445566
   xenoauth bot rotate 68f0c0ffee00112233445566 --old-until 24h --json`,
 		Args: arguments("BOT"),

@@ -38,12 +38,12 @@ func (s *settings) catalogue() scopesChoice {
 	}
 	content, err := readAtMost(path, 2<<20)
 	if err != nil {
-		s.fault("scopes", "cannot read the catalogue: %v (the scopes of one app are --scope)", err)
+		s.fault("scopes", "cannot read the catalogue: %v (for the scopes of one app, use --scope)", err)
 		return scopesChoice{}
 	}
 	c, err := parseCatalogue(content)
 	if err != nil {
-		s.fault("scopes", "the catalogue %s has faults:\n    %s", path, strings.ReplaceAll(err.Error(), "\n", "\n    "))
+		s.fault("scopes", "the catalogue %s is invalid:\n    %s", path, strings.ReplaceAll(err.Error(), "\n", "\n    "))
 	}
 	return c
 }
@@ -82,7 +82,7 @@ func storedCatalogue(ctx context.Context, st store.Catalogues) (c scopesChoice, 
 		return scopesChoice{catalogue: scope.Default()}, stored.Since, true, nil
 	}
 	if c, err = parseCatalogue([]byte(stored.Text)); err != nil {
-		return c, stored.Since, true, fmt.Errorf("the catalogue of scopes that is in force has faults for this release: start serve with another one (--scopes): %w", err)
+		return c, stored.Since, true, fmt.Errorf("the catalogue of scopes in force is invalid for this release: start serve with another one (--scopes): %w", err)
 	}
 	return c, stored.Since, true, nil
 }
@@ -131,7 +131,7 @@ func putInForce(ctx context.Context, st store.Catalogues, c scopesChoice, change
 	}
 	changed, err := st.SetCatalogue(ctx, operator(), c.text, changes)
 	if err != nil {
-		return fmt.Errorf("keep the catalogue of scopes: %w", err)
+		return fmt.Errorf("store the catalogue of scopes: %w", err)
 	}
 	if changed {
 		log.InfoContext(ctx, "the catalogue of scopes has changed; restart the servers that run with another one", "changes", changes)

@@ -143,7 +143,7 @@ func TestAccountCommands(t *testing.T) {
 		l.fails(t, exitRefused, home, "account", "show", "ada@example.org") // two accounts: both are listed
 		l.fails(t, exitRefused, other, "account", "set-plan", "ada@example.org", "free")
 		l.fails(t, exitUsage, "guest, agent, bot, admin", "account", "set-role", other, "ada@example.org", "king")
-		l.fails(t, exitUsage, "there is no plan", "account", "set-plan", other, "gold")
+		l.fails(t, exitUsage, "invalid plan", "account", "set-plan", other, "gold")
 		l.fails(t, exitRefused, "there is no account", "account", "show", "acc_nothing")
 
 		var a object

@@ -108,8 +108,8 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	for _, want := range []string{
 		"invalid settings", `line 1: there is no setting "lissten"`, "line 2: not a setting", "signup (from signup in ", "line 4: signup is set twice",
 		`line 5: there is no setting "config"`, "database-url (from XENOAUTH_DATABASE_URL): the Postgres URL is malformed",
-		"trusted-proxies (from XENOAUTH_TRUSTED_PROXIES): \"somewhere\"", "token-prefix (from XENOAUTH_TOKEN_PREFIX)", "listen (from --listen): \"nowhere\"",
-		"ops-listen (from --ops-listen): \"host\"", "issuer (from --issuer)", "code-lifetime (from --code-lifetime): \"11m\"", "token-limit (from --token-limit)",
+		"trusted-proxies (from XENOAUTH_TRUSTED_PROXIES): invalid network \"somewhere\"", "token-prefix (from XENOAUTH_TOKEN_PREFIX)", "listen (from --listen): invalid address \"nowhere\"",
+		"ops-listen (from --ops-listen): invalid address \"host\"", "issuer (from --issuer)", "code-lifetime (from --code-lifetime): invalid duration \"11m\"", "token-limit (from --token-limit)",
 		"migrate (from --migrate): invalid value \"perhaps\"", "default-plan (from --default-plan)", "scopes (from --scopes)", "log-level (from --log-level)", "log-format (from --log-format)",
 	} {
 		if !strings.Contains(r.stderr, want) {
@@ -155,12 +155,12 @@ func TestSettingFaults(t *testing.T) {
 	for arg, want := range map[string]string{
 		"--issuer=https://bücher.example":                                 `browsers send it as xn--…: write https://xn--bcher-kva.example`,
 		"--issuer=https://BÜCHER.example:8443":                            `write https://xn--bcher-kva.example:8443`,
-		"--issuer=https://-ü-.example":                                    "no valid international name",
+		"--issuer=https://-ü-.example":                                    "nor a valid internationalised name",
 		"--issuer=https://auth.example:99999":                             "the port must be a number from 1 to 65535",
-		"--code-lifetime=60":                                              "not a time between 1s and 10m: use a number and a unit, for example 1m30s",
-		"--retention-grace=1m":                                            "between 10m and 8760h: use a number and a unit, for example 10m",
-		"--key-rotation=1x":                                               "not a time of at least 48h: use for example 400d or 48h",
-		"--key-rotation=0":                                                "keys do change",
+		"--code-lifetime=60":                                              "want 1s to 10m, for example 1m30s",
+		"--retention-grace=1m":                                            "want 10m to 8760h, for example 10m",
+		"--key-rotation=1x":                                               "want at least 48h, for example 400d or 48h",
+		"--key-rotation=0":                                                "keys must rotate",
 		"--token-prefix=XNO":                                              `): credential prefix "XNO"`,
 		postgres + "?sslmode=requires":                                    "sslmode in the Postgres URL must be disable, allow, prefer, require, verify-ca or verify-full",
 		postgres + "?pool_max_conns=abc":                                  "pool_max_conns in the Postgres URL must be a whole number of connections, 1 or more",
@@ -226,7 +226,7 @@ func TestVerifyIgnore(t *testing.T) {
 	}
 	for _, name := range []string{"scope", "permission", "owner", "bot", "aud"} {
 		s := loaded(t, nil, "--verify-ignore", "original,"+name)
-		if s.verifyIgnore(); s.err() == nil || !strings.Contains(s.err().Error(), `verify-ignore (from --verify-ignore): "`+name+`" is a name that /oauth/verify reads`) {
+		if s.verifyIgnore(); s.err() == nil || !strings.Contains(s.err().Error(), `verify-ignore (from --verify-ignore): "`+name+`" is a parameter of /oauth/verify`) {
 			t.Errorf("%s: %v", name, s.err())
 		}
 	}

@@ -26,7 +26,7 @@ import (
 func (s *settings) oneOf(name string, values ...string) string {
 	text := s.text(name)
 	if !slices.Contains(values, text) {
-		s.fault(name, "invalid value %q: use %s", text, strings.Join(values, " or "))
+		s.fault(name, "invalid value %q (want %s)", text, strings.Join(values, " or "))
 	}
 	return text
 }
@@ -35,7 +35,7 @@ func (s *settings) oneOf(name string, values ...string) string {
 func (s *settings) duration(name string, least, most time.Duration) time.Duration {
 	d, err := time.ParseDuration(s.text(name))
 	if err != nil || d < least || d > most {
-		s.fault(name, "%q is not a time between %s and %s: use a number and a unit, for example %s", s.text(name), brief(least), brief(most), brief(min(max(least, 90*time.Second), most)))
+		s.fault(name, "invalid duration %q (want %s to %s, for example %s)", s.text(name), brief(least), brief(most), brief(min(max(least, 90*time.Second), most)))
 	}
 	return d
 }
@@ -81,7 +81,7 @@ func (s *settings) period(name string, least time.Duration) time.Duration {
 		d = time.Duration(max(min(n, 1_000_000), -1)) * 24 * time.Hour
 	}
 	if err != nil || d != 0 && d < least || d > most {
-		s.fault(name, "%q is not a time of at least %s: use for example 400d or 48h", text, brief(least))
+		s.fault(name, "invalid duration %q (want at least %s, for example 400d or 48h)", text, brief(least))
 	}
 	return d
 }
@@ -90,7 +90,7 @@ func (s *settings) period(name string, least time.Duration) time.Duration {
 func (s *settings) toggled(name string) bool {
 	on, err := strconv.ParseBool(s.text(name))
 	if err != nil {
-		s.fault(name, "%q is neither true nor false", s.text(name))
+		s.fault(name, "invalid value %q (want true or false)", s.text(name))
 	}
 	return on
 }
@@ -99,7 +99,7 @@ func (s *settings) toggled(name string) bool {
 func (s *settings) number(name string, least, most int) int {
 	n, err := strconv.Atoi(s.text(name))
 	if err != nil || n < least || n > most {
-		s.fault(name, "%q is not a number from %d to %d", s.text(name), least, most)
+		s.fault(name, "invalid number %q (want %d to %d)", s.text(name), least, most)
 	}
 	return n
 }
@@ -109,7 +109,7 @@ func (s *settings) databaseURL() string {
 	text := s.text("database-url")
 	if path, found := strings.CutPrefix(text, "sqlite:"); found {
 		if path == "" {
-			s.fault("database-url", "name a file after the colon: sqlite:xenoauth.db")
+			s.fault("database-url", "the file name is missing: use for example sqlite:xenoauth.db")
 		}
 		return s.throughPooler(text)
 	}
@@ -155,7 +155,7 @@ func (s *settings) format() (secret.Format, []string) {
 func (s *settings) address(name string) (host, port string) {
 	host, port, err := net.SplitHostPort(s.text(name))
 	if n, bad := strconv.Atoi(port); err != nil || bad != nil || n < 0 || n > 65535 {
-		s.fault(name, "%q is not HOST:PORT: use for example 127.0.0.1:8080, or 0.0.0.0:8080 for all addresses of this machine", s.text(name))
+		s.fault(name, "invalid address %q: use HOST:PORT, for example 127.0.0.1:8080, or 0.0.0.0:8080 for all addresses of this machine", s.text(name))
 		return "", ""
 	}
 	return host, port
@@ -178,7 +178,7 @@ func (s *settings) issuer(host, port string) string {
 		return text
 	}
 	if port != "" && !bothLoopbacks(host) {
-		s.fault("issuer", "required, because others than this machine can connect: give the address that browsers use, such as https://auth.example.com")
+		s.fault("issuer", "required, because other machines can connect: give the address that browsers use, such as https://auth.example.com")
 	}
 	return ""
 }
@@ -187,7 +187,7 @@ func (s *settings) issuer(host, port string) string {
 func checkIssuer(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return fmt.Errorf("%q is not an address: use for example https://auth.example.com", text)
+		return fmt.Errorf("invalid address %q: use for example https://auth.example.com", text)
 	}
 	if port := u.Port(); port != "" {
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
@@ -197,7 +197,7 @@ func checkIssuer(text string) error {
 	if strings.IndexFunc(u.Host, func(r rune) bool { return r > unicode.MaxASCII }) >= 0 {
 		ascii, err := idna.Lookup.ToASCII(u.Hostname())
 		if err != nil {
-			return fmt.Errorf("%q: the host is not ASCII, and is no valid international name either", text)
+			return fmt.Errorf("%q: the host is neither ASCII nor a valid internationalised name", text)
 		}
 		return fmt.Errorf("%q: the host is not ASCII, and browsers send it as xn--…: write %s", text, u.Scheme+"://"+strings.Replace(u.Host, u.Hostname(), ascii, 1))
 	}
@@ -206,10 +206,10 @@ func checkIssuer(text string) error {
 		plain = strings.TrimSuffix(plain, ":"+u.Port())
 	}
 	if text != plain {
-		return fmt.Errorf("%q is more than an origin: write %s", text, plain)
+		return fmt.Errorf("%q has more than an origin: use %s", text, plain)
 	}
 	if u.Scheme == "http" && !bothLoopbacks(u.Hostname()) {
-		return errors.New("http is for this machine only (localhost): use https")
+		return errors.New("http is allowed for localhost only: use https")
 	}
 	return nil
 }
@@ -224,7 +224,7 @@ func (s *settings) apiPlans() []string {
 		plan = strings.TrimSpace(plan)
 		switch {
 		case plan == freePlan:
-			s.fault("api-plans", "the plan free never includes the API")
+			s.fault("api-plans", "the plan free cannot include the API")
 		case plan == "" || strings.Trim(plan, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "":
 			s.fault("api-plans", "%q is not the name of a plan: use lower-case letters, digits, - and _, and commas between several", plan)
 		default:
@@ -258,7 +258,7 @@ func (s *settings) proxies() []netip.Prefix {
 			network, err = addr.Prefix(addr.BitLen())
 		}
 		if err != nil {
-			s.fault("trusted-proxies", "%q is not a network: use for example 10.0.0.0/8", text)
+			s.fault("trusted-proxies", "invalid network %q (want for example 10.0.0.0/8)", text)
 			continue
 		}
 		networks = append(networks, network.Masked())
@@ -273,7 +273,7 @@ func (s *settings) verifyIgnore() []string {
 		switch name = strings.TrimSpace(name); {
 		case name == "":
 		case slices.Contains(server.VerifyNames(), name):
-			s.fault("verify-ignore", "%q is a name that /oauth/verify reads; ignoring it would open doors", name)
+			s.fault("verify-ignore", "%q is a parameter of /oauth/verify; ignoring it would disable a check", name)
 		default:
 			names = append(names, name)
 		}

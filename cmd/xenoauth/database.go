@@ -51,7 +51,7 @@ type env struct {
 func (e *env) close() { _ = e.store.Close() }
 
 // errPending is for a database that is older than this program. Its text names the command that migrates it.
-var errPending = errors.New("the database is not up to date: run \"xenoauth migrate up\" first (serve does it at its start)")
+var errPending = errors.New("migrations are pending: run \"xenoauth migrate up\" first (serve does so at start-up)")
 
 // open reads the settings that all commands share and opens the database, which must be up to date.
 func (p *program) open(cmd *cobra.Command, s *settings) (*env, error) {

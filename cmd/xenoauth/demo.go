@@ -49,8 +49,8 @@ func (p *program) demoCommand() *cobra.Command {
 Xenoauth", on a temporary database that is removed at the end. The addresses and the log-in
 are printed.
 
-With --check the same flow is driven by itself over HTTP, one line a step, and the exit code
-says whether all of it worked: sign in, consent, code, token, /api/me, uninstall, token refused.
+With --check, the same flow runs automatically over HTTP, with one line per step, and the exit code
+shows whether all of it worked: sign in, consent, code, token, /api/me, uninstall, token refused.
 
 --database-url runs it on another database, which is migrated; the demo's user and app are
 removed at the end, and only the user's empty account stays. XENOAUTH_DATABASE_URL does not

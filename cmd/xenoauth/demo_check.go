@@ -80,7 +80,7 @@ type webPage struct {
 func newWalker(d *demo) (*walker, error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
-		return nil, fmt.Errorf("make a cookie jar: %w", err)
+		return nil, fmt.Errorf("create a cookie jar: %w", err)
 	}
 	w := &walker{demo: d}
 	w.client = &http.Client{Jar: jar, Timeout: 10 * time.Second, CheckRedirect: w.followUp}
@@ -121,7 +121,7 @@ func (w *walker) readConsent(context.Context) error {
 	for _, s := range scopes {
 		known, ok := w.demo.catalogue.Scope(s)
 		if !ok || !strings.Contains(w.page.body, html.EscapeString(known.Title)) {
-			return fmt.Errorf("the page does not say what the scope %s means", s)
+			return fmt.Errorf("the page does not explain the scope %s", s)
 		}
 	}
 	if !strings.Contains(w.page.body, "Sample Shop") {
@@ -158,7 +158,7 @@ func (w *walker) useToken(ctx context.Context) error {
 		return err
 	}
 	if me.User.Email != w.demo.user.Email || len(me.Scopes) == 0 {
-		return errors.New("the answer is about somebody else")
+		return errors.New("the response is for another user")
 	}
 	return nil
 }

@@ -77,16 +77,16 @@ type tableView struct {
 func (p *program) doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Look at the database and the settings, and say what needs attention",
-		Long: `Look at the database and the settings of "xenoauth serve", given to this command in the same way:
-sizes and growth of all tables, what has expired and is not removed, pending migrations, unsafe
-settings, clocks. Nothing is changed, and it works beside a running server.
+		Short: "Check the database and the settings, and report problems",
+		Long: `Check the database and the settings of "xenoauth serve", given to this command in the same way:
+sizes and growth of all tables, expired rows that have not been deleted, pending migrations, unsafe
+settings, and clocks. It changes nothing, and works beside a running server.
 
-The exit code is 1 if something needs attention; each such thing is a sentence that says what to
-do. Of a large database the answer is bounded: row counts of large tables are estimates on Postgres
-and end at 100,000 on SQLite, and the figures of what is live are those of the first 20,000 apps and
-installations and of the newest 20,000 tokens. What cannot be looked at in time is named, and does
-not by itself make the exit code 1.`,
+The exit code is 1 if there is a problem; each problem is a sentence with its fix. For a large
+database the report is limited: row counts of large tables are estimates on Postgres and stop at
+100,000 on SQLite, and the counts of active rows cover the first 20,000 apps and installations and
+the newest 20,000 tokens. A check that takes too long is reported, and does not change the exit
+code.`,
 		Example: `  xenoauth doctor
   xenoauth doctor --json --database-url postgres://xenoauth@db.example/xenoauth`,
 		Args: arguments(),
@@ -104,9 +104,9 @@ not by itself make the exit code 1.`,
 			err = p.printReport(r)
 		}
 		if err == nil && !r.Healthy {
-			err = fmt.Errorf("%d things need attention", len(r.Attention))
+			err = fmt.Errorf("there are %d problems", len(r.Attention))
 			if len(r.Attention) == 1 {
-				err = fmt.Errorf("one thing needs attention")
+				err = fmt.Errorf("there is 1 problem")
 			}
 		}
 		return err
@@ -153,7 +153,7 @@ func (r *report) missed(part string, err error) {
 	sentence := fmt.Sprintf("%s: %s", part, strings.ReplaceAll(err.Error(), "\n", "; "))
 	r.Incomplete = append(r.Incomplete, sentence)
 	if !errors.Is(err, store.ErrTimeout) && !errors.Is(err, context.DeadlineExceeded) {
-		r.attend("Not all could be looked at. %s", sentence)
+		r.attend("Some checks could not be made. %s", sentence)
 	}
 }
 
@@ -172,7 +172,7 @@ func (r *report) checkDatabase(ctx context.Context) (err error) {
 	}
 	r.Unsafe = append(r.Unsafe, unsafe...)
 	for _, line := range safetyFixes(unsafe) {
-		r.attend("The database may lose what it acknowledged: %s.", line)
+		r.attend("The database can lose acknowledged writes: %s.", line)
 	}
 	ahead, err := r.store.ClockDifference(ctx)
 	if err != nil {
@@ -180,7 +180,7 @@ func (r *report) checkDatabase(ctx context.Context) (err error) {
 	}
 	r.ClockAhead = ahead.Round(time.Millisecond).Seconds()
 	if ahead.Abs() > clockTolerance {
-		r.attend("The database's clock and this machine's are %s apart: let both follow the same time server.", ahead.Abs().Round(time.Millisecond))
+		r.attend("The clocks of the database and of this machine differ by %s: synchronise both with the same time server.", ahead.Abs().Round(time.Millisecond))
 	}
 	return nil
 }
@@ -196,7 +196,7 @@ func (r *report) checkMigrations(ctx context.Context) error {
 		}
 	}
 	if n := len(r.Pending); n > 0 {
-		r.attend(`%d of %d migrations are pending: run "xenoauth migrate up" (serve does it at its start unless --migrate is off).`, n, len(status))
+		r.attend(`%d of %d migrations are pending: run "xenoauth migrate up" (serve does so at start-up unless --migrate is off).`, n, len(status))
 	}
 	return r.checkSchema(ctx, status)
 }
@@ -246,7 +246,7 @@ func (r *report) checkTables(ctx context.Context) error {
 		since := now.Sub(t.OldestExpired)
 		late := !t.OldestExpired.IsZero() && since > overdue && (!revoked[t.Table] || since > store.KeepRevoked+overdue)
 		if late {
-			r.attend("Rows of %s that ended %s (UTC) are still there: look at the log of a running server for why it does not remove them, or start one.",
+			r.attend("Rows of %s that ended %s (UTC) have not been deleted: see the log of a running server for the reason, or start a server.",
 				t.Table, jsonTime(t.OldestExpired))
 		}
 	}

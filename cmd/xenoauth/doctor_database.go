@@ -29,7 +29,7 @@ func newerSchema(status []sqlstore.MigrationStatus) (newer bool, known, last int
 func noteNewer(ctx context.Context, st *sqlstore.Store, log *slog.Logger) error {
 	status, err := st.MigrationStatus(ctx)
 	if err != nil {
-		return fmt.Errorf("is the schema newer: %w", err)
+		return fmt.Errorf("check for a newer schema: %w", err)
 	}
 	if newer, known, last := newerSchema(status); newer {
 		log.WarnContext(ctx, "a newer release has migrated the database; this one serves on, for a rolling upgrade", "schema_version", last, "known_version", known)

@@ -51,10 +51,10 @@ func TestDoctorInPart(t *testing.T) {
 				t.Errorf("live %+v, %d tables, database %+v; want all but the tokens", c.Live, len(c.Tables), c.Database)
 			}
 			// The only problem is that the test's Postgres is not durable.
-			if slices.ContainsFunc(c.Attention, func(s string) bool { return !strings.Contains(s, "may lose what it acknowledged") }) {
+			if slices.ContainsFunc(c.Attention, func(s string) bool { return !strings.Contains(s, "can lose acknowledged writes") }) {
 				t.Errorf("attention %q", c.Attention)
 			}
-			if r := on(database+"&"+test.parameter).run(t, "doctor"); !strings.Contains(r.stdout, "? Not looked at: number of live rows: ") || !strings.Contains(r.stdout, "? non-expiring tokens") {
+			if r := on(database+"&"+test.parameter).run(t, "doctor"); !strings.Contains(r.stdout, "? Not checked: number of live rows: ") || !strings.Contains(r.stdout, "? non-expiring tokens") {
 				t.Errorf("the report:\n%s", r.stdout)
 			}
 		})

@@ -14,7 +14,7 @@ import (
 // checkSettings finds settings that serve would refuse, and valid settings that are probably mistakes.
 func (r *report) checkSettings() {
 	for _, fault := range r.settings.faults {
-		r.attend("A setting of serve needs mending: %s.", strings.TrimSuffix(fault, "."))
+		r.attend("Invalid setting of serve: %s.", strings.TrimSuffix(fault, "."))
 	}
 	if len(r.settings.faults) == 0 {
 		r.checkPublicAddress()
@@ -30,7 +30,7 @@ const muchFailure = 10_000
 // checkLimits finds limits that are set so high that they protect nothing.
 func (r *report) checkLimits() {
 	if r.serve.opsPort != "" && !bothLoopbacks(r.serve.opsHost) {
-		r.attend("--ops-listen is %s, and that listener asks nobody who they are: let only your monitoring reach it, or listen on 127.0.0.1.", r.settings.text("ops-listen"))
+		r.attend("--ops-listen is %s, and that listener has no authentication: restrict it to your monitoring, or listen on 127.0.0.1.", r.settings.text("ops-listen"))
 	}
 	f := r.serve.options.Limits
 	for _, bound := range []struct {
@@ -42,7 +42,7 @@ func (r *report) checkLimits() {
 		}
 	}
 	if r.serve.allowUnsafe {
-		r.attend("--allow-unsafe-database is set: serve would start on a database that loses what it acknowledged; take it out when it has served its purpose.")
+		r.attend("--allow-unsafe-database is set: serve would start on a database that can lose acknowledged writes. Remove the setting as soon as possible.")
 	}
 }
 
@@ -59,11 +59,11 @@ func (r *report) checkPublicAddress() {
 	host, port := r.serve.host, r.serve.port
 	switch {
 	case issuer.Scheme == "http" && !bothLoopbacks(host):
-		r.attend("The issuer %s is for this machine only, but serve listens on %s for others, too: give the https address that browsers use as --issuer, or listen on 127.0.0.1.", text, host)
+		r.attend("The issuer %s is for this machine only, but serve also listens on %s for other machines: give the https address that browsers use as --issuer, or listen on 127.0.0.1.", text, host)
 	case issuer.Scheme == "http" && issuer.Port() != port && port != "0":
-		r.attend("The issuer %s names another port than serve listens on (%s): leave --issuer out, or make both the same.", text, port)
+		r.attend("The issuer %s has another port than the listener of serve (%s): omit --issuer, or use the same port.", text, port)
 	case issuer.Scheme == "https" && len(r.serve.options.TrustedProxies) == 0:
-		r.attend("The issuer is https, so a proxy in front ends TLS, but --trusted-proxies is empty: all clients share the proxy's address in limits and in the audit trail; name the proxy's network.")
+		r.attend("The issuer is https, so a proxy terminates TLS, but --trusted-proxies is empty: all clients share the proxy's address in limits and audit events. Set it to the proxy's network.")
 	}
 }
 
@@ -71,7 +71,7 @@ func (r *report) checkPublicAddress() {
 func (r *report) checkProxies() {
 	for _, network := range r.serve.options.TrustedProxies {
 		if network.Bits() == 0 {
-			r.attend("--trusted-proxies holds %s, so that any client may invent its address: it is never limited by it, and the audit trail has what it said; name the proxy's network.", network)
+			r.attend("--trusted-proxies contains %s, so any client can forge its address, which evades limits and falsifies audit events. Set it to the proxy's network.", network)
 		}
 	}
 }
@@ -84,7 +84,7 @@ func (r *report) checkFileMode() {
 	}
 	path, _, _ = strings.Cut(path, "?")
 	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
-		r.attend("Others on this machine may open the database file (mode %s): chmod 600 %s*", info.Mode().Perm(), path)
+		r.attend("Other users of this machine can read the database file (mode %s): chmod 600 %s*", info.Mode().Perm(), path)
 	}
 }
 
@@ -135,16 +135,16 @@ func (p *program) printReport(r *report) error {
 	}
 	p.printLine("")
 	for _, sentence := range r.Incomplete {
-		p.printLine("? Not looked at: %s", sentence)
+		p.printLine("? Not checked: %s", sentence)
 	}
 	for _, sentence := range r.Attention {
 		p.printLine("! %s", sentence)
 	}
 	switch {
 	case r.Healthy && len(r.Incomplete) > 0:
-		p.printLine("Of the rest, nothing needs attention.")
+		p.printLine("The other checks found no problems.")
 	case r.Healthy:
-		p.printLine("Nothing needs attention.")
+		p.printLine("No problems found.")
 	}
 	return nil
 }

@@ -165,24 +165,24 @@ func TestDoctorOnSettings(t *testing.T) {
 		args string
 		want string // "": no problem
 	}{
-		"defaults":                  {"", ""},
-		"a matching issuer":         {"--issuer http://localhost:8080", ""},
-		"another port":              {"--issuer http://localhost:9999", "names another port"},
-		"http for others":           {"--issuer http://auth.example.com", "http is for this machine only"},
-		"loopback for others":       {"--issuer http://localhost:8080 --listen 0.0.0.0:8080", "is for this machine only, but serve listens on 0.0.0.0"},
-		"no issuer":                 {"--listen 0.0.0.0:8080", "issuer (from the default): required"},
-		"a proxy nobody knows":      {"--issuer https://auth.example.com", "--trusted-proxies is empty"},
-		"a proxy":                   {"--issuer https://auth.example.com --trusted-proxies 10.0.0.0/8", ""},
-		"everybody a proxy":         {"--trusted-proxies 10.0.0.0/8,0.0.0.0/0", "any client may invent its address"},
-		"everybody, and a fault":    {"--trusted-proxies 0.0.0.0/0 --issuer http://auth.example.com", "any client may invent its address"},
-		"metrics for everybody":     {"--ops-listen 0.0.0.0:9090", "asks nobody who they are"},
-		"metrics for all names":     {"--ops-listen :9090", "asks nobody who they are"},
-		"metrics for this machine":  {"--ops-listen [::1]:9090", ""},
-		"no metrics":                {"--ops-listen off", ""},
-		"no limit of log-ins":       {"--login-failures 100000", "--login-failures is 100000"},
-		"any database":              {"--allow-unsafe-database", "--allow-unsafe-database is set"},
-		"a grace that is too short": {"--retention-grace 1m", "retention-grace"},
-		"two things":                {"--code-lifetime 1h --token-limit -1", "token-limit"},
+		"defaults":                 {"", ""},
+		"a matching issuer":        {"--issuer http://localhost:8080", ""},
+		"another port":             {"--issuer http://localhost:9999", "has another port"},
+		"http for others":          {"--issuer http://auth.example.com", "http is allowed for localhost only"},
+		"loopback for others":      {"--issuer http://localhost:8080 --listen 0.0.0.0:8080", "is for this machine only, but serve also listens on 0.0.0.0"},
+		"no issuer":                {"--listen 0.0.0.0:8080", "issuer (from the default): required"},
+		"a proxy nobody knows":     {"--issuer https://auth.example.com", "--trusted-proxies is empty"},
+		"a proxy":                  {"--issuer https://auth.example.com --trusted-proxies 10.0.0.0/8", ""},
+		"all addresses as proxies": {"--trusted-proxies 10.0.0.0/8,0.0.0.0/0", "any client can forge its address"},
+		"all addresses as proxies, and an invalid setting": {"--trusted-proxies 0.0.0.0/0 --issuer http://auth.example.com", "any client can forge its address"},
+		"metrics for all addresses":                        {"--ops-listen 0.0.0.0:9090", "has no authentication"},
+		"metrics for all names":                            {"--ops-listen :9090", "has no authentication"},
+		"metrics for this machine":                         {"--ops-listen [::1]:9090", ""},
+		"no metrics":                                       {"--ops-listen off", ""},
+		"no limit of log-ins":                              {"--login-failures 100000", "--login-failures is 100000"},
+		"any database":                                     {"--allow-unsafe-database", "--allow-unsafe-database is set"},
+		"a grace that is too short":                        {"--retention-grace 1m", "retention-grace"},
+		"two things":                                       {"--code-lifetime 1h --token-limit -1", "token-limit"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -219,12 +219,12 @@ func TestSafeStart(t *testing.T) {
 		on(database).fails(t, exitRefused, want, serve...)
 	}
 	on(database+"&synchronous_commit=on").fails(t, exitRefused, "fsync = off", serve...)
-	on(database).fails(t, exitUsage, "neither true nor false", append(serve, "--allow-unsafe-database=perhaps")...)
+	on(database).fails(t, exitUsage, "want true or false", append(serve, "--allow-unsafe-database=perhaps")...)
 	allowed := on(database)
 	allowed.env["XENOAUTH_ALLOW_UNSAFE_DATABASE"] = "true"
 	startServing(t, allowed, "--ops-listen", "off")
 	r := line{}.ok(t, nil, "demo", "--check", "--database-url", database)
-	if !strings.Contains(r.stderr, "may lose what it acknowledged") {
+	if !strings.Contains(r.stderr, "can lose acknowledged writes") {
 		t.Errorf("the demo does not warn: %s", r.stderr)
 	}
 }

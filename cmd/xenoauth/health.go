@@ -18,10 +18,10 @@ const healthTimeout = 3 * time.Second
 func (p *program) healthCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "health",
-		Short: "Ask a running server whether it is ready",
-		Long: `Ask the server that listens on --ops-listen whether it is ready, by GET /readyz. The exit code is
-0 if it is, 1 if it is not or does not answer: for the health check of a container, which has no
-other program to ask with.`,
+		Short: "Check whether a running server is ready",
+		Long: `Check whether the server on --ops-listen is ready, by GET /readyz. The exit code is
+0 if it is, and 1 if it is not or does not answer. This is for the health check of a container,
+which has no other client.`,
 		Example: `  xenoauth health
   xenoauth health --ops-listen 127.0.0.1:9091`,
 		Args: arguments(),
@@ -54,7 +54,7 @@ func (p *program) askReady(ctx context.Context, host, port string) error {
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return fmt.Errorf("ask %s: %w", url, err)
+		return fmt.Errorf("request %s: %w", url, err)
 	}
 	// The environment's proxy is not used, because the server is on this machine or network.
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
@@ -65,7 +65,7 @@ func (p *program) askReady(ctx context.Context, host, port string) error {
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, 200))
 	if err != nil {
-		return fmt.Errorf("ask %s: %w", url, err)
+		return fmt.Errorf("request %s: %w", url, err)
 	}
 	answer := strings.TrimSpace(string(body))
 	if response.StatusCode != http.StatusOK {

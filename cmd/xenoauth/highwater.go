@@ -55,7 +55,7 @@ func (h *highWater) check(ctx context.Context, accept bool) error {
 	why, newest, err := h.restored(ctx)
 	switch {
 	case err != nil:
-		return fmt.Errorf("was the database restored: %w", err)
+		return fmt.Errorf("check whether the database was restored: %w", err)
 	case why == "":
 		err = h.store.RecordOrigin(ctx)
 		if errors.Is(err, store.ErrReadOnly) {
@@ -141,7 +141,7 @@ func (h *highWater) read() (time.Time, error) {
 	}
 	mark, err := time.Parse(time.RFC3339Nano, strings.TrimSpace(string(content)))
 	if err != nil {
-		return time.Time{}, fmt.Errorf("the high-water file %s holds no time: remove it, if it is another program's name another with --high-water", h.path)
+		return time.Time{}, fmt.Errorf("the high-water file %s does not contain a time: delete it, or, if it belongs to another program, name another file with --high-water", h.path)
 	}
 	return mark, nil
 }
@@ -176,7 +176,7 @@ func (r *report) checkRestored(ctx context.Context) error {
 		r.attend("The database is not the one that was served: %s. Credentials revoked after %s (UTC) are valid again: end them again, and start serve once with --accept-restored-database.", why, jsonTime(newest))
 	}
 	if r.serve.acceptRestored {
-		r.attend("--accept-restored-database is set: serve would take any restored database; it is for one start, take it out.")
+		r.attend("--accept-restored-database is set: serve would accept any restored database. Remove the setting: it is for a single start.")
 	}
 	return nil
 }

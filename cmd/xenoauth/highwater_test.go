@@ -131,7 +131,7 @@ func TestRestoredFile(t *testing.T) {
 		if err := os.WriteFile(file, []byte("hello"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		on(dbtest.SQLite(t)).fails(t, exitRefused, "holds no time", "serve", "--listen", "127.0.0.1:0", "--ops-listen", "off", "--high-water", file)
+		on(dbtest.SQLite(t)).fails(t, exitRefused, "does not contain a time", "serve", "--listen", "127.0.0.1:0", "--ops-listen", "off", "--high-water", file)
 	})
 }
 

@@ -60,8 +60,8 @@ func (p *program) keyCommand() *cobra.Command {
 func (p *program) keyAdd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add NAME --account ACCOUNT_OR_EMAIL",
-		Short: "Make an API key of an account",
-		Long: `Make an API key of an account and print it, this once; only its hash is kept.
+		Short: "Create an API key of an account",
+		Long: `Create an API key of an account and print it. It is shown only now: the server stores a hash.
 
 Without --scope it is an account API key, which a program exchanges for integration tokens at
 /authorization/integration. With --scope it is itself a bearer token, which works until it is
@@ -165,7 +165,7 @@ func (p *program) keyList() *cobra.Command {
 func (p *program) keyShow() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "show KEY",
-		Short:   "Show an API key and its credentials (without the credentials)",
+		Short:   "Show an API key and its credentials (last characters only)",
 		Example: "  xenoauth key show key_0AbCdEfGhIjKlMnOpQrStU",
 		Args:    arguments("KEY"),
 	}
@@ -219,11 +219,11 @@ type rotatedKeyView struct {
 func (p *program) keyRotate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rotate KEY",
-		Short: "Replace an API key by another; its id, name and scopes stay",
-		Long: `Replace an API key by another and print it, this once; its id, name and scopes stay.
+		Short: "Replace an API key; its id, name and scopes stay",
+		Long: `Replace an API key and print the new one, which is shown only now. The id, name and scopes stay.
 
 The old one stops working at once, with the integration tokens that were got with it, unless
---old-until gives it time, so that the new one can be rolled out. Two work at a time at most.`,
+--old-until gives it time, so that the new one can be rolled out. At most two are active at a time.`,
 		Example: `  xenoauth key rotate key_0AbCdEfGhIjKlMnOpQrStU
   xenoauth key rotate key_0AbCdEfGhIjKlMnOpQrStU --old-until 24h --json`,
 		Args: arguments("KEY"),
@@ -276,7 +276,7 @@ func (p *program) keyRevoke() *cobra.Command {
 // orEndNow adds, to the error for two active credentials, the flag that ends them.
 func orEndNow(err error) error {
 	if errors.Is(err, store.ErrLimit) {
-		return errors.New("two work already, which is the most there may be: end one with revoke-secret, or add --old-until now to end both at once")
+		return errors.New("there are two active credentials, the maximum: revoke one with revoke-secret, or add --old-until now to revoke both")
 	}
 	return err
 }

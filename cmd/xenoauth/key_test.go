@@ -168,8 +168,8 @@ func TestPlanSettings(t *testing.T) {
 		l := on(database)
 		_, account := addUser(t, l, "ada@example.org")
 		l.ok(t, nil, "account", "set-plan", account, "pro", "--api-plans", "pro, standard")
-		l.fails(t, exitUsage, "there is no plan", "account", "set-plan", account, "pro")
-		l.fails(t, exitUsage, "never includes the API", "account", "list", "--api-plans", "standard,free")
+		l.fails(t, exitUsage, "invalid plan", "account", "set-plan", account, "pro")
+		l.fails(t, exitUsage, "cannot include the API", "account", "list", "--api-plans", "standard,free")
 		l.fails(t, exitUsage, "not the name of a plan", "account", "list", "--api-plans", "standard,,Pro")
 	})
 }

@@ -71,9 +71,9 @@ func (p *program) root() *cobra.Command {
 		Long: `Xenoauth lets third-party apps ask for access to accounts of your platform: developer
 portal, log-in, consent page, token endpoint, installed apps and token verification.
 
-Every setting --a-b may also be given as the environment variable XENOAUTH_A_B, or as
-a line "a-b = value" in the file that --config names; a flag wins over the environment,
-and that over the file. A variable XENOAUTH_… or a line that is no setting is refused.`,
+Every setting --a-b can also be given as the environment variable XENOAUTH_A_B, or as a line
+"a-b = value" in the file that --config names. Flags take precedence over the environment, and
+the environment over the file. Unknown XENOAUTH_ variables and unknown lines are refused.`,
 		Example: `  xenoauth demo                      try everything on a temporary database
   xenoauth serve                     start the server on http://localhost:8080
   xenoauth app list                  commands work beside the running server`,
@@ -151,7 +151,7 @@ func arguments(names ...string) cobra.PositionalArgs {
 func helpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND]",
-		Short: "Say how a command is used",
+		Short: "Show the help of a command",
 		RunE: func(_ *cobra.Command, args []string) error {
 			cmd, rest, err := root.Find(args)
 			if err != nil || len(rest) > 0 {

@@ -24,14 +24,14 @@ func viewMigration(m sqlstore.MigrationStatus) migrationView {
 func (p *program) migrateCommand() *cobra.Command {
 	return asGroup(&cobra.Command{
 		Use:   "migrate",
-		Short: "Bring the database up to date, or say how far it is",
+		Short: "Migrate the database, or show the state of its migrations",
 	}, p.migrateUp(), p.migrateStatus())
 }
 
 func (p *program) migrateUp() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "up",
-		Short: "Apply all pending migrations; a database that does not exist as a file is made",
+		Short: "Apply all pending migrations; a missing SQLite file is created",
 		Example: `  xenoauth migrate up
   xenoauth migrate up --database-url postgres://xenoauth@db.example/xenoauth`,
 		Args: arguments(),

@@ -143,7 +143,7 @@ func (p *program) confirm(yes bool, format string, args ...any) error {
 	fmt.Fprintf(p.stderr, format+" [y/N] ", args...)
 	answer, err := bufio.NewReader(p.stdin).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read the answer: %w", err)
+		return fmt.Errorf("read the confirmation: %w", err)
 	}
 	switch strings.ToLower(strings.TrimSpace(answer)) {
 	case "y", "yes":

@@ -33,7 +33,7 @@ func (p *program) passwordFlag(cmd *cobra.Command) *passwordInput {
 	cmd.PreRunE = p.act(func(*cobra.Command, []string) (err error) {
 		switch {
 		case *fromStdin && in.generated:
-			return usageErrorf("--password-stdin and --generate-password exclude each other")
+			return usageErrorf("--password-stdin and --generate-password cannot be combined")
 		case in.generated:
 			in.text = rand.Text()
 			return nil
@@ -51,7 +51,7 @@ func (p *program) passwordFlag(cmd *cobra.Command) *passwordInput {
 func (p *program) promptPassword() (string, error) {
 	file, ok := p.stdin.(*os.File)
 	if !ok || !isTerminal(file) {
-		return "", usageErrorf("there is no terminal to ask for the password: add --password-stdin or --generate-password")
+		return "", usageErrorf("no terminal to prompt for the password: add --password-stdin or --generate-password")
 	}
 	first, err := p.readHidden(file, "Password: ")
 	if err != nil {

@@ -47,7 +47,7 @@ func TestGeneratedPassword(t *testing.T) {
 	if len(added.Password) < 20 || len(set.Password) < 20 || added.Password == set.Password || added.ID != set.ID {
 		t.Errorf("added %+v, set %+v", added, set)
 	}
-	l.fails(t, exitUsage, "exclude each other", "user", "add", "bob@example.org", "--generate-password", "--password-stdin")
+	l.fails(t, exitUsage, "cannot be combined", "user", "add", "bob@example.org", "--generate-password", "--password-stdin")
 }
 
 // onTerminal runs the program with a terminal as standard input and types each line when it is prompted for. It returns the output of

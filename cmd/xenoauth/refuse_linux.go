@@ -31,7 +31,7 @@ func turnAway(listeners []net.Listener) error {
 		}
 		conn, err := tcp.SyscallConn()
 		if err != nil {
-			return fmt.Errorf("turn connections to %s away: %w", l.Addr(), err)
+			return fmt.Errorf("refuse new connections to %s: %w", l.Addr(), err)
 		}
 		var set error
 		err = conn.Control(func(fd uintptr) {
@@ -42,7 +42,7 @@ func turnAway(listeners []net.Listener) error {
 			err = set
 		}
 		if err != nil {
-			return fmt.Errorf("turn connections to %s away: %w", l.Addr(), err)
+			return fmt.Errorf("refuse new connections to %s: %w", l.Addr(), err)
 		}
 	}
 	time.Sleep(settleTime)

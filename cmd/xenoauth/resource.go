@@ -42,8 +42,8 @@ func (p *program) resourceCommand() *cobra.Command {
 func (p *program) resourceAdd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add NAME",
-		Short: "Make a credential with which an API asks /oauth/introspect about tokens",
-		Long: `Make a credential with which an API of the platform asks /oauth/introspect about tokens. The
+		Short: "Create a credential for an API that introspects tokens",
+		Long: `Create a credential with which an API of the platform calls /oauth/introspect. The
 secret is shown this once; only its hash is kept.`,
 		Example: `  xenoauth resource add "Widgets API" --json`,
 		Args:    arguments("NAME"),
@@ -105,7 +105,7 @@ func (p *program) resourceList() *cobra.Command {
 func (p *program) resourceShow() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "show RESOURCE",
-		Short:   "Show a resource server and its secrets (without the secret)",
+		Short:   "Show a resource server and its secrets (last characters only)",
 		Example: "  xenoauth resource show rs_0AbCdEfGhIjKlMnOpQrStU",
 		Args:    arguments("RESOURCE"),
 	}

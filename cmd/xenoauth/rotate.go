@@ -34,7 +34,7 @@ at the same time. --old-until takes:
 func (p *program) appRotateSecret() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rotate-secret APP",
-		Short: "Mint another client secret; the old one keeps working for as long as you say",
+		Short: "Create another client secret; the old one keeps working for a time that you choose",
 		Example: `  xenoauth app rotate-secret app_0AbCdEfGhIjKlMnOpQrStU --old-until 24h
   xenoauth app rotate-secret app_0AbCdEfGhIjKlMnOpQrStU --old-until now --json`,
 		Args: arguments("APP"),
@@ -47,7 +47,7 @@ func (p *program) appRotateSecret() *cobra.Command {
 func (p *program) resourceRotateSecret() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "rotate-secret RESOURCE",
-		Short:   "Mint another secret; the old one keeps working for as long as you say",
+		Short:   "Create another secret; the old one keeps working for a time that you choose",
 		Example: `  xenoauth resource rotate-secret rs_0AbCdEfGhIjKlMnOpQrStU --old-until 24h`,
 		Args:    arguments("RESOURCE"),
 	}

@@ -33,16 +33,16 @@ func safetyFixes(unsafe []string) []string {
 func checkSafety(ctx context.Context, st store.Upkeep, allowed bool, log *slog.Logger) error {
 	unsafe, err := st.UnsafeSettings(ctx)
 	if err != nil {
-		return fmt.Errorf("is the database safe: %w", err)
+		return fmt.Errorf("check the durability of the database: %w", err)
 	}
 	switch {
 	case len(unsafe) == 0:
 		return nil
 	case allowed:
-		log.WarnContext(ctx, "the database may lose what it acknowledged when its machine fails", "settings", strings.Join(unsafe, ", "))
+		log.WarnContext(ctx, "the database can lose acknowledged writes when its machine fails", "settings", strings.Join(unsafe, ", "))
 		return nil
 	}
-	return errors.New(`the database may lose what it acknowledged when its machine fails, and a revoked token would be good again:
+	return errors.New(`the database can lose acknowledged writes when its machine fails, so a revoked token could become valid again:
   ` + strings.Join(safetyFixes(unsafe), "\n  ") + `
 Where that does not matter, or the storage underneath is safe by itself, say --allow-unsafe-database.`)
 }

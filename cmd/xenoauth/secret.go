@@ -165,7 +165,7 @@ On a terminal you are asked first.`
 		var ok bool
 		if id, ok = secret.ParseID(args[1]); !ok {
 			// The argument may be the secret itself, so it is not repeated.
-			return usageErrorf("this is no secret id; \"xenoauth %s %s\" lists them", show, args[0])
+			return usageErrorf("not a secret id; \"xenoauth %s %s\" lists them", show, args[0])
 		}
 		return nil
 	}

@@ -71,11 +71,11 @@ func TestRevokeOneCredential(t *testing.T) {
 					t.Errorf("%v does not show when the old one ends:\n%s", command, r.stdout)
 				}
 			}
-			l.fails(t, exitRefused, "end one with revoke-secret", c.group, "rotate", id, "--old-until", "24h")
+			l.fails(t, exitRefused, "revoke one with revoke-secret", c.group, "rotate", id, "--old-until", "24h")
 			l.ok(t, nil, c.group, "revoke-secret", id, old, "--yes")
 			wantSecrets(t, l, c.group, id, next)
 			l.fails(t, exitRefused, "there is no live secret of "+id, c.group, "revoke-secret", id, old)
-			l.fails(t, exitUsage, "this is no secret id", c.group, "revoke-secret", id, fmt.Sprint(second[c.text]))
+			l.fails(t, exitUsage, "not a secret id", c.group, "revoke-secret", id, fmt.Sprint(second[c.text]))
 			l.ok(t, nil, c.group, "revoke-secret", id, next, "--yes")
 			wantSecrets(t, l, c.group, id)
 			if r := l.ok(t, nil, c.group, "list"); !strings.Contains(r.stdout, "  none  ") {

@@ -57,13 +57,13 @@ func (p *program) serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Start the server",
-		Long: `Start the server. Without any setting it serves this machine on http://localhost:8080, with a
-SQLite file xenoauth.db in the working directory; --database-url moves it to Postgres, which must
-not run with fsync, full_page_writes or synchronous_commit off.
+		Long: `Start the server. Without settings it listens on http://localhost:8080 for this machine only and uses
+the SQLite file xenoauth.db in the working directory. --database-url selects Postgres, which must not
+run with fsync, full_page_writes or synchronous_commit off.
 
-SIGTERM or SIGINT stops it: readiness turns off at once, new requests are still answered for the time
-of --drain, so that a load balancer can look elsewhere meanwhile, and then requests in flight may
-finish within 10 s. A second signal ends the drain.`,
+SIGTERM or SIGINT stops it. Readiness fails at once, and new requests are answered for the time of
+--drain, so that a load balancer can switch to other servers. Then requests in flight have 10 s to
+finish. A second signal ends the drain.`,
 		Example: `  xenoauth serve
   xenoauth serve --listen 0.0.0.0:8080 --issuer https://auth.example.com --database-url postgres://xenoauth@db/xenoauth
   XENOAUTH_DATABASE_URL_FILE=/run/secrets/database xenoauth serve --config /etc/xenoauth.conf`,
@@ -215,7 +215,7 @@ func upToDate(ctx context.Context, st *sqlstore.Store, migrate bool) error {
 	}
 	pending, err := st.Pending(ctx)
 	if err == nil && pending {
-		err = errors.New("the database is not up to date, and --migrate is off: run \"xenoauth migrate up\" first")
+		err = errors.New("migrations are pending and --migrate is off: run \"xenoauth migrate up\" first")
 	}
 	return err
 }

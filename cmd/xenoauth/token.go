@@ -246,7 +246,7 @@ func (p *program) tokenInput(cmd *cobra.Command) *string {
 // fromStandardInput requires the argument "-": other users of the machine can read the command line.
 func fromStandardInput(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 || args[0] != "-" {
-		return usageErrorf("%s reads the token from standard input: write - in its place", cmd.CommandPath())
+		return usageErrorf("%s reads the token from standard input: use - as the argument", cmd.CommandPath())
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ func viewUser(u store.User) userView {
 }
 
 func (p *program) userCommand() *cobra.Command {
-	return asGroup(&cobra.Command{Use: "user", Short: "Add, show and change people"},
+	return asGroup(&cobra.Command{Use: "user", Short: "Add, show and change users"},
 		p.userAdd(), p.userList(), p.userShow(), p.userDisable(true), p.userDisable(false), p.userUnlock(), p.userSetPassword(), p.userEdit(), p.userRemove())
 }
 
@@ -45,9 +45,8 @@ func (p *program) userAdd() *cobra.Command {
 		Short: "Add a user, with an account of which the user is the admin",
 		Long: `Add a user, with an account of which the user is the admin.
 
-The password is asked for on the terminal, read from standard input or generated; never taken
-from the command line, where other users of the machine could see it. The
-e-mail address counts as verified.
+The password is prompted for on the terminal, read from standard input or generated. It is never an
+argument, which other users of the machine could see. The e-mail address counts as verified.
 
 An address that a person signed up with and has not proved to own does not block its owner:
 --take-over removes that person's user first, with its sessions, tokens, keys and installed
@@ -211,7 +210,7 @@ of the account are forgotten. Neither the password nor sessions change.`,
 func (p *program) userDisable(disable bool) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "disable EMAIL_OR_ID",
-		Short: "Shut a user out, with all sessions and tokens, until enabled again",
+		Short: "Disable a user, with all sessions and tokens, until the user is enabled again",
 		Long: `Shut a user out until enabled again: sessions, user tokens, tokens of apps that the user has
 installed, and API keys that act for the user are refused. Account API keys, bots and apps of
 the user's accounts go on; "xenoauth account disable" and "app suspend" stop them.`,
@@ -220,7 +219,7 @@ the user's accounts go on; "xenoauth account disable" and "app suspend" stop the
 	}
 	word := "disabled"
 	if !disable {
-		cmd.Use, cmd.Short, cmd.Long, word = "enable EMAIL_OR_ID", "Let a disabled user back in; tokens work again", "", "enabled"
+		cmd.Use, cmd.Short, cmd.Long, word = "enable EMAIL_OR_ID", "Enable a disabled user; tokens work again", "", "enabled"
 		cmd.Example = "  xenoauth user enable ada@example.org"
 	}
 	asJSON := jsonFlag(cmd)

@@ -58,7 +58,7 @@ func TestUserTokenCommands(t *testing.T) {
 	})
 }
 
-// TestUserTokenSettings: HS256 needs a secret, which is read from a file and never shown; the key rotation has a minimum interval.
+// TestUserTokenSettings: HS256 needs a shared secret, which is read from a file and never shown; the key rotation has a minimum interval.
 func TestUserTokenSettings(t *testing.T) {
 	t.Parallel()
 	file := writeFile(t, "secret", strings.Repeat("s", 32)+"\n")
@@ -75,11 +75,11 @@ func TestUserTokenSettings(t *testing.T) {
 		env  map[string]string
 		args []string
 	}{
-		"HS256 needs a secret":   {nil, []string{"--user-token-alg", "HS256"}},
-		`invalid value "none"`:   {nil, []string{"--user-token-alg", "none"}},
-		"6 bytes are too few":    {map[string]string{"XENOAUTH_USER_TOKEN_SECRET": "hunter"}, nil},
-		"is not a time of at":    {nil, []string{"--key-rotation", "1h"}},
-		"keys do change: use a ": {nil, []string{"--key-rotation", "0"}},
+		"HS256 needs a shared secret": {nil, []string{"--user-token-alg", "HS256"}},
+		`invalid value "none"`:        {nil, []string{"--user-token-alg", "none"}},
+		"6 bytes are too few":         {map[string]string{"XENOAUTH_USER_TOKEN_SECRET": "hunter"}, nil},
+		"(want at":                    {nil, []string{"--key-rotation", "1h"}},
+		"keys must rotate: use ":      {nil, []string{"--key-rotation", "0"}},
 	} {
 		s := loaded(t, c.env, c.args...)
 		s.userTokens()

@@ -19,7 +19,7 @@ type versionView struct {
 func (p *program) versionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "version",
-		Short:   "Say which version this is",
+		Short:   "Show the version",
 		Example: "  xenoauth version --json",
 		Args:    arguments(),
 	}
