@@ -21,9 +21,8 @@ type countedRequest struct {
 // counted is a server, its user's browser, and a form that the browser has loaded for each request.
 type counted struct {
 	*harness.Env
-	t      *testing.T
-	in     *harness.Browser
-	member harness.User // of U's account
+	t  *testing.T
+	in *harness.Browser
 }
 
 // form loads a page and fills in its form.

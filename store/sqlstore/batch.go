@@ -17,7 +17,6 @@ type batch []*queued
 type queued struct {
 	sql     string
 	args    []any
-	dest    []any // of a statement that returns a row
 	changed int64 // how many rows it changed, once the batch was sent
 	none    error // what it means that it changed none; nil: nothing
 	err     error // found before it was sent
@@ -28,11 +27,6 @@ func (b *batch) exec(sql string, args ...any) *queued {
 	q := &queued{sql: sql, args: args}
 	*b = append(*b, q)
 	return q
-}
-
-// row adds a statement whose first row is scanned into dest; without one it is sql.ErrNoRows.
-func (b *batch) row(sql string, args []any, dest ...any) {
-	*b = append(*b, &queued{sql: sql, args: args, dest: dest})
 }
 
 // orElse is for a statement that must change a row: if it changes none, the batch ends with err. The batch must be a part
@@ -68,12 +62,8 @@ func sendPostgres(ctx context.Context, r pgRunner, b batch) (err error) {
 		}
 	}()
 	for _, q := range b {
-		if q.dest != nil {
-			err = results.QueryRow().Scan(q.dest...)
-		} else {
-			tag, failed := results.Exec()
-			q.changed, err = tag.RowsAffected(), failed
-		}
+		tag, failed := results.Exec()
+		q.changed, err = tag.RowsAffected(), failed
 		if err == nil && q.none != nil && q.changed == 0 {
 			err = q.none
 		}
@@ -87,11 +77,7 @@ func sendPostgres(ctx context.Context, r pgRunner, b batch) (err error) {
 // sendSQLite runs the batch on a transaction.
 func sendSQLite(ctx context.Context, c sqliteConn, b batch) (err error) {
 	for _, q := range b {
-		if q.dest != nil {
-			err = c.row(ctx, q.sql, q.args, q.dest...)
-		} else {
-			q.changed, err = c.exec(ctx, q.sql, q.args...)
-		}
+		q.changed, err = c.exec(ctx, q.sql, q.args...)
 		if err == nil && q.none != nil && q.changed == 0 {
 			err = q.none
 		}

@@ -21,10 +21,7 @@ func eachStore(t *testing.T, test func(t *testing.T, st *sqlstore.Store)) {
 
 func wantFacts(t *testing.T, st *sqlstore.Store, want int) {
 	t.Helper()
-	var got int
-	var b sqlstore.Batch
-	b.Row(countFact, nil, &got)
-	if err := st.Send(t.Context(), b); err != nil || got != want {
+	if got, err := st.Count(t.Context(), countFact); err != nil || got != want {
 		t.Fatalf("got %d facts, %v, want %d", got, err, want)
 	}
 }
@@ -33,18 +30,16 @@ func TestBatch(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, st *sqlstore.Store) {
 		var b sqlstore.Batch
-		var before, after int
-		b.Row(countFact, nil, &before)
 		b.Exec(addFact, "test 1", 1)
 		b.Exec(addFact, "test 2", 2)
 		changed := b.Exec(`UPDATE database_facts SET value = 3 WHERE name LIKE 'test%'`)
-		b.Row(countFact, nil, &after)
 		if err := st.Send(t.Context(), b); err != nil {
 			t.Fatal(err)
 		}
-		if before != 0 || after != 2 || changed() != 2 {
-			t.Errorf("got %d rows before, %d after, %d changed; want 0, 2, 2", before, after, changed())
+		if changed() != 2 { // it sees the rows that the statements before it added
+			t.Errorf("got %d rows changed, want 2", changed())
 		}
+		wantFacts(t, st, 2)
 	})
 }
 
@@ -81,18 +76,6 @@ func TestBatch_StatementThatMustChangeARow(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantFacts(t, st, 1)
-	})
-}
-
-func TestBatch_NoRow(t *testing.T) {
-	t.Parallel()
-	eachStore(t, func(t *testing.T, st *sqlstore.Store) {
-		var b sqlstore.Batch
-		var value int64
-		b.Row(`SELECT value FROM database_facts WHERE name = $1`, []any{"test"}, &value)
-		if err := sqlstore.Classify(st.Send(t.Context(), b)); !errors.Is(err, store.ErrNotFound) {
-			t.Fatalf("got error %v, want ErrNotFound", err)
-		}
 	})
 }
 

@@ -45,8 +45,11 @@ func (b *Batch) ExecOrElse(err error, sql string, args ...any) {
 	(*batch)(b).exec(sql, args...).orElse(err)
 }
 
-// Row adds a statement that returns a row.
-func (b *Batch) Row(sql string, args []any, dest ...any) { (*batch)(b).row(sql, args, dest...) }
+// Count runs a statement that returns a number.
+func (s *Store) Count(ctx context.Context, sql string) (n int, err error) {
+	err = s.db.row(ctx, sql, nil, &n)
+	return n, err
+}
 
 // Send runs a batch outside a transaction.
 func (s *Store) Send(ctx context.Context, b Batch) error { return s.db.send(ctx, batch(b)) }
