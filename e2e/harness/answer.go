@@ -10,12 +10,12 @@ import (
 	"testing"
 )
 
-// Answer is an HTTP answer, read to its end.
+// Answer is an HTTP answer with its whole body.
 type Answer struct {
 	Status int
 	Header http.Header
 	Body   string
-	Path   string // that was asked for; "" for an answer that was read off a connection
+	Path   string // of the request; "" for an answer of a Conn
 }
 
 // Do sends a request and reads the answer. No redirect is followed.
@@ -38,7 +38,7 @@ func read(t testing.TB, c *http.Client, request *http.Request) Answer {
 	return Answer{Status: response.StatusCode, Header: response.Header, Body: string(body), Path: request.URL.Path}
 }
 
-// Location is the address that the answer redirects to; nil if there is none.
+// Location is the URL of the redirect; nil if the answer has none.
 func (a Answer) Location(t testing.TB) *url.URL {
 	t.Helper()
 	text := a.Header.Get("Location")
@@ -62,14 +62,14 @@ func (a Answer) JSON(t testing.TB) map[string]any {
 	return object
 }
 
-// String is a member of the JSON body, "" if it is absent or no string.
+// String is a string member of the JSON body, "" if it is absent or no string.
 func (a Answer) String(t testing.TB, member string) string {
 	t.Helper()
 	s, _ := a.JSON(t)[member].(string)
 	return s
 }
 
-// WantPage asserts an error page: HTML with this status, no redirect of any kind, and the full header set (W5).
+// WantPage asserts an HTML page with this status, no redirect of any kind, and the full set of headers (W5).
 func (a Answer) WantPage(t testing.TB, status int) {
 	t.Helper()
 	if a.Status != status {
@@ -79,7 +79,7 @@ func (a Answer) WantPage(t testing.TB, status int) {
 		t.Errorf("Location = %q, want none", l)
 	}
 	if h := a.Header.Get("Refresh"); h != "" || strings.Contains(strings.ToLower(a.Body), "http-equiv") {
-		t.Errorf("the page sends the browser on by itself")
+		t.Errorf("the page redirects by itself")
 	}
 	if ct := a.Header.Get("Content-Type"); !strings.HasPrefix(ct, "text/html") {
 		t.Errorf("Content-Type = %q, want text/html", ct)
@@ -87,7 +87,7 @@ func (a Answer) WantPage(t testing.TB, status int) {
 	a.WantPageHeaders(t)
 }
 
-// WantPageHeaders asserts the header set of every page (W5), of an http issuer.
+// WantPageHeaders asserts the headers of every page (W5), for an http issuer.
 func (a Answer) WantPageHeaders(t testing.TB) {
 	t.Helper()
 	csp := a.Header.Get("Content-Security-Policy")
@@ -114,8 +114,8 @@ func (a Answer) WantPageHeaders(t testing.TB) {
 // requestID is the form of a stored authorization request's id.
 var requestID = regexp.MustCompile(`^[a-z]+q_[0-9A-Za-z]{71}$`)
 
-// openerPolicy is the Cross-Origin-Opener-Policy that a page must send: it cuts the tie to the window that opened it, except on the way of a request to its
-// app.
+// openerPolicy is the Cross-Origin-Opener-Policy that a page must have: same-origin, except in the authorization flow,
+// whose app may have opened the window.
 func (a Answer) openerPolicy() string {
 	switch {
 	case a.Path == "":
@@ -126,8 +126,7 @@ func (a Answer) openerPolicy() string {
 	return "same-origin"
 }
 
-// WantRedirectError asserts an error by redirect: 303 to the app's address with error, state to the byte ("" for none)
-// and iss, each once.
+// WantRedirectError asserts a 303 to the app's redirect URI with error, state to the byte ("" for none) and iss, each once.
 func (e *Env) WantRedirectError(a Answer, to, code, state string) {
 	e.t.Helper()
 	q := e.wantRedirect(a, to, state)
@@ -135,11 +134,11 @@ func (e *Env) WantRedirectError(a Answer, to, code, state string) {
 		e.t.Errorf("error = %q, want %q (%s)", got, code, q.Get("error_description"))
 	}
 	if q.Has("code") {
-		e.t.Errorf("a refused request was given a code")
+		e.t.Errorf("a refused request got a code")
 	}
 }
 
-// WantCode asserts a 303 to the app's address with a code, and returns it.
+// WantCode asserts a 303 to the app's redirect URI with a code, and returns the code.
 func (e *Env) WantCode(a Answer, to, state string) string {
 	e.t.Helper()
 	q := e.wantRedirect(a, to, state)
@@ -174,7 +173,7 @@ func (e *Env) wantRedirect(a Answer, to, state string) url.Values {
 	return q
 }
 
-// WantError asserts an error of the token endpoint: a JSON error with this status, not to be cached.
+// WantError asserts a JSON error with this status that must not be cached.
 func (a Answer) WantError(t testing.TB, status int, code string) {
 	t.Helper()
 	if a.Status != status {
@@ -186,7 +185,7 @@ func (a Answer) WantError(t testing.TB, status int, code string) {
 	description := a.String(t, "error_description")
 	for _, c := range description {
 		if c < ' ' || c > '~' || c == '"' || c == '\\' {
-			t.Errorf("error_description %q holds %q", description, c)
+			t.Errorf("error_description %q contains %q", description, c)
 		}
 	}
 	if got := a.Header.Get("Cache-Control"); got != "no-store" {

@@ -8,7 +8,7 @@ import (
 	"xenoauth/internal/scope"
 )
 
-// Bearer is a live token of one kind, and what forward-auth says of it.
+// Bearer is a live token of one kind, with the identity that forward-auth returns for it.
 type Bearer struct {
 	Kind     string
 	Token    string
@@ -17,7 +17,7 @@ type Bearer struct {
 	Identity Identity
 }
 
-// Identity is the six headers of forward-auth by their last words: User, Account, App, Bot, Installation, Scope.
+// Identity is the six headers of forward-auth by their last word: User, Account, App, Bot, Installation, Scope.
 type Identity map[string]string
 
 // IdentityOf reads the headers; those that are absent have no entry.
@@ -31,7 +31,7 @@ func IdentityOf(h http.Header) Identity {
 	return id
 }
 
-// Filled is id with an empty entry for each that is missing, as APIs see it whose gateway leaves empty headers out.
+// Filled is id with an empty entry for each missing one, for gateways that drop empty headers.
 func (id Identity) Filled() Identity {
 	full := Identity{"User": "", "Account": "", "App": "", "Bot": "", "Installation": "", "Scope": ""}
 	for name, value := range id {
@@ -40,8 +40,8 @@ func (id Identity) Filled() Identity {
 	return full
 }
 
-// Bearers makes a token of each kind that there is. The apps' have the scopes contacts and conversations of U, who is an
-// admin; the user token and the API key are those of an agent of the same account.
+// Bearers creates a token of each kind. Those of apps have the scopes contacts and conversations of U, who is an admin; the
+// user token and the API key belong to an agent of the same account.
 func (e *Env) Bearers() []Bearer {
 	e.t.Helper()
 	agent := e.AddAgent("agatha@users.test")
@@ -73,7 +73,7 @@ func (e *Env) Bearers() []Bearer {
 	return bearers
 }
 
-// AddAgent makes a person who is an agent of U's account, and whose own account comes second.
+// AddAgent adds a user who is an agent of U's account and whose own account comes second.
 func (e *Env) AddAgent(email string) User {
 	e.t.Helper()
 	u := e.AddUser(email)
@@ -86,7 +86,7 @@ func (e *Env) AddAgent(email string) User {
 	return u
 }
 
-// Revoke is the operator's kill switch for a token of any kind.
+// Revoke revokes a token of any kind as the operator.
 func (e *Env) Revoke(token string) {
 	e.t.Helper()
 	if err := e.Rules.RevokeToken(context.Background(), Operator, token); err != nil {
@@ -94,7 +94,7 @@ func (e *Env) Revoke(token string) {
 	}
 }
 
-// Verify asks forward-auth with a token ("": none), a query, and further headers given as name, value, …
+// Verify sends a forward-auth request with a token ("": none), a query, and further headers given as name, value, …
 func (e *Env) Verify(token, query string, headers ...string) Answer {
 	e.t.Helper()
 	if token != "" {

@@ -2,8 +2,10 @@ package harness
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
@@ -13,14 +15,15 @@ import (
 	"html"
 )
 
-// Browser keeps cookies and sends what browsers send. It does not follow redirects by itself.
+// Browser is a scripted browser: it keeps cookies, sends the headers of a browser, and reads hidden inputs and forms. It does
+// not follow redirects by itself.
 type Browser struct {
 	e      *Env
 	t      testing.TB
 	client *http.Client
 }
 
-// Browser is a new one, logged out.
+// Browser is a new browser that is logged out.
 func (e *Env) Browser() *Browser {
 	e.t.Helper()
 	jar, err := cookiejar.New(nil)
@@ -44,13 +47,13 @@ func (e *Env) LoggedIn(u User) *Browser {
 // Client is the browser's HTTP client, cookies included.
 func (b *Browser) Client() *http.Client { return b.client }
 
-// Get asks for a path of the server's, or for an absolute URL.
+// Get requests a path of the server, or an absolute URL.
 func (b *Browser) Get(path string) Answer {
 	b.t.Helper()
 	return b.Send(http.MethodGet, path, nil)
 }
 
-// Post submits a form as a page of the server's own does.
+// Post submits a form as a page of the server does.
 func (b *Browser) Post(path string, form url.Values) Answer {
 	b.t.Helper()
 	return b.Send(http.MethodPost, path, form, PageHeaders(b.e.URL)...)
@@ -88,7 +91,7 @@ func (b *Browser) LogIn(email string) {
 	}
 }
 
-// Authorize asks the authorization endpoint, parameters given as name, value, …
+// Authorize sends an authorization request, parameters given as name, value, …
 func (b *Browser) Authorize(parameters ...string) Answer {
 	b.t.Helper()
 	return b.Get("/oauth/authorize?" + Pairs(parameters...).Encode())
@@ -105,7 +108,7 @@ func Pairs(parameters ...string) url.Values {
 
 var hidden = regexp.MustCompile(`<input[^>]*name="([^"]+)"[^>]*value="([^"]*)"`)
 
-// Hidden is the value of a hidden input of a page, "" if it has none.
+// Hidden is the value of a hidden input of a page, "" for none.
 func (a Answer) Hidden(name string) string {
 	for _, m := range hidden.FindAllStringSubmatch(a.Body, -1) {
 		if m[1] == name {
@@ -115,7 +118,7 @@ func (a Answer) Hidden(name string) string {
 	return ""
 }
 
-// Decide presses a button of a consent page: allow or deny.
+// Decide presses allow or deny on a consent page.
 func (b *Browser) Decide(page Answer, decision string) Answer {
 	b.t.Helper()
 	id := page.Hidden("request_id")
@@ -156,4 +159,64 @@ func (b *Browser) Code(app App, parameters ...string) string {
 		to = u
 	}
 	return b.e.With(b.t).WantCode(page, to, "xyz")
+}
+
+// cookies are the browser's cookies for the server.
+func (b *Browser) cookies() []*http.Cookie {
+	b.t.Helper()
+	u, err := url.Parse(b.e.URL)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return b.client.Jar.Cookies(u)
+}
+
+// Cookie is the value of one of the browser's cookies, "" for none.
+func (b *Browser) Cookie(name string) string {
+	b.t.Helper()
+	for _, c := range b.cookies() {
+		if c.Name == name {
+			return c.Value
+		}
+	}
+	return ""
+}
+
+// Follow follows a redirect, which must lead to a path of the server.
+func (b *Browser) Follow(a Answer) Answer {
+	b.t.Helper()
+	location := a.Header.Get("Location")
+	if a.Status != http.StatusSeeOther || !strings.HasPrefix(location, "/") || strings.HasPrefix(location, "//") {
+		b.t.Fatalf("status %d, Location %q; want 303 to a path of the server: %.300s", a.Status, location, a.Body)
+	}
+	return b.Get(location)
+}
+
+// SecureBrowser is a new browser for an environment whose issuer is https, as behind a proxy that terminates TLS: it keeps
+// cookies as with https, and reaches the server over a listener of its own.
+func (e *Env) SecureBrowser() *Browser {
+	e.t.Helper()
+	listener := httptest.NewServer(e.Server.Handler())
+	transport := &http.Transport{
+		DialTLSContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, listener.Listener.Addr().String())
+		},
+	}
+	e.t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		listener.Close()
+	})
+	b := e.Browser()
+	b.client.Transport = transport
+	return b
+}
+
+// Make posts a form that creates a credential and follows to the page that shows it once. Another answer is returned as it is.
+func (b *Browser) Make(path string, form url.Values) Answer {
+	b.t.Helper()
+	a := b.Post(path, form)
+	if a.Status == http.StatusSeeOther && strings.Contains(a.Header.Get("Location"), "/created/") {
+		return b.Follow(a)
+	}
+	return a
 }

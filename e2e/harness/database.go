@@ -2,10 +2,13 @@ package harness
 
 import (
 	"context"
+	"database/sql"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -27,7 +30,7 @@ func EachPair(t *testing.T, test func(t *testing.T, first, second *Env)) {
 	EachURL(t, func(t *testing.T, e *Env, databaseURL string) { test(t, e, e.Replica(databaseURL)) })
 }
 
-// Strings runs a query of one column of text on the rig's database.
+// Strings runs a query of one text column.
 func (e *Env) Strings(sql string, args ...any) []string {
 	e.t.Helper()
 	var list []string
@@ -37,7 +40,7 @@ func (e *Env) Strings(sql string, args ...any) []string {
 	return list
 }
 
-// Rows runs a query on the rig's database and returns what the driver makes of each column.
+// Rows runs a query and returns the driver's values.
 func (e *Env) Rows(sql string, args ...any) [][]any {
 	e.t.Helper()
 	db := dbtest.DB(e.t, e.Store)
@@ -68,7 +71,7 @@ func (e *Env) Rows(sql string, args ...any) [][]any {
 	return all
 }
 
-// Postgres says which of the two databases is behind the rig.
+// Postgres reports whether the database is Postgres.
 func (e *Env) Postgres() bool {
 	e.t.Helper()
 	db := dbtest.DB(e.t, e.Store)
@@ -77,7 +80,7 @@ func (e *Env) Postgres() bool {
 	return db.QueryRowContext(context.Background(), `SELECT COUNT(*) FROM sqlite_master`).Scan(&n) != nil
 }
 
-// Tables lists the tables of the rig's database.
+// Tables lists the tables of the database.
 func (e *Env) Tables() []string {
 	e.t.Helper()
 	if e.Postgres() {
@@ -86,8 +89,8 @@ func (e *Env) Tables() []string {
 	return e.Strings(`SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name`)
 }
 
-// Dump is every row of every table as text, one line a row; bytes stand there as they are, in hexadecimal and in base64. Of
-// SQLite the bytes of its files follow, with what pages that are no longer in use still hold.
+// Dump is every row of every table as text, one line per row, with bytes as they are, in hexadecimal and in base64. For
+// SQLite the bytes of its files follow, including pages that are no longer in use.
 func (e *Env) Dump() string {
 	e.t.Helper()
 	var b strings.Builder
@@ -117,4 +120,58 @@ func (e *Env) Dump() string {
 		}
 	}
 	return b.String()
+}
+
+// Superuser runs statements on a Postgres database as its superuser.
+func Superuser(t testing.TB, databaseURL string, statements ...string) {
+	t.Helper()
+	db, err := sql.Open("pgx", databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, s := range statements {
+		if _, err := db.ExecContext(context.Background(), s); err != nil {
+			t.Fatalf("%s: %v", s, err)
+		}
+	}
+}
+
+// Database is the name of a Postgres database in its URL.
+func Database(t testing.TB, databaseURL string) string {
+	t.Helper()
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Path[1:]
+}
+
+// LogStatements makes Postgres log every statement with its parameters for new connections to a database. The returned
+// function reads the log since then, which may include other tests' databases.
+func LogStatements(t testing.TB, databaseURL string) func() string {
+	t.Helper()
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(u.Query().Get("host"), "log")
+	before, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := Database(t, databaseURL)
+	Superuser(t, databaseURL,
+		"ALTER DATABASE "+name+" SET log_statement = 'all'",
+		"ALTER DATABASE "+name+" SET log_parameter_max_length = -1",
+		"ALTER DATABASE "+name+" SET log_parameter_max_length_on_error = -1",
+		"ALTER DATABASE "+name+" SET log_min_error_statement = 'debug5'")
+	return func() string {
+		t.Helper()
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(content[before.Size():])
+	}
 }

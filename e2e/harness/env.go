@@ -1,11 +1,12 @@
-// Package harness starts whole servers for tests: real HTTP on a loopback port, over each database, with the fixtures of the
-// battery. It speaks as the outside does, through browsers with cookies and through plain requests, and looks into the
-// database only to shift a row's time or to prove what is kept there.
+// Package harness starts whole servers for tests: real HTTP on a loopback port, over each database, with a user and apps.
+// Tests use them from outside, by scripted browsers and plain requests, and read the database only to shift a row's time or
+// to check what is stored.
 package harness
 
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -32,17 +33,17 @@ const (
 	Challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 )
 
-// App is a registered app as its developer knows it.
+// App is a registered app.
 type App struct {
 	ID     string
 	Secret string // "" for a public app
 	URI    string
 }
 
-// User is a person with a password.
+// User is a user with a password.
 type User struct {
 	store.User
-	Account store.Account // made at sign-up
+	Account store.Account // created at sign-up
 }
 
 // Env is a server under test with its fixtures.
@@ -61,7 +62,7 @@ type Env struct {
 	Options server.Options
 }
 
-// Each runs test on a rig over SQLite and on one over Postgres, in parallel.
+// Each runs test in an environment over SQLite and in one over Postgres, in parallel.
 func Each(t *testing.T, test func(t *testing.T, e *Env), options ...func(*server.Options)) {
 	t.Helper()
 	t.Parallel()
@@ -70,7 +71,7 @@ func Each(t *testing.T, test func(t *testing.T, e *Env), options ...func(*server
 	})
 }
 
-// New starts a server over st and makes the fixtures.
+// New starts a server over st and adds the fixtures.
 func New(t testing.TB, st store.Store, options ...func(*server.Options)) *Env {
 	t.Helper()
 	e := Bare(t, st, options...)
@@ -101,9 +102,9 @@ func Bare(t testing.TB, st store.Store, options ...func(*server.Options)) *Env {
 		Log:        slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Passwords:  CheapPasswords(),
 		Limits:     NoLimits,
-		// Tests share the machine, where a database may seem slow: those about a database that is take 0, the default.
+		// Tests share the machine, which makes a database slow. Tests about a slow database take 0, the default.
 		DatabaseBudget: dbtest.Timeout,
-		// Tests shift times and then look at the rows: nobody but them sweeps.
+		// Tests shift times and then read the rows, so only tests sweep.
 		SweepInterval: -1,
 	}
 	for _, option := range options {
@@ -127,19 +128,18 @@ func Bare(t testing.TB, st store.Store, options ...func(*server.Options)) *Env {
 	return &Env{t: t, URL: o.Issuer, Store: st, Faults: faults, Server: s, Rules: s.Directory(), Log: log, Options: o}
 }
 
-// CheapPasswords hashes fast, because what argon2id costs is not what most tests are about.
+// CheapPasswords hashes fast: most tests are not about the cost of argon2id.
 func CheapPasswords() *secret.Passwords {
 	return secret.NewPasswords(secret.PasswordOptions{Params: secret.Params{Memory: 64, Time: 1, Threads: 1}})
 }
 
-// Patience bears the failures of a whole test, since all of it comes from one address. Tests about limits take the
-// defaults: DefaultLimits.
+// NoLimits allows the failures of a whole test, all of which come from one address. Tests about limits use DefaultLimits.
 var NoLimits = ratelimit.Limits{LogIn: 1_000_000, Account: 1_000_000, IP: 1_000_000, SignUps: 1_000_000, Client: 1_000_000, Changes: 1_000_000}
 
-// DefaultLimits is an option of a rig that bears as many failures as a server does without settings.
+// DefaultLimits is an option for the failure limits of a server without settings.
 func DefaultLimits(o *server.Options) { o.Limits = ratelimit.Limits{Changes: NoLimits.Changes} }
 
-// With is the same rig reporting to a subtest.
+// With is the same environment reporting to a subtest.
 func (e *Env) With(t testing.TB) *Env {
 	c := *e
 	c.t = t
@@ -154,10 +154,10 @@ func (e *Env) Must(err error) {
 	}
 }
 
-// Operator acts for the command line.
+// Operator is the principal of the command line.
 var Operator = store.OperatorPrincipal("test")
 
-// AddUser makes a user with Password, and an account of theirs.
+// AddUser adds a user with Password and an account.
 func (e *Env) AddUser(email string) User {
 	e.t.Helper()
 	u, a, err := e.Rules.AddUser(context.Background(), Operator, directory.NewUser{Email: email, Name: "User " + email[:1], Password: Password})
@@ -167,7 +167,7 @@ func (e *Env) AddUser(email string) User {
 	return User{User: u, Account: a}
 }
 
-// AddApp registers an app of U's account (or of its own user, before there is a U) with all scopes; change, if given,
+// AddApp registers an app of U's account (or of a user of its own, before there is a U) with all scopes; change, if given,
 // edits the form first.
 func (e *Env) AddApp(name string, confidential bool, uris string, change ...func(*directory.AppForm)) App {
 	e.t.Helper()
@@ -188,7 +188,33 @@ func (e *Env) AddApp(name string, confidential bool, uris string, change ...func
 	return a
 }
 
-// Exec runs SQL on the rig's database, in the text that both databases accept, to shift times.
+// AddUsers adds n users with the password of U and returns their e-mail addresses. The hash is computed once.
+func (e *Env) AddUsers(n int) []string {
+	e.t.Helper()
+	emails := make([]string, n)
+	for i := range emails {
+		emails[i] = fmt.Sprintf("user%d@users.test", i)
+		now := e.Store.Now()
+		u := store.User{ID: secret.NewUserID(), Email: emails[i], Name: "Many", Password: e.U.Password, CreatedAt: now, PasswordAt: now}
+		a := store.Account{ID: secret.NewPublicID("acc_"), Name: "Many", Plan: "standard", CreatedAt: now}
+		if err := e.Store.CreateUser(context.Background(), Operator, u, a); err != nil {
+			e.t.Fatalf("add user %s: %v", emails[i], err)
+		}
+	}
+	return emails
+}
+
+// AddResource registers a resource server.
+func (e *Env) AddResource(name string) App {
+	e.t.Helper()
+	server, credential, err := e.Rules.CreateResource(context.Background(), Operator, name)
+	if err != nil {
+		e.t.Fatalf("create resource server %s: %v", name, err)
+	}
+	return App{ID: server.ID, Secret: credential.Reveal()}
+}
+
+// Exec runs SQL that both databases accept, to shift times.
 func (e *Env) Exec(sql string, args ...any) {
 	e.t.Helper()
 	dbtest.Exec(e.t, e.Store, sql, args...)
@@ -214,8 +240,8 @@ func (l *Log) String() string {
 	return l.buffer.String()
 }
 
-// transport is all that a rig sends through. Every httptest.Server that stops closes the idle connections of
-// http.DefaultTransport, and one that has just brought an answer without a body may be among them before the answer is read.
+// transport is the transport of all requests. http.DefaultTransport does not work here: every httptest.Server that stops
+// closes its idle connections, one of which may just have carried an answer without a body.
 var transport = http.DefaultTransport.(*http.Transport).Clone()
 
 // client is for requests without cookies.

@@ -24,8 +24,8 @@ func attributes(tag string) map[string]string {
 	return all
 }
 
-// Form is what a browser would send of the page's form with that action, if nobody touched it and a button without a
-// name were pressed; nil if the page has no such form.
+// Form is what a browser would send of the page's form with that action, unchanged and by a button without a name; nil if
+// the page has no such form.
 func (a Answer) Form(action string) url.Values {
 	for _, m := range formTag.FindAllStringSubmatch(a.Body, -1) {
 		if attributes(m[1])["action"] == action {

@@ -20,13 +20,13 @@ func (b *Browser) With(t testing.TB) *Browser {
 	return &c
 }
 
-// AddExpiring registers a confidential app that chose expiring tokens with a refresh token.
+// AddExpiring registers a confidential app with expiring tokens and refresh tokens.
 func (e *Env) AddExpiring(name string) App {
 	e.t.Helper()
 	return e.AddApp(name, true, CB, func(f *directory.AppForm) { f.Expiring = true })
 }
 
-// Register changes the scopes that an app may ask for.
+// Register changes the scopes of an app.
 func (e *Env) Register(app App, scopes ...string) {
 	e.t.Helper()
 	a, err := e.Rules.App(context.Background(), Operator, app.ID)
@@ -55,8 +55,8 @@ func (a Answer) WantToken(t testing.TB) string {
 	return a.String(t, "access_token")
 }
 
-// WantRefused asserts a refusal by the token endpoint or its neighbours: TOK(code), in which nothing is granted, nobody
-// is sent anywhere, and a challenge stands exactly where RFC 6749 §5.2 wants one.
+// WantRefused asserts an error of the token endpoint or a similar one: nothing is granted, no redirect, and a challenge
+// exactly where RFC 6749 §5.2 requires one.
 func (a Answer) WantRefused(t testing.TB, status int, code string) {
 	t.Helper()
 	a.WantError(t, status, code)
@@ -70,7 +70,7 @@ func (a Answer) WantRefused(t testing.TB, status int, code string) {
 	}
 	for _, member := range []string{"access_token", "refresh_token", "active"} {
 		if _, there := a.JSON(t)[member]; there {
-			t.Errorf("a refusal has %s: %.300s", member, a.Body)
+			t.Errorf("the error has member %s: %.300s", member, a.Body)
 		}
 	}
 }
@@ -105,7 +105,7 @@ func (a Answer) wantAPIHeaders(t testing.TB) {
 	}
 }
 
-// Parse reads a credential that the server minted.
+// Parse parses a credential that the server issued.
 func (e *Env) Parse(text string) secret.Credential {
 	e.t.Helper()
 	c, ok := secret.Format{}.Parse(text)
@@ -115,7 +115,7 @@ func (e *Env) Parse(text string) secret.Credential {
 	return c
 }
 
-// CodeRow is what the database knows of a code.
+// CodeRow is a code's row of the database.
 func (e *Env) CodeRow(code string) store.Code {
 	e.t.Helper()
 	row, err := e.Store.CodeByID(context.Background(), e.Parse(code).ID)
@@ -133,7 +133,7 @@ func (e *Env) WantUnspent(code string, tries int) {
 		e.t.Errorf("the code is consumed")
 	}
 	if row.FailedAttempts != tries {
-		e.t.Errorf("the code has seen %d failed attempts, want %d", row.FailedAttempts, tries)
+		e.t.Errorf("the code has %d failed attempts, want %d", row.FailedAttempts, tries)
 	}
 }
 
@@ -152,7 +152,7 @@ func (e *Env) LiveGrants(u User, app App) int {
 	return 0
 }
 
-// WantEvents asserts how often the audit trail tells of something that happened to the app.
+// WantEvents asserts how many audit events of a kind the app has.
 func (e *Env) WantEvents(app App, kind string, want int) {
 	e.t.Helper()
 	events, err := e.Store.Events(context.Background(), store.EventFilter{AppID: app.ID, Kind: kind})
@@ -160,32 +160,32 @@ func (e *Env) WantEvents(app App, kind string, want int) {
 		e.t.Fatal(err)
 	}
 	if len(events) != want {
-		e.t.Errorf("the audit trail has %s %d times for the app, want %d", kind, len(events), want)
+		e.t.Errorf("the app has %[2]d audit events %[1]s, want %[3]d", kind, len(events), want)
 	}
 }
 
-// Introspect asks about a token as an app or resource server.
+// Introspect introspects a token as an app or resource server.
 func (e *Env) Introspect(app App, token string) Answer {
 	e.t.Helper()
 	return e.Post("/oauth/introspect", app.As("token", token))
 }
 
-// WantActive asserts what introspection says to the app about its token: active, or exactly that it is not.
+// WantActive asserts the app's introspection of a token: active, or exactly {"active":false}.
 func (e *Env) WantActive(app App, token string, active bool) {
 	e.t.Helper()
 	a := e.Introspect(app, token)
 	if a.Status != http.StatusOK {
-		e.t.Fatalf("introspection answers %d: %s", a.Status, a.Body)
+		e.t.Fatalf("introspection: %d: %s", a.Status, a.Body)
 	}
 	if !active && strings.TrimSpace(a.Body) != `{"active":false}` {
-		e.t.Errorf("introspection says %s, want exactly inactive", a.Body)
+		e.t.Errorf("introspection: %s, want exactly inactive", a.Body)
 	}
 	if active && a.JSON(e.t)["active"] != true {
-		e.t.Errorf("introspection says %s, want active", a.Body)
+		e.t.Errorf("introspection: %s, want active", a.Body)
 	}
 }
 
-// Count runs a SELECT COUNT on the rig's database, in the text that both databases accept.
+// Count runs a SELECT COUNT that both databases accept.
 func (e *Env) Count(sql string, args ...any) int {
 	e.t.Helper()
 	db := dbtest.DB(e.t, e.Store)

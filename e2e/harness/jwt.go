@@ -17,7 +17,7 @@ import (
 	"xenoauth/server"
 )
 
-// SigningKey is the newest key of user tokens, which nobody outside the server should ever see: for forging.
+// SigningKey is the newest private key of user tokens, for forged ones.
 func (e *Env) SigningKey() (kid string, key *ecdsa.PrivateKey) {
 	e.t.Helper()
 	keys, err := e.Store.SigningKeys(e.t.Context())
@@ -40,13 +40,13 @@ func (e *Env) SigningKey() (kid string, key *ecdsa.PrivateKey) {
 	return newest.ID, parsed.(*ecdsa.PrivateKey)
 }
 
-// JWT is a token to be forged: header and claims as JSON. It is put together by hand, without a library's care.
+// JWT is a forged token: header and claims as JSON, assembled without a library's checks.
 type JWT struct {
 	Header string
 	Claims string
 }
 
-// Forge takes a token apart and changes members of its header and claims; nil takes one out.
+// Forge parses a token and changes members of its header and claims; nil removes one.
 func Forge(t testing.TB, token string, header, claims map[string]any) JWT {
 	t.Helper()
 	parts := strings.Split(token, ".")
@@ -77,12 +77,12 @@ func (j JWT) Unsigned() string {
 	return base64.RawURLEncoding.EncodeToString([]byte(j.Header)) + "." + base64.RawURLEncoding.EncodeToString([]byte(j.Claims))
 }
 
-// With is the token with a signature as it is.
+// With is the token with a given signature.
 func (j JWT) With(signature []byte) string {
 	return j.Unsigned() + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
 
-// ES256 signs by RFC 7518 §3.4.
+// ES256 is the token signed by RFC 7518 §3.4.
 func (j JWT) ES256(t testing.TB, key *ecdsa.PrivateKey) string {
 	t.Helper()
 	digest := sha256.Sum256([]byte(j.Unsigned()))
@@ -93,15 +93,15 @@ func (j JWT) ES256(t testing.TB, key *ecdsa.PrivateKey) string {
 	return j.With(append(a.FillBytes(make([]byte, 32)), b.FillBytes(make([]byte, 32))...))
 }
 
-// HS256 signs by RFC 7518 §3.2.
+// HS256 is the token signed by RFC 7518 §3.2.
 func (j JWT) HS256(key []byte) string {
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(j.Unsigned()))
 	return j.With(mac.Sum(nil))
 }
 
-// Plant makes the database believe that it gave this token out instead of the one with the same jti, so that nothing but
-// the token itself can betray it.
+// SetTokenHash makes the database accept this token in place of the one with the same jti, so that only the token itself
+// can be the reason for a refusal.
 func (e *Env) SetTokenHash(token string) {
 	e.t.Helper()
 	id, ok := secret.ParseUserToken(token)
@@ -112,8 +112,7 @@ func (e *Env) SetTokenHash(token string) {
 	e.Exec(`UPDATE user_refresh_tokens SET token_hash = $1 WHERE id = $2`, hash[:], id[:])
 }
 
-// Sibling starts another server over the same store under the same issuer, with other options: for what only the time
-// would bring, such as an expired user token.
+// Sibling starts another server over the same store under the same issuer, with other options.
 func (e *Env) Sibling(options ...func(*server.Options)) *Env {
 	e.t.Helper()
 	var address string

@@ -13,20 +13,19 @@ import (
 	"xenoauth/store"
 )
 
-// Key is an API key as its owner knows it.
+// Key is an API key with its text.
 type Key struct {
 	store.APIKey
 	Text string
 }
 
-// Bot is a bot as its owner knows it.
+// Bot is a bot with its secret.
 type Bot struct {
 	store.Bot
 	Secret string
 }
 
-// AddKey makes an API key of the account: an account API key, or with scopes a key that acts for the user, who may be a
-// bot ("": the account's first admin).
+// AddKey creates an account API key, or with scopes an API key that acts for a user or bot ("": the account's first admin).
 func (e *Env) AddKey(accountID, userID string, scopes ...string) Key {
 	e.t.Helper()
 	k, c, err := e.Rules.CreateKey(context.Background(), Operator, accountID, directory.KeyForm{Name: "A key", Scopes: scopes, UserID: userID})
@@ -36,7 +35,7 @@ func (e *Env) AddKey(accountID, userID string, scopes ...string) Key {
 	return Key{k, c.Reveal()}
 }
 
-// AddBot makes a bot of the account.
+// AddBot creates a bot of the account.
 func (e *Env) AddBot(accountID, name string) Bot {
 	e.t.Helper()
 	b, c, err := e.Rules.CreateBot(context.Background(), Operator, accountID, name)
@@ -46,7 +45,7 @@ func (e *Env) AddBot(accountID, name string) Bot {
 	return Bot{b, c.Reveal()}
 }
 
-// Keys is the body of an exchange for an integration token: AccountAPIKey, and for a bot BotAPIKey and BotAPISecret.
+// Keys is the request body for an integration token: AccountAPIKey, and for a bot BotAPIKey and BotAPISecret.
 func Keys(key Key, bots ...Bot) string {
 	body := map[string]string{"AccountAPIKey": key.Text}
 	for _, b := range bots {
@@ -56,7 +55,7 @@ func Keys(key Key, bots ...Bot) string {
 	return string(text)
 }
 
-// Integrate posts a body of JSON to the integration endpoint, with further headers given as name, value, …
+// Integrate posts JSON to the integration endpoint, with further headers given as name, value, …
 func (e *Env) Integrate(body string, headers ...string) Answer {
 	e.t.Helper()
 	return e.IntegrateAt("/authorization/integration", body, headers...)
@@ -79,7 +78,7 @@ func (e *Env) IntegrateAt(path, body string, headers ...string) Answer {
 	return e.Do(request)
 }
 
-// WantIntegration asserts the answer of an exchange, to the byte, and returns the token.
+// WantIntegration asserts an answer with an integration token, to the byte, and returns the token.
 func (a Answer) WantIntegration(t testing.TB) string {
 	t.Helper()
 	token := a.String(t, "token")
@@ -90,7 +89,7 @@ func (a Answer) WantIntegration(t testing.TB) string {
 	return token
 }
 
-// WantMessage asserts a refusal by the integration endpoint: the status, and a body that is one message.
+// WantMessage asserts an error of the integration endpoint: the status, and a body with one message.
 func (a Answer) WantMessage(t testing.TB, status int) {
 	t.Helper()
 	if a.Status != status {
@@ -102,10 +101,10 @@ func (a Answer) WantMessage(t testing.TB, status int) {
 	a.wantAPIHeaders(t)
 }
 
-// Loopback are the networks from which tests ask, for tests that are their own proxy.
+// Loopback are the networks of the tests' requests, for tests that are their own proxy.
 var Loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 
-// Graft gives a credential the secret part of another: its lookup id exists, and its checksum is right.
+// SwapSecret is a credential with the secret part of another: its lookup id exists, and its checksum is right.
 func SwapSecret(credential, other string) string {
 	const prefix, id, sum = len("xnok_"), 22, 6
 	text := credential[:prefix+id] + other[prefix+id:len(other)-sum]

@@ -8,8 +8,8 @@ import (
 	"xenoauth/server"
 )
 
-// Replica starts another server over the same database with a pool of its own, under the same issuer and with the same
-// fixtures. url is the database's.
+// Replica starts another server over the same database, whose URL is given, with a pool of its own, under the same issuer
+// and with the same fixtures.
 func (e *Env) Replica(url string) *Env {
 	e.t.Helper()
 	var address string
@@ -29,7 +29,7 @@ func Pair(t testing.TB) (*Env, *Env) {
 	return first, first.Replica(url)
 }
 
-// Race lets n callers start at the same moment and returns their answers.
+// Race sends n requests at the same time and returns their answers.
 func Race(t testing.TB, n int, ask func(i int) Answer) []Answer {
 	t.Helper()
 	answers := make([]Answer, n)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"testing"
 )
 
 // NewRequest is a request with a form for a body, nil for none, and headers given as name, value, …
@@ -53,4 +54,14 @@ func (e *Env) sendText(path, contentType, body string, headers ...string) Answer
 		request.Header.Add(headers[i], headers[i+1])
 	}
 	return e.Do(request)
+}
+
+// Fetch sends a request to any server, without cookies: with a form for a POST, nil for a GET.
+func Fetch(t testing.TB, method, address string, form url.Values) Answer {
+	t.Helper()
+	request, err := NewRequest(context.Background(), method, address, form)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return read(t, client, request)
 }

@@ -5,7 +5,7 @@ import (
 	"net/url"
 )
 
-// Post sends a form to an endpoint, with further headers given as name, value, …
+// Post posts a form, with further headers given as name, value, …
 func (e *Env) Post(path string, form url.Values, headers ...string) Answer {
 	e.t.Helper()
 	if form == nil {
@@ -24,13 +24,13 @@ func (a App) As(parameters ...string) url.Values {
 	return v
 }
 
-// Token asks the token endpoint as an app, parameters given as name, value, …
+// Token sends a token request as an app, parameters given as name, value, …
 func (e *Env) Token(app App, parameters ...string) Answer {
 	e.t.Helper()
 	return e.Post("/oauth/token", app.As(parameters...))
 }
 
-// Exchange redeems a code as it should be redeemed after Browser.Code.
+// Exchange redeems a code of Browser.Code.
 func (e *Env) Exchange(app App, code string, parameters ...string) Answer {
 	e.t.Helper()
 	v := app.As(append([]string{"code", code}, parameters...)...)
@@ -43,7 +43,7 @@ func (e *Env) Exchange(app App, code string, parameters ...string) Answer {
 	return e.Post("/oauth/token", v)
 }
 
-// Grant goes all the way and returns the token answer of an approved app.
+// Grant runs the whole flow and returns the token answer.
 func (e *Env) Grant(b *Browser, app App, parameters ...string) Answer {
 	e.t.Helper()
 	a := e.Exchange(app, b.Code(app, parameters...))
@@ -53,20 +53,20 @@ func (e *Env) Grant(b *Browser, app App, parameters ...string) Answer {
 	return a
 }
 
-// Me asks GET /api/me with a token.
+// Me requests GET /api/me with a token.
 func (e *Env) Me(token string, headers ...string) Answer {
 	e.t.Helper()
 	return e.send(http.MethodGet, "/api/me", nil, append([]string{"Authorization", "Bearer " + token}, headers...)...)
 }
 
-// WantLive asserts that a token is good, or that it is dead.
+// WantLive asserts that a token is valid, or that it is not.
 func (e *Env) WantLive(token string, live bool) {
 	e.t.Helper()
 	a := e.Me(token)
 	if live && a.Status != http.StatusOK {
-		e.t.Errorf("token is dead (%d), want live: %s", a.Status, a.Body)
+		e.t.Errorf("/api/me: status = %d, want 200: %s", a.Status, a.Body)
 	}
 	if !live && a.Status != http.StatusUnauthorized {
-		e.t.Errorf("token answers %d, want 401: %s", a.Status, a.Body)
+		e.t.Errorf("/api/me: status = %d, want 401: %s", a.Status, a.Body)
 	}
 }

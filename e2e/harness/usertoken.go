@@ -11,13 +11,13 @@ import (
 
 const userTokenPath = "/v2/auth/token"
 
-// UserPair is a pair of user tokens as a client got it.
+// UserPair is a pair of user tokens.
 type UserPair struct {
 	Token   string
 	Refresh string
 }
 
-// PostJSON sends a JSON object of strings, given as name, value, …
+// PostJSON posts a JSON object of strings, given as name, value, …
 func (e *Env) PostJSON(path string, members ...string) Answer {
 	e.t.Helper()
 	object := map[string]string{}
@@ -31,19 +31,19 @@ func (e *Env) PostJSON(path string, members ...string) Answer {
 	return e.PostText(path, "application/json", string(body))
 }
 
-// PostText sends a body of any kind, with further headers given as name, value, …
+// PostText posts a body of any content type, with further headers given as name, value, …
 func (e *Env) PostText(path, contentType, body string, headers ...string) Answer {
 	e.t.Helper()
 	return e.sendText(path, contentType, body, headers...)
 }
 
-// LogInProgram asks for user tokens by e-mail address and password.
+// LogInProgram requests user tokens with e-mail address and password.
 func (e *Env) LogInProgram(email, password string) Answer {
 	e.t.Helper()
 	return e.PostJSON(userTokenPath, "email", email, "password", password)
 }
 
-// UserTokens is a pair of the user's.
+// UserTokens is a new pair of the user's.
 func (e *Env) UserTokens(u User) UserPair {
 	e.t.Helper()
 	return e.LogInProgram(u.Email, Password).WantUserPair(e)
@@ -63,7 +63,7 @@ func (a Answer) WantUserPair(e *Env) UserPair {
 	return p
 }
 
-// RefreshByGet asks for the next pair with the access token as the Bearer token; "" sends none of the two.
+// RefreshByGet refreshes with the access token as Bearer token; "" omits either.
 func (e *Env) RefreshByGet(bearer, refresh string) Answer {
 	e.t.Helper()
 	path := userTokenPath
@@ -77,7 +77,7 @@ func (e *Env) RefreshByGet(bearer, refresh string) Answer {
 	return e.send(http.MethodGet, path, nil, headers...)
 }
 
-// RefreshByPost asks for the next pair as one does after the access token has expired.
+// RefreshByPost refreshes as a client does after the access token has expired.
 func (e *Env) RefreshByPost(refresh, email string) Answer {
 	e.t.Helper()
 	return e.PostJSON(userTokenPath, "refreshToken", refresh, "clientId", email)

@@ -1,4 +1,4 @@
-// Package port finds ports for programs that must be told one, instead of saying which one they got.
+// Package port finds free ports for programs that cannot choose one themselves.
 package port
 
 import (
@@ -9,9 +9,8 @@ import (
 	"sync/atomic"
 )
 
-// Systems give away ports from here on by themselves, to whoever listens on port 0 and to every outgoing connection (Linux
-// from 32768): one that was free a moment ago may be taken when the program comes to listen on it. Those below are
-// taken only by who asks for them by number.
+// From 32768 on, Linux assigns ports to listeners on port 0 and to outgoing connections, so that a free one may be taken before
+// the program listens on it. Lower ports are taken only by number.
 const (
 	lowest  = 10000
 	highest = 32000
@@ -21,7 +20,7 @@ var next atomic.Uint32
 
 func init() { next.Store(rand.Uint32()) }
 
-// Free returns a port on which nobody listens at 127.0.0.1, another one each time.
+// Free returns a port that is free at 127.0.0.1, a different one each time.
 func Free() (string, error) {
 	var err error
 	for range 100 {

@@ -14,20 +14,20 @@ import (
 	"xenoauth/internal/secret"
 )
 
-// Canaries are secrets that a story has used, each in all the ways in which it might be written down somewhere.
+// SecretScanner finds secrets in text, in every form in which they may have been written.
 type SecretScanner struct {
-	forms map[string]string // form → what it is
+	forms map[string]string // by form: the secret's name
 }
 
-// Add remembers a secret; name says what it is.
+// Add adds a secret by name.
 func (c *SecretScanner) Add(name, secret string) {
 	if len(secret) < 8 {
-		panic("canary " + name + " is too short to be told from chance")
+		panic("secret " + name + " is too short to be told from chance")
 	}
 	if c.forms == nil {
 		c.forms = map[string]string{}
 	}
-	quoted, _ := json.Marshal(secret) // of a string: cannot fail
+	quoted, _ := json.Marshal(secret) // a string always encodes
 	for how, form := range map[string]string{
 		"":               secret,
 		", in a URL":     url.QueryEscape(secret),
@@ -46,8 +46,7 @@ func (c *SecretScanner) Add(name, secret string) {
 	}
 }
 
-// AddCredential remembers a credential that the server minted, and its secret part alone: the lookup id before it is no
-// secret.
+// AddCredential adds a credential and its secret part alone: the lookup id before it is not secret.
 func (c *SecretScanner) AddCredential(name, text string) {
 	c.Add(name, text)
 	if _, ok := (secret.Format{}).Parse(text); ok {
@@ -56,12 +55,12 @@ func (c *SecretScanner) AddCredential(name, text string) {
 	}
 }
 
-// AddCookie remembers a session cookie and the random id in it.
+// AddCookie adds a session cookie and the random id in it.
 func (c *SecretScanner) AddCookie(name, value string) {
 	c.Add(name, value)
 	id, err := sessionID(value)
 	if err != nil {
-		panic("canary " + name + ": " + err.Error())
+		panic("secret " + name + ": " + err.Error())
 	}
 	c.Add("id in "+name, string(id))
 }
@@ -80,10 +79,10 @@ func sessionID(cookie string) ([]byte, error) {
 	return id, nil
 }
 
-// Len is how many forms are looked for.
+// Len is the number of forms.
 func (c *SecretScanner) Len() int { return len(c.forms) }
 
-// In names the canaries that occur in text.
+// Find names the secrets that occur in text.
 func (c *SecretScanner) Find(text string) []string {
 	var found []string
 	for form, name := range c.forms {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestLeash: when the process that started a program is gone, in whatever way, the program ends.
-func TestLeash(t *testing.T) {
+// TestStartProcess: when the process that started a program has ended, the program ends.
+func TestStartProcess(t *testing.T) {
 	t.Parallel()
 	c := exec.Command("sh", "-c", "echo up; exec sleep 600")
 	out, err := c.StdoutPipe()
@@ -18,7 +18,7 @@ func TestLeash(t *testing.T) {
 	lifeline, ended := startProcess(t, c)
 	t.Cleanup(func() { _ = c.Process.Kill() })
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "up\n" {
-		t.Fatalf("the program says %q, %v", line, err)
+		t.Fatalf("the program printed %q, %v", line, err)
 	}
 	select {
 	case <-ended:
@@ -31,6 +31,6 @@ func TestLeash(t *testing.T) {
 	select {
 	case <-ended:
 	case <-time.After(time.Minute):
-		t.Fatal("the program lives on")
+		t.Fatal("the program did not end")
 	}
 }

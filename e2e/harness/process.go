@@ -7,23 +7,23 @@ import (
 	"testing"
 )
 
-// leash runs a program, and tells it to end when its own standard input ends, which happens when the process at the other
-// end has ended, in whatever way. Its exit code is the program's.
+// processScript runs a program and sends it SIGTERM when its own standard input ends, which happens when the parent process
+// has ended. Its exit code is the program's.
 const processScript = `exec 3<&0
 "$@" 3<&- </dev/null &
 child=$!
 { read -r _ <&3; kill -s TERM "$child"; } >/dev/null 2>&1 &
 wait "$child"`
 
-// Leash starts a program that does not outlive the tests, not even if they are killed: then it gets SIGTERM (nginx's master
-// leaves its worker behind when it is killed itself). It is ended, with all that it started, when the test ends; the
-// channel is closed when it has ended, for whatever reason. SysProcAttr of c may say as whom it runs; it gets a process group
-// of its own. Its standard input is empty.
+// StartProcess starts a program that does not outlive the tests, even if they are killed: then it gets SIGTERM (a killed
+// nginx master would leave its worker behind). When the test ends, it is killed with all its children; the channel is
+// closed when it has ended. It runs in a process group of its own, with an empty standard input; SysProcAttr of c may set
+// the user.
 func StartProcess(t testing.TB, c *exec.Cmd) (ended <-chan struct{}) {
 	t.Helper()
 	lifeline, done := startProcess(t, c)
 	t.Cleanup(func() {
-		_ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL) // gone already is as good
+		_ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL) // it may have ended already
 		<-done
 		_ = lifeline.Close()
 	})
