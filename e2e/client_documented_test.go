@@ -12,7 +12,7 @@ import (
 
 var describedRow = regexp.MustCompile("(?m)^\\| `([^`]+)` \\|")
 
-// TestClientsDocument: every error_description in the table of docs/clients.md is answered, to the letter, for the mistake that
+// TestClientsDocument: each error_description in the table of docs/clients.md is, to the letter, the answer to the mistake that
 // the document names.
 func TestClientsDocument(t *testing.T) {
 	text, err := os.ReadFile("../docs/clients.md")

@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "write docs/battery.md")
 
 const document = "../docs/battery.md"
 
-// required are the rows that must have a test: what the battery has of these groups.
+// required are the rows that must have a test.
 var required = strings.Fields(`
 A1 A3 A4 A5 A6 A7 A8 A10 A11 A12 A13 A14 A16 A17 A18 A19 A20 A22 A23 A24
 S1 S2 S3 S4 S5 S6 S7
@@ -61,8 +61,8 @@ var groups = []struct{ letter, title string }{
 	{"H", "HTTP"},
 	{"G", "Logs and data"},
 	{"J", "Keys and integration"},
-	{"N", "What people are told is true"},
-	{"U", "Cheap for one, dear for others"},
+	{"N", "What pages state is true"},
+	{"U", "Limits on what one user or address can cost"},
 	{"F", "Faults"},
 }
 
@@ -79,7 +79,7 @@ func TestBatteryDocument(t *testing.T) {
 	addFaults(rows)
 	for _, id := range required {
 		if _, ok := rows[id]; !ok {
-			t.Errorf("row %s of the battery has no test: its name ends with _%s", id, id)
+			t.Errorf("row %s has no test; add one whose name or subtest has the id (see readRows)", id)
 		}
 	}
 	want := render(rows)
@@ -93,7 +93,7 @@ func TestBatteryDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(got) != want {
-		t.Errorf("docs/battery.md is not what the tests say; run make docs")
+		t.Errorf("docs/battery.md differs from the tests; run make docs")
 	}
 }
 
@@ -106,7 +106,7 @@ var (
 	rowName = regexp.MustCompile("^[`\"]([A-Z][0-9]+)[ `\"]")
 )
 
-// readRows reads the rows out of the tests: a test whose name ends with the id of a row is that row, and its doc comment the
+// readRows reads the rows from the tests: a test whose name ends with the id of a row is that row, and its doc comment the
 // text. A test of several rows has a paragraph for each in its doc comment, which begins with the id, and a subtest in the
 // same file whose name begins with it.
 func readRows(t *testing.T) map[string]row {
@@ -170,8 +170,7 @@ func rowsOf(f *ast.FuncDecl) map[string]string {
 	return rows
 }
 
-// addFaults adds the rows that the fault oracle runs, on the databases that it runs them on, and F9, which TestOutage does:
-// a full disk needs one of its own.
+// addFaults adds the rows that e2e/faults runs, with their databases, and F9, which TestOutage runs on a disk of its own.
 func addFaults(rows map[string]row) {
 	for _, database := range []string{"Postgres", "SQLite"} {
 		short := map[string]bool{}
@@ -190,13 +189,13 @@ func addFaults(rows map[string]row) {
 			rows[f.Name] = row{id: f.Name, text: r.text + f.Title + " (" + database + ": " + run + ")", file: "docs/faults.md"}
 		}
 	}
-	rows["F9"] = row{id: "F9", text: "disk full for data and journal of Postgres, for SQLite, and for the log: 503, nothing acknowledged is lost, all works when " +
-		"there is room again (TestOutage)", file: "e2e/outage_disk_test.go"}
+	rows["F9"] = row{id: "F9", text: "disk full for data and journal of Postgres, for SQLite, and for the log: 503, nothing acknowledged is lost, and all works " +
+		"once there is space again (TestOutage)", file: "e2e/outage_disk_test.go"}
 }
 
 func render(rows map[string]row) string {
 	var b strings.Builder
-	b.WriteString("# The battery\n\nGenerated from the tests by `make docs`; do not edit. Each row is a test through the real routes, on both\ndatabases where state matters. What the product answers otherwise than the battery asks stands in\n[decisions/battery.md](decisions/battery.md).\n")
+	b.WriteString("# The battery\n\nGenerated from the tests by `make docs`; do not edit. Each row is a test through the real routes, on both\ndatabases where state matters. Where the product deviates from the original battery is in\n[decisions/battery.md](decisions/battery.md).\n")
 	for _, g := range groups {
 		var of []row
 		for _, r := range rows {
@@ -208,7 +207,7 @@ func render(rows map[string]row) string {
 			continue
 		}
 		slices.SortFunc(of, func(x, y row) int { return number(x.id) - number(y.id) })
-		fmt.Fprintf(&b, "\n## %s. %s\n\n| row | what is asked, and what must be answered | test |\n| --- | --- | --- |\n", g.letter, g.title)
+		fmt.Fprintf(&b, "\n## %s. %s\n\n| row | request and required answer | test |\n| --- | --- | --- |\n", g.letter, g.title)
 		for _, r := range of {
 			fmt.Fprintf(&b, "| %s | %s | [%s](../%s) |\n", r.id, strings.ReplaceAll(r.text, "|", "\\|"), filepath.Base(r.file), r.file)
 		}

@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// layers are the rooms from the outside in. A package may import what stands in a later layer, and nothing of its own:
-// neighbours do not know each other (docs/architecture.md).
+// layers are the packages from the outermost to the innermost layer. A package may import packages of later layers only, none of
+// its own layer (docs/architecture.md).
 var layers = [][]string{
 	{"cmd/xenoauth"},
 	{"server"},
@@ -31,13 +31,13 @@ var layers = [][]string{
 	{"bearer"},
 }
 
-// neighbours that may know each other all the same: the one SQL implementation runs the migrations.
+// neighbours are the exceptions within a layer: the SQL implementation runs the migrations.
 var neighbours = map[string]string{"store/sqlstore": "migrations"}
 
-// alone are packages that others take out of this repository: they may import the standard library only.
+// alone are packages for other modules: they may import the standard library only.
 var alone = []string{"bearer"}
 
-// importers are the only packages that may import a library, beside test helpers.
+// importers are the packages, besides test helpers, that may import a library.
 var importers = map[string][]string{
 	"github.com/jackc/pgx":        {"store/sqlstore"},
 	"modernc.org/sqlite":          {"store/sqlstore"},
@@ -55,12 +55,12 @@ var importers = map[string][]string{
 	"golang.org/x/oauth2":         {},
 }
 
-// testRooms hold helpers of tests; they may import anything.
-var testRooms = []string{"e2e", "bench", "store/storetest", "internal/dbtest", "tools"}
+// testPackages are helpers of tests; they may import anything.
+var testPackages = []string{"e2e", "bench", "store/storetest", "internal/dbtest", "tools"}
 
 const module = "xenoauth/"
 
-// TestDependencyRule reads the imports of every file that is not a test.
+// TestDependencyRule checks the imports of every file that is not a test.
 func TestDependencyRule(t *testing.T) {
 	root := ".."
 	seen := 0
@@ -79,7 +79,7 @@ func TestDependencyRule(t *testing.T) {
 			return err
 		}
 		pkg := path.Dir(filepath.ToSlash(relative))
-		if slices.ContainsFunc(testRooms, func(room string) bool { return pkg == room || strings.HasPrefix(pkg, room+"/") }) {
+		if slices.ContainsFunc(testPackages, func(p string) bool { return pkg == p || strings.HasPrefix(pkg, p+"/") }) {
 			return nil
 		}
 		seen++
@@ -92,7 +92,7 @@ func TestDependencyRule(t *testing.T) {
 		t.Fatal(err)
 	}
 	if seen < 50 {
-		t.Fatalf("read %d files; the test looks in the wrong place", seen)
+		t.Fatalf("only %d files were checked", seen)
 	}
 }
 
@@ -131,17 +131,17 @@ func checkImport(t *testing.T, file, pkg, imported string) {
 	if !ours {
 		return
 	}
-	if slices.Contains(testRooms, target) {
+	if slices.Contains(testPackages, target) {
 		t.Errorf("%s imports %s, which is for tests", file, target)
 		return
 	}
 	from, to := layerOf(pkg), layerOf(target)
 	if from < 0 {
-		t.Errorf("%s: package %s has no room in the layout; add it to docs/architecture.md and to this test", file, pkg)
+		t.Errorf("%s: package %s is in no layer; add it to docs/architecture.md and to this test", file, pkg)
 		return
 	}
 	if to <= from && neighbours[pkg] != target {
-		t.Errorf("%s imports %s: the arrow points the wrong way", file, target)
+		t.Errorf("%s imports %s, which is not in a later layer", file, target)
 	}
 }
 
