@@ -222,7 +222,26 @@ func (r *Run) Inject(ctx context.Context, f Nemesis) (Report, error) {
 	if err != nil {
 		return s.report, fmt.Errorf("%s: %w: %s", f.Name, err, tail(r.server.logPath))
 	}
-	return s.report, s.check(ctx)
+	if err := s.check(ctx); err != nil {
+		return s.report, err
+	}
+	if len(s.report.Found) > 0 {
+		fmt.Fprintf(r.options.Log, "errors in the server's log:\n%s\n", loggedErrors(r.server.logPath))
+	}
+	return s.report, nil
+}
+
+// loggedErrors returns the last errors in a log, for a run with violations.
+func loggedErrors(path string) string {
+	const max = 10
+	text, _ := os.ReadFile(path)
+	var lines []string
+	for line := range strings.Lines(string(text)) {
+		if strings.Contains(line, "ERROR") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines[len(lines)-min(len(lines), max):], "")
 }
 
 // tail is the end of a log, for an error message.
