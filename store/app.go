@@ -32,12 +32,14 @@ type App struct {
 	SuspendedAt   time.Time // reversible
 }
 
-// Apps stores apps. Every method treats a deleted app as ErrNotFound; suspended apps are returned.
+// Apps stores apps. Every method treats a deleted app as ErrNotFound; suspended apps are returned. UpdateApp and DeleteApp return
+// ErrNotFound to a Principal that does not manage the app.
 type Apps interface {
 	// CreateApp stores a with its redirect URIs and, for a confidential app, its first secret.
 	// ErrEnded: the account is not live. ErrConflict: the id is or was in use.
 	CreateApp(ctx context.Context, by Principal, a App, first *Secret) error
-	// CreateAppWithin is CreateApp for an account that has fewer than max apps; else ErrLimit.
+	// CreateAppWithin is CreateApp for an account that the Principal manages and that has fewer than max apps; else ErrNotFound or
+	// ErrLimit.
 	CreateAppWithin(ctx context.Context, by Principal, a App, first *Secret, max int) error
 	AppByID(ctx context.Context, id string) (App, error)
 	// ManagedApp is AppByID for a Principal that manages the app: the operator, or an admin of its account. ErrNotFound: it does
@@ -109,9 +111,11 @@ type Secrets interface {
 	// SecretByID returns a secret, live or not. ErrNotFound: there is no such secret.
 	SecretByID(ctx context.Context, id LookupID) (Secret, error)
 	// AddSecret stores another secret and, if othersUntil is not zero, lets the client's other live secrets expire then
-	// (an earlier expiry stays). ErrLimit: MaxSecrets are live already. ErrEnded: the client is not live or is public.
+	// (an earlier expiry stays). ErrLimit: MaxSecrets are live already. ErrEnded: the client is not live or
+	// is public, or the Principal does not manage it.
 	AddSecret(ctx context.Context, by Principal, s Secret, othersUntil time.Time) error
-	// RevokeSecret ends one secret of the client at once. ErrNotFound: no such live secret of this client.
+	// RevokeSecret ends one secret of the client at once. ErrNotFound: there is no such active
+	// secret of this client, or the Principal does not manage the client.
 	RevokeSecret(ctx context.Context, by Principal, clientID string, id LookupID) error
 }
 

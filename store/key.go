@@ -31,7 +31,8 @@ type APIKey struct {
 	LastUsedAt  time.Time // read only: of any live secret
 }
 
-// APIKeys stores the keys of accounts. Revoked keys, and those of deleted accounts, are ErrNotFound.
+// APIKeys stores the keys of accounts. Revoked keys, and those of deleted accounts, are ErrNotFound; so is, for writes, a key or an
+// account that the Principal does not manage.
 type APIKeys interface {
 	// CreateAPIKey stores k with its first secret. ErrEnded: the account is not live, or the user is not a live member of
 	// it. ErrLimit: MaxAPIKeys are live already.
@@ -43,7 +44,7 @@ type APIKeys interface {
 	APIKeysByUser(ctx context.Context, userID string) ([]APIKey, error)
 	// ListAPIKeys lists all keys in the order of their ids.
 	ListAPIKeys(ctx context.Context, p Page) ([]APIKey, error)
-	// RevokeAPIKey is final: the key and every integration token of it are dead when it returns.
+	// RevokeAPIKey is final: the key and all of its integration tokens are invalid when it returns.
 	RevokeAPIKey(ctx context.Context, by Principal, id string) error
 }
 
@@ -62,8 +63,8 @@ type Bot struct {
 	LastUsedAt  time.Time // read only: of any live secret
 }
 
-// Bots stores bots. Removed bots, and those of deleted accounts, are ErrNotFound. Their secrets are
-// Secrets of the client id APIKey.
+// Bots stores bots. Removed bots, and those of deleted accounts, are ErrNotFound; so is, for writes, a bot or an account that the
+// Principal does not manage. The secrets of a bot are Secrets of the client id APIKey.
 type Bots interface {
 	// CreateBot stores b, its user, its membership and its first secret. ErrEnded: the account is not live. ErrLimit:
 	// MaxBots are there already.
@@ -76,7 +77,7 @@ type Bots interface {
 	BotsByUser(ctx context.Context, userID string) ([]Bot, error)
 	// ListBots lists all bots in the order of their ids.
 	ListBots(ctx context.Context, p Page) ([]Bot, error)
-	// RemoveBot is final: the bot leaves its account, and every token of it is dead when it returns. Neither its id nor
+	// RemoveBot is final: the bot leaves its account, and its tokens are invalid when it returns. Neither its id nor
 	// its e-mail address is used again. It is DeleteUser with another event.
 	RemoveBot(ctx context.Context, by Principal, id string) error
 }

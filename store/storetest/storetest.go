@@ -18,6 +18,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		test func(t *testing.T, st store.Store)
 	}{
 		{"zero principal", testZeroPrincipal},
+		{"managed objects", testManaged},
 		{"users", testUsers},
 		{"accounts", testAccounts},
 		{"apps", testApps},
