@@ -56,6 +56,24 @@ func (s *Injection) underLoad(ctx context.Context, do func() error) error {
 	return do()
 }
 
+// repeat runs cycles of a fault that ends when inject returns, each after some progress of the workload, and waits for the
+// recovery from each.
+func (s *Injection) repeat(ctx context.Context, cycles int, inject func() error) error {
+	for range cycles {
+		if err := s.progress(ctx, 50); err != nil {
+			return err
+		}
+		if err := inject(); err != nil {
+			return err
+		}
+		s.heal()
+		if err := s.recover(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // heal marks the end of the fault.
 func (s *Injection) heal() {
 	s.healed = true

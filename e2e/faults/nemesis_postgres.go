@@ -25,22 +25,12 @@ func RestartPostgres(how string, cycles int) Nemesis {
 }
 
 func (s *Injection) restarts(ctx context.Context, cycles int, halt func() error) error {
-	for range cycles {
-		if err := s.progress(ctx, 60); err != nil {
-			return err
-		}
+	return s.repeat(ctx, cycles, func() error {
 		if err := s.underLoad(ctx, halt); err != nil {
 			return err
 		}
-		if err := s.cluster.Restart(ctx); err != nil {
-			return err
-		}
-		s.heal()
-		if err := s.recover(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
+		return s.cluster.Restart(ctx)
+	})
 }
 
 // CutAnswers is F5: Postgres has committed, and its answer is lost; first on all connections at once, then for single

@@ -9,10 +9,7 @@ import (
 // KillServer is F1: the server is killed and started again, so many times.
 func KillServer(cycles int) Nemesis {
 	return Nemesis{Name: "F1", Title: "kill -9 of the server", Inject: func(ctx context.Context, s *Injection) error {
-		for range cycles {
-			if err := s.progress(ctx, 40); err != nil {
-				return err
-			}
+		return s.repeat(ctx, cycles, func() error {
 			from := s.workload.client.now()
 			if err := s.underLoad(ctx, func() error {
 				from = s.workload.client.now()
@@ -27,15 +24,11 @@ func KillServer(cycles int) Nemesis {
 			s.workload.down(from)
 			took := time.Since(started)
 			s.report.Start = max(s.report.Start, took)
-			if most := s.options.within(maxStart); took > most {
+			if took > s.options.within(maxStart) {
 				s.violated("I8", "a killed server took %s to become ready", took)
 			}
-			s.heal()
-			if err := s.recover(ctx); err != nil {
-				return err
-			}
-		}
-		return nil
+			return nil
+		})
 	}}
 }
 
@@ -45,19 +38,9 @@ const maxStop = 15 * time.Second
 // StopServer is F18: the server gets SIGTERM twice and is started again.
 func StopServer(cycles int) Nemesis {
 	return Nemesis{Name: "F18", Title: "graceful stop", Inject: func(ctx context.Context, s *Injection) error {
-		for range cycles {
-			if err := s.progress(ctx, 40); err != nil {
-				return err
-			}
-			if err := s.underLoad(ctx, func() error { return s.stopGracefully(ctx) }); err != nil {
-				return err
-			}
-			s.heal()
-			if err := s.recover(ctx); err != nil {
-				return err
-			}
-		}
-		return nil
+		return s.repeat(ctx, cycles, func() error {
+			return s.underLoad(ctx, func() error { return s.stopGracefully(ctx) })
+		})
 	}}
 }
 
