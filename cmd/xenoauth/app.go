@@ -144,6 +144,7 @@ refused here; without it, when the app uses them.`,
 func (p *program) appFlags(cmd *cobra.Command, f *directory.AppForm) {
 	flags := cmd.Flags()
 	p.define(flags, "issuer")
+	flags.Lookup("issuer").Usage = "the server's public `URL`, so that redirect URIs on its host are refused"
 	flags.StringArrayVar(&f.RedirectURIs, "redirect-uri", nil, "`URI` that users may be sent back to (repeat for more)")
 	flags.StringArrayVar(&f.Scopes, "scope", nil, "`SCOPES` the app may ask for, separated by spaces")
 	flags.BoolVar(&f.Expiring, "expiring", false, "tokens expire and come with a refresh token")

@@ -58,6 +58,7 @@ the host of --issuer.`,
 		Args:    arguments("NAME"),
 	}
 	p.define(cmd.Flags(), "issuer")
+	cmd.Flags().Lookup("issuer").Usage = "the server's public `URL`, whose host is in the bot's address"
 	account := cmd.Flags().String("account", "", "the `ACCOUNT_OR_EMAIL` that the bot belongs to")
 	asJSON := jsonFlag(cmd)
 	cmd.PreRunE = func(*cobra.Command, []string) error {

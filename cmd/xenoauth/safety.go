@@ -11,10 +11,10 @@ import (
 )
 
 // safetyFix returns the fix for an unsafe database setting.
-var mending = map[string]string{
+var safetyFix = map[string]string{
 	"fsync":              "set fsync = on in postgresql.conf and reload Postgres",
 	"full_page_writes":   "set full_page_writes = on in postgresql.conf and reload Postgres",
-	"synchronous_commit": "set synchronous_commit = on (or local, remote_write, remote_apply) for the server, and for this role, database and URL, if one of them says otherwise",
+	"synchronous_commit": "set synchronous_commit = on (or local, remote_write, remote_apply) for the server, and for this role, database and URL, if one of them overrides it",
 	"synchronous":        "this SQLite was built with another default than FULL; use the release",
 }
 
@@ -23,7 +23,7 @@ func safetyFixes(unsafe []string) []string {
 	lines := make([]string, len(unsafe))
 	for i, setting := range unsafe {
 		name, _, _ := strings.Cut(setting, " ")
-		lines[i] = setting + ": " + mending[name]
+		lines[i] = setting + ": " + safetyFix[name]
 	}
 	return lines
 }
@@ -44,5 +44,5 @@ func checkSafety(ctx context.Context, st store.Upkeep, allowed bool, log *slog.L
 	}
 	return errors.New(`the database can lose acknowledged writes when its machine fails, so a revoked token could become valid again:
   ` + strings.Join(safetyFixes(unsafe), "\n  ") + `
-Where that does not matter, or the storage underneath is safe by itself, say --allow-unsafe-database.`)
+If that does not matter, or the storage itself is durable, add --allow-unsafe-database.`)
 }

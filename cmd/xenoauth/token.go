@@ -18,7 +18,7 @@ import (
 // tokenView is the output of inspect in JSON. For a token that is not active, it has only that field.
 type tokenView struct {
 	Active       bool          `json:"active"`
-	State        string        `json:"state,omitempty"` // live, expired, revoked, used or suspended; absent: unknown
+	State        string        `json:"state,omitempty"` // active, expired, revoked, used or suspended; absent: unknown
 	Why          string        `json:"why,omitempty"`
 	TokenID      string        `json:"token_id,omitempty"`
 	Kind         string        `json:"kind,omitempty"`
@@ -49,7 +49,7 @@ type tokenAccount struct {
 func viewToken(id verify.Identity) tokenView {
 	issued, expires := jsonTime(id.IssuedAt), jsonTime(id.ExpiresAt)
 	v := tokenView{
-		Active: true, State: directory.StateLive, TokenID: id.TokenID.String(), Kind: id.Kind.String(), ClientID: id.ClientID, AppName: id.AppName,
+		Active: true, State: directory.StateActive, TokenID: id.TokenID.String(), Kind: id.Kind.String(), ClientID: id.ClientID, AppName: id.AppName,
 		Subject: id.Subject, Installation: id.Installation, Scopes: id.Scopes.Slice(), Audience: id.Audience, IssuedAt: &issued,
 	}
 	if !id.ExpiresAt.IsZero() {
@@ -69,7 +69,7 @@ func viewToken(id verify.Identity) tokenView {
 
 func (v tokenView) fields() []field {
 	fields := []field{
-		{"active", "yes"}, {"token id", v.TokenID}, {"kind", v.Kind}, {"subject", v.Subject},
+		{"state", v.State}, {"token id", v.TokenID}, {"kind", v.Kind}, {"subject", v.Subject},
 	}
 	switch {
 	case v.AppName != "":
@@ -149,13 +149,13 @@ func (p *program) inspectOther(ctx context.Context, e *env, text string, asJSON 
 	}
 	// The hash is right but verification failed, so the settings refuse the token.
 	bearer := x.Kind == secret.JWT.String() || x.Kind == secret.APIKey.String() || x.Kind == secret.Integration.String()
-	if x.State == directory.StateLive && bearer {
+	if x.State == directory.StateActive && bearer {
 		x.State, x.Why = directory.StateSuspended, "the settings refuse it: look at --user-token-secret and --api-plans"
 	}
 	v := tokenView{}
 	if !unknown {
 		issued, expires := jsonTime(x.CreatedAt), jsonTime(x.ExpiresAt)
-		v = tokenView{Active: x.State == directory.StateLive, State: x.State, Why: x.Why, TokenID: x.ID, Kind: x.Kind, ClientID: x.Owner, IssuedAt: &issued}
+		v = tokenView{Active: x.State == directory.StateActive, State: x.State, Why: x.Why, TokenID: x.ID, Kind: x.Kind, ClientID: x.Owner, IssuedAt: &issued}
 		if !x.ExpiresAt.IsZero() {
 			v.ExpiresAt = &expires
 		}

@@ -36,7 +36,7 @@ func TestInspectEveryKind(t *testing.T) {
 		} {
 			var v object
 			l.with(c.text).ok(t, &v, "token", "inspect", "-")
-			if v["active"] != true || v["state"] != "live" || v["kind"] != c.kind || !strings.Contains(fmt.Sprint(v), c.owner) {
+			if v["active"] != true || v["state"] != "active" || v["kind"] != c.kind || !strings.Contains(fmt.Sprint(v), c.owner) {
 				t.Errorf("%s: inspected %v", c.kind, v)
 			}
 			if r := l.with(c.text).ok(t, nil, "token", "inspect", "-"); strings.Contains(r.stdout+r.stderr, c.text) {

@@ -25,7 +25,7 @@ type Examined struct {
 
 // The states of a credential.
 const (
-	StateLive      = "live"
+	StateActive    = "active"
 	StateExpired   = "expired"
 	StateRevoked   = "revoked"
 	StateUsed      = "used"
@@ -38,7 +38,7 @@ func (d *Directory) Examine(ctx context.Context, by store.Principal, text string
 		return Examined{}, err
 	}
 	c, ok := d.format.Parse(text)
-	e = Examined{Kind: c.Kind.String(), ID: c.ID.String(), State: StateLive}
+	e = Examined{Kind: c.Kind.String(), ID: c.ID.String(), State: StateActive}
 	switch {
 	case !ok:
 		e, err = d.examineUserToken(ctx, text)
@@ -65,7 +65,7 @@ func (d *Directory) Examine(ctx context.Context, by store.Principal, text string
 
 // end sets the reason why a credential is not live; the first reason stays.
 func (e *Examined) end(ended bool, state, why string) {
-	if ended && e.State == StateLive {
+	if ended && e.State == StateActive {
 		e.State, e.Why = state, why
 	}
 }
@@ -219,7 +219,7 @@ func (d *Directory) examineUserToken(ctx context.Context, text string) (Examined
 	if err != nil {
 		return Examined{}, err
 	}
-	e := Examined{Kind: secret.JWT.String(), ID: id.String(), State: StateLive, User: a.Owner.UserID, Account: a.Owner.AccountID, CreatedAt: a.CreatedAt}
+	e := Examined{Kind: secret.JWT.String(), ID: id.String(), State: StateActive, User: a.Owner.UserID, Account: a.Owner.AccountID, CreatedAt: a.CreatedAt}
 	if isRefresh {
 		if !refresh.Matches(a.Hash) || refresh.UserID != a.Owner.UserID {
 			return Examined{}, store.ErrNotFound
