@@ -3,4 +3,4 @@
 package faults
 
 // planted adds a bug to the server of every run, so that the tests must fail: make faults-planted shows that they can.
-const ambushed = true
+const planted = true
