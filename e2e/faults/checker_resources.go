@@ -71,11 +71,11 @@ func (w *workload) atRest(ctx context.Context) (least resources, err error) {
 }
 
 // backToNormal waits until the server, without requests, uses no more than before: I8.
-func (w *workload) backToNormal(ctx context.Context, before resources, patience time.Duration) ([]Violation, error) {
+func (w *workload) backToNormal(ctx context.Context, before resources, limit time.Duration) ([]Violation, error) {
 	w.rest()
 	var now resources
 	var failure error
-	err := until(ctx, patience, "the server uses as little as before", func() bool {
+	err := until(ctx, limit, "the server uses as little as before", func() bool {
 		if now, failure = w.server.measure(); failure != nil {
 			return false
 		}
@@ -86,7 +86,7 @@ func (w *workload) backToNormal(ctx context.Context, before resources, patience 
 	}
 	if err != nil {
 		return []Violation{{"I8", fmt.Sprintf("%s after the load the server has %.0f goroutines, %.0f files, %.0f MB; before it had %.0f, %.0f, %.0f",
-			patience, now.goroutines, now.files, now.memory/(1<<20), before.goroutines, before.files, before.memory/(1<<20))}}, nil
+			limit, now.goroutines, now.files, now.memory/(1<<20), before.goroutines, before.files, before.memory/(1<<20))}}, nil
 	}
 	return nil, nil
 }

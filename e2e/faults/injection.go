@@ -113,11 +113,11 @@ func (s *Injection) check(ctx context.Context) error {
 		}
 	}
 	s.checked = len(w.tokens)
-	patience := s.options.within(maxRecovery)
+	limit := s.options.within(maxRecovery)
 	if s.undo != nil {
-		patience = 2 * time.Second // a planted leak does not end by itself
+		limit = 2 * time.Second // a planted leak does not end by itself
 	}
-	normal, err := w.backToNormal(ctx, s.before, patience)
+	normal, err := w.backToNormal(ctx, s.before, limit)
 	if err != nil {
 		return err
 	}

@@ -140,13 +140,13 @@ func (s *server) signal(sig syscall.Signal) error {
 }
 
 // wait returns the exit code of a server that is ending; -1 if a signal ended it.
-func (s *server) wait(patience time.Duration) (int, error) {
+func (s *server) wait(limit time.Duration) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	select {
 	case <-s.end:
-	case <-time.After(patience):
-		return 0, fmt.Errorf("the server did not end within %s", patience)
+	case <-time.After(limit):
+		return 0, fmt.Errorf("the server did not end within %s", limit)
 	}
 	code := s.cmd.ProcessState.ExitCode()
 	s.cmd = nil
@@ -192,8 +192,8 @@ func command(ctx context.Context, binary, database, stdin string, args ...string
 }
 
 // until polls until yes returns true.
-func until(ctx context.Context, patience time.Duration, what string, yes func() bool) error {
-	deadline := time.After(patience)
+func until(ctx context.Context, limit time.Duration, what string, yes func() bool) error {
+	deadline := time.After(limit)
 	poll := time.NewTicker(2 * time.Millisecond)
 	defer poll.Stop()
 	for !yes() {
@@ -202,7 +202,7 @@ func until(ctx context.Context, patience time.Duration, what string, yes func() 
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-deadline:
-			return fmt.Errorf("not within %s: %s", patience, what)
+			return fmt.Errorf("not within %s: %s", limit, what)
 		}
 	}
 	return nil

@@ -110,7 +110,7 @@ func (p product) start(t *testing.T, xenoauth, api string) string {
 // await returns when somebody listens.
 func await(t *testing.T, address string, ended <-chan struct{}, told *harness.Log) {
 	t.Helper()
-	tick, patience := time.NewTicker(20*time.Millisecond), time.After(30*time.Second)
+	tick, timeout := time.NewTicker(20*time.Millisecond), time.After(30*time.Second)
 	defer tick.Stop()
 	for {
 		if conn, err := net.Dial("tcp", address); err == nil {
@@ -121,7 +121,7 @@ func await(t *testing.T, address string, ended <-chan struct{}, told *harness.Lo
 		case <-tick.C:
 		case <-ended:
 			t.Fatalf("the gateway has ended: %s", told)
-		case <-patience:
+		case <-timeout:
 			t.Fatalf("the gateway does not listen: %s", told)
 		}
 	}
