@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -75,8 +76,17 @@ func (s *Injection) cutOne(ctx context.Context, rotation bool) (int, error) {
 	use := func() Outcome { _, outcome := w.exchange(ctx, c); return outcome }
 	presented := c.text
 	if rotation {
-		if _, outcome := w.exchange(ctx, c); outcome != OK {
-			return 0, fmt.Errorf("no family: %s", outcome)
+		// The server is under load, so an exchange may be answered 503. Its code may be used up and is replaced.
+		for attempt := 0; c.family == nil; attempt++ {
+			if attempt == 20 {
+				return 0, errors.New("20 exchanges gave no family")
+			}
+			if _, outcome := w.exchange(ctx, c); outcome == OK {
+				break
+			}
+			if c, err = s.code(ctx, a); err != nil {
+				return 0, err
+			}
 		}
 		f := c.family
 		presented = f.current
