@@ -17,7 +17,7 @@ import (
 
 const (
 	// mostWait is how long anybody waits for an answer, whatever the database does.
-	mostWait = 3 * time.Second
+	mostWait = 3500 * time.Millisecond // the server answers within 3 s; the rest is for a busy machine
 	// mostRecovery is how long after the database has returned the server may still say that it is gone.
 	mostRecovery = 5 * time.Second
 )

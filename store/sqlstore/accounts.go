@@ -25,7 +25,7 @@ const selectAccount = `SELECT ` + accountColumns + ` FROM accounts c WHERE c.del
 
 // AccountByID implements store.Accounts.
 func (s *Store) AccountByID(ctx context.Context, id string) (a store.Account, err error) {
-	defer tried(&err, "account %s", id)
+	defer wrapErr(&err, "account %s", id)
 	err = s.read().row(ctx, selectAccount, []any{id}, toAccount(&a)...)
 	return a, err
 }
@@ -35,7 +35,7 @@ var selectAccounts = `SELECT ` + accountColumns + ` FROM accounts c WHERE c.dele
 
 // ListAccounts implements store.Accounts.
 func (s *Store) ListAccounts(ctx context.Context, p store.Page) (list []store.Account, err error) {
-	defer tried(&err, "list accounts")
+	defer wrapErr(&err, "list accounts")
 	return collect(ctx, s.read(), readAccount, selectAccounts, p.After, limit(p.Limit), pattern(p.Search))
 }
 
@@ -44,9 +44,9 @@ const (
 	enableAccount  = `UPDATE accounts SET disabled_at = NULL WHERE id = $1 AND deleted_at IS NULL AND disabled_at IS NOT NULL`
 )
 
-// SetAccountDisabled implements store.Accounts. Whatever acts in the account hangs on this one row.
+// SetAccountDisabled implements store.Accounts. Every credential of the account depends on this row.
 func (s *Store) SetAccountDisabled(ctx context.Context, by store.Principal, id string, disabled bool) (err error) {
-	defer tried(&err, "set account %s disabled %t", id, disabled)
+	defer wrapErr(&err, "set account %s disabled %t", id, disabled)
 	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		kind, sql, args := store.EventAccountEnabled, enableAccount, []any{id}
 		if disabled {
@@ -68,7 +68,7 @@ const updatePlan = `UPDATE accounts SET plan = $2 WHERE id = $1 AND deleted_at I
 
 // SetAccountPlan implements store.Accounts.
 func (s *Store) SetAccountPlan(ctx context.Context, by store.Principal, id, plan string) (err error) {
-	defer tried(&err, "set plan of account %s", id)
+	defer wrapErr(&err, "set plan of account %s", id)
 	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		if err := one(q.exec(ctx, updatePlan, id, plan)); err != nil {
 			return err
@@ -106,13 +106,13 @@ func readMember(scan scanner) (m store.Member, err error) {
 
 // MembersByAccount implements store.Accounts.
 func (s *Store) MembersByAccount(ctx context.Context, accountID string) (list []store.Member, err error) {
-	defer tried(&err, "members of account %s", accountID)
+	defer wrapErr(&err, "members of account %s", accountID)
 	return collect(ctx, s.read(), readMember, selectMembersByAccount, accountID)
 }
 
 // MembersByUser implements store.Accounts.
 func (s *Store) MembersByUser(ctx context.Context, userID string) (list []store.Member, err error) {
-	defer tried(&err, "accounts of user %s", userID)
+	defer wrapErr(&err, "accounts of user %s", userID)
 	return collect(ctx, s.read(), readMember, selectMembersByUser, userID)
 }
 
@@ -123,7 +123,7 @@ WHERE c.id = $1 AND c.deleted_at IS NULL AND u.id = $2 AND u.deleted_at IS NULL 
 
 // AddMember implements store.Accounts.
 func (s *Store) AddMember(ctx context.Context, by store.Principal, accountID, userID string, role scope.Role) (err error) {
-	defer tried(&err, "add user %s to account %s", userID, accountID)
+	defer wrapErr(&err, "add user %s to account %s", userID, accountID)
 	if err := by.Permitted(); err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ const updateRole = `UPDATE members SET role = $3 WHERE account_id = $1 AND user_
 
 // SetMemberRole implements store.Accounts.
 func (s *Store) SetMemberRole(ctx context.Context, by store.Principal, accountID, userID string, role scope.Role) (err error) {
-	defer tried(&err, "set role of user %s in account %s", userID, accountID)
+	defer wrapErr(&err, "set role of user %s in account %s", userID, accountID)
 	if err := by.Permitted(); err != nil {
 		return err
 	}
@@ -180,7 +180,7 @@ const deleteMember = `DELETE FROM members WHERE account_id = $1 AND user_id = $2
 
 // RemoveMember implements store.Accounts.
 func (s *Store) RemoveMember(ctx context.Context, by store.Principal, accountID, userID string) (err error) {
-	defer tried(&err, "remove user %s from account %s", userID, accountID)
+	defer wrapErr(&err, "remove user %s from account %s", userID, accountID)
 	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		if err := one(q.exec(ctx, deleteMember, accountID, userID)); err != nil {
 			return err

@@ -73,12 +73,12 @@ WHERE c.id = @account AND ` + keysOfAccount + ` < @max AND (@user = '' OR EXISTS
 
 // CreateAPIKey implements store.APIKeys.
 func (s *Store) CreateAPIKey(ctx context.Context, by store.Principal, k store.APIKey, first store.Secret) (err error) {
-	defer tried(&err, "create API key %s", k.ID)
+	defer wrapErr(&err, "create API key %s", k.ID)
 	if err := by.Permitted(); err != nil {
 		return err
 	}
 	roles, err := fromRoles(k.Roles)
-	// Who holds secrets is told by the prefix.
+	// The prefix of the id identifies the kind of owner.
 	if err != nil || !isAPIKey(k.ID) || (roles == "") != (k.UserID == "") {
 		return store.ErrInvalid
 	}
@@ -117,7 +117,7 @@ func whyNoRoom(ctx context.Context, q querier, count, accountID string, max int)
 
 // ManagedAPIKey implements store.APIKeys.
 func (s *Store) ManagedAPIKey(ctx context.Context, by store.Principal, id string) (k store.APIKey, err error) {
-	defer tried(&err, "API key %s for %s", id, by)
+	defer wrapErr(&err, "API key %s for %s", id, by)
 	if err := by.Permitted(); err != nil {
 		return store.APIKey{}, err
 	}
@@ -146,7 +146,7 @@ func only[T any](list []T, err error) (T, error) {
 	return list[0], nil
 }
 
-// ofAdmin says that a table belongs to an account of which user $2 is an admin.
+// ofAdmin is the condition that a row belongs to an account of which user $2 is an admin.
 func ofAdmin(table string) string {
 	return table + `.account_id <> '' AND ` + table + `.account_id IN
 	(SELECT m.account_id FROM members m WHERE m.user_id = $2 AND m.role = 'admin')`
@@ -160,13 +160,13 @@ var (
 
 // APIKeysByUser implements store.APIKeys.
 func (s *Store) APIKeysByUser(ctx context.Context, userID string) (list []store.APIKey, err error) {
-	defer tried(&err, "API keys of user %s", userID)
+	defer wrapErr(&err, "API keys of user %s", userID)
 	return collect(ctx, s.read(), readKey, selectAPIKeysByUser, s.micros(), userID)
 }
 
 // ListAPIKeys implements store.APIKeys.
 func (s *Store) ListAPIKeys(ctx context.Context, p store.Page) (list []store.APIKey, err error) {
-	defer tried(&err, "list API keys")
+	defer wrapErr(&err, "list API keys")
 	return collect(ctx, s.read(), readKey, selectAPIKeysPage, s.micros(), p.After, limit(p.Limit), p.Account, pattern(p.Search))
 }
 
@@ -178,7 +178,7 @@ var revokeAPIKey = newOperation(gate{
 
 // RevokeAPIKey implements store.APIKeys.
 func (s *Store) RevokeAPIKey(ctx context.Context, by store.Principal, id string) (err error) {
-	defer tried(&err, "revoke API key %s", id)
+	defer wrapErr(&err, "revoke API key %s", id)
 	done, err := s.runAs(ctx, by, &revokeAPIKey, store.Event{Kind: store.EventKeyRevoked, Subject: id}, append(manager(by), args{{"key", id}}...))
 	if err == nil && !done {
 		return store.ErrNotFound
@@ -186,7 +186,7 @@ func (s *Store) RevokeAPIKey(ctx context.Context, by store.Principal, id string)
 	return err
 }
 
-// selectKeyBySecret reads a key and what it hangs on, all of it by primary key.
+// selectKeyBySecret reads a key and the rows that it depends on, all by primary key.
 const selectKeyBySecret = `SELECT ` + secretColumns + `, ` + keyColumns + `, k.revoked_at, ` + accountColumns + `, ` + userColumns + `, u.deleted_at, m.role
 FROM client_secrets s
 JOIN api_keys k ON k.id = s.client_id
@@ -197,7 +197,7 @@ WHERE s.id = $1`
 
 // KeyBySecret implements store.Integrations.
 func (s *Store) KeyBySecret(ctx context.Context, id store.LookupID) (a store.KeyAccess, err error) {
-	defer tried(&err, "look up API key by secret %s", secret.ID(id))
+	defer wrapErr(&err, "look up API key by secret %s", secret.ID(id))
 	var holder nullableUser
 	dest := append(append(toSecret(&a.Secret), toKey(&a.Key)...), toTime(&a.RevokedAt))
 	dest = holder.appendTo(appendAccount(dest, &a.Account), &a.User)
@@ -209,7 +209,7 @@ func (s *Store) KeyBySecret(ctx context.Context, id store.LookupID) (a store.Key
 	return a, nil
 }
 
-// isAPIKey says whether an id is a key's.
+// isAPIKey reports whether an id is of an API key.
 func isAPIKey(id string) bool { return strings.HasPrefix(id, "key_") }
 
 // fromRoles writes roles as a column has them: ascending, each once.

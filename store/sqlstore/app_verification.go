@@ -16,7 +16,7 @@ WHERE id = $1 AND deleted_at IS NULL AND verified_at IS NOT NULL`
 
 // VerifyApp implements store.Apps.
 func (s *Store) VerifyApp(ctx context.Context, by store.Principal, id string, version int64) (err error) {
-	defer tried(&err, "verify version %d of app %s", version, id)
+	defer wrapErr(&err, "verify version %d of app %s", version, id)
 	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		changed, err := q.exec(ctx, verifyApp, id, s.micros(), version)
 		if err != nil {
@@ -39,7 +39,7 @@ func (s *Store) VerifyApp(ctx context.Context, by store.Principal, id string, ve
 
 // UnverifyApp implements store.Apps.
 func (s *Store) UnverifyApp(ctx context.Context, by store.Principal, id string) (err error) {
-	defer tried(&err, "take back the verification of app %s", id)
+	defer wrapErr(&err, "take back the verification of app %s", id)
 	return s.switchApp(ctx, by, id, store.EventAppUnverified, endVerification, id, s.micros(), "")
 }
 
@@ -49,7 +49,7 @@ WHERE a.verified_at > 0 AND a.deleted_at IS NULL`
 
 // VerifiedNames implements store.Apps.
 func (s *Store) VerifiedNames(ctx context.Context) (list []store.VerifiedName, err error) {
-	defer tried(&err, "names of verified apps")
+	defer wrapErr(&err, "names of verified apps")
 	return collect(ctx, s.read(), func(scan scanner) (v store.VerifiedName, err error) {
 		err = scan(&v.AppID, &v.Name, &v.AccountID, &v.AccountName)
 		return v, err

@@ -43,7 +43,7 @@ func readApp(scan scanner) (a store.App, err error) {
 // maxRedirectURIs is how many an app has at most.
 const maxRedirectURIs = 10
 
-// createApp makes an app of a live account, if that has room for one more.
+// createApp creates an app of a live account that has fewer apps than the maximum.
 var createApp = newOperation(gate{
 	update: `INSERT INTO apps (id, account_id, created_by, name, description, homepage, logo_url, scopes, confidential,
 expiring, pkce_required, version, created_at, updated_at, verified_at)
@@ -94,19 +94,19 @@ func appArgs(a store.App) (args, error) {
 
 // CreateApp implements store.Apps.
 func (s *Store) CreateApp(ctx context.Context, by store.Principal, a store.App, first *store.Secret) (err error) {
-	defer tried(&err, "create app %s", a.ID)
+	defer wrapErr(&err, "create app %s", a.ID)
 	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error { return s.createApp(ctx, q, by, a, first, 0) })
 }
 
 // CreateAppWithin implements store.Apps.
 func (s *Store) CreateAppWithin(ctx context.Context, by store.Principal, a store.App, first *store.Secret, max int) (err error) {
-	defer tried(&err, "create app %s", a.ID)
+	defer wrapErr(&err, "create app %s", a.ID)
 	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		if err := lockAccount(ctx, q, by, a.AccountID); err != nil {
 			return err
 		}
 		err := s.createApp(ctx, q, by, a, first, max)
-		if errors.Is(err, store.ErrEnded) { // the account is live, so it has no room
+		if errors.Is(err, store.ErrEnded) { // the account is live, so it has the maximum of apps
 			err = store.ErrLimit
 		}
 		return err
@@ -142,7 +142,7 @@ const selectApp = selectApps + `a.id = $1`
 
 // AppByID implements store.Apps.
 func (s *Store) AppByID(ctx context.Context, id string) (a store.App, err error) {
-	defer tried(&err, "app %s", id)
+	defer wrapErr(&err, "app %s", id)
 	list, err := collect(ctx, s.read(), readApp, selectApp, id)
 	if err != nil {
 		return store.App{}, err
@@ -161,7 +161,7 @@ func (s *Store) ManagedApp(ctx context.Context, by store.Principal, id string) (
 }
 
 func (s *Store) managedApp(ctx context.Context, q querier, by store.Principal, id string) (a store.App, err error) {
-	defer tried(&err, "app %s for %s", id, by)
+	defer wrapErr(&err, "app %s for %s", id, by)
 	if err := by.Permitted(); err != nil {
 		return store.App{}, err
 	}
@@ -175,7 +175,7 @@ ORDER BY a.created_at DESC, a.id DESC`
 
 // AppsByUser implements store.Apps.
 func (s *Store) AppsByUser(ctx context.Context, userID string) (list []store.App, err error) {
-	defer tried(&err, "apps of user %s", userID)
+	defer wrapErr(&err, "apps of user %s", userID)
 	return collect(ctx, s.read(), readApp, selectAppsByUser, userID)
 }
 
@@ -183,7 +183,7 @@ var selectAppsPage = selectApps + `a.id > $1 AND ($3 = '' OR a.account_id = $3)`
 
 // ListApps implements store.Apps.
 func (s *Store) ListApps(ctx context.Context, p store.Page) (list []store.App, err error) {
-	defer tried(&err, "list apps")
+	defer wrapErr(&err, "list apps")
 	return collect(ctx, s.read(), readApp, selectAppsPage, p.After, limit(p.Limit), p.Account, pattern(p.Search))
 }
 
@@ -205,7 +205,7 @@ WHERE id = @app AND version = @version AND deleted_at IS NULL AND ` + managedBy(
 
 // UpdateApp implements store.Apps.
 func (s *Store) UpdateApp(ctx context.Context, by store.Principal, a store.App, unverifyFor string) (err error) {
-	defer tried(&err, "update app %s", a.ID)
+	defer wrapErr(&err, "update app %s", a.ID)
 	if err := by.Permitted(); err != nil {
 		return err
 	}
@@ -232,7 +232,7 @@ const (
 
 // SetAppSuspended implements store.Apps.
 func (s *Store) SetAppSuspended(ctx context.Context, by store.Principal, id string, suspended bool) (err error) {
-	defer tried(&err, "set app %s suspended %t", id, suspended)
+	defer wrapErr(&err, "set app %s suspended %t", id, suspended)
 	if suspended {
 		return s.switchApp(ctx, by, id, store.EventAppSuspended, suspendApp, id, s.micros())
 	}
@@ -269,7 +269,7 @@ var deleteApp = newOperation(gate{
 
 // DeleteApp implements store.Apps.
 func (s *Store) DeleteApp(ctx context.Context, by store.Principal, id string) (err error) {
-	defer tried(&err, "delete app %s", id)
+	defer wrapErr(&err, "delete app %s", id)
 	done, err := s.runAs(ctx, by, &deleteApp, appEvent(store.EventAppDeleted, "", id), append(manager(by), args{{"app", id}}...))
 	if err == nil && !done {
 		return store.ErrNotFound

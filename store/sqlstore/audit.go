@@ -136,7 +136,7 @@ func readEvent(scan scanner) (e store.Event, err error) {
 
 // Events implements store.Audit.
 func (s *Store) Events(ctx context.Context, f store.EventFilter) (list []store.Event, err error) {
-	defer tried(&err, "list events")
+	defer wrapErr(&err, "list events")
 	n := limit(f.Limit)
 	switch {
 	case f.AccountID != "":
@@ -156,5 +156,5 @@ func operatorOrUser(by store.Principal) (operator int64, userID any) {
 	return flag(by.IsOperator()), userID
 }
 
-// notFound says whether a statement had no row to give.
+// notFound reports whether a statement returned no row.
 func notFound(err error) bool { return errors.Is(err, sql.ErrNoRows) }

@@ -18,7 +18,7 @@ type queued struct {
 	sql     string
 	args    []any
 	changed int64 // how many rows it changed, once the batch was sent
-	none    error // what it means that it changed none; nil: nothing
+	none    error // the error if it changed no row; nil: none
 	err     error // found before it was sent
 }
 

@@ -46,12 +46,12 @@ SELECT @bot, @email, @name, '', 0, @created, 1 WHERE ` + botsOfAccount + ` < @ma
 
 // CreateBot implements store.Bots.
 func (s *Store) CreateBot(ctx context.Context, by store.Principal, b store.Bot, first store.Secret) (err error) {
-	defer tried(&err, "create bot %s", b.ID)
+	defer wrapErr(&err, "create bot %s", b.ID)
 	if err := by.Permitted(); err != nil {
 		return err
 	}
 	if !isBot(b.APIKey) {
-		return store.ErrInvalid // who holds secrets is told by the prefix
+		return store.ErrInvalid // the prefix of the id identifies the kind of owner
 	}
 	first.ClientID = b.APIKey
 	values := append(secretArgs(first), args{
@@ -78,14 +78,14 @@ var (
 
 // BotByID implements store.Bots.
 func (s *Store) BotByID(ctx context.Context, id string) (b store.Bot, err error) {
-	defer tried(&err, "bot %s", id)
+	defer wrapErr(&err, "bot %s", id)
 	list, err := collect(ctx, s.read(), readBot, selectBot, s.micros(), id)
 	return only(list, err)
 }
 
 // ManagedBot implements store.Bots.
 func (s *Store) ManagedBot(ctx context.Context, by store.Principal, id string) (b store.Bot, err error) {
-	defer tried(&err, "bot %s for %s", id, by)
+	defer wrapErr(&err, "bot %s for %s", id, by)
 	if err := by.Permitted(); err != nil {
 		return store.Bot{}, err
 	}
@@ -95,13 +95,13 @@ func (s *Store) ManagedBot(ctx context.Context, by store.Principal, id string) (
 
 // BotsByUser implements store.Bots.
 func (s *Store) BotsByUser(ctx context.Context, userID string) (list []store.Bot, err error) {
-	defer tried(&err, "bots of user %s", userID)
+	defer wrapErr(&err, "bots of user %s", userID)
 	return collect(ctx, s.read(), readBot, selectBotsByUser, s.micros(), userID)
 }
 
 // ListBots implements store.Bots.
 func (s *Store) ListBots(ctx context.Context, p store.Page) (list []store.Bot, err error) {
-	defer tried(&err, "list bots")
+	defer wrapErr(&err, "list bots")
 	return collect(ctx, s.read(), readBot, selectBotsPage, s.micros(), p.After, limit(p.Limit), p.Account, pattern(p.Search))
 }
 
@@ -121,7 +121,7 @@ AND EXISTS (SELECT 1 FROM bots b WHERE b.id = users.id AND ` + managedBy("b.acco
 
 // RemoveBot implements store.Bots.
 func (s *Store) RemoveBot(ctx context.Context, by store.Principal, id string) (err error) {
-	defer tried(&err, "remove bot %s", id)
+	defer wrapErr(&err, "remove bot %s", id)
 	done, err := s.runAs(ctx, by, &removeBot, store.Event{Kind: store.EventBotRemoved, Subject: id}, append(manager(by), args{{"bot", id}}...))
 	if err == nil && !done {
 		return store.ErrNotFound
@@ -129,7 +129,7 @@ func (s *Store) RemoveBot(ctx context.Context, by store.Principal, id string) (e
 	return err
 }
 
-// selectBotBySecret reads a bot and what it hangs on, by primary key and by the unique key of bots.
+// selectBotBySecret reads a bot and the rows that it depends on, by primary key and by the unique key of bots.
 const selectBotBySecret = `SELECT ` + secretColumns + `, ` + botColumns + `, ` + accountColumns + `, ` + userColumns + `, u.deleted_at, m.role
 FROM client_secrets s
 JOIN bots b ON b.api_key = s.client_id
@@ -140,7 +140,7 @@ WHERE s.id = $1`
 
 // BotBySecret implements store.Integrations.
 func (s *Store) BotBySecret(ctx context.Context, id store.LookupID) (a store.BotAccess, err error) {
-	defer tried(&err, "look up bot by secret %s", secret.ID(id))
+	defer wrapErr(&err, "look up bot by secret %s", secret.ID(id))
 	var holder nullableUser
 	dest := append(append(toSecret(&a.Secret), toBot(&a.Bot)...), toAccount(&a.Account)...)
 	dest = append(holder.appendTo(dest, &a.User), toRole(&a.Role))
@@ -152,7 +152,7 @@ func (s *Store) BotBySecret(ctx context.Context, id store.LookupID) (a store.Bot
 	return a, nil
 }
 
-// isBot says whether a client id is a bot's.
+// isBot reports whether a client id is of a bot.
 func isBot(clientID string) bool { return strings.HasPrefix(clientID, "bot_") }
 
 // nullableUser reads a user that a statement may have found although it was deleted, or may not have found.

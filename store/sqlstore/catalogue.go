@@ -23,14 +23,14 @@ ON CONFLICT (id) DO UPDATE SET catalogue = excluded.catalogue, seen_at = exclude
 
 // Catalogue implements store.Catalogues.
 func (s *Store) Catalogue(ctx context.Context) (c store.Catalogue, err error) {
-	defer tried(&err, "read the catalogue in force")
+	defer wrapErr(&err, "read the catalogue in force")
 	err = s.read().row(ctx, selectCatalogue, nil, &c.Text, &c.Hash, toTime(&c.Since))
 	return c, err
 }
 
 // SetCatalogue implements store.Catalogues.
 func (s *Store) SetCatalogue(ctx context.Context, by store.Principal, text, detail string) (changed bool, err error) {
-	defer tried(&err, "set the catalogue in force")
+	defer wrapErr(&err, "set the catalogue in force")
 	hash := store.CatalogueHash(text)
 	err = s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		first, err := q.exec(ctx, insertCatalogue, text, hash, s.micros())
@@ -54,7 +54,7 @@ func (s *Store) SetCatalogue(ctx context.Context, by store.Principal, text, deta
 
 // SeenServer implements store.Catalogues.
 func (s *Store) SeenServer(ctx context.Context, id, hash string) (inForce string, err error) {
-	defer tried(&err, "note that the server runs")
+	defer wrapErr(&err, "note that the server runs")
 	if _, err := s.db.exec(ctx, insertServer, id, hash, s.micros()); err != nil {
 		return "", err
 	}
@@ -67,14 +67,14 @@ func (s *Store) SeenServer(ctx context.Context, id, hash string) (inForce string
 
 // EndServer implements store.Catalogues.
 func (s *Store) EndServer(ctx context.Context, id string) (err error) {
-	defer tried(&err, "note that the server ends")
+	defer wrapErr(&err, "note that the server ends")
 	_, err = s.db.exec(ctx, deleteServer, id)
 	return err
 }
 
 // RunningServers implements store.Catalogues.
 func (s *Store) RunningServers(ctx context.Context, since time.Time) (list []store.RunningServer, err error) {
-	defer tried(&err, "list running servers")
+	defer wrapErr(&err, "list running servers")
 	return collect(ctx, s.read(), func(scan scanner) (r store.RunningServer, err error) {
 		err = scan(&r.ID, &r.Catalogue, toTime(&r.SeenAt))
 		return r, err

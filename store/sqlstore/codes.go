@@ -15,7 +15,7 @@ AND i.id = @installation AND i.app_id = @app AND i.user_id = @user AND i.account
 
 // CreateCode implements store.Codes.
 func (s *Store) CreateCode(ctx context.Context, c store.Code) (err error) {
-	defer tried(&err, "create code for installation %s", c.InstallationID)
+	defer wrapErr(&err, "create code for installation %s", c.InstallationID)
 	n, err := insertCode.exec(ctx, s.db, args{
 		{"id", c.ID[:]}, {"hash", c.Hash}, {"redirect_uri", c.RedirectURI}, {"redirect_sent", flag(c.RedirectSent)},
 		{"scope", c.Scope.String()}, {"scope_asked", c.ScopeAsked}, {"challenge", c.Challenge}, {"resource", c.Resource},
@@ -35,7 +35,7 @@ FROM codes d WHERE d.id = $1`
 
 // CodeByID implements store.Codes.
 func (s *Store) CodeByID(ctx context.Context, id store.LookupID) (c store.Code, err error) {
-	defer tried(&err, "look up code %s", secret.ID(id))
+	defer wrapErr(&err, "look up code %s", secret.ID(id))
 	err = s.read().row(ctx, selectCode, []any{id[:]}, scanID(&c.ID), &c.Hash, &c.AppID, &c.UserID, &c.AccountID, &c.InstallationID,
 		&c.RedirectURI, scanBool(&c.RedirectSent), scanScopes(&c.Scope), &c.ScopeAsked, &c.Challenge, &c.Resource, scanTime(&c.CreatedAt),
 		scanTime(&c.ExpiresAt), scanTime(&c.ConsumedAt), &c.FailedAttempts, scanBool(&c.Ended))
@@ -46,7 +46,7 @@ const countTry = `UPDATE codes SET tries = tries + 1 WHERE id = $1`
 
 // FailCode implements store.Codes.
 func (s *Store) FailCode(ctx context.Context, id store.LookupID) (err error) {
-	defer tried(&err, "count failed attempt on code %s", secret.ID(id))
+	defer wrapErr(&err, "count failed attempt on code %s", secret.ID(id))
 	return one(s.db.exec(ctx, countTry, id[:]))
 }
 
@@ -60,7 +60,7 @@ WHERE id = (SELECT family_id FROM codes WHERE id = $1) AND ended_at IS NULL`
 
 // EndCode implements store.Codes. A replay that finds everything ended already leaves no second event.
 func (s *Store) EndCode(ctx context.Context, by store.Principal, id store.LookupID) (err error) {
-	defer tried(&err, "end what code %s produced", secret.ID(id))
+	defer wrapErr(&err, "end what code %s produced", secret.ID(id))
 	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		e := store.Event{Kind: store.EventCodeReplayed, Subject: secret.ID(id).String()}
 		if err := q.row(ctx, selectCodeOwner, []any{id[:]}, &e.AppID, &e.AccountID, &e.InstallationID); err != nil {

@@ -8,7 +8,7 @@ import (
 	"xenoauth/store"
 )
 
-// accessRoots reads what a token t hangs on, live or not, all of it by primary key.
+// accessRoots reads the rows that a token t depends on, live or not, all by primary key.
 const accessRoots = appColumns + `, a.deleted_at, i.id, i.removed_at, i.profile, ` + userColumns + `, u.deleted_at, ` + accountColumns + `, c.deleted_at, m.role `
 
 const accessJoins = `
@@ -33,7 +33,7 @@ CAST(NULL AS BIGINT), t.revoked_at, CAST(NULL AS BIGINT), ` +
 
 // AccessByID implements store.Credentials.
 func (s *Store) AccessByID(ctx context.Context, kind store.TokenKind, id store.LookupID) (a store.Access, err error) {
-	defer tried(&err, "look up token %s", secret.ID(id))
+	defer wrapErr(&err, "look up token %s", secret.ID(id))
 	sql := selectAccess
 	if kind == store.Expiring {
 		sql = selectExpiringAccess
@@ -73,7 +73,7 @@ AND (s.expires_at IS NULL OR s.expires_at > $3) `
 
 // ClientByID implements store.Credentials.
 func (s *Store) ClientByID(ctx context.Context, clientID string, secretID store.LookupID) (c store.Client, err error) {
-	defer tried(&err, "look up client %s", clientID)
+	defer wrapErr(&err, "look up client %s", clientID)
 	args := []any{clientID, secretID[:], s.micros()}
 	c.ID = clientID
 	if isResource(clientID) {

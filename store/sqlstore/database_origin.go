@@ -33,7 +33,7 @@ FROM database_facts f WHERE f.name IN ('transaction_id', 'database_oid')`
 // Origin returns the evidence that the rows were copied here, by a dump, replication or a new cluster, after a server recorded
 // their origin; "" if there is none. There is never any on SQLite, nor before an origin is recorded.
 func (s *Store) Origin(ctx context.Context) (moved string, err error) {
-	defer tried(&err, "read the origin of the database")
+	defer wrapErr(&err, "read the origin of the database")
 	if s.dialect.name != postgres.name {
 		return "", nil
 	}
@@ -79,13 +79,13 @@ func (s *Store) systemIdentifier(ctx context.Context) (id int64, err error) {
 
 // RecordOrigin records the origin of the database, unless one is recorded.
 func (s *Store) RecordOrigin(ctx context.Context) (err error) {
-	defer tried(&err, "record the origin of the database")
+	defer wrapErr(&err, "record the origin of the database")
 	return s.recordOrigin(ctx, s.db, keepFact)
 }
 
 // AcceptOrigin records the present origin of the database, and who accepted it.
 func (s *Store) AcceptOrigin(ctx context.Context, by store.Principal, reason string) (err error) {
-	defer tried(&err, "accept the database")
+	defer wrapErr(&err, "accept the database")
 	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		if err := s.recordOrigin(ctx, q, replaceFact); err != nil {
 			return err
@@ -115,7 +115,7 @@ func (s *Store) recordOrigin(ctx context.Context, q querier, known string) error
 // NewestEvent returns the time of the newest audit event; zero if there is none. Every change that ends or narrows access
 // writes an event, so a database whose newest event is older than one seen before has lost changes since then.
 func (s *Store) NewestEvent(ctx context.Context) (at time.Time, err error) {
-	defer tried(&err, "read the newest event")
+	defer wrapErr(&err, "read the newest event")
 	err = s.read().row(ctx, `SELECT MAX(at) FROM audit_events`, nil, toTime(&at))
 	return at, err
 }

@@ -20,9 +20,9 @@ import (
 	"xenoauth/store"
 )
 
-// tried turns a database's error into one of the contract's errors and adds the operation that failed. Every exported method
+// wrapErr turns a database's error into one of the contract's errors and adds the operation that failed. Every exported method
 // defers it. The arguments must not be secrets.
-func tried(err *error, format string, args ...any) {
+func wrapErr(err *error, format string, args ...any) {
 	if *err != nil {
 		*err = fmt.Errorf(format+": %w", append(args, classify(*err))...)
 	}

@@ -32,7 +32,7 @@ SELECT COUNT(*), COUNT(CASE WHEN t.revoked_at IS NULL AND t.installation_id = (
 
 // CountFigures implements store.Upkeep. An error on one figure does not keep the others from being counted.
 func (s *Store) CountFigures(ctx context.Context, max int) (f store.Figures, err error) {
-	defer tried(&err, "count live rows")
+	defer wrapErr(&err, "count live rows")
 	var faults []error
 	for _, figure := range []struct {
 		name, query string

@@ -19,7 +19,7 @@ var timeOrderedTables = map[string]bool{
 
 // TableSizes implements store.Upkeep. No statement reads more than store.MaxCounted rows or 32 MB.
 func (s *Store) TableSizes(ctx context.Context, keep store.Retention) (list []store.TableSize, err error) {
-	defer tried(&err, "measure tables")
+	defer wrapErr(&err, "measure tables")
 	list, err = collect(ctx, s.read(), func(scan scanner) (t store.TableSize, err error) {
 		t.Day, t.Week = -1, -1
 		err = scan(&t.Table, &t.Rows, &t.Bytes)
@@ -83,14 +83,14 @@ func countFirst(from string) string {
 
 // DatabaseVersion implements store.Upkeep.
 func (s *Store) DatabaseVersion(ctx context.Context) (version string, err error) {
-	defer tried(&err, "read the database's version")
+	defer wrapErr(&err, "read the database's version")
 	err = s.read().row(ctx, s.dialect.version, nil, &version)
 	return version, err
 }
 
 // UnsafeSettings implements store.Upkeep. It asks a connection that writes.
 func (s *Store) UnsafeSettings(ctx context.Context) (list []string, err error) {
-	defer tried(&err, "read the database's settings")
+	defer wrapErr(&err, "read the database's settings")
 	return collect(ctx, s.db, func(scan scanner) (string, error) {
 		var name, value string
 		err := scan(&name, &value)
@@ -100,7 +100,7 @@ func (s *Store) UnsafeSettings(ctx context.Context) (list []string, err error) {
 
 // ClockDifference implements store.Upkeep. The answer is off by half a round trip at most.
 func (s *Store) ClockDifference(ctx context.Context) (difference time.Duration, err error) {
-	defer tried(&err, "compare clocks")
+	defer wrapErr(&err, "compare clocks")
 	if s.dialect.clock == "" {
 		return 0, nil
 	}

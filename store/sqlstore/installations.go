@@ -11,7 +11,7 @@ import (
 	"xenoauth/store"
 )
 
-// liveRoots finds an installation with everything it hangs on, if all of it is live. A condition on i follows. Where it
+// liveRoots finds an installation with the rows that it depends on, if all are live. A condition on i follows. Where it
 // guards another table's row it stands in a scalar subquery, x = (SELECT i.id … AND i.id = x): that one is looked up by
 // key whatever Postgres thinks of the tables' sizes, while an EXISTS may become a join from the other end.
 const liveRoots = `FROM installations i
@@ -31,7 +31,7 @@ func toInstallation(i *store.Installation) []any {
 	}
 }
 
-// selectInstallable reads what the app may ask for, if the app, the account, the user and the membership are live and
+// selectInstallable reads the scopes of the app, if the app, the account, the user and the membership are live and
 // the redirect URI is registered. It is completed by the lock that keeps it so until the transaction ends.
 const selectInstallable = `SELECT a.scopes
 FROM apps a, accounts c, users u, members m
@@ -43,7 +43,7 @@ AND m.account_id = c.id AND m.user_id = u.id`
 
 // Install implements store.Installations.
 func (s *Store) Install(ctx context.Context, by store.Principal, a store.Approval) (i store.Installation, err error) {
-	defer tried(&err, "install app %s on account %s", a.Installation.AppID, a.Installation.AccountID)
+	defer wrapErr(&err, "install app %s on account %s", a.Installation.AppID, a.Installation.AccountID)
 	err = s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		now := s.Now()
 		appID, err := s.decide(ctx, q, a.Request, a.Session, now.UnixMicro(), store.DecisionAllow+a.Installation.AccountID)
@@ -151,7 +151,7 @@ WHERE m.user_id = $1 ORDER BY m.joined_at, m.account_id`
 
 // ConsentAccounts implements store.Installations.
 func (s *Store) ConsentAccounts(ctx context.Context, userID, appID string) (members []store.Member, live []store.Installation, err error) {
-	defer tried(&err, "accounts of user %s for app %s", userID, appID)
+	defer wrapErr(&err, "accounts of user %s for app %s", userID, appID)
 	err = s.read().rows(ctx, selectConsentAccounts, []any{userID, appID}, func(scan scanner) error {
 		var m store.Member
 		var i store.Installation
@@ -212,7 +212,7 @@ WHERE id = @installation AND removed_at IS NULL AND (@operator = 1 OR user_id = 
 
 // RemoveInstallation implements store.Installations.
 func (s *Store) RemoveInstallation(ctx context.Context, by store.Principal, id string) (err error) {
-	defer tried(&err, "remove installation %s", id)
+	defer wrapErr(&err, "remove installation %s", id)
 	done, err := s.runAs(ctx, by, &removeInstallation, removedEvent(id), manager(by))
 	if err == nil && !done {
 		return store.ErrNotFound

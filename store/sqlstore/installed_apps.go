@@ -36,7 +36,7 @@ SELECT (SELECT COUNT(*) FROM looked),
 
 // CountInstalled implements store.Apps.
 func (s *Store) CountInstalled(ctx context.Context, appID string, most int) (n store.Count, err error) {
-	defer tried(&err, "count accounts with app %s", appID)
+	defer wrapErr(&err, "count accounts with app %s", appID)
 	var looked int
 	// One more than asked for shows whether there are more.
 	err = s.read().row(ctx, countInstalled, []any{appID, s.micros(), most + 1}, &looked, &n.N)

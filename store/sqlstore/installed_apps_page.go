@@ -38,7 +38,7 @@ ORDER BY shown.newest DESC, i.account_id, i.app_id, i.created_at DESC, i.id DESC
 
 // InstalledApps implements store.Installations.
 func (s *Store) InstalledApps(ctx context.Context, userID string, q store.InstalledQuery) (list []store.InstalledApp, more bool, err error) {
-	defer tried(&err, "installed apps of user %s", userID)
+	defer wrapErr(&err, "installed apps of user %s", userID)
 	most := limit(q.Limit)
 	list, err = collect(ctx, s.read(), readListedApp, selectInstalledApps,
 		userID, s.micros(), most+1, max(q.Offset, 0), limit(q.Installers), pattern(q.Search))
@@ -69,7 +69,7 @@ const countInstalledApps = `SELECT COUNT(*) FROM (` + visibleApps + ` GROUP BY o
 
 // CountInstalledApps implements store.Installations.
 func (s *Store) CountInstalledApps(ctx context.Context, userID string, max int) (n store.Count, err error) {
-	defer tried(&err, "count installed apps of user %s", userID)
+	defer wrapErr(&err, "count installed apps of user %s", userID)
 	// One more than asked for shows whether there are more.
 	err = s.read().row(ctx, countInstalledApps, []any{userID, max + 1}, &n.N)
 	n.N, n.More = min(n.N, max), n.N > max

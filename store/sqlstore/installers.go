@@ -11,7 +11,7 @@ const selectInstalledApp = installedApp + `WHERE i.id = $3 AND (i.user_id = $1 A
 
 // InstalledAppByID implements store.Installations.
 func (s *Store) InstalledAppByID(ctx context.Context, userID, id string) (i store.InstalledApp, err error) {
-	defer tried(&err, "installed app %s of user %s", id, userID)
+	defer wrapErr(&err, "installed app %s of user %s", id, userID)
 	list, err := collect(ctx, s.read(), readInstalledApp, selectInstalledApp, userID, s.micros(), id)
 	if err == nil && len(list) == 0 {
 		err = store.ErrNotFound
@@ -32,7 +32,7 @@ ORDER BY i.created_at, i.id LIMIT $3`
 
 // Installers implements store.Installations.
 func (s *Store) Installers(ctx context.Context, accountID, appID string, max int) (list []store.Installer, err error) {
-	defer tried(&err, "installers of app %s on account %s", appID, accountID)
+	defer wrapErr(&err, "installers of app %s on account %s", appID, accountID)
 	return collect(ctx, s.read(), func(scan scanner) (i store.Installer, err error) {
 		err = scan(&i.InstallationID, &i.UserID, &i.UserName, &i.UserEmail)
 		return i, err
@@ -46,7 +46,7 @@ ORDER BY i.id`
 
 // RemoveInstallations implements store.Installations.
 func (s *Store) RemoveInstallations(ctx context.Context, by store.Principal, accountID, appID string) (n int, err error) {
-	defer tried(&err, "remove app %s from account %s", appID, accountID)
+	defer wrapErr(&err, "remove app %s from account %s", appID, accountID)
 	operator, userID := operatorOrUser(by)
 	err = s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		ids, err := collect(ctx, q, func(scan scanner) (id string, err error) {

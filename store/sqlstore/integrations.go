@@ -30,7 +30,7 @@ AND (@bot = '' OR EXISTS (
 
 // CreateIntegrationToken implements store.Integrations.
 func (s *Store) CreateIntegrationToken(ctx context.Context, t store.IntegrationToken, plans []string) (err error) {
-	defer tried(&err, "create integration token for key %s", t.KeyID)
+	defer wrapErr(&err, "create integration token for key %s", t.KeyID)
 	if t.ExpiresAt.IsZero() {
 		return fmt.Errorf("%w: an integration token expires", store.ErrInvalid)
 	}
@@ -45,7 +45,7 @@ func (s *Store) CreateIntegrationToken(ctx context.Context, t store.IntegrationT
 	return err
 }
 
-// selectIntegration reads a token and all it hangs on, by primary key. A secret whose row was swept works no more.
+// selectIntegration reads a token and the rows that it depends on, by primary key. A secret whose row was swept is no longer valid.
 const selectIntegration = `SELECT t.id, t.hash, t.key_id, t.key_secret, t.bot_id, t.bot_secret, t.created_at, t.expires_at, t.revoked_at,
 k.revoked_at, s.created_at, s.expires_at, s.revoked_at, ` + accountColumns + `,
 z.created_at, z.expires_at, z.revoked_at, ` + userColumns + `, u.deleted_at, m.role
@@ -60,7 +60,7 @@ WHERE t.id = $1`
 
 // IntegrationByID implements store.Integrations.
 func (s *Store) IntegrationByID(ctx context.Context, id store.LookupID) (a store.IntegrationAccess, err error) {
-	defer tried(&err, "look up integration token %s", secret.ID(id))
+	defer wrapErr(&err, "look up integration token %s", secret.ID(id))
 	var found struct {
 		keyRevoked time.Time
 		bot        nullableUser
@@ -88,7 +88,7 @@ RETURNING key_id, (SELECT k.account_id FROM api_keys k WHERE k.id = integration_
 
 // RevokeIntegrationToken implements store.Integrations.
 func (s *Store) RevokeIntegrationToken(ctx context.Context, by store.Principal, id store.LookupID) (err error) {
-	defer tried(&err, "revoke integration token %s", secret.ID(id))
+	defer wrapErr(&err, "revoke integration token %s", secret.ID(id))
 	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		e := store.Event{Kind: store.EventTokenRevoked, Subject: secret.ID(id).String()}
 		err := q.row(ctx, revokeIntegration, []any{id[:], s.micros()}, &e.Detail, scanText(&e.AccountID))

@@ -16,7 +16,7 @@ const usesPerStatement = 100
 
 // RecordUse implements store.Usage.
 func (s *Store) RecordUse(ctx context.Context, uses map[store.LookupID]time.Time) (err error) {
-	defer tried(&err, "record use of %d credentials", len(uses))
+	defer wrapErr(&err, "record use of %d credentials", len(uses))
 	ids := make([]store.LookupID, 0, len(uses))
 	for id := range uses {
 		ids = append(ids, id)

@@ -19,7 +19,7 @@ var selectFailures = sizes{text: func(n int) string {
 
 // Waiting implements store.Limits.
 func (s *Store) Waiting(ctx context.Context, limits ...store.Limit) (wait time.Duration, err error) {
-	defer tried(&err, "read the counts of %d keys", len(limits))
+	defer wrapErr(&err, "read the counts of %d keys", len(limits))
 	if len(limits) == 0 {
 		return 0, nil
 	}
@@ -53,7 +53,7 @@ var errOverLimit = errors.New("over the limit")
 // Attempt implements store.Limits. One statement counts under all keys and returns the counts; if one of them exceeds its
 // limit, the whole statement is rolled back.
 func (s *Store) Attempt(ctx context.Context, limits ...store.Limit) (wait time.Duration, err error) {
-	defer tried(&err, "count an attempt under %d keys", len(limits))
+	defer wrapErr(&err, "count an attempt under %d keys", len(limits))
 	if len(limits) == 0 {
 		return 0, nil
 	}
@@ -115,7 +115,7 @@ ON CONFLICT (key) DO UPDATE SET
 
 // Refund implements store.Limits.
 func (s *Store) Refund(ctx context.Context, limits ...store.Limit) (err error) {
-	defer tried(&err, "take an attempt back under %d keys", len(limits))
+	defer wrapErr(&err, "take an attempt back under %d keys", len(limits))
 	limits = slices.Clone(limits)
 	for i := range limits {
 		limits[i].Resets = false
@@ -125,7 +125,7 @@ func (s *Store) Refund(ctx context.Context, limits ...store.Limit) (err error) {
 
 // Reset implements store.Limits.
 func (s *Store) Reset(ctx context.Context, limits ...store.Limit) (err error) {
-	defer tried(&err, "reset the counts of %d keys", len(limits))
+	defer wrapErr(&err, "reset the counts of %d keys", len(limits))
 	return s.takeBack(ctx, slices.DeleteFunc(slices.Clone(limits), func(l store.Limit) bool { return l.Keeps }))
 }
 
@@ -134,7 +134,7 @@ const unlock = `DELETE FROM failures WHERE key = $1 OR substr(key, 1, length(CAS
 
 // Unlock implements store.Limits.
 func (s *Store) Unlock(ctx context.Context, by store.Principal, userID string, keys ...string) (err error) {
-	defer tried(&err, "unlock user %s", userID)
+	defer wrapErr(&err, "unlock user %s", userID)
 	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		var b batch
 		for _, key := range keys {

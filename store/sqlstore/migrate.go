@@ -36,7 +36,7 @@ const lockTimeout = 5 * time.Minute
 // migration is pending, it takes no lock. It refuses a database that contains another program's tables with the same names,
 // or in which the role may not create tables: the error names the reason and the remedy.
 func (s *Store) Migrate(ctx context.Context) (applied int, err error) {
-	defer tried(&err, "migrate database")
+	defer wrapErr(&err, "migrate database")
 	now, err := s.readSchema(ctx)
 	if err == nil {
 		err = now.usable()
@@ -117,7 +117,7 @@ SELECT version_id, is_applied, tstamp FROM `+formerVersionTable+` ORDER BY id`)
 
 // Pending reports whether there are migrations to apply. It fails if this release is too old for the database. It only reads.
 func (s *Store) Pending(ctx context.Context) (pending bool, err error) {
-	defer tried(&err, "check for pending migrations")
+	defer wrapErr(&err, "check for pending migrations")
 	now, err := s.readSchema(ctx)
 	if err == nil {
 		err = now.usable()
@@ -130,7 +130,7 @@ func (s *Store) Pending(ctx context.Context) (pending bool, err error) {
 
 // CheckMigrate returns the reason why Migrate would refuse, or nil. It only reads.
 func (s *Store) CheckMigrate(ctx context.Context) (err error) {
-	defer tried(&err, "check the schema")
+	defer wrapErr(&err, "check the schema")
 	now, err := s.readSchema(ctx)
 	if err != nil || !now.pending() {
 		return err
@@ -141,7 +141,7 @@ func (s *Store) CheckMigrate(ctx context.Context) (err error) {
 // MigrationStatus lists all migrations in order, including those of a newer release that this one does not know. It only
 // reads.
 func (s *Store) MigrationStatus(ctx context.Context) (list []MigrationStatus, err error) {
-	defer tried(&err, "list migrations")
+	defer wrapErr(&err, "list migrations")
 	now, err := s.readSchema(ctx)
 	if err != nil {
 		return nil, err

@@ -124,7 +124,7 @@ var errScheme = errors.New("open database: the database URL must be sqlite:PATH 
 
 // Ping implements store.Store.
 func (s *Store) Ping(ctx context.Context) (err error) {
-	defer tried(&err, "ping database")
+	defer wrapErr(&err, "ping database")
 	readOnly, err := s.db.readOnly(ctx)
 	if err != nil {
 		return err

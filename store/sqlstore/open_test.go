@@ -17,8 +17,8 @@ import (
 	"xenoauth/store/sqlstore"
 )
 
-// patience is what nobody has to wait longer for than, whatever the database does.
-const patience = 3 * time.Second
+// maxWait is the longest time that a caller waits, whatever the database does.
+const maxWait = 3 * time.Second
 
 func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
@@ -51,7 +51,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// TestSilentPostgres: something accepts the connection and never says a word.
+// TestSilentPostgres: a server accepts the connection and sends nothing.
 func TestSilentPostgres(t *testing.T) {
 	t.Parallel()
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
@@ -74,12 +74,12 @@ func TestSilentPostgres(t *testing.T) {
 	if !errors.Is(err, store.ErrUnavailable) || strings.Contains(err.Error(), "hunter2") {
 		t.Fatalf("got %v, want %v", err, store.ErrUnavailable)
 	}
-	if d := time.Since(start); d > patience {
+	if d := time.Since(start); d > maxWait {
 		t.Fatalf("it took %v", d)
 	}
 }
 
-// TestStalledPostgres: one connection waits for a lock that nobody releases, everybody else for the connection.
+// TestStalledPostgres: one connection waits for a lock that is not released, and all other calls wait for the connection.
 func TestStalledPostgres(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.Postgres(t)
@@ -106,7 +106,7 @@ func TestStalledPostgres(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if d := time.Since(start); d > patience {
+	if d := time.Since(start); d > maxWait {
 		t.Fatalf("it took %v", d)
 	}
 	if err := tx.Rollback(); err != nil {
@@ -117,8 +117,8 @@ func TestStalledPostgres(t *testing.T) {
 	}
 }
 
-// TestBusyConnections: three of four connections are in use and nobody gives one back. The fourth is kept for what may use
-// the reserve; everybody else is soon told that all are busy, and is served again as soon as one is free.
+// TestBusyConnections: three of four connections stay in use. The fourth is reserved; a call without the reservation soon gets
+// ErrUnavailable, and succeeds again as soon as a connection is free.
 func TestBusyConnections(t *testing.T) {
 	t.Parallel()
 	st, err := sqlstore.Open(t.Context(), dbtest.Postgres(t), sqlstore.Options{MaxConns: 4, MaxQueue: time.Millisecond})
@@ -192,7 +192,7 @@ func TestLockedSQLite(t *testing.T) {
 	if _, err := st.EnsureKey(t.Context(), "k", []byte("v")); !errors.Is(err, store.ErrUnavailable) {
 		t.Fatalf("got %v, want %v", err, store.ErrUnavailable)
 	}
-	if d := time.Since(start); d > patience {
+	if d := time.Since(start); d > maxWait {
 		t.Fatalf("it took %v", d)
 	}
 	if _, err := st.ListUsers(t.Context(), store.Page{}); err != nil {

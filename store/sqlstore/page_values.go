@@ -12,7 +12,7 @@ const insertPageValue = `INSERT INTO page_values (id, subject, sealed, created_a
 
 // KeepPageValue implements store.PageValues.
 func (s *Store) KeepPageValue(ctx context.Context, v store.PageValue) (err error) {
-	defer tried(&err, "keep a page's value")
+	defer wrapErr(&err, "keep a page's value")
 	_, err = s.db.exec(ctx, insertPageValue, v.ID, v.Subject, v.Sealed, at(v.CreatedAt), at(v.ExpiresAt))
 	return err
 }
@@ -42,7 +42,7 @@ const selectPageValue = `SELECT ` + pageValueColumns + ` FROM page_values WHERE 
 
 // PageValueByID implements store.PageValues.
 func (s *Store) PageValueByID(ctx context.Context, id []byte) (v store.PageValue, err error) {
-	defer tried(&err, "look up a page's value")
+	defer wrapErr(&err, "look up a page's value")
 	err = s.read().row(ctx, selectPageValue, []any{id, s.micros()}, toPageValue(&v)...)
 	return v, err
 }
@@ -56,14 +56,14 @@ WHERE id = $1 AND expires_at > $2 AND subject <> 'taken' AND sealed IS NOT NULL 
 
 // TakePageValue implements store.PageValues.
 func (s *Store) TakePageValue(ctx context.Context, id []byte, until time.Time) (v store.PageValue, err error) {
-	defer tried(&err, "take a page's value")
+	defer wrapErr(&err, "take a page's value")
 	err = s.db.row(ctx, takePageValue, []any{id, s.micros(), at(until)}, toPageValue(&v)...)
 	return v, err
 }
 
 // ReturnPageValue implements store.PageValues.
 func (s *Store) ReturnPageValue(ctx context.Context, id []byte) (err error) {
-	defer tried(&err, "return a page's value")
+	defer wrapErr(&err, "return a page's value")
 	_, err = s.db.exec(ctx, returnPageValue, id, s.micros())
 	return err
 }

@@ -70,7 +70,7 @@ func (s *Store) Pooler() bool {
 // MissingTimeouts returns the timeouts that the database's connections should have but do not: behind a pooler those of the
 // role, otherwise those that this program set and a pooler ignored. Postgres only.
 func (s *Store) MissingTimeouts(ctx context.Context) (list []string, err error) {
-	defer tried(&err, "read the connection's timeouts")
+	defer wrapErr(&err, "read the connection's timeouts")
 	d, isPostgres := s.db.(*postgresDB)
 	if !isPostgres {
 		return nil, nil

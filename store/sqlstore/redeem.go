@@ -8,7 +8,7 @@ import (
 	"xenoauth/store"
 )
 
-// consumption is the gate of redeeming a code. The row remembers what the code produced: a token or a family. The database's
+// consumption is the gate of redeeming a code. The row records the token or family that the code produced. The database's
 // clock is asked as well, so that a process that was suspended after it had read the time cannot redeem an expired code.
 var consumption = gate{
 	update: `UPDATE codes SET consumed_at = @now, token_id = @produced_token, family_id = @produced_family
@@ -65,7 +65,7 @@ var (
 
 // Redeem implements store.Codes.
 func (s *Store) Redeem(ctx context.Context, id store.LookupID, g store.Grant, limit int) (err error) {
-	defer tried(&err, "redeem code %s", secret.ID(id))
+	defer wrapErr(&err, "redeem code %s", secret.ID(id))
 	if (g.Family == nil) != (g.Refresh == nil) {
 		return fmt.Errorf("%w: a family and its first refresh token come together", store.ErrInvalid)
 	}
@@ -140,7 +140,7 @@ func (s *Store) redeemWithinLimit(ctx context.Context, values args) (done bool, 
 
 const selectConsumed = `SELECT CASE WHEN consumed_at IS NULL THEN 0 ELSE 1 END FROM codes WHERE id = $1`
 
-// whyNotRedeemed tells a code that was used from one that ended.
+// whyNotRedeemed distinguishes a used code from one that has ended.
 func whyNotRedeemed(ctx context.Context, q querier, id store.LookupID) error {
 	var consumed bool
 	if err := q.row(ctx, selectConsumed, []any{id[:]}, toBool(&consumed)); err != nil {

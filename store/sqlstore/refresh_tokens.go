@@ -7,7 +7,7 @@ import (
 	"xenoauth/store"
 )
 
-// selectRefresh reads a refresh token, its family and what that hangs on, live or not.
+// selectRefresh reads a refresh token, its family and the rows that it depends on, live or not.
 var selectRefresh = `SELECT r.id, r.hash, r.family_id, r.created_at, r.expires_at, r.rotated_at, r.sealed, r.sealed_until,
 ` + appFamilies.successor() + `, r.replaced_at, f.id, f.app_id, f.installation_id, f.scope, f.scope_asked, f.resource, f.created_at, f.ended_at,
 a.scopes, o.user_id, o.account_id,
@@ -20,7 +20,7 @@ WHERE r.id = $1`
 
 // RefreshByID implements store.Refreshes.
 func (s *Store) RefreshByID(ctx context.Context, id store.LookupID) (r store.Refresh, f store.Family, err error) {
-	defer tried(&err, "look up refresh token %s", secret.ID(id))
+	defer wrapErr(&err, "look up refresh token %s", secret.ID(id))
 	err = s.read().row(ctx, selectRefresh, []any{id[:]},
 		scanID(&r.ID), &r.Hash, scanID(&r.Family), scanTime(&r.CreatedAt), scanTime(&r.ExpiresAt), scanTime(&r.RotatedAt), &r.Sealed,
 		scanTime(&r.SealedUntil), scanID(&r.Successor), scanTime(&r.ReplacedAt),
@@ -41,7 +41,7 @@ var refreshRotation = newRotation(appFamilies,
 
 // Rotate implements store.Refreshes. There is no audit event: the rows are the record.
 func (s *Store) Rotate(ctx context.Context, r store.Rotation) (err error) {
-	defer tried(&err, "rotate refresh token %s", secret.ID(r.Old))
+	defer wrapErr(&err, "rotate refresh token %s", secret.ID(r.Old))
 	n, t := r.Next, r.Token
 	return refreshRotation.run(ctx, s, r.Old, r.Unused, args{
 		{"now", s.micros()}, {"sealed", r.Sealed}, {"sealed_until", at(r.SealedUntil)}, {"old", r.Old[:]}, {"unused", r.Unused[:]},
@@ -59,7 +59,7 @@ RETURNING app_id, installation_id, (SELECT i.account_id FROM installations i WHE
 
 // EndFamily implements store.Refreshes.
 func (s *Store) EndFamily(ctx context.Context, by store.Principal, id store.LookupID, why string) (err error) {
-	defer tried(&err, "end family %s", secret.ID(id))
+	defer wrapErr(&err, "end family %s", secret.ID(id))
 	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		e := store.Event{Kind: store.EventFamilyEnded, Subject: secret.ID(id).String(), Detail: why}
 		err := q.row(ctx, endFamily, []any{id[:], s.micros()}, &e.AppID, &e.InstallationID, scanText(&e.AccountID))

@@ -14,7 +14,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 
 // CreateRequest implements store.Requests.
 func (s *Store) CreateRequest(ctx context.Context, r store.Request, keep int) (err error) {
-	defer tried(&err, "create request of app %s", r.AppID)
+	defer wrapErr(&err, "create request of app %s", r.AppID)
 	args := []any{
 		r.ID[:], r.Hash, r.Session, r.AppID, r.RedirectURI, flag(r.RedirectSent),
 		r.Scope.String(), r.ScopeAsked, r.State, r.Challenge, r.Resource, r.Prompt, r.Fault, r.FaultDetail, at(r.CreatedAt), at(r.ExpiresAt),
@@ -49,7 +49,7 @@ FROM requests r WHERE r.id = $1`
 
 // RequestByID implements store.Requests.
 func (s *Store) RequestByID(ctx context.Context, id store.LookupID) (r store.Request, err error) {
-	defer tried(&err, "look up request")
+	defer wrapErr(&err, "look up request")
 	return requestByID(ctx, s.read(), id)
 }
 
@@ -87,7 +87,7 @@ func (s *Store) decide(ctx context.Context, q querier, id store.LookupID, sessio
 
 // DenyRequest implements store.Requests.
 func (s *Store) DenyRequest(ctx context.Context, by store.Principal, id store.LookupID, session []byte) (err error) {
-	defer tried(&err, "deny request")
+	defer wrapErr(&err, "deny request")
 	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		appID, err := s.decide(ctx, q, id, session, s.micros(), store.DecisionDeny)
 		if err != nil {
@@ -101,7 +101,7 @@ const keepAnswer = `UPDATE requests SET answer = $2 WHERE id = $1 AND decided_at
 
 // KeepAnswer implements store.Requests.
 func (s *Store) KeepAnswer(ctx context.Context, id store.LookupID, sealed []byte) (err error) {
-	defer tried(&err, "keep the answer of a request")
+	defer wrapErr(&err, "keep the answer of a request")
 	n, err := s.db.exec(ctx, keepAnswer, id[:], sealed)
 	if err == nil && n == 0 {
 		return store.ErrConsumed

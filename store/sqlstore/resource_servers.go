@@ -18,7 +18,7 @@ func readResource(scan scanner) (r store.ResourceServer, err error) {
 
 // CreateResource implements store.Resources.
 func (s *Store) CreateResource(ctx context.Context, by store.Principal, r store.ResourceServer, first store.Secret) (err error) {
-	defer tried(&err, "create resource server %s", r.ID)
+	defer wrapErr(&err, "create resource server %s", r.ID)
 	if err := by.Permitted(); err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ const selectResources = `SELECT ` + resourceColumns + ` FROM resource_servers r 
 
 // ListResources implements store.Resources.
 func (s *Store) ListResources(ctx context.Context) (list []store.ResourceServer, err error) {
-	defer tried(&err, "list resource servers")
+	defer wrapErr(&err, "list resource servers")
 	return collect(ctx, s.read(), readResource, selectResources)
 }
 
@@ -50,7 +50,7 @@ const selectResource = `SELECT ` + resourceColumns + ` FROM resource_servers r W
 
 // ResourceByID implements store.Resources.
 func (s *Store) ResourceByID(ctx context.Context, id string) (r store.ResourceServer, err error) {
-	defer tried(&err, "resource server %s", id)
+	defer wrapErr(&err, "resource server %s", id)
 	err = s.read().row(ctx, selectResource, []any{id}, &r.ID, &r.Name, toTime(&r.CreatedAt))
 	return r, err
 }
@@ -59,7 +59,7 @@ const removeResource = `UPDATE resource_servers SET removed_at = $2 WHERE id = $
 
 // RemoveResource implements store.Resources.
 func (s *Store) RemoveResource(ctx context.Context, by store.Principal, id string) (err error) {
-	defer tried(&err, "remove resource server %s", id)
+	defer wrapErr(&err, "remove resource server %s", id)
 	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		if err := one(q.exec(ctx, removeResource, id, s.micros())); err != nil {
 			return err

@@ -49,13 +49,13 @@ func readSecret(scan scanner) (c store.Secret, err error) {
 
 // SecretsByClient implements store.Secrets.
 func (s *Store) SecretsByClient(ctx context.Context, clientID string) (list []store.Secret, err error) {
-	defer tried(&err, "secrets of %s", clientID)
+	defer wrapErr(&err, "secrets of %s", clientID)
 	return collect(ctx, s.read(), readSecret, selectSecrets, s.micros(), clientID)
 }
 
 // SecretsByClients implements store.Secrets.
 func (s *Store) SecretsByClients(ctx context.Context, clientIDs []string) (byClient map[string][]store.Secret, err error) {
-	defer tried(&err, "secrets of %d clients", len(clientIDs))
+	defer wrapErr(&err, "secrets of %d clients", len(clientIDs))
 	byClient = map[string][]store.Secret{}
 	for batch := range slices.Chunk(clientIDs, secretsBatch) {
 		args := []any{s.micros()}
@@ -81,12 +81,12 @@ const selectSecret = `SELECT ` + secretColumns + ` FROM client_secrets s WHERE s
 
 // SecretByID implements store.Secrets.
 func (s *Store) SecretByID(ctx context.Context, id store.LookupID) (c store.Secret, err error) {
-	defer tried(&err, "look up secret %s", secret.ID(id))
+	defer wrapErr(&err, "look up secret %s", secret.ID(id))
 	err = s.read().row(ctx, selectSecret, []any{id[:]}, toSecret(&c)...)
 	return c, err
 }
 
-// clientKind is a kind of party that has secrets. Clients are told apart by the prefix of their ids.
+// clientKind is a kind of owner of secrets. The prefix of a client id identifies the kind.
 type clientKind struct {
 	// lock keeps a live client that by manages until the transaction ends, and returns its account. The row is written, although
 	// nothing in it may change, because that is a lock in both databases: of several AddSecret at the same time, each sees what
@@ -159,7 +159,7 @@ WHERE @alone = 1 OR (SELECT COUNT(*) FROM client_secrets WHERE ` + liveSecrets +
 
 // AddSecret implements store.Secrets.
 func (s *Store) AddSecret(ctx context.Context, by store.Principal, c store.Secret, othersUntil time.Time) (err error) {
-	defer tried(&err, "add secret to %s", c.ClientID)
+	defer wrapErr(&err, "add secret to %s", c.ClientID)
 	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		now := s.Now()
 		e := secretEvent(store.EventSecretCreated, c.ClientID, c.ID)
@@ -193,7 +193,7 @@ SELECT @secret, @client, @hash, @hint, 0, @secret_created, @secret_expires FROM 
 
 // RevokeSecret implements store.Secrets.
 func (s *Store) RevokeSecret(ctx context.Context, by store.Principal, clientID string, id store.LookupID) (err error) {
-	defer tried(&err, "revoke secret %s of %s", secret.ID(id), clientID)
+	defer wrapErr(&err, "revoke secret %s of %s", secret.ID(id), clientID)
 	done, err := s.runAs(ctx, by, &kindOfClient(clientID).revoke, secretEvent(store.EventSecretRevoked, clientID, id),
 		append(manager(by), args{{"secret", id[:]}, {"client", clientID}}...))
 	if err == nil && !done {
@@ -213,5 +213,5 @@ func secretEvent(kind, clientID string, id store.LookupID) store.Event {
 	return e
 }
 
-// isResource says whether a client id is a resource server's.
+// isResource reports whether a client id is of a resource server.
 func isResource(clientID string) bool { return strings.HasPrefix(clientID, "rs_") }

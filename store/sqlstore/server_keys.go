@@ -17,7 +17,7 @@ var sealedTables = map[string]string{"cookie": "sessions", "signing": "signing_k
 
 // EnsureKey implements store.Keys.
 func (s *Store) EnsureKey(ctx context.Context, name string, candidate []byte) (key []byte, err error) {
-	defer tried(&err, "ensure key %s", name)
+	defer wrapErr(&err, "ensure key %s", name)
 	err = s.read().row(ctx, selectKey, []any{name}, &key)
 	if !notFound(err) {
 		return key, err

@@ -33,7 +33,7 @@ var (
 
 // CreateSession implements store.Sessions.
 func (s *Store) CreateSession(ctx context.Context, by store.Principal, c store.Session, replaces []byte) (others int, err error) {
-	defer tried(&err, "create session of user %s", c.UserID)
+	defer wrapErr(&err, "create session of user %s", c.UserID)
 	if err := by.Permitted(); err != nil {
 		return 0, err
 	}
@@ -90,7 +90,7 @@ WHERE s.id = $1 AND s.expires_at > $2 AND u.disabled_at IS NULL AND u.deleted_at
 
 // SessionByID implements store.Sessions.
 func (s *Store) SessionByID(ctx context.Context, id []byte) (c store.Session, u store.User, err error) {
-	defer tried(&err, "look up session")
+	defer wrapErr(&err, "look up session")
 	err = s.read().row(ctx, selectSession, []any{id, s.micros()}, append(toSession(&c), toUser(&u)...)...)
 	return c, u, err
 }
@@ -99,7 +99,7 @@ const updateSession = `UPDATE sessions SET seen_at = $2, expires_at = $3, data =
 
 // SaveSession implements store.Sessions.
 func (s *Store) SaveSession(ctx context.Context, c store.Session) (err error) {
-	defer tried(&err, "save session of user %s", c.UserID)
+	defer wrapErr(&err, "save session of user %s", c.UserID)
 	_, err = s.db.exec(ctx, updateSession, c.ID, at(c.SeenAt), at(c.ExpiresAt), c.Data, s.micros())
 	return err
 }
@@ -111,7 +111,7 @@ const deleteSessionOnly = `DELETE FROM sessions WHERE id = $1 RETURNING user_id`
 
 // DeleteSession implements store.Sessions.
 func (s *Store) DeleteSession(ctx context.Context, by store.Principal, id []byte) (err error) {
-	defer tried(&err, "delete session")
+	defer wrapErr(&err, "delete session")
 	e := store.Event{Kind: store.EventSessionEnded}
 	if s.dialect.consuming {
 		if err := by.Permitted(); err != nil {
@@ -137,7 +137,7 @@ ORDER BY s.seen_at DESC, s.id`
 
 // SessionsByUser implements store.Sessions.
 func (s *Store) SessionsByUser(ctx context.Context, userID string) (list []store.Session, err error) {
-	defer tried(&err, "sessions of user %s", userID)
+	defer wrapErr(&err, "sessions of user %s", userID)
 	return collect(ctx, s.read(), func(scan scanner) (c store.Session, err error) {
 		err = scan(toSession(&c)...)
 		return c, err
@@ -149,7 +149,7 @@ ORDER BY seen_at DESC, created_at DESC, id LIMIT 100 OFFSET $3`
 
 // EndOldSessions implements store.Sessions.
 func (s *Store) EndOldSessions(ctx context.Context, by store.Principal, userID string, keep int) (err error) {
-	defer tried(&err, "end old sessions of user %s", userID)
+	defer wrapErr(&err, "end old sessions of user %s", userID)
 	if err := by.Permitted(); err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ FROM signing_keys WHERE kid <> '' ORDER BY active_from, kid`
 
 // SigningKeys implements store.SigningKeys.
 func (s *Store) SigningKeys(ctx context.Context) (list []store.SigningKey, err error) {
-	defer tried(&err, "list signing keys")
+	defer wrapErr(&err, "list signing keys")
 	return collect(ctx, s.read(), func(scan scanner) (k store.SigningKey, err error) {
 		err = scan(&k.ID, &k.Follows, &k.Algorithm, &k.Public, &k.Private, toTime(&k.CreatedAt), toTime(&k.ActiveFrom), toTime(&k.RetireAt))
 		return k, err
@@ -24,13 +24,13 @@ const (
 	insertSigningKey = `INSERT INTO signing_keys (kid, follows, alg, public_key, private_key, created_at, active_from)
 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (follows) DO NOTHING`
 	retireSigningKey = `UPDATE signing_keys SET retire_at = $2 WHERE kid = $1`
-	// forgetSigningKeys reads the whole table, too.
+	// forgetSigningKeys also reads the whole table.
 	forgetSigningKeys = `UPDATE signing_keys SET private_key = $2 WHERE kid <> '' AND retire_at <= $1`
 )
 
 // AddSigningKey implements store.SigningKeys.
 func (s *Store) AddSigningKey(ctx context.Context, k store.SigningKey, retirePrevious time.Time) (err error) {
-	defer tried(&err, "add signing key %s", k.ID)
+	defer wrapErr(&err, "add signing key %s", k.ID)
 	return s.db.transact(ctx, func(ctx context.Context, q querier) error {
 		n, err := q.exec(ctx, insertSigningKey, k.ID, k.Follows, k.Algorithm, k.Public, k.Private, at(k.CreatedAt), at(k.ActiveFrom))
 		if err != nil {

@@ -91,7 +91,7 @@ func TestAbortedTransaction(t *testing.T) {
 	}
 }
 
-// TestClockIsNeverBehind: what the database said its time was, before Now was asked, is not after Now.
+// TestClockIsNeverBehind: a time that was read from the database before a call of Now is not after its result.
 func TestClockIsNeverBehind(t *testing.T) {
 	t.Parallel()
 	st := dbtest.Open(t, dbtest.Postgres(t))
@@ -142,7 +142,7 @@ func TestSuspendedProcess(t *testing.T) {
 	}
 }
 
-// TestDisabledAccount: nothing disables an account yet, and everything that hangs on one asks.
+// TestDisabledAccount: every credential of a disabled account is refused.
 func TestDisabledAccount(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, st store.Store) {
@@ -228,7 +228,7 @@ func TestEveryConditionHasAnIndex(t *testing.T) {
 	}
 }
 
-// TestPanicInATransaction: what the transaction did is rolled back, and the database goes on (docs/battery.md, H8).
+// TestPanicInATransaction: the transaction is rolled back, and the database stays usable (docs/battery.md, H8).
 func TestPanicInATransaction(t *testing.T) {
 	t.Parallel()
 	for name, url := range map[string]func(testing.TB) string{"sqlite": dbtest.SQLite, "postgres": dbtest.Postgres} {
@@ -253,7 +253,7 @@ func TestPanicInATransaction(t *testing.T) {
 	}
 }
 
-// TestLostKey: a key of the server's that is gone is made anew only while nothing hangs on it, and the refusal leaves no
+// TestLostKey: a missing key of the server is created again only while no row depends on it, and the refusal leaves no
 // trace, so that the old one can be put back.
 func TestLostKey(t *testing.T) {
 	t.Parallel()

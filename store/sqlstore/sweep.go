@@ -106,7 +106,7 @@ WHERE ended_at IS NULL AND id` + d.inBatch(current.expired("x.family_id"))
 
 // Sweep implements store.Upkeep. Each table is swept in a transaction of its own.
 func (s *Store) Sweep(ctx context.Context, keep store.Retention, limit int) (swept map[string]int64, err error) {
-	defer tried(&err, "sweep expired rows")
+	defer wrapErr(&err, "sweep expired rows")
 	if limit < 1 || limit > maxSwept || keep.Grace < 10*time.Minute {
 		return nil, fmt.Errorf("%w: a sweep of %d rows, kept for %s", store.ErrInvalid, limit, keep.Grace)
 	}

@@ -34,7 +34,7 @@ func wantSwept(t *testing.T, st store.Store, when string, want map[string]int64)
 	}
 }
 
-// TestSweepRevoked: what was revoked stays for 30 days, with the record of its last use, and then goes.
+// TestSweepRevoked: a revoked row is kept for 30 days, with the record of its last use, and is then deleted.
 func TestSweepRevoked(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, st store.Store) {
@@ -121,7 +121,7 @@ func TestSweepEndedFamily(t *testing.T) {
 	})
 }
 
-// TestSweepPassesOverLockedRows: a sweep does not wait for a row that somebody holds, and takes it the next time.
+// TestSweepPassesOverLockedRows: a sweep skips a row that another transaction has locked, and deletes it the next time.
 func TestSweepPassesOverLockedRows(t *testing.T) {
 	t.Parallel()
 	st := dbtest.Open(t, dbtest.Postgres(t))

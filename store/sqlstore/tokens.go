@@ -27,7 +27,7 @@ var insertClientTokens = sizes{text: func(n int) string {
 
 // CreateClientToken implements store.Tokens.
 func (s *Store) CreateClientToken(ctx context.Context, t store.Token) (err error) {
-	defer tried(&err, "create client token for app %s", t.AppID)
+	defer wrapErr(&err, "create client token for app %s", t.AppID)
 	if t.ExpiresAt.IsZero() {
 		return fmt.Errorf("%w: a token of an app itself expires", store.ErrInvalid)
 	}
@@ -59,7 +59,7 @@ RETURNING app_id, installation_id, (SELECT i.account_id FROM installations i WHE
 
 // RevokeToken implements store.Tokens.
 func (s *Store) RevokeToken(ctx context.Context, by store.Principal, kind store.TokenKind, id store.LookupID) (err error) {
-	defer tried(&err, "revoke token %s", secret.ID(id))
+	defer wrapErr(&err, "revoke token %s", secret.ID(id))
 	revoke, exists := revokeToken, selectToken
 	if kind == store.Expiring {
 		revoke, exists = revokeExpiringToken, selectExpiringToken

@@ -19,7 +19,7 @@ const (
 
 // EditUser implements store.Users.
 func (s *Store) EditUser(ctx context.Context, by store.Principal, id string, e store.UserEdit) (ended store.EndedCredentials, err error) {
-	defer tried(&err, "edit user %s", id)
+	defer wrapErr(&err, "edit user %s", id)
 	err = s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		ended = store.EndedCredentials{} // of an attempt before this one
 		var verified bool
@@ -64,7 +64,7 @@ func (s *Store) verifyEmail(ctx context.Context, q querier, by store.Principal, 
 
 // ResetUserPassword implements store.Users.
 func (s *Store) ResetUserPassword(ctx context.Context, by store.Principal, id, phc string, r store.PasswordReset) (ended store.EndedCredentials, err error) {
-	defer tried(&err, "reset password of user %s", id)
+	defer wrapErr(&err, "reset password of user %s", id)
 	err = s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		ended = store.EndedCredentials{} // of an attempt before this one
 		var verified bool
@@ -100,7 +100,7 @@ const (
 
 // TakeOverEmail implements store.Users.
 func (s *Store) TakeOverEmail(ctx context.Context, by store.Principal, held string, u store.User, a store.Account) (ended store.EndedCredentials, err error) {
-	defer tried(&err, "take over the address of user %s", u.ID)
+	defer wrapErr(&err, "take over the address of user %s", u.ID)
 	err = s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		ended = store.EndedCredentials{} // of an attempt before this one
 		var holder string

@@ -10,7 +10,7 @@ import (
 	"xenoauth/store"
 )
 
-// userTokenRoots is what a family f hangs on: the user with what opened it, the membership, the account.
+// userTokenRoots reads the rows that a family f depends on: the user with the secret that opened it, the membership, the account.
 const userTokenRoots = `JOIN users u ON u.id = f.user_id AND u.disabled_at IS NULL AND u.deleted_at IS NULL AND COALESCE(u.password_at, 0) = f.password_at
 JOIN members m ON m.account_id = f.account_id AND m.user_id = f.user_id
 JOIN accounts c ON c.id = f.account_id AND c.disabled_at IS NULL AND c.deleted_at IS NULL
@@ -36,7 +36,7 @@ VALUES (@id, @hash, @token_hash, @family, @created_at, @expires_at)`)
 
 // CreateUserFamily implements store.UserTokens.
 func (s *Store) CreateUserFamily(ctx context.Context, by store.Principal, f store.UserFamily, first store.UserRefresh) (err error) {
-	defer tried(&err, "create user token of user %s", f.UserID)
+	defer wrapErr(&err, "create user token of user %s", f.UserID)
 	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		var b batch
 		insertUserFamily.queue(&b, args{
@@ -63,7 +63,7 @@ func microsOf(t time.Time) int64 {
 	return t.UnixMicro()
 }
 
-// selectUserRefresh reads a pair with its family and what that hangs on, live or not, all of it by primary key.
+// selectUserRefresh reads a pair with its family and the rows that it depends on, live or not, all by primary key.
 var selectUserRefresh = `SELECT r.id, r.hash, r.token_hash, r.family_id, r.created_at, r.expires_at, r.rotated_at, r.sealed, r.sealed_until,
 ` + userFamilies.successor() + `, r.replaced_at, f.id, f.user_id, f.account_id, f.password_at, f.secret_id, f.created_at, ` + endOfUserFamily + `, f.ended_at,
 f.user_agent, f.ip,
@@ -78,7 +78,7 @@ WHERE r.id = $1`
 
 // UserRefreshByID implements store.UserTokens.
 func (s *Store) UserRefreshByID(ctx context.Context, id store.LookupID) (a store.UserAccess, err error) {
-	defer tried(&err, "look up user token %s", secret.ID(id))
+	defer wrapErr(&err, "look up user token %s", secret.ID(id))
 	var passwordAt int64
 	var opener store.Secret
 	var userDeleted, accountDeleted time.Time
@@ -114,7 +114,7 @@ var userRotation = newRotation(userFamilies,
 
 // RotateUserRefresh implements store.UserTokens. There is no audit event: the rows are the record.
 func (s *Store) RotateUserRefresh(ctx context.Context, r store.UserRotation) (err error) {
-	defer tried(&err, "rotate user token %s", secret.ID(r.Old))
+	defer wrapErr(&err, "rotate user token %s", secret.ID(r.Old))
 	n := r.Next
 	return userRotation.run(ctx, s, r.Old, r.Unused, args{
 		{"now", s.micros()}, {"sealed", r.Sealed}, {"sealed_until", at(r.SealedUntil)}, {"old", r.Old[:]}, {"unused", r.Unused[:]},
@@ -131,7 +131,7 @@ const (
 
 // EndUserFamilyOf implements store.UserTokens.
 func (s *Store) EndUserFamilyOf(ctx context.Context, by store.Principal, userID string, id store.LookupID, why string) (err error) {
-	defer tried(&err, "end user tokens %s of user %s", secret.ID(id), userID)
+	defer wrapErr(&err, "end user tokens %s of user %s", secret.ID(id), userID)
 	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		e := store.Event{Kind: store.EventUserTokenEnded, Detail: why}
 		if err := q.row(ctx, endFamilyOfUser, []any{id[:], s.micros(), userID}, &e.Subject, &e.AccountID); err != nil {
@@ -143,7 +143,7 @@ func (s *Store) EndUserFamilyOf(ctx context.Context, by store.Principal, userID 
 
 // EndUserFamily implements store.UserTokens.
 func (s *Store) EndUserFamily(ctx context.Context, by store.Principal, id store.LookupID, why string) (err error) {
-	defer tried(&err, "end user tokens %s", secret.ID(id))
+	defer wrapErr(&err, "end user tokens %s", secret.ID(id))
 	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		e := store.Event{Kind: store.EventUserTokenEnded, Detail: why}
 		err := q.row(ctx, endUserFamily, []any{id[:], s.micros()}, &e.Subject, &e.AccountID)
@@ -177,7 +177,7 @@ func readUserFamily(scan scanner) (f store.ListedUserFamily, err error) {
 
 // UserFamiliesByUser implements store.UserTokens.
 func (s *Store) UserFamiliesByUser(ctx context.Context, userID string, n int) (list []store.ListedUserFamily, err error) {
-	defer tried(&err, "user tokens of user %s", userID)
+	defer wrapErr(&err, "user tokens of user %s", userID)
 	return collect(ctx, s.read(), readUserFamily, selectUserFamilies, userID, s.micros(), limit(n))
 }
 
@@ -185,7 +185,7 @@ const endUserFamilies = `UPDATE user_families SET ended_at = $2 WHERE user_id = 
 
 // EndLogIns implements store.UserTokens.
 func (s *Store) EndLogIns(ctx context.Context, by store.Principal, userID string, keep []byte) (err error) {
-	defer tried(&err, "end the log-ins of user %s", userID)
+	defer wrapErr(&err, "end the log-ins of user %s", userID)
 	if keep == nil {
 		keep = []byte{} // equal to no id; NULL would be equal and unequal to none
 	}

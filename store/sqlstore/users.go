@@ -35,7 +35,7 @@ VALUES (@user, @email, @name, @password, @is_operator, @created, @password_at, @
 
 // CreateUser implements store.Users.
 func (s *Store) CreateUser(ctx context.Context, by store.Principal, u store.User, a store.Account) (err error) {
-	defer tried(&err, "create user %s", u.ID)
+	defer wrapErr(&err, "create user %s", u.ID)
 	_, err = s.runAs(ctx, by, &createUser, store.Event{Kind: store.EventUserCreated, AccountID: a.ID, Subject: u.ID}, newUser(u, a))
 	return err
 }
@@ -58,7 +58,7 @@ const selectUser = `SELECT ` + userColumns + ` FROM users u WHERE u.deleted_at I
 
 // UserByID implements store.Users.
 func (s *Store) UserByID(ctx context.Context, id string) (u store.User, err error) {
-	defer tried(&err, "user %s", id)
+	defer wrapErr(&err, "user %s", id)
 	err = s.read().row(ctx, selectUser, []any{id}, toUser(&u)...)
 	return u, err
 }
@@ -67,7 +67,7 @@ const selectUserByEmail = `SELECT ` + userColumns + ` FROM users u WHERE u.delet
 
 // UserByEmail implements store.Users.
 func (s *Store) UserByEmail(ctx context.Context, email string) (u store.User, err error) {
-	defer tried(&err, "user by e-mail address")
+	defer wrapErr(&err, "user by e-mail address")
 	err = s.read().row(ctx, selectUserByEmail, []any{email}, toUser(&u)...)
 	return u, err
 }
@@ -78,7 +78,7 @@ var selectUsers = `SELECT ` + userColumns + ` FROM users u WHERE u.deleted_at IS
 
 // ListUsers implements store.Users.
 func (s *Store) ListUsers(ctx context.Context, p store.Page) (list []store.User, err error) {
-	defer tried(&err, "list users")
+	defer wrapErr(&err, "list users")
 	return collect(ctx, s.read(), readUser, selectUsers, p.After, limit(p.Limit), pattern(p.Search))
 }
 
@@ -88,7 +88,7 @@ const (
 	deleteSessions = `DELETE FROM sessions WHERE user_id = $1 AND id <> $2`
 )
 
-// setPassword changes the password of a person, if it still is the one that was proven, and ends what a log-in made.
+// setPassword replaces a user's password if it is still the proven one, and ends the user's sessions and codes.
 var setPassword = newOperation(gate{
 	update: `UPDATE users SET password = @password, password_at = @event_at
 WHERE id = @user AND bot = 0 AND deleted_at IS NULL AND password = @proven`,
@@ -101,7 +101,7 @@ WHERE id = @user AND bot = 0 AND deleted_at IS NULL AND password = @proven`,
 
 // SetUserPassword implements store.Users.
 func (s *Store) SetUserPassword(ctx context.Context, by store.Principal, id, proven, phc string, keep []byte) (err error) {
-	defer tried(&err, "set password of user %s", id)
+	defer wrapErr(&err, "set password of user %s", id)
 	if keep == nil {
 		keep = []byte{} // equal to no id; NULL would be equal and unequal to none
 	}
@@ -120,7 +120,7 @@ func (s *Store) SetUserPassword(ctx context.Context, by store.Principal, id, pro
 	return store.ErrConflict
 }
 
-// endLogins ends what a log-in of the user made: sessions but the one to keep, and codes nobody redeemed yet.
+// endLogins ends the user's sessions, except the one to keep, and codes that have not been redeemed.
 func (s *Store) endLogins(ctx context.Context, q querier, userID string, keep []byte, now int64) error {
 	if keep == nil {
 		keep = []byte{} // equal to no id; NULL would be equal and unequal to none
@@ -138,7 +138,7 @@ const updateHash = `UPDATE users SET password = $3 WHERE id = $1 AND password = 
 
 // RehashPassword implements store.Users.
 func (s *Store) RehashPassword(ctx context.Context, id, old, phc string) (err error) {
-	defer tried(&err, "rehash password of user %s", id)
+	defer wrapErr(&err, "rehash password of user %s", id)
 	_, err = s.db.exec(ctx, updateHash, id, old, phc)
 	return err
 }
@@ -147,7 +147,7 @@ const updateUserName = `UPDATE users SET name = $2 WHERE id = $1 AND deleted_at 
 
 // SetUserName implements store.Users.
 func (s *Store) SetUserName(ctx context.Context, by store.Principal, id, name string) (err error) {
-	defer tried(&err, "set name of user %s", id)
+	defer wrapErr(&err, "set name of user %s", id)
 	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		if err := one(q.exec(ctx, updateUserName, id, name)); err != nil {
 			return err
@@ -163,7 +163,7 @@ const (
 
 // SetUserDisabled implements store.Users.
 func (s *Store) SetUserDisabled(ctx context.Context, by store.Principal, id string, disabled bool) (err error) {
-	defer tried(&err, "set user %s disabled %t", id, disabled)
+	defer wrapErr(&err, "set user %s disabled %t", id, disabled)
 	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		var changed int64
 		var err error
@@ -197,7 +197,7 @@ const freedEmail = `CASE WHEN bot = 0 AND email_verified_at IS NULL THEN email |
 
 // DeleteUser implements store.Users.
 func (s *Store) DeleteUser(ctx context.Context, by store.Principal, id string) (err error) {
-	defer tried(&err, "delete user %s", id)
+	defer wrapErr(&err, "delete user %s", id)
 	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		return s.deleteUser(ctx, q, by, id, store.Event{Kind: store.EventUserDeleted, Subject: id})
 	})

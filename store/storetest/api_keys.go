@@ -49,7 +49,7 @@ func IntegrationToken(st store.Store, k store.APIKey, keySecret store.Secret, b 
 	return t
 }
 
-// integrationLive says whether an integration token is good now, as a verifier would.
+// integrationLive reports whether an integration token is valid now, as a verifier would.
 func integrationLive(t testing.TB, st store.Store, id store.LookupID) bool {
 	t.Helper()
 	a, err := st.IntegrationByID(t.Context(), id)
@@ -226,7 +226,7 @@ func testKeyLookUp(t *testing.T, st store.Store) {
 
 func testBots(t *testing.T, st store.Store) {
 	t.Run("created, listed, removed", func(t *testing.T) { testBotLife(t, st) })
-	t.Run("a user like no other", func(t *testing.T) { testBotUser(t, st) })
+	t.Run("a user with a unique id", func(t *testing.T) { testBotUser(t, st) })
 }
 
 func botID(b store.Bot) string { return b.ID }

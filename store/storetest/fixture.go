@@ -197,7 +197,7 @@ func Redeem(t testing.TB, st store.Store, i store.Installation, g store.Grant) s
 	return c
 }
 
-// Live says whether a token is good now, as a verifier would.
+// Live reports whether a token is valid now, as a verifier would.
 func Live(t testing.TB, st store.Store, kind store.TokenKind, id store.LookupID) bool {
 	t.Helper()
 	a, err := st.AccessByID(t.Context(), kind, id)

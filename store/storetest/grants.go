@@ -34,7 +34,7 @@ func testCodes(t *testing.T, st store.Store) {
 	})
 	t.Run("replayed", func(t *testing.T) { testReplay(t, w) })
 	t.Run("limit of tokens", func(t *testing.T) { testTokenLimit(t, st) })
-	t.Run("what it grants hangs on what it does", func(t *testing.T) { testOwnRoots(t, w) })
+	t.Run("the effective grant depends on the state", func(t *testing.T) { testOwnRoots(t, w) })
 }
 
 func testCodeCreated(t *testing.T, w world) {

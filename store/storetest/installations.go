@@ -220,7 +220,7 @@ func testInstalledApps(t *testing.T, st store.Store) {
 	equal(t, "after the app was deleted", len(list(w.user)), 0)
 }
 
-// testRoots ends each thing that a credential hangs on, and looks at everything that hangs on it.
+// testRoots ends each root of a credential, and checks every credential that depends on it.
 func testRoots(t *testing.T, st store.Store) {
 	type end func(t *testing.T, w world) error
 	for name, root := range map[string]struct {
@@ -259,33 +259,33 @@ func testRoots(t *testing.T, st store.Store) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, st)
-			hanging := hangOn(t, w)
-			hanging.check(t, w, true)
+			dependents := hangOn(t, w)
+			dependents.check(t, w, true)
 			no(t, root.end(t, w))
-			hanging.check(t, w, false)
+			dependents.check(t, w, false)
 			if root.revive != nil {
 				no(t, root.revive(t, w))
-				hanging.check(t, w, true)
+				dependents.check(t, w, true)
 			}
 		})
 	}
 }
 
-// hanging is one credential of each kind that hangs on an installation.
-type hanging struct {
+// dependents is one credential of each kind that depends on an installation.
+type dependents struct {
 	token, family store.Grant
 	code          store.Code
 }
 
-func hangOn(t *testing.T, w world) hanging {
-	h := hanging{token: TokenGrant(w.store, w.ins), family: FamilyGrant(w.store, w.ins), code: NewCode(t, w.store, w.ins)}
+func hangOn(t *testing.T, w world) dependents {
+	h := dependents{token: TokenGrant(w.store, w.ins), family: FamilyGrant(w.store, w.ins), code: NewCode(t, w.store, w.ins)}
 	Redeem(t, w.store, w.ins, h.token)
 	Redeem(t, w.store, w.ins, h.family)
 	return h
 }
 
-// check looks at everything; what is live stays usable for the next check.
-func (h *hanging) check(t *testing.T, w world, live bool) {
+// check uses every credential; the live ones stay usable for the next check.
+func (h *dependents) check(t *testing.T, w world, live bool) {
 	t.Helper()
 	ctx, st := t.Context(), w.store
 	equal(t, "token lives", Live(t, st, store.NonExpiring, h.token.Token.ID), live)
@@ -311,7 +311,7 @@ func (h *hanging) check(t *testing.T, w world, live bool) {
 	h.code, h.family.Refresh = fresh, &next.Next
 }
 
-// testOwnRoots: app, installation and family of what is created are the code's and the refresh token's, whatever is said.
+// testOwnRoots: a created token gets the app, installation and family of its code or refresh token, whatever the caller passes.
 func testOwnRoots(t *testing.T, w world) {
 	ctx, st := t.Context(), w.store
 	other := newWorld(t, st)

@@ -38,11 +38,11 @@ func testRemoveInstallations(t *testing.T, st store.Store) {
 		no(t, err)
 		equal(t, "removed by one who may not", n, 0)
 	}
-	hanging := hangOn(t, w)
+	dependents := hangOn(t, w)
 	n, err := st.RemoveInstallations(ctx, as(w.user), w.account.ID, w.app.ID)
 	no(t, err)
 	equal(t, "removed", n, 2)
-	hanging.check(t, w, false)
+	dependents.check(t, w, false)
 	equal(t, "installers left", len(installers()), 0)
 	for _, i := range []store.Installation{elsewhere, another} {
 		a, err := st.InstalledAppByID(ctx, member.ID, i.ID)

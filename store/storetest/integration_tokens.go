@@ -39,7 +39,7 @@ func (e exchange) token(b *store.Bot) store.IntegrationToken {
 	return IntegrationToken(e.store, e.key, e.keySecret, b, e.botSecret)
 }
 
-// live says which of the tokens are good: "", "wide", "bot" or both.
+// live returns which of the tokens are valid: "", "wide", "bot" or both.
 func (e exchange) live(t *testing.T) (which string) {
 	t.Helper()
 	if integrationLive(t, e.store, e.wide.ID) {
@@ -133,7 +133,7 @@ func testIntegrationRefused(t *testing.T, st store.Store) {
 	no(t, st.CreateIntegrationToken(ctx, e.token(&e.bot), apiPlans))
 }
 
-// testIntegrationRoots ends one root after the other: the tokens that hang on it are dead, and no new ones are made.
+// testIntegrationRoots ends each root: the tokens that depend on it are no longer valid, and no new ones can be issued.
 func testIntegrationRoots(t *testing.T, st store.Store) {
 	ctx := t.Context()
 	for name, c := range map[string]struct {
@@ -178,7 +178,7 @@ func raceIntegrations(t *testing.T, st store.Store) {
 	}
 }
 
-// raceKeyEnd: a key ends while tokens are made of it. Whoever comes first, nothing is live afterwards.
+// raceKeyEnd: a key ends while tokens are issued for it. In any order, none is live afterwards.
 func raceKeyEnd(t *testing.T, st store.Store) {
 	for range meetings {
 		e := newExchange(t, st)
@@ -202,7 +202,7 @@ func raceKeyEnd(t *testing.T, st store.Store) {
 	}
 }
 
-// raceKeyRotation: of 50 rotations that end what was before, one credential is left.
+// raceKeyRotation: 50 concurrent rotations that end the previous credential leave one credential.
 func raceKeyRotation(t *testing.T, st store.Store) {
 	_, a := NewUser(t, st)
 	k, _ := NewAPIKey(t, st, a.ID, "")

@@ -29,7 +29,7 @@ func newLimit(limit int) store.Limit {
 	return store.Limit{Key: secret.NewUserID(), Max: limit, Window: time.Hour}
 }
 
-// attempt also asks whether it is worth it, to which the answer is the same while nobody else counts.
+// attempt also checks Locked, which gives the same result while no other attempt counts.
 func attempt(t *testing.T, st store.Store, limits ...store.Limit) time.Duration {
 	t.Helper()
 	asked, err := st.Waiting(t.Context(), limits...)
@@ -140,7 +140,7 @@ func testReset(t *testing.T, st store.Store) {
 	goOn(t, st, 1, unknown)
 }
 
-// raceAttempts: of 50 attempts at once exactly as many pass as the bound says, also when other keys count beside it.
+// raceAttempts: of 50 concurrent attempts exactly as many pass as the limit allows, also when other keys are counted with it.
 func raceAttempts(t *testing.T, st store.Store) {
 	shared := newLimit(5)
 	others := make([]store.Limit, contenders)

@@ -55,7 +55,7 @@ func newManaged(t *testing.T, st store.Store) managed {
 	return m
 }
 
-// testManaged: what an account owns is read and changed by its admins and the operator only.
+// testManaged: only its admins and the operator can read and change the objects of an account.
 func testManaged(t *testing.T, st store.Store) {
 	stranger, _ := NewUser(t, st)
 	agent, _ := NewUser(t, st)

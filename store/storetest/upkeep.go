@@ -119,7 +119,7 @@ func testUpkeep(t *testing.T, st store.Store) {
 	})
 }
 
-// testSweepFamilies: rotated refresh tokens stay as long as they could betray a reuse, and nothing of a family that went
+// testSweepFamilies: rotated refresh tokens are kept as long as a reuse can be detected, and nothing of a family that was deleted
 // comes back to life.
 func testSweepFamilies(t *testing.T, w world) {
 	st := w.store
@@ -133,7 +133,7 @@ func testSweepFamilies(t *testing.T, w world) {
 	rotation := Rotation(st, alive, alive.Refresh.ID)
 	no(t, st.Rotate(t.Context(), rotation))
 
-	// Nobody used the only token of this one in time, yet its access token is still young.
+	// The only refresh token of this family has expired, but its access token has not.
 	expired := FamilyGrant(st, w.ins)
 	expired.Refresh.ExpiresAt = long
 	Redeem(t, st, w.ins, expired)

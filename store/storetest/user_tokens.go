@@ -40,7 +40,7 @@ func UserRotation(st store.Store, old store.LookupID) store.UserRotation {
 	return store.UserRotation{Old: old, Next: NewUserRefresh(st, store.LookupID{}), Sealed: []byte("sealed"), SealedUntil: st.Now().Add(10 * time.Second)}
 }
 
-// userLive says whether a pair is good.
+// userLive reports whether a pair is valid.
 func userLive(t testing.TB, st store.Store, id store.LookupID) bool {
 	t.Helper()
 	a, err := st.UserRefreshByID(t.Context(), id)
@@ -108,7 +108,7 @@ func testUserTokens(t *testing.T, st store.Store) {
 	t.Run("swept", func(t *testing.T) { testUserSwept(t, st) })
 }
 
-// testNoUserFamily: nothing starts for who is not live, is no member, or was opened by what opens nobody any more.
+// testNoUserFamily: no family starts for a user who is not live or not a member, or whose secret has ended.
 func testNoUserFamily(t *testing.T, st store.Store) {
 	ctx := t.Context()
 	for name, end := range map[string]func(t *testing.T, u *store.User, account *string, f *store.UserFamily){
@@ -215,7 +215,8 @@ func raceUserReplacements(t *testing.T, st store.Store) {
 	equal(t, "successor", old.Successor, want)
 }
 
-// testUserRoots: what is reversible returns with its root, what is final does not, and nothing rotates meanwhile.
+// testUserRoots: tokens become valid again when a disabled root is enabled, and not after a final end; while a root is disabled, none
+// rotates.
 func testUserRoots(t *testing.T, st store.Store) {
 	ctx := t.Context()
 	for name, c := range map[string]struct {
@@ -333,7 +334,7 @@ func raceUserEnds(t *testing.T, st store.Store) {
 	}
 }
 
-// testUserSwept: rotated pairs stay as long as they could betray a reuse, and a family goes after all of them.
+// testUserSwept: rotated pairs are kept as long as a reuse can be detected, and a family is deleted after all of them.
 func testUserSwept(t *testing.T, st store.Store) {
 	ctx := t.Context()
 	sweepAll(t, st, retention, 100)
