@@ -70,7 +70,7 @@ const updatePlan = `UPDATE accounts SET plan = $2 WHERE id = $1 AND deleted_at I
 func (s *Store) SetAccountPlan(ctx context.Context, by store.Principal, id, plan string) (err error) {
 	defer wrapErr(&err, "set plan of account %s", id)
 	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
-		if err := one(q.exec(ctx, updatePlan, id, plan)); err != nil {
+		if err := requireOne(q.exec(ctx, updatePlan, id, plan)); err != nil {
 			return err
 		}
 		return s.record(ctx, q, by, store.Event{Kind: store.EventPlanChanged, AccountID: id, Detail: plan})
@@ -95,7 +95,7 @@ const (
 
 func toMember(m *store.Member) []any {
 	return []any{
-		toText(&m.AccountID), toText(&m.AccountName), toBool(&m.Disabled), toText(&m.UserID), toText(&m.Email), toText(&m.UserName), toBool(&m.Bot), toRole(&m.Role), toTime(&m.JoinedAt),
+		scanText(&m.AccountID), scanText(&m.AccountName), scanBool(&m.Disabled), scanText(&m.UserID), scanText(&m.Email), scanText(&m.UserName), scanBool(&m.Bot), scanRole(&m.Role), scanTime(&m.JoinedAt),
 	}
 }
 
@@ -169,7 +169,7 @@ func (s *Store) SetMemberRole(ctx context.Context, by store.Principal, accountID
 		return err
 	}
 	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
-		if err := one(q.exec(ctx, updateRole, accountID, userID, string(role))); err != nil {
+		if err := requireOne(q.exec(ctx, updateRole, accountID, userID, string(role))); err != nil {
 			return err
 		}
 		return s.record(ctx, q, by, memberEvent(store.EventMemberChanged, accountID, userID, role))
@@ -182,7 +182,7 @@ const deleteMember = `DELETE FROM members WHERE account_id = $1 AND user_id = $2
 func (s *Store) RemoveMember(ctx context.Context, by store.Principal, accountID, userID string) (err error) {
 	defer wrapErr(&err, "remove user %s from account %s", userID, accountID)
 	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
-		if err := one(q.exec(ctx, deleteMember, accountID, userID)); err != nil {
+		if err := requireOne(q.exec(ctx, deleteMember, accountID, userID)); err != nil {
 			return err
 		}
 		return s.record(ctx, q, by, memberEvent(store.EventMemberRemoved, accountID, userID, ""))

@@ -13,7 +13,7 @@ import (
 const keyColumns = `k.id, k.account_id, k.user_id, k.roles, k.name, k.created_by, k.created_at`
 
 func toKey(k *store.APIKey) []any {
-	return []any{toText(&k.ID), toText(&k.AccountID), toText(&k.UserID), scanRoles(&k.Roles), toText(&k.Name), toText(&k.CreatedBy), toTime(&k.CreatedAt)}
+	return []any{scanText(&k.ID), scanText(&k.AccountID), scanText(&k.UserID), scanRoles(&k.Roles), scanText(&k.Name), scanText(&k.CreatedBy), scanTime(&k.CreatedAt)}
 }
 
 // ofSecrets reads, of the live secrets of a client, the hint of the newest and the last use of any. A client has two at
@@ -30,7 +30,7 @@ FROM api_keys k JOIN accounts c ON c.id = k.account_id AND c.deleted_at IS NULL 
 WHERE k.revoked_at IS NULL AND `
 
 func readKey(scan scanner) (k store.APIKey, err error) {
-	err = scan(append(toKey(&k), toText(&k.AccountName), toText(&k.UserEmail), toText(&k.UserName), toBool(&k.UserBot), toText(&k.Hint), toTime(&k.LastUsedAt))...)
+	err = scan(append(toKey(&k), scanText(&k.AccountName), scanText(&k.UserEmail), scanText(&k.UserName), scanBool(&k.UserBot), scanText(&k.Hint), scanTime(&k.LastUsedAt))...)
 	return k, err
 }
 
@@ -122,7 +122,7 @@ func (s *Store) ManagedAPIKey(ctx context.Context, by store.Principal, id string
 		return store.APIKey{}, err
 	}
 	list, err := collectNamed(ctx, s.read(), readKey, &selectAPIKey, append(manager(by), args{{"now", s.micros()}, {"key", id}}...))
-	return only(list, err)
+	return single(list, err)
 }
 
 // collectNamed is collect for a statement with named arguments.
@@ -134,8 +134,8 @@ func collectNamed[T any](ctx context.Context, q querier, read func(scanner) (T, 
 	return collect(ctx, q, read, st.sql, list...)
 }
 
-// only is the one element of a list that has one at most.
-func only[T any](list []T, err error) (T, error) {
+// single is the one element of a list that has one at most.
+func single[T any](list []T, err error) (T, error) {
 	if err == nil && len(list) == 0 {
 		err = store.ErrNotFound
 	}
@@ -199,9 +199,9 @@ WHERE s.id = $1`
 func (s *Store) KeyBySecret(ctx context.Context, id store.LookupID) (a store.KeyAccess, err error) {
 	defer wrapErr(&err, "look up API key by secret %s", secret.ID(id))
 	var holder nullableUser
-	dest := append(append(toSecret(&a.Secret), toKey(&a.Key)...), toTime(&a.RevokedAt))
+	dest := append(append(toSecret(&a.Secret), toKey(&a.Key)...), scanTime(&a.RevokedAt))
 	dest = holder.appendTo(appendAccount(dest, &a.Account), &a.User)
-	if err := s.read().row(ctx, selectKeyBySecret, []any{id[:]}, append(dest, toRole(&a.Role))...); err != nil {
+	if err := s.read().row(ctx, selectKeyBySecret, []any{id[:]}, append(dest, scanRole(&a.Role))...); err != nil {
 		return store.KeyAccess{}, err
 	}
 	a.AccountLive = a.Account.DisabledAt.IsZero()

@@ -40,7 +40,7 @@ func (s *Store) VerifyApp(ctx context.Context, by store.Principal, id string, ve
 // UnverifyApp implements store.Apps.
 func (s *Store) UnverifyApp(ctx context.Context, by store.Principal, id string) (err error) {
 	defer wrapErr(&err, "take back the verification of app %s", id)
-	return s.switchApp(ctx, by, id, store.EventAppUnverified, endVerification, id, s.micros(), "")
+	return s.setAppState(ctx, by, id, store.EventAppUnverified, endVerification, id, s.micros(), "")
 }
 
 // selectVerifiedNames reads along apps_verified.

@@ -33,7 +33,7 @@ WHERE a.deleted_at IS NULL AND `
 
 func readApp(scan scanner) (a store.App, err error) {
 	var uris string
-	if err = scan(append(toApp(&a), toText(&a.AccountName), toText(&uris))...); err != nil {
+	if err = scan(append(toApp(&a), scanText(&a.AccountName), scanText(&uris))...); err != nil {
 		return a, err
 	}
 	a.RedirectURIs = strings.Fields(uris)
@@ -166,7 +166,7 @@ func (s *Store) managedApp(ctx context.Context, q querier, by store.Principal, i
 		return store.App{}, err
 	}
 	list, err := collectNamed(ctx, q, readApp, &selectManagedApp, append(manager(by), args{{"app", id}}...))
-	return only(list, err)
+	return single(list, err)
 }
 
 const selectAppsByUser = selectApps + `a.account_id <> ''
@@ -234,13 +234,13 @@ const (
 func (s *Store) SetAppSuspended(ctx context.Context, by store.Principal, id string, suspended bool) (err error) {
 	defer wrapErr(&err, "set app %s suspended %t", id, suspended)
 	if suspended {
-		return s.switchApp(ctx, by, id, store.EventAppSuspended, suspendApp, id, s.micros())
+		return s.setAppState(ctx, by, id, store.EventAppSuspended, suspendApp, id, s.micros())
 	}
-	return s.switchApp(ctx, by, id, store.EventAppResumed, resumeApp, id)
+	return s.setAppState(ctx, by, id, store.EventAppResumed, resumeApp, id)
 }
 
-// switchApp changes one state of an app; that it was so before is no error and no event.
-func (s *Store) switchApp(ctx context.Context, by store.Principal, id, kind, sql string, args ...any) error {
+// setAppState changes one state of an app. If the app has that state already, there is no error and no event.
+func (s *Store) setAppState(ctx context.Context, by store.Principal, id, kind, sql string, args ...any) error {
 	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		changed, err := q.exec(ctx, sql, args...)
 		if err != nil {

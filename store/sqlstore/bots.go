@@ -14,8 +14,8 @@ import (
 const botColumns = `b.id, b.account_id, u.email, u.name, b.api_key, b.created_by, b.created_at, u.disabled_at`
 
 func toBot(b *store.Bot) []any {
-	return []any{toText(&b.ID), toText(&b.AccountID), toText(&b.Email), toText(&b.Name), toText(&b.APIKey), toText(&b.CreatedBy),
-		toTime(&b.CreatedAt), toTime(&b.DisabledAt)}
+	return []any{scanText(&b.ID), scanText(&b.AccountID), scanText(&b.Email), scanText(&b.Name), scanText(&b.APIKey), scanText(&b.CreatedBy),
+		scanTime(&b.CreatedAt), scanTime(&b.DisabledAt)}
 }
 
 // selectBots is completed by a condition. $1 is the time.
@@ -24,7 +24,7 @@ FROM bots b JOIN users u ON u.id = b.id AND u.deleted_at IS NULL JOIN accounts c
 WHERE `
 
 func readBot(scan scanner) (b store.Bot, err error) {
-	err = scan(append(toBot(&b), toText(&b.AccountName), toText(&b.Hint), toTime(&b.LastUsedAt))...)
+	err = scan(append(toBot(&b), scanText(&b.AccountName), scanText(&b.Hint), scanTime(&b.LastUsedAt))...)
 	return b, err
 }
 
@@ -80,7 +80,7 @@ var (
 func (s *Store) BotByID(ctx context.Context, id string) (b store.Bot, err error) {
 	defer wrapErr(&err, "bot %s", id)
 	list, err := collect(ctx, s.read(), readBot, selectBot, s.micros(), id)
-	return only(list, err)
+	return single(list, err)
 }
 
 // ManagedBot implements store.Bots.
@@ -90,7 +90,7 @@ func (s *Store) ManagedBot(ctx context.Context, by store.Principal, id string) (
 		return store.Bot{}, err
 	}
 	list, err := collectNamed(ctx, s.read(), readBot, &selectManagedBot, append(manager(by), args{{"now", s.micros()}, {"bot", id}}...))
-	return only(list, err)
+	return single(list, err)
 }
 
 // BotsByUser implements store.Bots.
@@ -143,7 +143,7 @@ func (s *Store) BotBySecret(ctx context.Context, id store.LookupID) (a store.Bot
 	defer wrapErr(&err, "look up bot by secret %s", secret.ID(id))
 	var holder nullableUser
 	dest := append(append(toSecret(&a.Secret), toBot(&a.Bot)...), toAccount(&a.Account)...)
-	dest = append(holder.appendTo(dest, &a.User), toRole(&a.Role))
+	dest = append(holder.appendTo(dest, &a.User), scanRole(&a.Role))
 	if err := s.read().row(ctx, selectBotBySecret, []any{id[:]}, dest...); err != nil {
 		return store.BotAccess{}, err
 	}

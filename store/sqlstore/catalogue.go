@@ -24,7 +24,7 @@ ON CONFLICT (id) DO UPDATE SET catalogue = excluded.catalogue, seen_at = exclude
 // Catalogue implements store.Catalogues.
 func (s *Store) Catalogue(ctx context.Context) (c store.Catalogue, err error) {
 	defer wrapErr(&err, "read the catalogue in force")
-	err = s.read().row(ctx, selectCatalogue, nil, &c.Text, &c.Hash, toTime(&c.Since))
+	err = s.read().row(ctx, selectCatalogue, nil, &c.Text, &c.Hash, scanTime(&c.Since))
 	return c, err
 }
 
@@ -76,7 +76,7 @@ func (s *Store) EndServer(ctx context.Context, id string) (err error) {
 func (s *Store) RunningServers(ctx context.Context, since time.Time) (list []store.RunningServer, err error) {
 	defer wrapErr(&err, "list running servers")
 	return collect(ctx, s.read(), func(scan scanner) (r store.RunningServer, err error) {
-		err = scan(&r.ID, &r.Catalogue, toTime(&r.SeenAt))
+		err = scan(&r.ID, &r.Catalogue, scanTime(&r.SeenAt))
 		return r, err
 	}, selectServers, since.UnixMicro())
 }

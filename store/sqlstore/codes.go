@@ -47,7 +47,7 @@ const countTry = `UPDATE codes SET tries = tries + 1 WHERE id = $1`
 // FailCode implements store.Codes.
 func (s *Store) FailCode(ctx context.Context, id store.LookupID) (err error) {
 	defer wrapErr(&err, "count failed attempt on code %s", secret.ID(id))
-	return one(s.db.exec(ctx, countTry, id[:]))
+	return requireOne(s.db.exec(ctx, countTry, id[:]))
 }
 
 const (

@@ -116,7 +116,7 @@ func (s *Store) recordOrigin(ctx context.Context, q querier, known string) error
 // writes an event, so a database whose newest event is older than one seen before has lost changes since then.
 func (s *Store) NewestEvent(ctx context.Context) (at time.Time, err error) {
 	defer wrapErr(&err, "read the newest event")
-	err = s.read().row(ctx, `SELECT MAX(at) FROM audit_events`, nil, toTime(&at))
+	err = s.read().row(ctx, `SELECT MAX(at) FROM audit_events`, nil, scanTime(&at))
 	return at, err
 }
 

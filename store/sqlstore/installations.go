@@ -26,8 +26,8 @@ i.redirects`
 
 func toInstallation(i *store.Installation) []any {
 	return []any{
-		toText(&i.ID), toText(&i.UserID), toText(&i.AccountID), toText(&i.AppID), toScopes(&i.Scopes), toTime(&i.CreatedAt),
-		toTime(&i.UpdatedAt), toTime(&i.RemovedAt), toBool(&i.Profile), toText(&i.Redirects),
+		scanText(&i.ID), scanText(&i.UserID), scanText(&i.AccountID), scanText(&i.AppID), scanScopes(&i.Scopes), scanTime(&i.CreatedAt),
+		scanTime(&i.UpdatedAt), scanTime(&i.RemovedAt), scanBool(&i.Profile), scanText(&i.Redirects),
 	}
 }
 
@@ -55,7 +55,7 @@ func (s *Store) Install(ctx context.Context, by store.Principal, a store.Approva
 			return fmt.Errorf("%w: the request is another app's", store.ErrConflict)
 		}
 		var allowed scope.Set
-		err = q.row(ctx, selectInstallable+s.dialect.shareLock, []any{i.AppID, a.RedirectURI, i.AccountID, i.UserID}, toScopes(&allowed))
+		err = q.row(ctx, selectInstallable+s.dialect.shareLock, []any{i.AppID, a.RedirectURI, i.AccountID, i.UserID}, scanScopes(&allowed))
 		if notFound(err) || err == nil && !allowed.Covers(i.Scopes) {
 			return store.ErrEnded
 		}
@@ -193,8 +193,8 @@ const installedApp = `SELECT ` + installedColumns + `FROM installations i ` + in
 
 func readInstalledApp(scan scanner) (i store.InstalledApp, err error) {
 	var verified, expiring, ever time.Time
-	err = scan(append(toInstallation(&i.Installation), &i.AppName, &i.AppHomepage, toTime(&verified), &i.AccountName, &i.UserName,
-		&i.UserEmail, &i.Tokens, toTime(&i.LastUsedAt), toTime(&expiring), toTime(&ever), toScopes(&i.AppScopes), toRole(&i.Role))...)
+	err = scan(append(toInstallation(&i.Installation), &i.AppName, &i.AppHomepage, scanTime(&verified), &i.AccountName, &i.UserName,
+		&i.UserEmail, &i.Tokens, scanTime(&i.LastUsedAt), scanTime(&expiring), scanTime(&ever), scanScopes(&i.AppScopes), scanRole(&i.Role))...)
 	i.AppVerified = !verified.IsZero()
 	i.LastUsedAt = slices.MaxFunc([]time.Time{i.LastUsedAt, expiring, ever}, time.Time.Compare)
 	return i, err

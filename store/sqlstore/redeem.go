@@ -143,7 +143,7 @@ const selectConsumed = `SELECT CASE WHEN consumed_at IS NULL THEN 0 ELSE 1 END F
 // whyNotRedeemed distinguishes a used code from one that has ended.
 func whyNotRedeemed(ctx context.Context, q querier, id store.LookupID) error {
 	var consumed bool
-	if err := q.row(ctx, selectConsumed, []any{id[:]}, toBool(&consumed)); err != nil {
+	if err := q.row(ctx, selectConsumed, []any{id[:]}, scanBool(&consumed)); err != nil {
 		return err
 	}
 	if consumed {

@@ -54,9 +54,9 @@ func (s *Store) RequestByID(ctx context.Context, id store.LookupID) (r store.Req
 }
 
 func requestByID(ctx context.Context, q querier, id store.LookupID) (r store.Request, err error) {
-	err = q.row(ctx, selectRequest, []any{id[:]}, toID(&r.ID), &r.Hash, &r.Session, &r.AppID, &r.RedirectURI,
-		toBool(&r.RedirectSent), toScopes(&r.Scope), &r.ScopeAsked, &r.State, &r.Challenge, &r.Resource, &r.Prompt, &r.Fault, &r.FaultDetail,
-		toTime(&r.CreatedAt), toTime(&r.ExpiresAt), toTime(&r.DecidedAt), &r.UserID, &r.Decision, &r.Answer, toText(&r.AppSeen))
+	err = q.row(ctx, selectRequest, []any{id[:]}, scanID(&r.ID), &r.Hash, &r.Session, &r.AppID, &r.RedirectURI,
+		scanBool(&r.RedirectSent), scanScopes(&r.Scope), &r.ScopeAsked, &r.State, &r.Challenge, &r.Resource, &r.Prompt, &r.Fault, &r.FaultDetail,
+		scanTime(&r.CreatedAt), scanTime(&r.ExpiresAt), scanTime(&r.DecidedAt), &r.UserID, &r.Decision, &r.Answer, scanText(&r.AppSeen))
 	return r, err
 }
 

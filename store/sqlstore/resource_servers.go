@@ -12,7 +12,7 @@ const (
 )
 
 func readResource(scan scanner) (r store.ResourceServer, err error) {
-	err = scan(&r.ID, &r.Name, toTime(&r.CreatedAt))
+	err = scan(&r.ID, &r.Name, scanTime(&r.CreatedAt))
 	return r, err
 }
 
@@ -51,7 +51,7 @@ const selectResource = `SELECT ` + resourceColumns + ` FROM resource_servers r W
 // ResourceByID implements store.Resources.
 func (s *Store) ResourceByID(ctx context.Context, id string) (r store.ResourceServer, err error) {
 	defer wrapErr(&err, "resource server %s", id)
-	err = s.read().row(ctx, selectResource, []any{id}, &r.ID, &r.Name, toTime(&r.CreatedAt))
+	err = s.read().row(ctx, selectResource, []any{id}, &r.ID, &r.Name, scanTime(&r.CreatedAt))
 	return r, err
 }
 
@@ -61,7 +61,7 @@ const removeResource = `UPDATE resource_servers SET removed_at = $2 WHERE id = $
 func (s *Store) RemoveResource(ctx context.Context, by store.Principal, id string) (err error) {
 	defer wrapErr(&err, "remove resource server %s", id)
 	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
-		if err := one(q.exec(ctx, removeResource, id, s.micros())); err != nil {
+		if err := requireOne(q.exec(ctx, removeResource, id, s.micros())); err != nil {
 			return err
 		}
 		return s.record(ctx, q, by, store.Event{Kind: store.EventResourceRemoved, Subject: id})

@@ -24,7 +24,7 @@ const hintOfSecret = `s.hint || SUBSTR('??????', 1, s.hint_after)`
 const secretColumns = `s.id, s.client_id, s.hash, ` + hintOfSecret + `, s.created_at, s.expires_at, s.revoked_at`
 
 func toSecret(c *store.Secret) []any {
-	return []any{toID(&c.ID), toText(&c.ClientID), &c.Hash, toText(&c.Hint), toTime(&c.CreatedAt), toTime(&c.ExpiresAt), toTime(&c.RevokedAt)}
+	return []any{scanID(&c.ID), scanText(&c.ClientID), &c.Hash, scanText(&c.Hint), scanTime(&c.CreatedAt), scanTime(&c.ExpiresAt), scanTime(&c.RevokedAt)}
 }
 
 // selectSecretsOf is completed by the clients. $1 is the time.
@@ -43,7 +43,7 @@ const secretsBatch = 50
 var selectSecretsOfMany = selectSecretsOf + `IN (` + parameters(2, secretsBatch) + `)` + newestFirst
 
 func readSecret(scan scanner) (c store.Secret, err error) {
-	err = scan(toID(&c.ID), &c.ClientID, &c.Hash, &c.Hint, toTime(&c.CreatedAt), toTime(&c.ExpiresAt), toTime(&c.LastUsedAt))
+	err = scan(scanID(&c.ID), &c.ClientID, &c.Hash, &c.Hint, scanTime(&c.CreatedAt), scanTime(&c.ExpiresAt), scanTime(&c.LastUsedAt))
 	return c, err
 }
 

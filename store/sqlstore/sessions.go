@@ -81,7 +81,7 @@ func (s *Store) createSessionStepwise(ctx context.Context, values args) (created
 const sessionColumns = `s.id, s.user_id, s.created_at, s.seen_at, s.expires_at, s.user_agent, s.ip, s.data`
 
 func toSession(c *store.Session) []any {
-	return []any{&c.ID, &c.UserID, toTime(&c.CreatedAt), toTime(&c.SeenAt), toTime(&c.ExpiresAt), &c.UserAgent, &c.IP, &c.Data}
+	return []any{&c.ID, &c.UserID, scanTime(&c.CreatedAt), scanTime(&c.SeenAt), scanTime(&c.ExpiresAt), &c.UserAgent, &c.IP, &c.Data}
 }
 
 const selectSession = `SELECT ` + sessionColumns + `, ` + userColumns + `

@@ -15,7 +15,7 @@ FROM signing_keys WHERE kid <> '' ORDER BY active_from, kid`
 func (s *Store) SigningKeys(ctx context.Context) (list []store.SigningKey, err error) {
 	defer wrapErr(&err, "list signing keys")
 	return collect(ctx, s.read(), func(scan scanner) (k store.SigningKey, err error) {
-		err = scan(&k.ID, &k.Follows, &k.Algorithm, &k.Public, &k.Private, toTime(&k.CreatedAt), toTime(&k.ActiveFrom), toTime(&k.RetireAt))
+		err = scan(&k.ID, &k.Follows, &k.Algorithm, &k.Public, &k.Private, scanTime(&k.CreatedAt), scanTime(&k.ActiveFrom), scanTime(&k.RetireAt))
 		return k, err
 	}, selectSigningKeys)
 }
@@ -40,7 +40,7 @@ func (s *Store) AddSigningKey(ctx context.Context, k store.SigningKey, retirePre
 			return store.ErrConflict
 		}
 		if k.Follows != "" {
-			if err := one(q.exec(ctx, retireSigningKey, k.Follows, at(retirePrevious))); err != nil {
+			if err := requireOne(q.exec(ctx, retireSigningKey, k.Follows, at(retirePrevious))); err != nil {
 				return err
 			}
 		}

@@ -23,7 +23,7 @@ func (s *Store) EditUser(ctx context.Context, by store.Principal, id string, e s
 	err = s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		ended = store.EndedCredentials{} // of an attempt before this one
 		var verified bool
-		if err := q.row(ctx, lockUser, []any{id}, toBool(&verified)); err != nil {
+		if err := q.row(ctx, lockUser, []any{id}, scanBool(&verified)); err != nil {
 			return err
 		}
 		if e.Name != nil {
@@ -68,7 +68,7 @@ func (s *Store) ResetUserPassword(ctx context.Context, by store.Principal, id, p
 	err = s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
 		ended = store.EndedCredentials{} // of an attempt before this one
 		var verified bool
-		if err := q.row(ctx, lockUser, []any{id}, toBool(&verified)); err != nil {
+		if err := q.row(ctx, lockUser, []any{id}, scanBool(&verified)); err != nil {
 			return err
 		}
 		now := s.micros()
@@ -119,7 +119,7 @@ func (s *Store) TakeOverEmail(ctx context.Context, by store.Principal, held stri
 
 func (s *Store) removeUnverified(ctx context.Context, q querier, by store.Principal, id string, ended *store.EndedCredentials) error {
 	var verified bool
-	if err := q.row(ctx, lockUser, []any{id}, toBool(&verified)); err != nil {
+	if err := q.row(ctx, lockUser, []any{id}, scanBool(&verified)); err != nil {
 		return err
 	}
 	if verified { // meanwhile

@@ -149,7 +149,7 @@ const updateUserName = `UPDATE users SET name = $2 WHERE id = $1 AND deleted_at 
 func (s *Store) SetUserName(ctx context.Context, by store.Principal, id, name string) (err error) {
 	defer wrapErr(&err, "set name of user %s", id)
 	return s.transactAs(ctx, by, func(ctx context.Context, q querier) error {
-		if err := one(q.exec(ctx, updateUserName, id, name)); err != nil {
+		if err := requireOne(q.exec(ctx, updateUserName, id, name)); err != nil {
 			return err
 		}
 		return s.record(ctx, q, by, store.Event{Kind: store.EventUserRenamed, Subject: id})
@@ -206,7 +206,7 @@ func (s *Store) DeleteUser(ctx context.Context, by store.Principal, id string) (
 // deleteUser ends a person or a bot and records e.
 func (s *Store) deleteUser(ctx context.Context, q querier, by store.Principal, id string, e store.Event) error {
 	now := s.micros()
-	if err := one(q.exec(ctx, markUserDeleted, id, now)); err != nil {
+	if err := requireOne(q.exec(ctx, markUserDeleted, id, now)); err != nil {
 		return err
 	}
 	if _, err := q.exec(ctx, deleteMemberships, id); err != nil {
@@ -221,8 +221,8 @@ func (s *Store) deleteUser(ctx context.Context, q querier, by store.Principal, i
 	return s.record(ctx, q, by, e)
 }
 
-// one is for statements that must change a row: none is store.ErrNotFound.
-func one(changed int64, err error) error {
+// requireOne is for statements that must change a row: none is store.ErrNotFound.
+func requireOne(changed int64, err error) error {
 	if err == nil && changed == 0 {
 		return store.ErrNotFound
 	}

@@ -198,13 +198,3 @@ func textOf(src any) (string, error) {
 	}
 	return "", fmt.Errorf("a text is %T", src)
 }
-
-// The names that the functions above had.
-var (
-	toTime   = scanTime
-	toBool   = scanBool
-	toText   = scanText
-	toID     = scanID
-	toScopes = scanScopes
-	toRole   = scanRole
-)
