@@ -38,7 +38,7 @@ func askBearer(t *testing.T, e *harness.Env, target, contentType, body string, h
 	return e.With(t).Do(request)
 }
 
-// wantChallenge asserts a 401 for a bearer token, with this challenge to the byte, and nothing of anybody's.
+// wantChallenge asserts a 401 with exactly this challenge, and a body without data of any user.
 func wantChallenge(t *testing.T, a harness.Answer, challenge string) {
 	t.Helper()
 	a.WantError(t, http.StatusUnauthorized, "invalid_token")
@@ -101,10 +101,10 @@ func TestBearerChallenge_B1(t *testing.T) {
 	})
 }
 
-// TestBearerScope_B2: what a token is good for is what was approved and what the app still has: /api/me and introspection tell
-// the same scopes, and only permissions that they cover. When the app loses one of two scopes, its tokens lose it at once;
-// when it loses all that a token has, the token is dead (401 invalid_token). Forward-auth that asks for a scope which the
-// token does not have, or has no longer, or which nobody knows: 403 insufficient_scope with scope=, and no identity.
+// TestBearerScope_B2: a token has the approved scopes that its app still has. /api/me and introspection return the same scopes,
+// and only permissions that the scopes cover. When the app loses one of two scopes, its tokens lose it at once; when it loses all
+// scopes of a token, the token is invalid (401 invalid_token). Forward-auth with a scope that the token does not have, has no
+// longer, or that does not exist: 403 insufficient_scope with scope=, and no identity.
 func TestBearerScope_B2(t *testing.T) {
 	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		b := e.LoggedIn(e.U)

@@ -31,10 +31,10 @@ func withImplied(t *testing.T) *scope.Catalogue {
 	return c
 }
 
-// TestConsentPageSays: the page names all that a token will have, implied scopes included, and so does the list of installed
-// apps; it says "wants more access" when there is more, names that alone as new, and is like the first time when there is not,
-// or when nobody knows for which account.
-func TestConsentPageSays(t *testing.T) {
+// TestConsentPageScopes: the page lists all scopes that a token will have, including implied ones, and so does the list of installed
+// apps. A request for more scopes has the title "wants more access" and marks only those as new; a request for the same scopes, or
+// one whose account is not chosen yet, looks like the first one.
+func TestConsentPageScopes(t *testing.T) {
 	catalogue := withImplied(t)
 	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		app := e.AddApp("Diary", true, harness.CB, func(f *directory.AppForm) { f.Scopes = []string{"notes", "calls"} })

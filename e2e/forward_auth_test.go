@@ -281,7 +281,7 @@ func TestForwardAuthWithoutTheBody(t *testing.T) {
 	})
 }
 
-// TestForwardAuthOutage: when the database cannot say, nobody passes and nobody is called unknown.
+// TestForwardAuthOutage: while the database is unavailable, every request gets 503: none passes, and none is refused as invalid.
 func TestForwardAuthOutage(t *testing.T) {
 	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		bearers := e.Bearers()

@@ -149,12 +149,11 @@ func methodOverride(t *testing.T, e *harness.Env) {
 	b.Get("/account").WantPage(t, http.StatusOK)
 }
 
-// TestHandlerPanic_H8: A handler panics, of a page, of a form, and of each kind of endpoint: 500 that says nothing but the
-// request's id, as a page or as JSON; one line of the log has that id, the panic and where it was; nothing was changed or
-// kept, no cookie is set; and the process goes on, 50 times at once. What a transaction had done when it was cut short is
-// rolled back (TestPanicInATransaction).
+// TestHandlerPanic_H8: a handler panics, of a page, of a form, and of each kind of endpoint: 500 with only the request's id, as a
+// page or as JSON; one line of the log has that id, the panic and its place; nothing is changed and no cookie is set; and the
+// process continues, with 50 panics at once. An open transaction is rolled back (TestPanicInATransaction).
 func TestHandlerPanic_H8(t *testing.T) {
-	const value = "internal: at the disco" // what it panics with, which no answer may show
+	const value = "internal: at the disco" // the value of the panic, which no answer may contain
 	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		b := e.LoggedIn(e.U)
 		token := e.Grant(b, e.A).WantToken(t)

@@ -153,8 +153,8 @@ func memoryInUse() (m runtime.MemStats) {
 // TestMalformedHTTP_H3: A header of 1 MB, a request line of 1 MB, and 10,000 headers are 431; two different lengths, a length that is no
 // number, an encoding that is not chunked, a broken chunk, a space or a control character in a header's name, a NUL in its
 // value, no Host or two are 400 or 501, and the connection ends. A length beside chunked is answered as chunked and the
-// connection ends, so that nobody's next request is read out of the body. What net/http tolerates beside that is recorded
-// in docs/decisions.
+// connection ends, so that the body cannot contain another client's next request. Other deviations that net/http tolerates are recorded in
+// docs/decisions.
 func TestMalformedHTTP_H3(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, dbtest.Open(t, dbtest.SQLite(t)))

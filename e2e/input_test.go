@@ -25,7 +25,7 @@ type input struct {
 	wantStatus, outsider int // 0: any below 500; outsider instead of wantStatus for the logged-out
 }
 
-// walker asks every route in the name of somebody who is logged in and of somebody who is not.
+// walker sends requests to every route from a browser that is logged in and from one that is not.
 type walker struct {
 	t       *testing.T
 	r       *harness.Env
@@ -134,10 +134,10 @@ func (w *walker) send(b *harness.Browser, i input, want int) {
 // TestHostileInput_G4: every route of server/routes.go, every parameter that its handler reads (found in the source) and every
 // wildcard of its path, filled with NUL, 0xff, 0xC0AF, lone surrogates (as bytes and as \ud800 in JSON), overlong and cut
 // UTF-8, bare bytes and bad escapes, U+202E, 10 kB, '--, $1, $$, %s, line breaks, JSON, list form a[]=, the same name twice,
-// and nothing; and with such names; in the query of a GET and the form of a POST, logged in and logged out. What is
-// malformed is 400 (a page for the logged-in may send others to the log-in first), what is not is plain data: never a 500,
-// none takes 5 seconds, no header is injected, and no answer holds a secret, a token or a cookie. All of it is asked on SQLite,
-// and on Postgres what a database could mind.
+// and an empty value; and with such names; in the query of a GET and the form of a POST, logged in and logged out. A malformed value is
+// a 400 (a private page may redirect to the log-in first), any other is plain data: never a 500, no answer takes 5 seconds, no
+// header is injected, and no answer contains a secret, a token or a cookie. SQLite gets all of the requests, and Postgres those that
+// could matter to a database.
 func TestHostileInput_G4(t *testing.T) {
 	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		w := newWalker(t, e)

@@ -98,11 +98,11 @@ func TestIntrospectForeignToken_I2(t *testing.T) {
 	})
 }
 
-// TestIntrospectInactive_I3: an app asks about its tokens that are no longer good, and a resource server about the same: garbage of any
-// form, expired, revoked, of a refresh token that was rotated or whose family ended, of a disabled, deleted or departed
+// TestIntrospectInactive_I3: an app and a resource server introspect tokens that are not valid: garbage of any form,
+// expired, revoked, of a refresh token that was rotated or whose family ended, of a disabled, deleted or departed
 // user, of a disabled account, of a removed installation, of an app that gave up all its scopes; a code, a secret, a
-// request id: 200 exactly {"active":false}, with the same headers to the byte. (Length and headers are compared here; the time is told by the look-up of the client,
-// which every answer has behind it: see K7.)
+// request id: 200 exactly {"active":false}, with the same headers to the byte. (Length and headers are compared here; the time depends on the look-up of
+// the client: see K7.)
 func TestIntrospectInactive_I3(t *testing.T) {
 	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		b := e.LoggedIn(e.U)

@@ -79,8 +79,8 @@ func (w *killWorld) shut() map[string]int {
 }
 
 // TestKillSwitch: disabling an account, a person, a bot or an app, another plan, a member who leaves, a revoked key and a
-// removed bot end each token that hangs on it, whatever its kind, and no other, from the next request on and on every
-// server; they shut the ways to the next one; and what is reversible gives back what it took.
+// removed bot end each token of every kind that depends on it, and no other, from the next request on and on every server; no
+// new token can be obtained; and undoing a reversible change makes the tokens valid again.
 func TestKillSwitch(t *testing.T) {
 	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		w := newKillWorld(t, e)

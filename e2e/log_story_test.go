@@ -19,8 +19,8 @@ type story struct {
 	t       *testing.T
 	r       *harness.Env
 	secrets harness.SecretScanner // passwords, tokens, codes, client secrets, verifiers, cookies, request ids; right and wrong ones
-	// misplaced are secrets that somebody put where none belongs, such as a password typed as a name. Who put them there may
-	// see them again, and a look-up by a name is a look-up by a name; but no log holds them.
+	// misplaced are secrets in the wrong field, such as a password typed as a name. A page may show them to the user who typed them,
+	// and a look-up may use them, but no log contains them.
 	misplaced harness.SecretScanner
 	refused   strings.Builder // every answer that is not a success, headers included
 }

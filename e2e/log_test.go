@@ -36,8 +36,8 @@ func eachStory(t *testing.T, test func(t *testing.T, s *story, statements string
 // goes away, with passwords, codes, tokens, keys, client secrets, verifiers, cookies, request ids and Authorization headers that
 // can be recognised (as they are, percent-encoded, in base64, hexadecimal, JSON and HTML). None of them is in the log at
 // debug level, in the metrics, in any error page or JSON error, or in Postgres's log with log_statement=all and every
-// parameter, which shows what the database is ever told: lookup ids, hashes and sealed answers. What somebody typed into a
-// field for something else is not in the log either. (Reset links and traces come with them.)
+// parameter, which shows all data that the database gets: lookup ids, hashes and sealed answers. A secret that a user typed into
+// the wrong field is not in the log either.
 func TestSecretsNotLogged_G1(t *testing.T) {
 	eachStory(t, func(t *testing.T, s *story, statements string) {
 		operations := httptest.NewServer(s.r.Server.Operations())

@@ -56,10 +56,10 @@ func wantLogInStatus(t *testing.T, a harness.Answer, status int) {
 }
 
 // TestLogInFailuresLookAlike_L1: A log-in with the address of a user and a wrong password, of a disabled user with the right one, of a
-// deleted one, and with an address that nobody has: the same status, headers and body but for the address itself, at the
-// first try, at the last one before the limit, and over it. So at /v2/auth/token (TestUserTokenUnknownAddress). Whether the time tells them apart is measured outside the
-// fast suite (go test ./bench -run none -bench LogInTiming). A sign-up must tell that an address is taken; how often is
-// limited (L2).
+// deleted one, and with an unknown address: the same status, headers and body except for the address itself, at the first
+// attempt, at the last one before the limit, and above it. The same holds at /v2/auth/token (TestUserTokenUnknownAddress). Timing is
+// measured outside the suite (go test ./bench -run none -bench LogInTiming). A sign-up must reveal that an address is taken;
+// L2 limits how often.
 func TestLogInFailuresLookAlike_L1(t *testing.T) {
 	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		known, disabled, deleted := e.AddUser("known@users.test"), e.AddUser("disab@users.test"), e.AddUser("delet@users.test")

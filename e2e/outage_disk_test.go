@@ -175,8 +175,8 @@ func init() {
 	})
 }
 
-// TestFullSQLite: a SQLite file cannot grow any more. Who writes is told to come back, who reads is answered, what was
-// acknowledged stays, and once there is room everything works, without a restart.
+// TestFullSQLite: a SQLite file cannot grow. Writes get 503, reads succeed, acknowledged writes are kept, and once there is space
+// everything works without a restart.
 func TestFullSQLite(t *testing.T) {
 	t.Parallel()
 	url := dbtest.SQLite(t)

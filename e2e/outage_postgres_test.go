@@ -22,8 +22,8 @@ import (
 const connections = 25
 
 // TestOutage: Postgres hangs, is down, takes no writes, has no connection left, a table is locked, or its disk is full.
-// Everybody who asks meanwhile is answered within 3 s, with success or with "come back" (503, Retry-After), and within 5 s
-// after it is over everything works, without a restart. What was acknowledged on the last bytes of the disk is there.
+// During the outage every request is answered within 3 s, with success or with 503 and Retry-After. Within 5 s after the outage
+// everything works without a restart. Writes acknowledged on the last bytes of the disk are kept.
 func TestOutage(t *testing.T) {
 	t.Parallel()
 	c, onDisk := onOwnDisk(t)
@@ -177,8 +177,8 @@ func TestBusyConnections(t *testing.T) {
 	e.WantLive(token, false)
 }
 
-// TestCutUnderLoad: Postgres is ended in the midst of requests, twice, and comes back. Nobody is told anything but success
-// or "come back", whatever was under way, and what the server acknowledged is there afterwards.
+// TestCutUnderLoad: Postgres stops during requests, twice, and starts again. Every request in flight gets success or a 503, and
+// acknowledged writes are kept.
 func TestCutUnderLoad(t *testing.T) {
 	t.Parallel()
 	c := ownPostgres(t)

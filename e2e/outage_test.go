@@ -160,11 +160,11 @@ func (s *scene) programsAlways() []ask {
 	}
 }
 
-// integrating begins the names of what is answered in the integration endpoint's own form.
+// integrating is the prefix of the names of requests that are answered in the form of the integration endpoint.
 const integrating = "integration token"
 
-// judge says what is wrong with an answer, "" for nothing, and whether it was a success. Nobody is told that they are
-// unknown, logged out or refused, only because the database cannot say.
+// judge returns the fault of an answer, "" for none, and whether it was a success. An answer that a client is unknown, logged out or
+// refused, because the database was unavailable, is a fault.
 func (s *scene) judge(a ask, answer harness.Answer, took time.Duration) (fault string, worked bool) {
 	retry := answer.Header.Get("Retry-After")
 	location := answer.Header.Get("Location")

@@ -45,11 +45,11 @@ var (
 )
 
 // TestPortalForeignApp_D8: another developer, a member of the owner's account who is not its admin, and an admin who left ask every
-// route of the portal for an app, of the installed apps for an installation, and of keys and bots, by GET and POST with all that
-// the owner would send: 404 (or, for a log-in to be ended, nothing to do), the same to the byte as for one that does not exist; nothing has changed. A secret of
-// another app under one's own app is as unknown, and so is an account that is not one's own when an app is registered. Who
-// saves the edit form of an own app untouched loses no field; who saves an older form than the stored app is told so (409),
-// keeps what was typed, and overwrites nothing.
+// route of the portal for an app, of the installed apps for an installation, and of keys and bots, by GET and POST with the owner's
+// parameters: 404 (or, for a log-in to end, no change), byte for byte as for an id that does not exist; nothing changes. A secret of another
+// app under one's own app is unknown, and so is another's account in the registration of an app. Saving the unchanged edit form
+// of an own app loses no field. Saving a form that is older than the stored app is a 409 with the typed values, and overwrites
+// nothing.
 func TestPortalForeignApp_D8(t *testing.T) {
 	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		e.Grant(e.LoggedIn(e.U), e.A)
@@ -132,7 +132,7 @@ func TestPortalForeignApp_D8(t *testing.T) {
 			a.WantPage(t, http.StatusUnprocessableEntity)
 			form.Set("account", "acc_"+strings.Repeat("0", 22))
 			wantSameAnswer(t, a, b.With(t).Post("/developer/apps", form))
-			// Who is an admin of no account may register none at all.
+			// A user who is an admin of no account cannot register an app.
 			if member := e.LoggedIn(member).With(t).Post("/developer/apps", form); member.Status < 400 || member.Status >= 500 {
 				t.Errorf("status = %d", member.Status)
 			}
@@ -186,11 +186,10 @@ func saveAgain(t *testing.T, e *harness.Env) {
 	}
 }
 
-// TestSecretShownOnce_D9: the secret of a new app, and each further one, is shown on the page that answers the POST, which nobody may
-// store (no-store, no-referrer, no history by redirect), and stands there once. It is on no page that a GET answers (the
-// app, its list, its edit, revoke and delete pages), not in an error page, nor in the log, the audit trail or any other
-// table; what is shown of it later are four characters, the last before
-// its checksum. The same POST again makes another one or is refused.
+// TestSecretShownOnce_D9: the secret of a new app, and each further one, is shown once, on the page that answers the POST, which is not
+// stored (no-store, no-referrer). It is on no other page (the app, its list, its edit, revoke and delete pages), in no error page, and
+// not in the log, the audit events or any table. Later pages show four characters, the last before the checksum. The same POST
+// again creates another secret or is refused.
 func TestSecretShownOnce_D9(t *testing.T) {
 	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		b := e.LoggedIn(e.U)

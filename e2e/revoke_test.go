@@ -156,9 +156,9 @@ func forged(real string) string {
 	return body + checksum(body)
 }
 
-// TestRevokeForeignToken_V4: an app revokes what is not its own. A confidential one: 400 unauthorized_client for another app's access
-// and refresh tokens, of confidential and of public apps. A public one, which has proven nothing: 200 {} as for garbage. A
-// resource server: 400. Its own app's name without its secret or with a wrong one: 401. A forged token with a real lookup
+// TestRevokeForeignToken_V4: an app revokes a token that is not its own. A confidential app: 400 unauthorized_client for another app's access
+// and refresh tokens, of confidential and of public apps. A public one, which has not authenticated: 200 {} as for garbage. A
+// resource server: 400. A client id without its secret or with a wrong one: 401. A forged token with a real lookup
 // id: 200 {}. Every token is live afterwards, and can be refreshed.
 func TestRevokeForeignToken_V4(t *testing.T) {
 	harness.Each(t, func(t *testing.T, e *harness.Env) {

@@ -54,8 +54,8 @@ func wantVisitor(t *testing.T, e *harness.Env, cookie, email string) {
 
 // TestCookieAttributes_W8: every cookie of every answer in a story of sign-up, log-in, wrong log-in, consent, change of the password
 // and log-out, under an https issuer: name with __Host-, Secure, HttpOnly, SameSite=Lax, Path=/, no Domain; under an http
-// issuer (loopback) the same without prefix and Secure. What a cookie holds tells nothing: neither e-mail address nor user
-// id. Nobody gets one before signing up or in, and no program ever. Log-out takes the session cookie away in the same form.
+// issuer (loopback) the same without prefix and Secure. The value of a cookie contains neither e-mail address nor user id. No
+// cookie is set before a sign-up or log-in, and never for a program. Log-out deletes the session cookie with the same attributes.
 func TestCookieAttributes_W8(t *testing.T) {
 	for scheme, option := range map[string]func(*server.Options){
 		"https": func(o *server.Options) { o.Issuer = "https://auth.test" },
@@ -121,9 +121,9 @@ func TestCookieAttributes_W8(t *testing.T) {
 	}
 }
 
-// TestSessionFixation_W9: a browser arrives at the log-in with a session id that somebody planted: a made-up one, or a real one of
-// the planter's own. Log-in and sign-up give a new id and end the planted one, in the planter's browser, too. After
-// log-out, the old cookie opens nothing. A changed password gives a new id; the old one and those of all other browsers
+// TestSessionFixation_W9: a browser logs in with a session id that an attacker set: an invented one, or one of the attacker's own
+// sessions. Log-in and sign-up set a new id and end the old session, in the attacker's browser as well. After log-out, the old
+// cookie is not valid. A changed password gives a new id; the old one and those of all other browsers
 // are dead. "Log out everywhere else" ends the others and only them. A session is a row: nothing in the cookie brings it back.
 func TestSessionFixation_W9(t *testing.T) {
 	harness.Each(t, func(t *testing.T, e *harness.Env) {

@@ -13,8 +13,8 @@ import (
 	"xenoauth/server"
 )
 
-// TestClientFailuresAreLimited: unknown clients, secrets, codes and refresh tokens from one address are answered 429 when
-// there were too many of them. A right credential never is, nor is what was good once, nor another address.
+// TestClientFailuresAreLimited: unknown clients, secrets, codes and refresh tokens from one address are answered 429 above
+// the limit. A correct credential, one that was valid before, and another address are not.
 func TestClientFailuresAreLimited(t *testing.T) {
 	const most = 5
 	harness.Each(t, func(t *testing.T, e *harness.Env) {

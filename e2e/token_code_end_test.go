@@ -13,10 +13,10 @@ import (
 )
 
 // TestCodeAfterWithdrawal_C9: Between consent and redemption the user changes the password or the operator sets it, the user is
-// disabled or deleted or leaves the account, the account is disabled, or the user removes the app: invalid_grant. The app
-// itself is suspended or deleted: it cannot authenticate any more, so invalid_client (as K7 wants it). The app has given
-// up one of the scopes or all: invalid_grant, since a token would not have what its answer says. No token comes of it in
-// any case, and none when a suspended app is let in again after the code's user removed it.
+// disabled or deleted or leaves the account, the account is disabled, or the user removes the app: invalid_grant. The app is
+// suspended or deleted: it cannot authenticate, so invalid_client (see K7). The app has lost one of the scopes or all:
+// invalid_grant, since the token would not have the scopes of the answer. No token is issued in any case, nor when a suspended app
+// is resumed after the user has removed it.
 func TestCodeAfterWithdrawal_C9(t *testing.T) {
 	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		for name, c := range endings {

@@ -39,9 +39,9 @@ func TestCodeFailedAttempts_C4(t *testing.T) {
 	})
 }
 
-// TestCodeOtherClient_C6: A's code is sent by B with B's secret, and by the public app P under its own name: invalid_grant. P (or
-// anybody) naming A without A's secret is not A: invalid_client, before the code is looked at. The code is intact, and
-// no attempt is counted against it; the same holds for P's code in the hands of A and of another public app.
+// TestCodeOtherClient_C6: A's code is sent by B with B's secret, and by the public app P under its own name: invalid_grant. A
+// client that names A without A's secret: invalid_client, before the code is looked up. The code stays valid, and no attempt is counted
+// against it. The same holds for P's code presented by A and by another public app.
 func TestCodeOtherClient_C6(t *testing.T) {
 	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		b := e.LoggedIn(e.U)

@@ -137,10 +137,9 @@ func wantOneWinner(t *testing.T, answers []harness.Answer) (token, refresh strin
 	return token, refresh
 }
 
-// TestCodeReplayUnproven_C3: A redeemed code is presented again by somebody who has not proven everything: with a wrong secret or
-// none (401 invalid_client), by another app, without the verifier, with a wrong one, or with a wrong redirect_uri (400
-// invalid_grant). The owner's token stays live after each: a stolen code is no weapon. The proven owner's own replay
-// afterwards still ends it, however many tries there were.
+// TestCodeReplayUnproven_C3: a redeemed code is presented again with a wrong secret or none (401 invalid_client), by another app, without the
+// verifier or with a wrong one, or with a wrong redirect_uri (400 invalid_grant). The owner's token stays valid each time, so
+// that a stolen code cannot end it. A replay by the owner still ends it, after any number of attempts.
 func TestCodeReplayUnproven_C3(t *testing.T) {
 	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		b := e.LoggedIn(e.U)

@@ -40,8 +40,8 @@ func wantScopes(t *testing.T, e *harness.Env, app harness.App, a harness.Answer,
 	}
 }
 
-// TestRefreshScope_R4: a refresh that asks for more than was granted (what the app registered, what it did not, what nobody
-// knows, malformed, alone or beside what was granted): invalid_scope, and the token is not rotated. One that asks for less:
+// TestRefreshScope_R4: a refresh that asks for more than was granted (a scope that the app registered, one that it did not, an
+// unknown or malformed one, alone or beside granted ones): invalid_scope, and the token is not rotated. One that asks for less:
 // 200 and an access token of just that; the next one without scope, or with an empty one, returns to the full grant.
 func TestRefreshScope_R4(t *testing.T) {
 	harness.Each(t, func(t *testing.T, e *harness.Env) {

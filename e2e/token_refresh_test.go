@@ -59,8 +59,8 @@ func wantIntact(t *testing.T, e *harness.Env, f family, made int) {
 }
 
 // TestRefreshOtherClient_R1: a refresh token is presented by another confidential app, by another public app, under its own app's
-// name with another secret, a made-up one, a dead one or none, and by nobody: invalid_grant from whoever is a client, 401
-// invalid_client from whoever is not. The token, its family and its access token are untouched, even if it is a rotated one
+// name with another secret, an invented, revoked or missing one, and without a client: invalid_grant for an authenticated client, and
+// 401 invalid_client otherwise. The token, its family and its access token are untouched, even if it is a rotated one
 // whose use by its owner would end the family; and the owner's refresh works.
 func TestRefreshOtherClient_R1(t *testing.T) {
 	harness.Each(t, func(t *testing.T, e *harness.Env) {

@@ -65,8 +65,8 @@ func (w jwtWorld) wantForged(t *testing.T, token string) {
 
 // TestUserTokenForgedSignature_J1: a user token with alg none in any spelling, with HS256 under the public key in every form that it is
 // published in, with another algorithm's name (RS256, PS256, ES384, HS512), with r = s = 0, with an empty, cut, doubled
-// or DER signature, with somebody else's: 401 and inactive, although the database was made to know each to the letter; so is
-// a second valid signature over the same claims, because the database knows the token that was given out.
+// or DER signature, with another key's: 401 and inactive, although the database has the hash of each; and so is a second
+// valid signature over the same claims, because the database has the hash of the issued token.
 func TestUserTokenForgedSignature_J1(t *testing.T) {
 	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		w := newJWTWorld(t, e)
@@ -244,7 +244,7 @@ func TestUserTokenForgedClaims_J3(t *testing.T) {
 				w.wantDead(t, harness.JWT{Header: harness.Forge(t, w.pair.Token, nil, nil).Header, Claims: claims}.ES256(t, w.key))
 			})
 		}
-		// Claims that nobody asks are no fault, and do not decide anything: the scope is the role of today.
+		// Unknown claims are accepted and ignored: the scope is the current role.
 		plain := harness.Forge(t, w.pair.Token, nil, map[string]any{"scope": "owner", "foo": "bar"}).ES256(t, w.key)
 		e.SetTokenHash(plain)
 		if got := fmt.Sprint(e.Me(plain).JSON(t)["scopes"]); got != "[admin]" {

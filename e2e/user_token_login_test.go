@@ -15,8 +15,8 @@ import (
 	"xenoauth/store"
 )
 
-// TestUserTokensOfBots: a bot gets its first pair with its e-mail address and its API secret, and lives by the rules of
-// everybody; its tokens end with the bot, with the secret that opened it, and while it is disabled.
+// TestUserTokensOfBots: a bot gets its first pair with its e-mail address and its API secret, and its tokens follow the
+// rules of other users' tokens; they end with the bot, with the secret that opened it, and while it is disabled.
 func TestUserTokensOfBots(t *testing.T) {
 	harness.Each(t, func(t *testing.T, e *harness.Env) {
 		bot := e.AddBot(e.U.Account.ID, "Robbie")
@@ -97,8 +97,8 @@ func TestUserTokenUnknownAddress(t *testing.T) {
 	}, func(o *server.Options) { o.Limits = ratelimit.Limits{LogIn: most, IP: 1000, Client: 1000} })
 }
 
-// TestUserTokenLimits: wrong passwords are counted together with those of the log-in page, by account and by address; no
-// cookie makes a program somebody known; a success takes them back, and sets no cookie; unknown refresh tokens are
+// TestUserTokenLimits: wrong passwords are counted together with those of the log-in page, by account and by address; a
+// cookie does not make a program known; a success resets the count and sets no cookie; unknown refresh tokens are
 // limited by address.
 func TestUserTokenLimits(t *testing.T) {
 	const most = 4

@@ -109,7 +109,7 @@ func walk(t *testing.T, e *harness.Env, app *thirdParty) {
 	again.open(app.connect())
 	again.fill("#email", e.U.Email, "#password", harness.Password)
 	again.press("main button[type=submit]")
-	// Who can prove that an https address is theirs is not asked about again; everybody else is.
+	// An app with an https address is not asked about again; any other app is, because another program could claim its address.
 	if strings.HasPrefix(app.url, "http:") {
 		again.press(allow)
 	}
